@@ -1,0 +1,33 @@
+# Every target makes what it needs: the virtual environment with the pinned versions, then its job.
+
+PYTHON   ?= python3
+SCENARIO ?= scenarios/seed-case-2.yaml
+BIN      := .venv/bin
+
+.PHONY: run test test-long lint bench clean
+
+run: .venv/installed
+	@$(BIN)/kho-sim run $(SCENARIO)
+
+test: .venv/installed
+	$(BIN)/python -m pytest -n 2 -m "not long" tests
+
+test-long: .venv/installed
+	$(BIN)/python -m pytest -n 2 tests
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m pytest benchmarks
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--constraint constraints.txt --editable '.[dev,notebooks,cluster]'
+	@touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis runs

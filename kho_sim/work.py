@@ -1,0 +1,40 @@
+"""Counts of the work that a step of the kernel did; ``cost/`` turns them into nanoseconds.
+
+The model rooms (``memory/``, ``kho/``) have no clock. They return a ``Work``, so what a step costs is
+decided in one place, and tests can hold the counts themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How often each costly thing happened. Add two with ``+``."""
+
+    keys_walked: int = 0
+    """Preservations visited by a tree walk (one leaf bit each)."""
+    tables_walked: int = 0
+    """Radix tree pages visited by a walk; each scans 512 slots or 512 words."""
+    keys_added: int = 0
+    """Keys inserted into a tree, present ones included (each descends five levels)."""
+    tables_allocated: int = 0
+    """Radix tree pages allocated (and, for the digest, freed again)."""
+    ranges_marked: int = 0
+    """memblock_mark_kho_scratch() calls that had bytes to mark."""
+    regions_scanned: int = 0
+    """memblock regions passed over by searches, isolations and merges."""
+    regions_moved: int = 0
+    """memblock regions shifted in their array by an insertion or a removal."""
+    ranges_reserved: int = 0
+    """memblock_reserve() calls."""
+    pages_initialised: int = 0
+    """struct pages initialised."""
+    pages_allocated: int = 0
+    """Pages taken from the page allocator."""
+    pages_migrated: int = 0
+    """Pages copied out of CMA because they were pinned."""
+
+    def __add__(self, other: Work) -> Work:
+        return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
