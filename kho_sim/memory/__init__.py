@@ -1,0 +1,1 @@
+"""What any kernel does with physical memory: memblock, early boot, gigantic pages, page allocator."""

@@ -1,0 +1,105 @@
+"""Scratch: how large the first kernel makes it, where, and what happens if it can not.
+
+Models kho_reserve_scratch() of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section 3).
+Later kernels of a chain never size or move the areas; they inherit the array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kho_sim.extent import round_up
+from kho_sim.memory.early.requests import Requests
+from kho_sim.memory.memblock import ADDRESS_MAX, NO_NODE, PAGE_SIZE, Memblock
+
+SCRATCH_ALIGN = 4 << 20
+LOW_ADDRESS_LIMIT = 0xFFFFFFFF
+DESCRIPTOR_BYTES = 16
+DEFAULT_SCALE_PERCENT = 200
+DISABLED = "KHO: Failed to reserve scratch area, disabling kexec handover"
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchRequest:
+    """``kho_scratch=``: a percentage of kernel-reserved memory, or (with 0) explicit sizes."""
+
+    scale_percent: int = DEFAULT_SCALE_PERCENT
+    lowmem_bytes: int = 0
+    global_bytes: int = 0
+    pernode_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchReservation:
+    """The areas in array order as (start, size), or why there are none.
+
+    ``kernel_reserved_bytes`` is what the percentage was taken of.
+    """
+
+    areas: tuple[tuple[int, int], ...]
+    kernel_reserved_bytes: int
+    messages: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.messages)
+
+
+def kernel_reserved_bytes(memblock: Memblock, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
+    """Return the memory that this kernel reserved for itself, gigantic pages not counted."""
+    return memblock.kern_size(limit, nid) - memblock.hugetlb_size(limit, nid)
+
+
+def reserve_scratch(
+    requests: Requests, wanted: ScratchRequest, nodes: tuple[int, ...]
+) -> ScratchReservation:
+    """Size and reserve lowmem, global and per-node areas; any failure gives everything back."""
+    memblock = requests.memblock
+    reserved = kernel_reserved_bytes(memblock)
+    low, everywhere = _shared_sizes(memblock, wanted)
+    obtained: list[tuple[int, int]] = []
+
+    def fail(which: str) -> ScratchReservation:
+        for address, size in reversed(obtained):
+            requests.free(address, 0, size)
+        message = f"KHO: Failed to reserve {which}"
+        return ScratchReservation((), reserved, (message, DISABLED))
+
+    array_bytes = DESCRIPTOR_BYTES * (len(nodes) + 2)
+    array = requests.alloc("scratch array", array_bytes, PAGE_SIZE)
+    if not array:
+        return fail("scratch array")
+    obtained.append((array, array_bytes))
+    areas: list[tuple[int, int]] = []
+    for which, size, limit in (("lowmem", low, LOW_ADDRESS_LIMIT), ("global", everywhere, 0)):
+        start = requests.alloc_range(f"{which} scratch", size, SCRATCH_ALIGN, 0, limit)
+        if not start:
+            return fail(f"{which} scratch buffer")
+        obtained.append((start, size))
+        areas.append((start, size))
+    for nid in nodes:
+        size = _node_size(memblock, wanted, nid)
+        start = requests.alloc_exact(f"node {nid} scratch", size, SCRATCH_ALIGN, nid)
+        if not start:
+            return fail(f"nid {nid} scratch buffer")
+        obtained.append((start, size))
+        areas.append((start, size))
+    return ScratchReservation(tuple(areas), reserved)
+
+
+def _shared_sizes(memblock: Memblock, wanted: ScratchRequest) -> tuple[int, int]:
+    if not wanted.scale_percent:
+        return (
+            round_up(wanted.lowmem_bytes, SCRATCH_ALIGN),
+            round_up(wanted.global_bytes, SCRATCH_ALIGN),
+        )
+    low = kernel_reserved_bytes(memblock, LOW_ADDRESS_LIMIT) * wanted.scale_percent // 100
+    everywhere = kernel_reserved_bytes(memblock) * wanted.scale_percent // 100
+    return round_up(low, SCRATCH_ALIGN), round_up(everywhere - low, SCRATCH_ALIGN)
+
+
+def _node_size(memblock: Memblock, wanted: ScratchRequest, nid: int) -> int:
+    if not wanted.scale_percent:
+        return round_up(wanted.pernode_bytes, SCRATCH_ALIGN)
+    reserved = kernel_reserved_bytes(memblock, nid=nid)
+    return round_up(reserved * wanted.scale_percent // 100, SCRATCH_ALIGN)

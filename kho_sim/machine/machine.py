@@ -1,0 +1,112 @@
+"""A machine as its firmware describes it to each kernel of a chain.
+
+Models the e820 map, the SRAT's memory affinity and the number of CPUs. Left out: everything that does
+not decide where early allocations land (devices, memory types beyond usable and not, distances).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from kho_sim.extent import Extent, round_down, round_up
+
+PAGE_SIZE = 4096
+GIB = 1 << 30
+FOUR_GIB = 4 * GIB
+USABLE = "usable"
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareRange:
+    """One entry of the firmware's map: [start, end) in bytes; only 'usable' ones are memory."""
+
+    start: int
+    end: int
+    kind: str = USABLE
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRange:
+    """The part of the address space, holes included, that belongs to a node."""
+
+    start: int
+    end: int
+    nid: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a kexec does not change.
+
+    ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint; memory
+    outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU. ``firmware_tables``: the
+    ranges outside of memory that ACPI makes a kernel reserve. ``assumptions``: what ``explain`` shows.
+    """
+
+    firmware: tuple[FirmwareRange, ...]
+    cpu_nodes: tuple[int, ...]
+    node_ranges: tuple[NodeRange, ...] = ()
+    firmware_tables: tuple[Extent, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def cpus(self) -> int:
+        return len(self.cpu_nodes)
+
+    @cached_property
+    def memory(self) -> tuple[Extent, ...]:
+        """Usable memory in whole pages without page 0, as memblock sees it, ascending."""
+        pages = (
+            Extent(
+                max(round_up(entry.start, PAGE_SIZE), PAGE_SIZE), round_down(entry.end, PAGE_SIZE)
+            )
+            for entry in self.firmware
+            if entry.kind == USABLE
+        )
+        return tuple(extent for extent in pages if extent.size)
+
+    @property
+    def end_of_memory(self) -> int:
+        return self.memory[-1].end
+
+    @property
+    def end_of_low_memory(self) -> int:
+        """End of the last memory below 4 GiB: where a boot loader puts the initrd."""
+        return max(min(extent.end, FOUR_GIB) for extent in self.memory if extent.start < FOUR_GIB)
+
+    @property
+    def has_memory_above_4g(self) -> bool:
+        return self.end_of_memory > FOUR_GIB
+
+    @cached_property
+    def node_spans(self) -> tuple[NodeRange, ...]:
+        """The nodes' spans as NUMA init registers them (kernel-facts section 1).
+
+        Neighbouring ranges of one node are joined over the hole between them; page 0 is in none.
+        """
+        ranges = self.node_ranges or (NodeRange(0, self.end_of_memory, 0),)
+        spans: list[NodeRange] = []
+        for span in ranges:
+            start = max(span.start, PAGE_SIZE)
+            if spans and spans[-1].nid == span.nid:
+                spans[-1] = NodeRange(spans[-1].start, span.end, span.nid)
+            else:
+                spans.append(NodeRange(start, span.end, span.nid))
+        return tuple(spans)
+
+    @cached_property
+    def nodes(self) -> tuple[int, ...]:
+        """The nodes that have memory, ascending."""
+        return tuple(sorted({span.nid for span in self.node_spans}))
+
+    def node_of(self, address: int) -> int:
+        """Return the node of an address; 0 outside of all spans."""
+        for span in self.node_spans:
+            if span.start <= address < span.end:
+                return span.nid
+        return 0
+
+    def cpus_of(self, nid: int) -> int:
+        """Return how many CPUs a node has."""
+        return self.cpu_nodes.count(nid)

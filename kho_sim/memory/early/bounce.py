@@ -1,0 +1,42 @@
+"""The software IO TLB (bounce buffers below 4 GiB): step 35 and 36 of kernel-facts section 6."""
+
+from __future__ import annotations
+
+from kho_sim.extent import round_up
+from kho_sim.memory.early.requests import Requests
+from kho_sim.memory.memblock import PAGE_SIZE
+
+LOW_ADDRESS_LIMIT = 0xFFFFFFFF
+SLAB_BYTES = 2048
+SMALLEST_SLABS = 512
+"""1 MiB: below that the kernel gives up."""
+SEGMENT_SLABS = 128
+SLOT_BYTES = 24
+AREA_BYTES = 16
+
+
+def allocate_bounce_buffers(requests: Requests, size_bytes: int, cpus: int) -> list[str]:
+    """Allocate buffers, slots and areas; halve until they fit. Returns what the kernel prints."""
+    messages: list[str] = []
+    slabs = wanted = size_bytes // SLAB_BYTES
+    while not requests.alloc("swiotlb", slabs * SLAB_BYTES, PAGE_SIZE, high=LOW_ADDRESS_LIMIT):
+        messages.append(
+            f"swiotlb_memblock_alloc: Failed to allocate {slabs * SLAB_BYTES} bytes tlb structure"
+        )
+        if slabs <= SMALLEST_SLABS:
+            return messages
+        slabs = round_up(slabs // 2, SEGMENT_SLABS)
+    if slabs != wanted:
+        messages.append(
+            f"software IO TLB: SWIOTLB bounce buffer size adjusted {wanted} -> {slabs} slabs"
+        )
+    slots = round_up(slabs * SLOT_BYTES, PAGE_SIZE)
+    areas = min(1 << (cpus - 1).bit_length(), max(slabs // SEGMENT_SLABS, 1))
+    for what, size, align in (
+        ("swiotlb slots", slots, PAGE_SIZE),
+        ("swiotlb areas", areas * AREA_BYTES, 64),
+    ):
+        if not requests.alloc(what, size, align):
+            messages.append(f"swiotlb_init_remap: Failed to allocate {size} bytes align={align:#x}")
+            break
+    return messages

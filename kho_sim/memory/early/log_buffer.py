@@ -1,0 +1,45 @@
+"""The kernel's log buffer: steps 12 to 14, and 32, of kernel-facts section 6."""
+
+from __future__ import annotations
+
+from kho_sim.memory.early.options import BootOptions
+from kho_sim.memory.early.requests import Requests
+from kho_sim.memory.profile import KernelProfile
+
+RECORD_BYTES = 32
+"""One descriptor and one info a 32 bytes of text."""
+DESCRIPTOR_BYTES = 24
+INFO_BYTES = 88
+
+
+def wanted_bytes(options: BootOptions, profile: KernelProfile, cpus: int, late: bool) -> int:
+    """Return the size to allocate, 0 for the built-in buffer.
+
+    Without ``log_buf_len=`` the late call sizes the buffer for the CPUs: only if they add more than half
+    of the built-in buffer (18 CPUs or more).
+    """
+    if options.log_buffer_bytes or not late:
+        return options.log_buffer_bytes
+    extra = (cpus - 1) * profile.log_buffer_per_cpu_bytes
+    if extra <= profile.default_log_buffer_bytes // 2:
+        return 0
+    return 1 << (extra + profile.default_log_buffer_bytes - 1).bit_length()
+
+
+def allocate_log_buffer(requests: Requests, text_bytes: int) -> tuple[bool, list[str]]:
+    """Allocate text, descriptors and infos, all or nothing; return (done, messages)."""
+    records = text_bytes // RECORD_BYTES
+    pieces = (
+        ("text", text_bytes),
+        ("desc", records * DESCRIPTOR_BYTES),
+        ("info", records * INFO_BYTES),
+    )
+    blocks: list[tuple[int, int]] = []
+    for name, size in pieces:
+        block = requests.alloc(f"log buffer {name}", size, 8)
+        if not block:
+            for address, length in reversed(blocks):
+                requests.free(address, 0, length)
+            return False, [f"printk: log_buf_len: {size} {name} bytes not available"]
+        blocks.append((block, size))
+    return True, []

@@ -1,0 +1,44 @@
+"""What a kernel was told on its command line, as far as early memory cares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GIGANTIC_PAGE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class HugepageRequest:
+    """``hugepages=``: so many pages of a size, or so many on each of some nodes."""
+
+    size_bytes: int
+    count: int
+    per_node: tuple[tuple[int, int], ...] = ()
+    """(node, count); empty when any node will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveMem:
+    """``reserve_mem=size:align:name``."""
+
+    size_bytes: int
+    align_bytes: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """Command line facts; ``command_line_bytes`` is its length without the final NUL."""
+
+    command_line_bytes: int = 0
+    log_buffer_bytes: int = 0
+    """From ``log_buf_len=``; 0 keeps the built-in buffer."""
+    hugepages: tuple[HugepageRequest, ...] = ()
+    crashkernel_bytes: int = 0
+    reserve_mem: tuple[ReserveMem, ...] = ()
+    unknown_words: tuple[str, ...] = ()
+
+    @property
+    def gigantic_pages(self) -> int:
+        """1 GiB pages asked for."""
+        return sum(r.count for r in self.hugepages if r.size_bytes == GIGANTIC_PAGE_BYTES)

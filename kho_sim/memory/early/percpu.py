@@ -1,0 +1,113 @@
+"""The first per-CPU chunk: steps 28 to 30 of kernel-facts section 6.
+
+Models pcpu_embed_first_chunk(): how many units share a 2 MiB atom, one block per group of CPUs, the
+tails that are freed again, and the metadata. CPUs of one node form a group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kho_sim.extent import round_down, round_up
+from kho_sim.memory.early.requests import Requests
+from kho_sim.memory.early.sparse import MAX_DMA_ADDRESS
+from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.memory.profile import KernelProfile
+
+ATOM_BYTES = 2 << 20
+SMALLEST_UNIT_BYTES = 256 << 10
+PAGE_BLOCK_RECORD_BYTES = 32
+CHUNK_RECORD_BYTES = 136
+SLOT_BYTES = 16
+SLOTS_OF_SMALLEST_UNIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class UnitLayout:
+    """How units are laid out: bytes a unit keeps, bytes it is given, units an atom holds."""
+
+    kept_bytes: int
+    unit_bytes: int
+    units_per_atom: int
+
+
+def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
+    """Choose the units per atom. Source: pcpu_build_alloc_info().
+
+    From the most units down: too much waste (over a third of the CPUs) is skipped, and the first choice
+    that needs more atoms than the one before ends the search.
+    """
+    kept = round_up(profile.per_cpu_static_bytes + profile.per_cpu_dynamic_bytes, PAGE_SIZE)
+    atom = round_up(kept, ATOM_BYTES)
+    best, fewest = 1, None
+    for units in range(atom // kept, 0, -1):
+        if atom % units or atom // units % PAGE_SIZE:
+            continue
+        atoms = sum(-(-cpus // units) for cpus in group_cpus)
+        if atoms * units - sum(group_cpus) > sum(group_cpus) // 3:
+            continue
+        if fewest is not None and atoms > fewest:
+            break
+        best, fewest = units, atoms
+    return UnitLayout(kept, atom // best, best)
+
+
+def set_up_per_cpu(
+    requests: Requests, profile: KernelProfile, cpus_by_node: dict[int, int]
+) -> None:
+    """Allocate the per-CPU areas and what describes them. ``cpus_by_node``: nodes with CPUs only."""
+    groups = [(nid, cpus) for nid, cpus in cpus_by_node.items() if cpus]
+    layout = unit_layout(profile, [cpus for _, cpus in groups])
+    units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]
+    info_bytes = round_up(64 + 40 * len(groups) + 4 * sum(units), PAGE_SIZE)
+    areas_bytes = round_up(8 * len(groups), PAGE_SIZE)
+    info = requests.alloc("per-cpu group info", info_bytes, PAGE_SIZE)
+    areas = requests.alloc("per-cpu areas", areas_bytes, 64)
+    blocks = []
+    for (nid, _), group_units in zip(groups, units, strict=True):
+        size = group_units * layout.unit_bytes
+        block = requests.alloc(
+            "per-cpu units",
+            size,
+            ATOM_BYTES,
+            nid=nid,
+            low=MAX_DMA_ADDRESS,
+            or_panic="Failed to initialize percpu areas.",
+        )
+        blocks.append(block)
+    for (_, cpus), group_units, block in zip(groups, units, blocks, strict=True):
+        _free_tails(requests, layout, block, cpus, group_units)
+    _allocate_metadata(requests, profile, layout, groups)
+    requests.free(info, 0, info_bytes)
+    requests.free(areas, 0, areas_bytes)
+
+
+def _free_tails(requests: Requests, layout: UnitLayout, block: int, cpus: int, units: int) -> None:
+    for unit in range(units):
+        kept = layout.kept_bytes if unit < cpus else 0
+        if layout.unit_bytes > kept:
+            requests.free(block, unit * layout.unit_bytes + kept, layout.unit_bytes - kept)
+
+
+def _allocate_metadata(
+    requests: Requests, profile: KernelProfile, layout: UnitLayout, groups: list[tuple[int, int]]
+) -> None:
+    """Source: pcpu_setup_first_chunk(), pcpu_alloc_first_chunk()."""
+    cpus = sum(count for _, count in groups)
+    region = layout.kept_bytes - round_down(profile.per_cpu_static_bytes, PAGE_SIZE)
+    slots = SLOTS_OF_SMALLEST_UNIT + (layout.unit_bytes // SMALLEST_UNIT_BYTES).bit_length() - 1
+    pieces = (
+        ("group offsets", 8 * len(groups)),
+        ("group sizes", 8 * len(groups)),
+        ("unit map", 4 * cpus),
+        ("unit offsets", 8 * cpus),
+        ("chunk slots", SLOT_BYTES * slots),
+        ("chunk", CHUNK_RECORD_BYTES),
+        ("allocation map", region // 32),
+        ("boundary map", region // 32 + 8),
+        ("page blocks", region // PAGE_SIZE * PAGE_BLOCK_RECORD_BYTES),
+    )
+    for what, size in pieces:
+        requests.alloc(
+            f"per-cpu {what}", size, 64, or_panic=f"pcpu_alloc: Failed to allocate {size} bytes"
+        )

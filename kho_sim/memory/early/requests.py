@@ -1,0 +1,201 @@
+"""Early allocations with a memory: what was asked, what came of it, and what would have come without.
+
+The shadow is a second memblock that knows original scratch only. From the extension on it is asked for
+everything that the real one is asked for; a request that only the real one can serve is a failure that
+the extension avoided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kho_sim.errors import KhoSimError
+from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, Memblock
+
+
+class BootPanic(KhoSimError):  # noqa: N818 (a kernel panics; it is not an error of the simulator)
+    """The kernel dies with this message; the chain turns it into an outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One early allocation (or ``count`` equal ones refused together) and its answer."""
+
+    phase: str
+    what: str
+    size_bytes: int
+    align_bytes: int
+    nid: int = NO_NODE
+    min_address: int = 0
+    max_address: int = 0
+    count: int = 1
+    address: int = 0
+    source: str = ""
+    failed: bool = False
+    avoided: bool = False
+    why: str = ""
+
+
+@dataclass
+class Requests:
+    """Asks memblock, writes down each request, and keeps the shadow in step."""
+
+    memblock: Memblock
+    phase: str = "before"
+    rows: list[Request] = field(default_factory=list)
+    shadow: Memblock | None = None
+    _twins: dict[int, int] = field(default_factory=dict)
+    """Address of a block -> address of its twin in the shadow (0: the shadow refused it)."""
+
+    def alloc(
+        self,
+        what: str,
+        size: int,
+        align: int,
+        *,
+        nid: int = NO_NODE,
+        low: int = 0,
+        high: int = 0,
+        or_panic: str = "",
+    ) -> int:
+        """Allocate as memblock_alloc_try_nid() does; ``or_panic`` is what the kernel says if it dies."""
+        address = self._ask(
+            what,
+            size,
+            align,
+            nid,
+            low,
+            high,
+            lambda memblock: memblock.alloc_try_nid_raw(
+                size, align, low, high or memblock.current_limit, nid
+            ),
+        )
+        if not address and or_panic:
+            raise BootPanic(or_panic)
+        return address
+
+    def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
+        """Allocate inside a range without giving up its lower limit (memblock_phys_alloc_range())."""
+        return self._ask(
+            what,
+            size,
+            align,
+            NO_NODE,
+            low,
+            high,
+            lambda memblock: memblock.phys_alloc_range(size, align, low, high),
+        )
+
+    def alloc_exact(self, what: str, size: int, align: int, nid: int) -> int:
+        """Allocate on exactly that node."""
+        return self._ask(
+            what,
+            size,
+            align,
+            nid,
+            0,
+            0,
+            lambda memblock: memblock.alloc_range_nid(size, align, 0, 0, nid, True),
+        )
+
+    def alloc_gigantic(self, size: int, nid: int, exact_nid: bool, missing: int) -> int:
+        """Allocate a gigantic page; a refusal stands for all ``missing`` pages."""
+        return self._ask(
+            "gigantic page",
+            size,
+            size,
+            nid,
+            0,
+            0,
+            lambda memblock: memblock.alloc_hugetlb(size, nid, exact_nid),
+            missing,
+        )
+
+    def free(self, block: int, offset: int, size: int) -> None:
+        """Free part of a block that was allocated here."""
+        self.memblock.phys_free(block + offset, size)
+        twin = self._twins.get(block)
+        if self.shadow is not None and twin:
+            self.shadow.phys_free(twin + offset, size)
+
+    def open_shadow(self) -> None:
+        """Begin the shadow from the present state: right before the extension."""
+        self.shadow = self.memblock.copy()
+        self._twins = {row.address: row.address for row in self.rows if row.address}
+
+    def note(self, row: Request) -> None:
+        """Write down an allocation that did not go through memblock's search."""
+        self.rows.append(row)
+
+    def _ask(
+        self,
+        what: str,
+        size: int,
+        align: int,
+        nid: int,
+        low: int,
+        high: int,
+        ask: Callable[[Memblock], int],
+        missing: int = 1,
+    ) -> int:
+        address = ask(self.memblock)
+        twin = address
+        if self.shadow is not None:
+            twin = ask(self.shadow)
+            self._twins[address] = twin
+        self.rows.append(
+            Request(
+                phase=self.phase,
+                what=what,
+                size_bytes=size,
+                align_bytes=align,
+                nid=nid,
+                min_address=low,
+                max_address=high,
+                count=1 if address else missing,
+                address=address,
+                source=self._source(address),
+                failed=not address,
+                avoided=bool(address) and not twin,
+                why="" if address else self.explain(size, align, low, high),
+            )
+        )
+        return address
+
+    def _source(self, address: int) -> str:
+        if not address:
+            return ""
+        if not self.memblock.scratch_only:
+            return "memory"
+        in_original = self.memblock.overlaps_original_scratch(address, 1)
+        return "scratch" if in_original else "extended"
+
+    def explain(self, size: int, align: int, low: int = 0, high: int = 0) -> str:
+        """Say why a request of this form found no place: what was free, and the largest piece of it."""
+        scratch_only = self.memblock.scratch_only
+        end = high or self.memblock.current_limit
+        usable = [
+            min(gap.end, end) - max(gap.start, low)
+            for gap in self.memblock.free_ranges()
+            if (gap.flags & KHO_SCRATCH or not scratch_only) and gap.start < end and gap.end > low
+        ]
+        where = "scratch" if scratch_only else "memory"
+        limit = f" below {high:#x}" if high else ""
+        largest = max(usable, default=0)
+        if largest >= size:
+            aligned = f"no aligned place for {_size(size)}"
+            kept_off = " clear of the original scratch areas" if size == align == 1 << 30 else ""
+            return f"{aligned}{kept_off} in {_size(sum(usable))} of free {where}{limit}"
+        return (
+            f"{_size(sum(usable))} of {where}{limit} free, the largest piece {_size(largest)}, "
+            f"{_size(size)} asked"
+        )
+
+
+def _size(size: int) -> str:
+    """A short size for a sentence."""
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.4g} {name}"
+    return f"{size} B"

@@ -1,0 +1,456 @@
+"""The memblock allocator: where each early allocation of a kernel lands.
+
+Models mm/memblock.c of Linux 7.3 (kernel-facts section 2): two arrays of ranges, searched from the top;
+scratch-only mode; array growth, which itself allocates; gigantic pages that keep off original scratch.
+Left out: the hot-remove and ``memblock=debug`` sides, and memory below page 1, which the kernel skips.
+
+The kernel walks both arrays at each search. Here the free ranges (memory minus reserved, cut at region
+borders) are kept as a list, so a search costs what is free, not what is reserved; ``regions_scanned``
+still counts what the kernel would have walked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from kho_sim.errors import ensure
+from kho_sim.extent import Extent, round_down, round_up
+from kho_sim.memory.regions import ENOMEM, Region, RegionArray
+
+PAGE_SIZE = 4096
+MAX_NUMNODES = 64
+NO_NODE = -1
+ADDRESS_MAX = 2**64 - 1
+NOLEAKTRACE = 1
+"""As an upper limit: current_limit, like 0 (MEMBLOCK_ALLOC_NOLEAKTRACE)."""
+REGION_RECORD_BYTES = 24
+
+HOTPLUG = 0x01
+MIRROR = 0x02
+NOMAP = 0x04
+DRIVER_MANAGED = 0x08
+RSRV_NOINIT = 0x10
+RSRV_KERN = 0x20
+KHO_SCRATCH = 0x40
+RSRV_HUGETLB = 0x80
+
+SMP_CACHE_BYTES = 64
+
+
+class Gap(NamedTuple):
+    """Free memory inside one memory region, with that region's node and flags."""
+
+    start: int
+    end: int
+    nid: int
+    flags: int
+
+
+class Memblock:
+    """The allocator of one booting kernel.
+
+    ``memory`` and ``reserved`` are sequences of regions (``.base .size .end .nid .flags``) in address
+    order. The mutators return 0 or a negative errno, the allocators an address or 0 (failed). Setting
+    ``scratch_only`` lets allocations use only memory flagged KHO_SCRATCH; ``bottom_up`` searches from
+    below; ``current_limit`` bounds what is accessible. ``original_scratch`` holds the areas that gigantic
+    pages must not touch. ``messages`` collects what the kernel would print.
+    """
+
+    def __init__(self) -> None:
+        self.memory = RegionArray("memory", self._double_array)
+        self.reserved = RegionArray("reserved", self._double_array)
+        self.scratch_only = False
+        self.bottom_up = False
+        self.movable_node = False
+        self.can_resize = True
+        self.current_limit = ADDRESS_MAX
+        self.original_scratch: tuple[Extent, ...] = ()
+        self.messages: list[str] = []
+        self.regions_scanned = 0
+        self._mirrored = False
+        self._gaps: list[Gap] | None = []
+        self._array_pages: dict[str, tuple[int, int]] = {}
+
+    def copy(self) -> Memblock:
+        """Return an independent equal memblock (its messages and counters start anew)."""
+        twin = Memblock()
+        for name in ("scratch_only", "bottom_up", "movable_node", "can_resize", "current_limit"):
+            setattr(twin, name, getattr(self, name))
+        twin.memory = self.memory.copy(twin._double_array)
+        twin.reserved = self.reserved.copy(twin._double_array)
+        twin.original_scratch = self.original_scratch
+        twin._mirrored = self._mirrored
+        twin._gaps = None
+        twin._array_pages = dict(self._array_pages)
+        return twin
+
+    @property
+    def regions_moved(self) -> int:
+        """Regions shifted in both arrays so far."""
+        return self.memory.moved + self.reserved.moved
+
+    # What exists and what is taken
+
+    def add(self, base: int, size: int, nid: int = MAX_NUMNODES, flags: int = 0) -> int:
+        """Add memory. Source: memblock_add_node()."""
+        self._gaps = None
+        return self.memory.add(base, _capped(base, size), nid, flags)
+
+    def remove(self, base: int, size: int) -> int:
+        """Take memory away. Source: memblock_remove()."""
+        self._gaps = None
+        return self.memory.remove(base, _capped(base, size))
+
+    def reserve(self, base: int, size: int, nid: int = NO_NODE, flags: int = 0) -> int:
+        """Reserve a range, whether it is memory or not. Source: __memblock_reserve()."""
+        size = _capped(base, size)
+        error = self.reserved.add(base, size, nid, flags)
+        if not error:
+            self._take(base, base + size)
+        return error
+
+    def reserve_kern(self, base: int, size: int) -> int:
+        """Reserve a range for the kernel itself. Source: memblock_reserve_kern()."""
+        return self.reserve(base, size, NO_NODE, RSRV_KERN)
+
+    def phys_free(self, base: int, size: int) -> int:
+        """Give a reserved range back. Source: memblock_phys_free()."""
+        self._gaps = None
+        return self.reserved.remove(base, _capped(base, size))
+
+    # Flags and nodes
+
+    def mark_kho_scratch(self, base: int, size: int) -> int:
+        """Allow early allocations of a KHO boot in a range of memory."""
+        return self._set_flag(self.memory, base, size, KHO_SCRATCH)
+
+    def clear_kho_scratch(self, base: int, size: int) -> int:
+        """Take that permission back."""
+        self._gaps = None
+        return self.memory.change(base, _capped(base, size), _without_flag(KHO_SCRATCH))
+
+    def mark_nomap(self, base: int, size: int) -> int:
+        """Keep a range out of the direct map, so never allocate from it."""
+        return self._set_flag(self.memory, base, size, NOMAP)
+
+    def mark_hotplug(self, base: int, size: int) -> int:
+        """Mark memory as removable."""
+        return self._set_flag(self.memory, base, size, HOTPLUG)
+
+    def mark_mirror(self, base: int, size: int) -> int:
+        """Mark memory as mirrored; from then on allocations prefer it."""
+        self._mirrored = True
+        return self._set_flag(self.memory, base, size, MIRROR)
+
+    def mark_noinit(self, base: int, size: int) -> int:
+        """Mark reserved memory whose struct pages somebody else initialises."""
+        return self._set_flag(self.reserved, base, size, RSRV_NOINIT)
+
+    def set_node(self, base: int, size: int, nid: int) -> int:
+        """Give the memory regions of a range their node. Source: memblock_set_node()."""
+        self._gaps = None
+        return self.memory.change(base, _capped(base, size), lambda r: r._replace(nid=nid))
+
+    def set_reserved_node(self, base: int, size: int, nid: int) -> int:
+        """Give the reserved regions of a range their node, cutting them at its borders."""
+        return self.reserved.change(base, _capped(base, size), lambda r: r._replace(nid=nid))
+
+    # Allocation
+
+    def find(
+        self, size: int, align: int, start: int, end: int, nid: int = NO_NODE, flags: int = 0
+    ) -> int:
+        """Return the address where ``size`` bytes fit, or 0. Source: memblock_find_in_range_node()."""
+        end = self.current_limit if end in (0, NOLEAKTRACE) else end
+        start = max(start, PAGE_SIZE)
+        end = max(start, end)
+        if self.bottom_up:
+            found = self._find_bottom_up(size, align, start, end, nid, flags)
+        else:
+            found = self._find_top_down(size, align, start, end, nid, flags)
+        self.regions_scanned += self._walked_by_kernel(found)
+        return found
+
+    def alloc_range_nid(
+        self, size: int, align: int, start: int, end: int, nid: int, exact_nid: bool
+    ) -> int:
+        """Allocate inside [start, end), on a node if possible. Source: memblock_alloc_range_nid()."""
+        nid = nid if _is_node(nid) else NO_NODE
+        align = align or SMP_CACHE_BYTES
+        wanted = self._wanted_flags()
+        while True:
+            found = self.find(size, align, start, end, nid, wanted)
+            if found and not self.reserve(found, size, nid, RSRV_KERN):
+                return found
+            if _is_node(nid) and not exact_nid:
+                found = self.find(size, align, start, end, NO_NODE, wanted)
+                if found and not self.reserve(found, size, NO_NODE, RSRV_KERN):
+                    return found
+            if not wanted & MIRROR:
+                return 0
+            wanted &= ~MIRROR
+            self.messages.append(f"Could not allocate {size} bytes of mirrored memory")
+
+    def alloc_try_nid_raw(
+        self, size: int, align: int, min_addr: int = 0, max_addr: int = 0, nid: int = NO_NODE
+    ) -> int:
+        """Allocate for the kernel's own use; a lower limit is given up rather than fail.
+
+        Source: memblock_alloc_internal(), the base of memblock_alloc() and its relatives.
+        """
+        return self._alloc_internal(size, align, min_addr, max_addr, nid, exact_nid=False)
+
+    def alloc_exact_nid_raw(
+        self, size: int, align: int, min_addr: int, max_addr: int, nid: int
+    ) -> int:
+        """The same on exactly that node."""
+        return self._alloc_internal(size, align, min_addr, max_addr, nid, exact_nid=True)
+
+    def phys_alloc_range(self, size: int, align: int, start: int = 0, end: int = 0) -> int:
+        """Allocate physical memory inside a range, on any node. Source: memblock_phys_alloc_range()."""
+        return self.alloc_range_nid(size, align, start, end, NO_NODE, False)
+
+    def alloc_hugetlb(self, size: int, nid: int, exact_nid: bool) -> int:
+        """Allocate a gigantic page clear of the original scratch areas. Source: memblock_alloc_hugetlb().
+
+        A candidate that touches original scratch is refused and the search goes on below it.
+        """
+        wanted = self._wanted_flags() & ~MIRROR
+        start, end = 0, self.current_limit
+        while True:
+            found = self.find(size, size, start, end, nid, wanted)
+            if not found:
+                if exact_nid or not _is_node(nid):
+                    return 0
+                nid, start, end = NO_NODE, 0, self.current_limit
+                continue
+            if self.overlaps_original_scratch(found, size):
+                if self.bottom_up:
+                    start = found + size
+                else:
+                    end = found
+                continue
+            if self.reserve(found, size, nid, RSRV_KERN | RSRV_HUGETLB):
+                return 0
+            return found
+
+    def overlaps_original_scratch(self, base: int, size: int) -> bool:
+        """Tell whether a range touches an original scratch area. Source: kho_scratch_overlap()."""
+        return any(area.start < base + size and base < area.end for area in self.original_scratch)
+
+    # Questions
+
+    def end_of_dram(self) -> int:
+        """Return the end of the last memory region, whatever its flags; 0 without memory."""
+        return self.memory[-1].end if len(self.memory) else 0
+
+    def memory_size(self) -> int:
+        """Return the bytes of memory."""
+        return sum(region.size for region in self.memory)
+
+    def reserved_size(self) -> int:
+        """Return the bytes that are reserved, memory or not."""
+        return sum(region.size for region in self.reserved)
+
+    def scratch_bytes(self) -> int:
+        """Return the bytes of memory flagged KHO_SCRATCH."""
+        return sum(region.size for region in self.memory if region.flags & KHO_SCRATCH)
+
+    def kern_size(self, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
+        """Return the bytes reserved for the kernel up to ``limit`` (kernel-facts 2.5)."""
+        return self._flagged_size(RSRV_KERN, limit, nid)
+
+    def hugetlb_size(self, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
+        """Return the bytes of gigantic pages up to ``limit``."""
+        return self._flagged_size(RSRV_HUGETLB, limit, nid)
+
+    def free_ranges(self) -> list[Gap]:
+        """Return all free memory ascending, cut at memory region borders, whatever its flags."""
+        if self._gaps is None:
+            self._gaps = [gap for gap in self._walk_gaps() if gap.start < gap.end]
+        return self._gaps
+
+    def dump(self) -> str:
+        """Return both arrays as text, a region a line, as the kernel's own dump has them."""
+        lines = []
+        for array in (self.memory, self.reserved):
+            lines.append(f"{array.name}: {len(array)} of {array.capacity}")
+            lines += [
+                f"  [{r.base:#x}-{r.end - 1:#x}] {r.size:#x} bytes node {r.nid} flags {r.flags:#x}"
+                for r in array
+            ]
+        return "\n".join(lines)
+
+    def check(self) -> None:
+        """Raise ModelError if the arrays or the list of free ranges contradict themselves."""
+        self.memory.check()
+        self.reserved.check()
+        if self._gaps is not None:
+            fresh = [gap for gap in self._walk_gaps() if gap.start < gap.end]
+            ensure(self._gaps == fresh, "free ranges are stale: {} but {}", self._gaps, fresh)
+
+    # Inside
+
+    def _alloc_internal(
+        self, size: int, align: int, min_addr: int, max_addr: int, nid: int, exact_nid: bool
+    ) -> int:
+        max_addr = min(max_addr, self.current_limit)
+        found = self.alloc_range_nid(size, align, min_addr, max_addr, nid, exact_nid)
+        if not found and min_addr:
+            found = self.alloc_range_nid(size, align, 0, max_addr, nid, exact_nid)
+        return found
+
+    def _wanted_flags(self) -> int:
+        if self.scratch_only:
+            return KHO_SCRATCH
+        return MIRROR if self._mirrored else 0
+
+    def _set_flag(self, array: RegionArray, base: int, size: int, flag: int) -> int:
+        if array is self.memory:
+            self._gaps = None
+        return array.change(base, _capped(base, size), lambda r: r._replace(flags=r.flags | flag))
+
+    def _flagged_size(self, flag: int, limit: int, nid: int) -> int:
+        total = 0
+        for region in self.reserved:
+            if region.base > limit:
+                break
+            if region.flags & flag and (not _is_node(nid) or region.nid == nid):
+                total += min(region.end, limit) - region.base
+        return total
+
+    def _skips(self, gap: Gap, nid: int, wanted: int) -> bool:
+        """Source: should_skip_region()."""
+        flags = gap.flags
+        return (
+            (_is_node(nid) and gap.nid != nid)
+            or bool(flags & HOTPLUG and self.movable_node and not wanted & HOTPLUG)
+            or bool(wanted & MIRROR and not flags & MIRROR)
+            or bool(flags & NOMAP and not wanted & NOMAP)
+            or bool(flags & DRIVER_MANAGED and not wanted & DRIVER_MANAGED)
+            or bool(wanted & KHO_SCRATCH and not flags & KHO_SCRATCH)
+        )
+
+    def _candidates(self, size: int) -> list[Gap]:
+        """Free ranges ascending. An empty range can hold only an empty request (kernel-facts 2.3)."""
+        return self.free_ranges() if size else list(self._walk_gaps())
+
+    def _find_top_down(
+        self, size: int, align: int, start: int, end: int, nid: int, wanted: int
+    ) -> int:
+        for gap in reversed(self._candidates(size)):
+            if size and gap.end <= start:
+                break
+            top = min(max(gap.end, start), end)
+            bottom = min(max(gap.start, start), end)
+            if top - bottom < size or self._skips(gap, nid, wanted):
+                continue
+            found = round_down(top - size, align)
+            if found >= bottom:
+                return found
+        return 0
+
+    def _find_bottom_up(
+        self, size: int, align: int, start: int, end: int, nid: int, wanted: int
+    ) -> int:
+        for gap in self._candidates(size):
+            if self._skips(gap, nid, wanted):
+                continue
+            top = min(max(gap.end, start), end)
+            found = round_up(min(max(gap.start, start), end), align)
+            if found < top and top - found >= size:
+                return found
+        return 0
+
+    def _walk_gaps(self) -> Iterator[Gap]:
+        """Yield the free ranges as the kernel's iterator meets them, empty ones included.
+
+        Source: __next_mem_range(). Between two reserved regions that touch lies an empty range.
+        """
+        index = 0
+        taken = self.reserved[:]
+        for region in self.memory:
+            while index < len(taken) and taken[index].end < region.base:
+                index += 1
+            index = max(index - 1, 0)
+            position = index
+            while position <= len(taken):
+                start = taken[position - 1].end if position else 0
+                stop = taken[position].base if position < len(taken) else ADDRESS_MAX
+                if start >= region.end:
+                    break
+                if stop > region.base:
+                    yield Gap(
+                        max(start, region.base), min(stop, region.end), region.nid, region.flags
+                    )
+                position += 1
+
+    def _take(self, start: int, end: int) -> None:
+        """Cut a range out of the free ranges: the common case, an allocation inside one of them."""
+        if self._gaps is None or start >= end:
+            return
+        index = bisect_right(self._gaps, start, key=lambda gap: gap.start) - 1
+        gap = self._gaps[index] if index >= 0 else None
+        if gap is None or gap.end < end:
+            self._gaps = None
+            return
+        rest = []
+        if gap.start < start:
+            rest.append(gap._replace(end=start))
+        if end < gap.end:
+            rest.append(gap._replace(start=end))
+        self._gaps[index : index + 1] = rest
+
+    def _walked_by_kernel(self, found: int) -> int:
+        if self.bottom_up and found:
+            whole = len(self.memory) + len(self.reserved)
+            return whole - self.memory.count_from(found) - self.reserved.count_from(found) + 1
+        return self.memory.count_from(found) + self.reserved.count_from(found) + 1
+
+    def _double_array(self, array: RegionArray, base: int, size: int) -> int:
+        """Make room for twice as many regions; the new array is allocated from memblock itself.
+
+        Source: memblock_double_array(). For ``reserved`` the range being added is avoided, because it is
+        not reserved yet.
+        """
+        ensure(self.can_resize, "memblock {} array overflows before it may grow", array.name)
+        new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)
+        if array is not self.reserved:
+            base = size = 0
+        wanted = self._wanted_flags()
+        place = self.find(new_bytes, PAGE_SIZE, base + size, self.current_limit, NO_NODE, wanted)
+        if not place and size:
+            limit = min(base, self.current_limit)
+            place = self.find(new_bytes, PAGE_SIZE, 0, limit, NO_NODE, wanted)
+        if not place:
+            self.messages.append(
+                f"memblock: Failed to double {array.name} array from {array.capacity} to "
+                f"{array.capacity * 2} entries !"
+            )
+            return -ENOMEM
+        array.capacity *= 2
+        old = self._array_pages.get(array.name)
+        self._array_pages[array.name] = (place, new_bytes)
+        if old:
+            self.phys_free(*old)
+        ensure(not self.reserve_kern(place, new_bytes), "could not reserve a doubled array")
+        return 0
+
+    def array_pages(self) -> dict[str, tuple[int, int]]:
+        """Return (address, bytes) of each array that has outgrown the static one, by its name."""
+        return dict(self._array_pages)
+
+
+def _is_node(nid: int) -> bool:
+    return 0 <= nid < MAX_NUMNODES
+
+
+def _capped(base: int, size: int) -> int:
+    """Source: memblock_cap_size()."""
+    return min(size, ADDRESS_MAX - base)
+
+
+def _without_flag(flag: int) -> Callable[[Region], Region]:
+    return lambda region: region._replace(flags=region.flags & ~flag)

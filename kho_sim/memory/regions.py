@@ -1,0 +1,191 @@
+"""One memblock array: sorted, disjoint regions, each with a node and flags.
+
+Models ``struct memblock_type`` of mm/memblock.c (Linux 7.3): insertion of what is not covered yet,
+isolation at borders, merging of equal neighbours, and how many regions the array has room for. Growing
+the array needs memory, so it is asked of the owner (``Memblock``) through ``grow``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, overload
+
+from kho_sim.errors import ensure
+
+ENOMEM = 12
+STATIC_CAPACITY = 128
+"""INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
+
+
+class Region(NamedTuple):
+    """A half-open range [base, base + size) with its node (-1 or 64: none) and MEMBLOCK_* flags."""
+
+    base: int
+    size: int
+    nid: int
+    flags: int
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+class RegionArray(Sequence[Region]):
+    """The ``memory`` or the ``reserved`` array, in address order.
+
+    ``grow(base, size)`` doubles ``capacity`` for an insertion of that range, or returns a negative errno.
+    ``moved`` counts the regions that insertions and removals had to shift, as memmove() does.
+    """
+
+    def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
+        self.name = name
+        self.capacity = STATIC_CAPACITY
+        self.moved = 0
+        self._grow = grow
+        self._regions: list[Region] = []
+        self._bases: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._regions)
+
+    @overload
+    def __getitem__(self, index: int) -> Region: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Region]: ...
+    def __getitem__(self, index: int | slice) -> Region | list[Region]:
+        return self._regions[index]
+
+    def __iter__(self) -> Iterator[Region]:
+        return iter(self._regions)
+
+    def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
+        """Return an equal array that asks ``grow`` for room."""
+        twin = RegionArray(self.name, grow)
+        twin.capacity = self.capacity
+        twin._regions = self._regions.copy()
+        twin._bases = self._bases.copy()
+        return twin
+
+    def count_from(self, address: int) -> int:
+        """Return how many regions begin at or above ``address``."""
+        return len(self._bases) - bisect_left(self._bases, address)
+
+    def first_ending_after(self, address: int) -> int:
+        """Return the index of the first region whose end is above ``address``."""
+        index = bisect_right(self._bases, address) - 1
+        if index >= 0 and self._regions[index].end > address:
+            return index
+        return index + 1
+
+    def add(self, base: int, size: int, nid: int, flags: int) -> int:
+        """Insert the parts of a range that are not covered yet; return 0 or -ENOMEM.
+
+        Source: memblock_add_range(). Regions that are there keep their node and flags.
+        """
+        if size <= 0:
+            return 0
+        if not self._regions:
+            self._insert(0, Region(base, size, nid, flags))
+            return 0
+        gaps = self._uncovered(base, base + size)
+        if not gaps:
+            return 0
+        if 2 * len(self) + 1 > self.capacity:
+            while len(self) + len(gaps) > self.capacity:
+                error = self._grow(self, base, size)
+                if error:
+                    return error
+            gaps = self._uncovered(base, base + size)  # growing may have reserved part of the range
+        first = last = 0
+        for number, (start, end) in enumerate(gaps):
+            last = bisect_left(self._bases, start)
+            first = first if number else last
+            self._insert(last, Region(start, end - start, nid, flags))
+        self._merge(first - 1, last + 1)
+        return 0
+
+    def isolate(self, base: int, size: int) -> tuple[int, int, int]:
+        """Split the regions that cross the range's borders; return (error, first, end) indices inside.
+
+        Source: memblock_isolate_range(). Room for two more regions is made even if none is needed.
+        """
+        if size <= 0:
+            return 0, 0, 0
+        while len(self) + 2 > self.capacity:
+            error = self._grow(self, base, size)
+            if error:
+                return error, 0, 0
+        self._split_at(base)
+        self._split_at(base + size)
+        return 0, bisect_left(self._bases, base), bisect_left(self._bases, base + size)
+
+    def remove(self, base: int, size: int) -> int:
+        """Remove a range, whatever part of it is there; return 0 or -ENOMEM."""
+        error, first, end = self.isolate(base, size)
+        if not error and end > first:
+            self.moved += len(self) - end
+            del self._regions[first:end]
+            del self._bases[first:end]
+        return error
+
+    def change(self, base: int, size: int, update: Callable[[Region], Region]) -> int:
+        """Replace node or flags of everything inside a range, then merge; return 0 or -ENOMEM."""
+        error, first, end = self.isolate(base, size)
+        if not error:
+            for index in range(first, end):
+                self._regions[index] = update(self._regions[index])
+            self._merge(first - 1, end)
+        return error
+
+    def check(self) -> None:
+        """Raise ModelError unless the regions are sorted, disjoint, not empty and within capacity."""
+        ensure(len(self) <= self.capacity, "{} holds {} regions", self.name, len(self))
+        ensure(self._bases == [r.base for r in self._regions], "{}: index is stale", self.name)
+        for region in self._regions:
+            ensure(region.size > 0, "{}: empty region {}", self.name, region)
+        for left, right in zip(self._regions, self._regions[1:], strict=False):
+            ensure(left.end <= right.base, "{}: {} overlaps {}", self.name, left, right)
+
+    def _uncovered(self, base: int, end: int) -> list[tuple[int, int]]:
+        gaps = []
+        index = self.first_ending_after(base)
+        while index < len(self._regions) and self._regions[index].base < end:
+            region = self._regions[index]
+            if region.base > base:
+                gaps.append((base, region.base))
+            base = min(region.end, end)
+            index += 1
+        if base < end:
+            gaps.append((base, end))
+        return gaps
+
+    def _split_at(self, address: int) -> None:
+        index = bisect_right(self._bases, address) - 1
+        if index < 0:
+            return
+        region = self._regions[index]
+        if region.base < address < region.end:
+            head = region._replace(size=address - region.base)
+            self._regions[index] = Region(address, region.end - address, region.nid, region.flags)
+            self._bases[index] = address
+            self._insert(index, head)
+
+    def _insert(self, index: int, region: Region) -> None:
+        self.moved += len(self._regions) - index
+        self._regions.insert(index, region)
+        self._bases.insert(index, region.base)
+
+    def _merge(self, first: int, last: int) -> None:
+        """Join equal neighbours whose left one has an index in [first, last)."""
+        index = max(first, 0)
+        while index < last and index + 1 < len(self._regions):
+            here, after = self._regions[index], self._regions[index + 1]
+            if here.end != after.base or here.nid != after.nid or here.flags != after.flags:
+                index += 1
+                continue
+            self._regions[index] = here._replace(size=here.size + after.size)
+            del self._regions[index + 1]
+            del self._bases[index + 1]
+            self.moved += len(self._regions) - index - 1
+            last -= 1
