@@ -1,6 +1,6 @@
 """The early boot of one kernel: every memblock allocation of kernel-facts section 6, in its order."""
 
-from kho_sim.memory.early.boot import EarlyBoot, Inherited
+from kho_sim.memory.early.boot import EarlyBoot, Inherited, NamedArea
 from kho_sim.memory.early.options import BootOptions, HugepageRequest, ReserveMem
 from kho_sim.memory.early.requests import BootPanic, Request, Requests
 
@@ -10,6 +10,7 @@ __all__ = [
     "EarlyBoot",
     "HugepageRequest",
     "Inherited",
+    "NamedArea",
     "Request",
     "Requests",
     "ReserveMem",

@@ -11,6 +11,7 @@ direct map's probing steps beyond the pages that they take.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kho_sim.extent import Extent, round_down, round_up
 from kho_sim.machine.machine import FOUR_GIB, Machine
@@ -20,9 +21,9 @@ from kho_sim.memory.early.hashes import allocate_early_hashes, free_pages_for_si
 from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.percpu import set_up_per_cpu
-from kho_sim.memory.early.requests import BootPanic, Request, Requests
+from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
-from kho_sim.memory.memblock import PAGE_SIZE, RSRV_KERN, Memblock
+from kho_sim.memory.memblock import PAGE_SIZE, Memblock
 from kho_sim.memory.profile import KernelProfile
 
 MIB = 1 << 20
@@ -36,6 +37,14 @@ DIRECT_MAP_WINDOW_BYTES = 512 * MIB
 CRASHKERNEL_ALIGN = 16 * MIB
 
 
+class NamedArea(NamedTuple):
+    """A ``reserve_mem=`` area: the same memory in every kernel of a chain."""
+
+    name: str
+    start: int
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Inherited:
     """What a KHO boot finds in memory: the places that kexec chose, and the scratch areas."""
@@ -46,6 +55,7 @@ class Inherited:
     descriptors_address: int
     scratch_areas: tuple[tuple[int, int], ...]
     """(start, size) in array order."""
+    named_areas: tuple[NamedArea, ...] = ()
 
 
 @dataclass
@@ -64,6 +74,7 @@ class EarlyBoot:
     memblock: Memblock = field(default_factory=Memblock)
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
+    named_areas: list[NamedArea] = field(default_factory=list)
     free_pages: int = 0
     """Free pages when table sizes were fixed (``nr`` of kernel-facts 6.3)."""
 
@@ -78,7 +89,8 @@ class EarlyBoot:
         self._reserve_what_is_loaded()
         if self.inherited:
             self._populate_kho(self.inherited)
-        self._note("brk", self._image_address() + self.profile.image_bytes, self.profile.brk_bytes)
+        brk = self._image_address() + self.profile.image_bytes
+        self.memblock.reserve_kern(brk, self.profile.brk_bytes)
         self._register_memory()
         self._set_up_real_mode()
         self._map_memory()
@@ -125,13 +137,13 @@ class EarlyBoot:
         return round_down(self.machine.end_of_low_memory - size, PAGE_SIZE)
 
     def _reserve_what_is_loaded(self) -> None:
-        self._note("kernel image", self._image_address(), self.profile.image_bytes)
+        self.memblock.reserve_kern(self._image_address(), self.profile.image_bytes)
         self.memblock.reserve(0, LOWEST_RESERVED_BYTES)
         if self.profile.initrd_bytes:
             size = round_up(self.profile.initrd_bytes, PAGE_SIZE)
-            self._note("initrd", self._initrd_address(), size)
+            self.memblock.reserve_kern(self._initrd_address(), size)
         if self.inherited:
-            self._note("setup data", self.inherited.setup_data_address, SETUP_DATA_BYTES)
+            self.memblock.reserve_kern(self.inherited.setup_data_address, SETUP_DATA_BYTES)
         self.memblock.reserve(*_base_size(BIOS_AREA))
 
     def _populate_kho(self, inherited: Inherited) -> None:
@@ -232,10 +244,17 @@ class EarlyBoot:
                 self.requests.free(block, 0, size)
 
     def _reserve_named_memory(self) -> None:
+        """``reserve_mem=``: an area that was handed over is found again, a new one is allocated."""
+        found = {area.name: area for area in self.inherited.named_areas} if self.inherited else {}
         for area in self.options.reserve_mem:
-            if not self.requests.alloc_range(
-                f"reserve_mem {area.name}", area.size_bytes, area.align_bytes, 0, 0
-            ):
+            if area.name in found:
+                self.named_areas.append(found[area.name])
+                continue
+            what, size = f"reserve_mem {area.name}", round_up(area.size_bytes, PAGE_SIZE)
+            start = self.requests.alloc_range(what, size, max(area.align_bytes, PAGE_SIZE), 0, 0)
+            if start:
+                self.named_areas.append(NamedArea(area.name, start, size))
+            else:
                 self.messages.append(f"reserve_mem: could not reserve {area.name}")
 
     def _allocate_entry_areas(self) -> None:
@@ -262,20 +281,6 @@ class EarlyBoot:
     def _or_panic(self, what: str, size: int, align: int = 64) -> int:
         message = f"__memblock_alloc_or_panic: Failed to allocate {size} bytes"
         return self.requests.alloc(what, size, align, or_panic=message)
-
-    def _note(self, what: str, address: int, size: int) -> None:
-        """Reserve what was put there by somebody else: the boot loader, kexec or the image itself."""
-        self.memblock.reserve(address, size, flags=RSRV_KERN)
-        self.requests.note(
-            Request(
-                phase="before",
-                what=what,
-                size_bytes=size,
-                align_bytes=PAGE_SIZE,
-                address=address,
-                source="scratch" if self.inherited else "memory",
-            )
-        )
 
 
 def _base_size(extent: Extent) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GIGANTIC_PAGE_BYTES = 1 << 30
 
@@ -42,3 +42,18 @@ class BootOptions:
     def gigantic_pages(self) -> int:
         """1 GiB pages asked for."""
         return sum(r.count for r in self.hugepages if r.size_bytes == GIGANTIC_PAGE_BYTES)
+
+    def with_gigantic_pages_kept(self, kept: int) -> BootOptions:
+        """Return the options of a kernel that was handed ``kept`` gigantic pages.
+
+        They count towards ``hugepages=``, so fewer new ones are asked for (assumption: as the hugetlb
+        live update series proposes; per-node counts are left as they are).
+        """
+        wanted = []
+        for request in self.hugepages:
+            if request.size_bytes == GIGANTIC_PAGE_BYTES and not request.per_node:
+                spared = min(kept, request.count)
+                kept -= spared
+                request = replace(request, count=request.count - spared)
+            wanted.append(request)
+        return replace(self, hugepages=tuple(wanted))

@@ -124,10 +124,6 @@ class Requests:
         self.shadow = self.memblock.copy()
         self._twins = {row.address: row.address for row in self.rows if row.address}
 
-    def note(self, row: Request) -> None:
-        """Write down an allocation that did not go through memblock's search."""
-        self.rows.append(row)
-
     def _ask(
         self,
         what: str,

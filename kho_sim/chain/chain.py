@@ -1,0 +1,74 @@
+"""Kernels end to end on one SimPy clock, and the paired twin without the extension."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from kho_sim.chain.build import build_plan
+from kho_sim.chain.journal import Journal
+from kho_sim.chain.kernel import ChainEnds, Kernel
+from kho_sim.chain.plan import ChainPlan
+from kho_sim.chain.workload import make_workloads
+from kho_sim.kho.handover import Handover
+from kho_sim.trace.provenance import run_provenance
+from kho_sim.trace.records import Outcome
+from kho_sim.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
+
+
+def run_scenario(scenario: Scenario) -> Trace:
+    """Simulate a scenario's chain, and its twin if it asks for one. Raises ScenarioError."""
+    plan = build_plan(scenario)
+    provenance = run_provenance(scenario)
+    twin = None
+    if scenario.chain.twin:
+        twin = run_plan(plan.without_extension(), {**provenance, "twin": True})
+    return run_plan(plan, provenance, twin)
+
+
+def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = None) -> Trace:
+    """Simulate one chain of kernels and return its trace."""
+    chain = _Chain(plan)
+    env = simpy.Environment()
+    env.run(env.process(chain.life(env)))
+    journal = chain.journal
+    return Trace(
+        provenance=provenance,
+        outcome=chain.outcome,
+        boot_records=tuple(journal.boots),
+        allocation_records=tuple(journal.allocations),
+        region_records=tuple(journal.regions),
+        preserved_records=tuple(journal.preserved),
+        table_records=tuple(journal.tables),
+        gigantic_records=tuple(journal.gigantic),
+        segment_records=tuple(journal.segments),
+        event_records=tuple(journal.events),
+        twin=twin,
+    )
+
+
+@dataclass
+class _Chain:
+    plan: ChainPlan
+    journal: Journal = field(default_factory=Journal)
+    outcome: Outcome = Outcome(kind="completed", boot=0)
+
+    def life(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
+        """Each kernel begins with what the one before it handed over, and with nothing else."""
+        workloads = make_workloads(self.plan.workloads, self.plan.seed)
+        handover: Handover | None = None
+        for index in range(self.plan.boots):
+            kernel = Kernel(env, index, self.plan, handover, workloads, self.journal)
+            try:
+                yield env.process(kernel.life())
+            except ChainEnds as end:
+                self.outcome = end.outcome
+                return
+            handover = kernel.next_handover
+        self.outcome = Outcome(kind="completed", boot=self.plan.boots - 1)

@@ -1,0 +1,64 @@
+"""Judges outside of the kernels: ground truth that no kernel reads, held against every boot.
+
+What must survive is written down when a kernel hands over; the next kernel is held to it. A judge that
+finds something raises ModelError: then the model is wrong, not the simulated kernel. Not judged: the
+contents of memory, and memory that was never promised to survive.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from kho_sim.errors import ensure
+from kho_sim.extent import Extent
+from kho_sim.kho.boot import BootedMemory
+from kho_sim.kho.handover import Handover
+from kho_sim.kho.running import RunningMemory
+from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN
+
+
+def judge_early_boot(booted: BootedMemory, handover: Handover) -> None:
+    """No early allocation touched preserved memory or a page of the tree that is still to be read."""
+    kept = handover.tree.preserved_extents()
+    tables = [Extent(page, page + PAGE_SIZE) for page in handover.tree.table_pages()]
+    promised = sorted([*kept, *tables])
+    for row in booted.early.requests.rows:
+        if row.address:
+            _ensure_clear(promised, Extent(row.address, row.address + row.size_bytes), row.what)
+    _, reserved = booted.regions["before_retrieve"]
+    for region in reserved:
+        if region.flags & (RSRV_KERN | RSRV_HUGETLB):
+            _ensure_clear(promised, Extent(region.base, region.end), f"{region}")
+
+
+def judge_running(memory: RunningMemory, handover: Handover) -> None:
+    """Every file that was handed over is there again, at the same place and as long as before."""
+    for handed in handover.files:
+        file = memory.files.get(handed.name)
+        ensure(file is not None, "{} was handed over and is lost", handed.name)
+        assert file is not None
+        ensure(tuple(file.data) == handed.data, "{} is not where it was", handed.name)
+        ensure(file.size_bytes == handed.size_bytes, "{} changed its size", handed.name)
+
+
+def judge_hand_over(memory: RunningMemory, handover: Handover) -> None:
+    """All that is promised is in the tree, nothing of it lies in scratch, and no two files share."""
+    kept = handover.tree.preserved_extents()
+    spans: list[Extent] = []
+    for handed in handover.files:
+        for run in handed.data:
+            index = bisect_right(kept, run.extent.start, key=lambda extent: extent.start) - 1
+            inside = index >= 0 and run.extent.end <= kept[index].end
+            ensure(inside, "{} of {} is not in the tree", run, handed.name)
+            spans.append(run.extent)
+    spans.sort()
+    for left, right in zip(spans, spans[1:], strict=False):
+        ensure(left.end <= right.start, "files share {} and {}", left, right)
+    for start, size in handover.inherited.scratch_areas:
+        _ensure_clear(kept, Extent(start, start + size), "a scratch area")
+
+
+def _ensure_clear(promised: list[Extent], extent: Extent, what: str) -> None:
+    index = bisect_right(promised, extent.start, key=lambda kept: kept.start) - 1
+    for kept in promised[max(index, 0) : index + 2]:
+        ensure(not kept.overlaps(extent), "{} at {} touches preserved {}", what, extent, kept)

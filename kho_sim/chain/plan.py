@@ -1,0 +1,50 @@
+"""A chain with every word resolved to an object: what ``build`` makes of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kho_sim.kho.boot import KernelSetup
+from kho_sim.machine.machine import Machine
+
+NANOSECONDS_PER_HOUR = 3_600_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPlan:
+    """One entry of the scenario's workload: its kind, its place in the list, its numbers."""
+
+    kind: str
+    number: int
+    values: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """One machine, a kernel for each boot, what user space does, how long each kernel lives."""
+
+    machine: Machine
+    kernels: tuple[KernelSetup, ...]
+    releases: tuple[str, ...]
+    command_lines: tuple[str, ...]
+    workloads: tuple[WorkloadPlan, ...]
+    uptime_ns: int
+    seed: int
+
+    @property
+    def boots(self) -> int:
+        return len(self.kernels)
+
+    def without_extension(self) -> ChainPlan:
+        """The paired twin: the same in everything, but no kernel extends scratch."""
+        return replace(
+            self, kernels=tuple(replace(kernel, strategy="none") for kernel in self.kernels)
+        )

@@ -1,0 +1,45 @@
+"""Shared-memory files that the first kernel makes and every kernel hands on."""
+
+from __future__ import annotations
+
+from kho_sim.chain.kernel import Kernel
+from kho_sim.chain.plan import WorkloadPlan
+from kho_sim.chain.workload.base import Workload
+
+HUGE_FOLIO_BYTES = 2 << 20
+
+
+class Memfds(Workload):
+    """``count`` files of ``size``; later kernels close the oldest ``drop`` and make ``grow`` new ones.
+
+    The order is that of the recorded chains: retrieve, close, make, and in the end preserve all.
+    """
+
+    def __init__(self, plan: WorkloadPlan, seed: int):
+        super().__init__(plan, seed)
+        self._alive: list[str] = []
+        self._made = 0
+
+    def arrive(self, kernel: Kernel) -> None:
+        plan = self.plan
+        if not plan.preserve or plan.at == "every":
+            self._alive = [name for name in self._alive if name in kernel.memory.files]
+            self._make(kernel, plan.count)
+        elif kernel.index == 0:
+            self._make(kernel, plan.count)
+        else:
+            dropped, self._alive = self._alive[: plan.drop], self._alive[plan.drop :]
+            for name in dropped:
+                kernel.memory.close(name)
+            self._make(kernel, plan.grow)
+
+    def to_preserve(self, kernel: Kernel) -> list[str]:
+        return list(self._alive) if self.plan.preserve else []
+
+    def _make(self, kernel: Kernel, count: int) -> None:
+        for _ in range(count):
+            name = f"{self.name}/{self._made}"
+            self._made += 1
+            huge = self.plan.folio == HUGE_FOLIO_BYTES
+            kernel.memory.create_memfd(name, self.plan.size, huge, self.plan.session)
+            self._alive.append(name)

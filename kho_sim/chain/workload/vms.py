@@ -1,0 +1,89 @@
+"""Virtual machines that arrive and leave over simulated time; those alive are handed on.
+
+Times are kept on the service clock (hours that kernels have served, boot times left out), so the same
+machines come and go whatever a kernel's boot takes: runs that differ in the extension stay paired.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Generator
+from typing import Any
+
+from kho_sim.chain.kernel import Kernel
+from kho_sim.chain.plan import NANOSECONDS_PER_HOUR, WorkloadPlan
+from kho_sim.chain.workload.base import Workload
+from kho_sim.memory.pages import OutOfMemory
+from kho_sim.seeds import stream
+
+HUGE_FOLIO_BYTES = 2 << 20
+GIGANTIC_PAGE_BYTES = 1 << 30
+
+
+class Vms(Workload):
+    """A Poisson stream of machines with exponentially distributed lives, ``count`` at the start."""
+
+    def __init__(self, plan: WorkloadPlan, seed: int):
+        super().__init__(plan, seed)
+        self._random = stream(seed, self.name)
+        self._departures: list[tuple[int, str]] = []
+        self._made = 0
+        self._next_arrival_ns = self._draw_arrival(0)
+
+    def arrive(self, kernel: Kernel) -> None:
+        if kernel.index == 0:
+            for _ in range(self.plan.count):
+                self._start_machine(kernel, 0)
+
+    def serve(self, kernel: Kernel) -> Generator[Any, Any, None]:
+        """Wait for the next arrival or departure, until the kernel's service ends."""
+        begin = kernel.index * kernel.plan.uptime_ns
+        end = begin + kernel.plan.uptime_ns
+        now = begin
+        while True:
+            departure = self._departures[0][0] if self._departures else end
+            moment = min(self._next_arrival_ns, departure)
+            if moment >= end:
+                return
+            yield kernel.env.timeout(max(moment - now, 0))
+            now = max(moment, now)
+            if moment == departure:
+                _, name = heapq.heappop(self._departures)
+                kernel.memory.close(name)
+            else:
+                self._start_machine(kernel, moment)
+                self._next_arrival_ns = self._draw_arrival(moment)
+
+    def to_preserve(self, kernel: Kernel) -> list[str]:
+        alive = {name for _, name in self._departures}
+        return [name for name in kernel.memory.files if name in alive]
+
+    def _draw_arrival(self, after_ns: int) -> int:
+        if not self.plan.arrivals_per_hour:
+            return 1 << 63
+        hours = self._random.expovariate(self.plan.arrivals_per_hour)
+        return after_ns + round(hours * NANOSECONDS_PER_HOUR)
+
+    def _start_machine(self, kernel: Kernel, now_ns: int) -> None:
+        """A machine that finds no memory is turned away, which is a fact worth a line."""
+        name = f"{self.name}/{self._made}"
+        self._made += 1
+        life_ns = round(self._random.expovariate(1 / self.plan.lifetime))
+        try:
+            self._take_memory(kernel, name)
+        except OutOfMemory as error:
+            kernel.memory.pages.free(error.allocated, 0, user=True)
+            kernel.say(f"{name}: no memory for a machine of {self.plan.size} bytes")
+            return
+        heapq.heappush(self._departures, (now_ns + life_ns, name))
+
+    def _take_memory(self, kernel: Kernel, name: str) -> None:
+        memory = kernel.memory
+        if self.plan.backing == "memfd":
+            huge = self.plan.folio == HUGE_FOLIO_BYTES
+            memory.create_memfd(name, self.plan.size, huge, self.plan.session)
+            return
+        pages = self.plan.size // GIGANTIC_PAGE_BYTES
+        if len(memory.gigantic_pool) < pages:
+            raise OutOfMemory([], pages, 18)
+        memory.create_hugetlb(name, pages, GIGANTIC_PAGE_BYTES, self.plan.session)

@@ -1,0 +1,107 @@
+"""Early memory of one kernel with KHO in it: early boot, the extension, retrieval or scratch.
+
+Puts the two halves of ``memory.early`` around an extension strategy (kernel-facts 5.1) and ends where
+memblock gives way to the page allocator. Plain code without a clock: it returns what was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
+from kho_sim.kho.handover import Handover
+from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.kho.retrieve import Retrieval, retrieve
+from kho_sim.kho.scratch import (
+    ScratchRequest,
+    ScratchReservation,
+    kernel_reserved_bytes,
+    reserve_scratch,
+)
+from kho_sim.machine.machine import Machine
+from kho_sim.memory.early import BootOptions, EarlyBoot, Requests
+from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.memory.profile import KernelProfile
+from kho_sim.memory.regions import Region
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSetup:
+    """What decides a kernel's early memory: its build, its command line, its way to extend scratch."""
+
+    profile: KernelProfile
+    options: BootOptions
+    kho: bool = True
+    scratch: ScratchRequest = field(default_factory=ScratchRequest)
+    strategy: str = "blocks"
+    extend: ExtendOptions = field(default_factory=ExtendOptions)
+
+
+@dataclass
+class BootedMemory:
+    """The state at the end of early boot, and what was noticed on the way.
+
+    ``regions`` maps a moment (see ``trace.records.RegionRow``) to both arrays at that moment.
+    """
+
+    early: EarlyBoot
+    scratch_areas: tuple[tuple[int, int], ...] = ()
+    reservation: ScratchReservation | None = None
+    extension: Extension | None = None
+    retrieval: Retrieval | None = None
+    messages: list[str] = field(default_factory=list)
+    regions: dict[str, tuple[list[Region], list[Region]]] = field(default_factory=dict)
+    kernel_reserved_bytes: int = 0
+
+    def remember(self, moment: str) -> None:
+        memblock = self.early.memblock
+        self.regions[moment] = (memblock.memory[:], memblock.reserved[:])
+
+
+def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None) -> BootedMemory:
+    """Boot a kernel up to the hand-over to the page allocator. Raises BootPanic where it dies.
+
+    ``handover`` is None for a first kernel. The exception carries the state reached as ``booted``.
+    """
+    inherited = handover.inherited if handover else None
+    early = EarlyBoot(machine, setup.profile, setup.options, inherited)
+    booted = BootedMemory(early)
+    try:
+        early.before_extension()
+        if handover:
+            _extend(booted, setup, handover.tree)
+        early.after_extension()
+        booted.kernel_reserved_bytes = kernel_reserved_bytes(early.memblock)
+        booted.remember("before_retrieve")
+        if handover:
+            booted.scratch_areas = handover.inherited.scratch_areas
+            booted.retrieval = retrieve(early.memblock, handover.tree)
+        elif setup.kho:
+            booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)
+            booted.scratch_areas = booted.reservation.areas
+        booted.remember("after_retrieve")
+    except Exception as error:
+        error.booted = booted  # type: ignore[attr-defined]
+        raise
+    return booted
+
+
+def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree) -> None:
+    requests = booted.early.requests
+    booted.remember("before_extend")
+    if setup.strategy != "none":
+        requests.open_shadow()
+    booted.extension = STRATEGIES[setup.strategy](
+        booted.early.memblock,
+        incoming,
+        setup.extend,
+        lambda: _digest_page(requests),
+        lambda address: requests.free(address, 0, PAGE_SIZE),
+    )
+    if booted.extension.error:
+        booted.messages.append(booted.extension.error)
+    booted.remember("after_extend")
+
+
+def _digest_page(requests: Requests) -> int:
+    return requests.alloc("digest page", PAGE_SIZE, PAGE_SIZE)

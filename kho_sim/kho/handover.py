@@ -1,0 +1,66 @@
+"""The only value that crosses a kexec.
+
+What the next kernel knows of the last one is what lies in preserved memory, in the tree that says which
+memory that is, and in the places that kexec chose. ``Handover`` holds just that, frozen: a later kernel
+that needs more has to be handed it in preserved pages, as in the real world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kho_sim.extent import Extent
+from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.memory.early import Inherited
+from kho_sim.memory.pages import PAGE_SHIFT, Run
+
+
+class Folios(NamedTuple):
+    """``blocks`` folios of one order that lie side by side from ``first_pfn`` upwards."""
+
+    first_pfn: int
+    blocks: int
+    order: int
+
+    @property
+    def pages(self) -> int:
+        return self.blocks << self.order
+
+    @property
+    def extent(self) -> Extent:
+        """The bytes that they take."""
+        start = self.first_pfn << PAGE_SHIFT
+        return Extent(start, start + (self.pages << PAGE_SHIFT))
+
+
+@dataclass(frozen=True, slots=True)
+class HandedFile:
+    """A preserved file as its record describes it.
+
+    ``data``: its folios in file order. ``metadata``: the order-0 pages of its
+    record, folio array and array chunks, which the next kernel frees once it has read them.
+    """
+
+    name: str
+    kind: str
+    session: str
+    size_bytes: int
+    data: tuple[Folios, ...]
+    metadata: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Everything that a kernel leaves to the next.
+
+    ``tree`` is the incoming tree of the next kernel, ``luo_pages`` the order-0 and larger pages of LUO's
+    own state that are freed when sessions are read, as (run, order).
+    """
+
+    inherited: Inherited
+    tree: FrozenRadixTree
+    files: tuple[HandedFile, ...]
+    luo_pages: tuple[tuple[Run, int], ...]
+    release: str
+    kexec_count: int

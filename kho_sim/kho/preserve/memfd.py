@@ -1,0 +1,90 @@
+"""A file whose pages are handed on: memfd, and in the same form hugetlb files.
+
+Models mm/memfd_luo.c of Linux 7.3 (kernel-facts 10.1 and 10.4): a record, all folios pinned (which moves
+them out of scratch), an array of 16 bytes a folio, a key for every folio, the array itself preserved.
+Assumption: a preserved hugetlb file (the series that the patch is from) uses the same record and array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kho_sim.kho.handover import Folios, HandedFile
+from kho_sim.kho.preserve.luo import LiveUpdate
+from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
+from kho_sim.memory.pages import OutOfMemory, Run
+from kho_sim.work import Work
+
+PAGE_SIZE = 4096
+FOLIO_RECORD_BYTES = 16
+PIN_RECORD_BYTES = 8
+DEADLOCK = "Kernel panic - not syncing: System is deadlocked on memory"
+
+
+@dataclass
+class FilePages:
+    """A file that is alive in a kernel: its folios in file order."""
+
+    name: str
+    kind: str
+    size_bytes: int
+    data: list[Folios] = field(default_factory=list)
+    session: str = "session"
+
+    @property
+    def folios(self) -> int:
+        return sum(run.blocks for run in self.data)
+
+    @property
+    def pages(self) -> int:
+        return sum(run.pages for run in self.data)
+
+
+def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> HandedFile:
+    """Preserve a file in its session; return what the next kernel will find of it.
+
+    Raises PreserveFailed: -ENOMEM, or the panic of a kernel that can not move pinned pages out of scratch
+    and has nobody to kill.
+    """
+    luo.add_file(file.session)
+    record = outgoing.allocate_preserved()
+    if not file.data:
+        return _handed(file, record)
+    folios = file.folios
+    pins = outgoing.vmalloc(_pages(folios * PIN_RECORD_BYTES))
+    _pin(outgoing, file)
+    array = outgoing.vmalloc(_pages(folios * FOLIO_RECORD_BYTES))
+    for run in file.data:
+        outgoing.preserve([Run(run.first_pfn, run.blocks)], run.order)
+    chunks = outgoing.preserve_vmalloc(array)
+    outgoing.pages.free(pins)
+    return _handed(file, [*array, *chunks, *record])
+
+
+def _pin(outgoing: Outgoing, file: FilePages) -> None:
+    """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts 10.4)."""
+    pinned: list[Folios] = []
+    for run in file.data:
+        try:
+            moved = outgoing.pages.migrate_out_of_cma([Run(run.first_pfn, run.blocks)])
+        except OutOfMemory as error:
+            raise PreserveFailed(DEADLOCK) from error
+        pinned += [Folios(*place, run.order) for place in moved]
+        if moved != [Run(run.first_pfn, run.blocks)]:
+            outgoing.work += Work(pages_migrated=run.pages)
+    file.data = pinned
+
+
+def _handed(file: FilePages, metadata: list[Run]) -> HandedFile:
+    return HandedFile(
+        name=file.name,
+        kind=file.kind,
+        session=file.session,
+        size_bytes=file.size_bytes,
+        data=tuple(file.data),
+        metadata=tuple(metadata),
+    )
+
+
+def _pages(size_bytes: int) -> int:
+    return -(-size_bytes // PAGE_SIZE)

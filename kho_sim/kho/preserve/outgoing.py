@@ -1,0 +1,102 @@
+"""A kernel's outgoing tree and the objects that live in preserved pages of their own.
+
+The tree is live: preserving adds keys at once, there is no step that seals it (kernel-facts 10.4).
+Objects of the kernel's own (FDT, records, arrays) come from the page allocator as unmovable pages, so
+never from scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kho_sim.errors import KhoSimError
+from kho_sim.kho.radix import RadixTree
+from kho_sim.memory.pages import PAGE_SHIFT, UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.work import Work
+
+VMALLOC_ADDRESSES_PER_CHUNK = 511
+
+
+class PreserveFailed(KhoSimError):  # noqa: N818 (a result of the simulated kernel)
+    """Preserving failed; the message is what the kernel or its caller sees."""
+
+
+class Outgoing:
+    """The outgoing tree, fed by the page allocator.
+
+    ``work`` counts what preserving did so far.
+    """
+
+    def __init__(self, pages: PageAllocator):
+        self.pages = pages
+        self.work = Work()
+        self.tree = RadixTree(self._table_page, self._free_table_page)
+        if not self.tree.root:
+            raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
+
+    def allocate(self, count: int, order: int = 0) -> list[Run]:
+        """Take unmovable pages for the kernel's own use. Raises PreserveFailed (-ENOMEM)."""
+        try:
+            runs = self.pages.alloc(count, order, UNMOVABLE)
+        except OutOfMemory as error:
+            self.pages.free(error.allocated, order)
+            raise PreserveFailed("-ENOMEM") from error
+        self.work += Work(pages_allocated=count << order)
+        return runs
+
+    def allocate_preserved(self, count: int = 1, order: int = 0) -> list[Run]:
+        """Take pages and preserve them (kho_alloc_preserve())."""
+        runs = self.allocate(count, order)
+        self.preserve(runs, order)
+        return runs
+
+    def preserve(self, runs: Sequence[Run], order: int) -> None:
+        """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
+        for run in runs:
+            self.work += Work(keys_added=run.blocks)
+            if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
+                raise PreserveFailed("-ENOMEM")
+
+    def unpreserve(self, runs: Sequence[Run], order: int) -> None:
+        """Take the keys back; tables stay (kernel-facts 4.2)."""
+        for run in runs:
+            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
+
+    def vmalloc(self, pages: int) -> list[Run]:
+        """Take a virtually contiguous area in the largest pieces that are free, as order-0 runs."""
+        try:
+            runs = self.pages.alloc_largest(pages)
+        except OutOfMemory as error:
+            self.pages.free(error.allocated, 0)
+            raise PreserveFailed("-ENOMEM") from error
+        self.work += Work(pages_allocated=pages)
+        return runs
+
+    def preserve_vmalloc(self, runs: Sequence[Run]) -> list[Run]:
+        """Preserve such an area page by page; return its chunks of addresses (pages of their own).
+
+        A chunk is allocated before the pages that it will name; a full one is followed by another.
+        """
+        chunks = self.allocate_preserved()
+        room = VMALLOC_ADDRESSES_PER_CHUNK
+        for run in runs:
+            first, left = run.first_pfn, run.blocks
+            while left:
+                part = min(left, room)
+                self.preserve([Run(first, part)], 0)
+                first, left, room = first + part, left - part, room - part
+                if not room:
+                    chunks += self.allocate_preserved()
+                    room = VMALLOC_ADDRESSES_PER_CHUNK
+        return chunks
+
+    def _table_page(self) -> int:
+        try:
+            run = self.pages.alloc(1, 0, UNMOVABLE)[0]
+        except OutOfMemory:
+            return 0
+        self.work += Work(tables_allocated=1, pages_allocated=1)
+        return int(run.first_pfn) << PAGE_SHIFT
+
+    def _free_table_page(self, address: int) -> None:
+        self.pages.free([Run(address >> PAGE_SHIFT, 1)], 0)
