@@ -2,7 +2,8 @@
 
 Three families: the user's input is wrong (``ScenarioError``, ``TraceError``: exit code 3), a tool
 around the model is unusable (``EngineError``: exit code 5), or the model broke its own rule
-(``ModelError``: a bug of ours). A kernel that dies in the simulation is a result, never an exception.
+(``ModelError``: a bug of ours). A kernel that dies in the simulation is a result, never an
+exception.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class ModelError(KhoSimError):
 
 
 def ensure(condition: bool, message: str, *values: object) -> None:
-    """Raise ``ModelError`` unless ``condition`` holds; can not be switched off, unlike ``assert``."""
+    """Raise ``ModelError`` unless ``condition`` holds; can not be switched off, unlike ``assert``.
+    """
     if not condition:
         raise ModelError(message.format(*values))
 

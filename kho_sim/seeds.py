@@ -1,7 +1,7 @@
 """Random streams by name: one more draw in one place never reshuffles another.
 
-A stream's seed comes from the chain's seed and names (the workload, the boot), never from what is varied
-in a comparison (block shift, strategy), so runs that differ only in that are paired.
+A stream's seed comes from the chain's seed and names (the workload, the boot), never from what is
+varied in a comparison (block shift, strategy), so runs that differ only in that are paired.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Counts of the work that a step of the kernel did; ``cost/`` turns them into nanoseconds.
 
-The model rooms (``memory/``, ``kho/``) have no clock. They return a ``Work``, so what a step costs is
-decided in one place, and tests can hold the counts themselves.
+The model rooms (``memory/``, ``kho/``) have no clock. They return a ``Work``, so what a step costs
+is decided in one place, and tests can hold the counts themselves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,7 @@ class Work:
     """Pages copied out of CMA because they were pinned."""
 
     def __add__(self, other: Work) -> Work:
-        return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Work(*map(add, _counts(self), _counts(other)))
+
+
+_counts = attrgetter(*(f.name for f in fields(Work)))

@@ -1,21 +1,20 @@
-"""The one door from a scenario's words to the objects that run: what ``check`` tries and ``run`` uses."""
+"""The one door from a scenario's words to the objects that run: what ``check`` tries and ``run``
+uses."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from kho_sim.chain.plan import ChainPlan, WorkloadPlan
+from kho_sim.command_line import CommandLine, ReserveMem, parse_command_line
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.kho.scratch import ScratchRequest
 from kho_sim.machine import Machine, from_memory_map, qemu_machine
-from kho_sim.memory.early import BootOptions, HugepageRequest, ReserveMem
+from kho_sim.memory.early import BootOptions
 from kho_sim.memory.profile import EarlyRequest, KernelProfile
-from kho_sim.scenario.command_line import CommandLine, parse_command_line
 
 if TYPE_CHECKING:
-    from kho_sim.scenario import Scenario
-    from kho_sim.scenario import spec
+    from kho_sim.scenario import Scenario, spec
 
 PROFILE_KEYS = {
     "image": "image_bytes",
@@ -33,14 +32,20 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     """Return the chain that a scenario describes. Raises ScenarioError for what can not be built."""
     machine = build_machine(scenario)
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
-    named = [entry for entry in scenario.workload if entry.kind == "reserve_mem"]
+    named = [
+        ReserveMem(entry.size, entry.align, entry.name)
+        for entry in scenario.workload
+        if entry.kind == "reserve_mem"
+    ]
     return ChainPlan(
         machine=machine,
         kernels=tuple(build_kernel(kernel, machine, named) for kernel in kernels),
         releases=tuple(kernel.release for kernel in kernels),
         command_lines=tuple(kernel.command_line for kernel in kernels),
         workloads=tuple(
-            WorkloadPlan(entry.kind, number, entry.model_dump())
+            WorkloadPlan(
+                entry.kind, number, {key: getattr(entry, key) for key in type(entry).model_fields}
+            )
             for number, entry in enumerate(scenario.workload)
         ),
         uptime_ns=scenario.chain.uptime,
@@ -52,7 +57,7 @@ def build_machine(scenario: Scenario) -> Machine:
     """Return the machine of a scenario."""
     wanted = scenario.machine
     if wanted.memory_map:
-        ranges = [(part.start, part.end, part.node) for part in wanted.memory_map]
+        ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
         return from_memory_map(ranges, cpus=wanted.cpus)
     shares = wanted.node_memory or _equal_shares(wanted.memory, wanted.nodes)
     return qemu_machine(
@@ -60,21 +65,14 @@ def build_machine(scenario: Scenario) -> Machine:
     )
 
 
-def build_kernel(
-    kernel: spec.Kernel, machine: Machine, named: list[spec.Workload]
-) -> KernelSetup:
+def build_kernel(kernel: spec.Kernel, machine: Machine, named: list[ReserveMem]) -> KernelSetup:
     """Return the setup of one kernel: its profile, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     return KernelSetup(
         profile=build_profile(kernel),
         options=_options(line, machine, named),
         kho=line.kho,
-        scratch=ScratchRequest(
-            line.kho_scratch.scale_percent,
-            line.kho_scratch.lowmem_bytes,
-            line.kho_scratch.global_bytes,
-            line.kho_scratch.pernode_bytes,
-        ),
+        scratch=line.kho_scratch,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),
     )
@@ -101,19 +99,14 @@ def build_profile(kernel: spec.Kernel) -> KernelProfile:
     return KernelProfile(release=kernel.release, early=early, **given)
 
 
-def _options(line: CommandLine, machine: Machine, named: list[spec.Workload]) -> BootOptions:
+def _options(line: CommandLine, machine: Machine, named: list[ReserveMem]) -> BootOptions:
     profile = KernelProfile()
-    areas = [ReserveMem(a.size_bytes, a.align_bytes, a.name) for a in line.reserve_mem]
-    areas += [ReserveMem(entry.size, entry.align, entry.name) for entry in named]
     return BootOptions(
         command_line_bytes=line.length,
         log_buffer_bytes=line.log_buf_len or 0,
-        hugepages=tuple(
-            HugepageRequest(r.size_bytes, r.count, r.per_node)
-            for r in line.hugepages(len(machine.nodes))
-        ),
+        hugepages=line.hugepages(len(machine.nodes)),
         crashkernel_bytes=sum(c.size_bytes for c in line.crashkernel),
-        reserve_mem=tuple(areas),
+        reserve_mem=(*line.reserve_mem, *named),
         unknown_words=tuple(w for w in profile.unknown_words if w in line.text.split()),
     )
 
@@ -122,5 +115,3 @@ def _equal_shares(memory_bytes: int, nodes: int) -> list[int]:
     """Split memory equally in whole MiB, the last node taking the rest, as QEMU does."""
     share = memory_bytes // nodes >> 20 << 20
     return [share] * (nodes - 1) + [memory_bytes - share * (nodes - 1)]
-
-

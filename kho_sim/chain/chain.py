@@ -13,6 +13,7 @@ from kho_sim.chain.journal import Journal
 from kho_sim.chain.kernel import ChainEnds, Kernel
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
+from kho_sim.errors import ModelError
 from kho_sim.kho.handover import Handover
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import Outcome
@@ -37,10 +38,12 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
     chain = _Chain(plan)
     env = simpy.Environment()
     env.run(env.process(chain.life(env)))
-    journal = chain.journal
+    journal, outcome = chain.journal, chain.outcome
+    if outcome is None:
+        raise ModelError("the chain ended without an outcome")
     return Trace(
         provenance=provenance,
-        outcome=chain.outcome,
+        outcome=outcome,
         boot_records=tuple(journal.boots),
         allocation_records=tuple(journal.allocations),
         region_records=tuple(journal.regions),
@@ -57,7 +60,7 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
 class _Chain:
     plan: ChainPlan
     journal: Journal = field(default_factory=Journal)
-    outcome: Outcome = Outcome(kind="completed", boot=0)
+    outcome: Outcome | None = None
 
     def life(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
         """Each kernel begins with what the one before it handed over, and with nothing else."""

@@ -1,13 +1,14 @@
 """Judges outside of the kernels: ground truth that no kernel reads, held against every boot.
 
-What must survive is written down when a kernel hands over; the next kernel is held to it. A judge that
-finds something raises ModelError: then the model is wrong, not the simulated kernel. Not judged: the
-contents of memory, and memory that was never promised to survive.
+What must survive is written down when a kernel hands over; the next kernel is held to it. A judge
+that finds something raises ModelError: then the model is wrong, not the simulated kernel. Not
+judged: the contents of memory, and memory that was never promised to survive.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 
 from kho_sim.errors import ensure
 from kho_sim.extent import Extent
@@ -34,14 +35,13 @@ def judge_early_boot(booted: BootedMemory, handover: Handover) -> None:
 def judge_running(memory: RunningMemory, handover: Handover) -> None:
     """Every file that was handed over is there again, at the same place and as long as before."""
     for handed in handover.files:
-        file = memory.files.get(handed.name)
-        ensure(file is not None, "{} was handed over and is lost", handed.name)
-        assert file is not None
+        ensure(handed.name in memory.files, "{} was handed over and is lost", handed.name)
+        file = memory.files[handed.name]
         ensure(tuple(file.data) == handed.data, "{} is not where it was", handed.name)
         ensure(file.size_bytes == handed.size_bytes, "{} changed its size", handed.name)
 
 
-def judge_hand_over(memory: RunningMemory, handover: Handover) -> None:
+def judge_hand_over(handover: Handover) -> None:
     """All that is promised is in the tree, nothing of it lies in scratch, and no two files share."""
     kept = handover.tree.preserved_extents()
     spans: list[Extent] = []
@@ -52,7 +52,7 @@ def judge_hand_over(memory: RunningMemory, handover: Handover) -> None:
             ensure(inside, "{} of {} is not in the tree", run, handed.name)
             spans.append(run.extent)
     spans.sort()
-    for left, right in zip(spans, spans[1:], strict=False):
+    for left, right in pairwise(spans):
         ensure(left.end <= right.start, "files share {} and {}", left, right)
     for start, size in handover.inherited.scratch_areas:
         _ensure_clear(kept, Extent(start, start + size), "a scratch area")

@@ -1,7 +1,7 @@
 """One kernel of the chain as a SimPy process: it boots, serves, hands over, and is gone.
 
-The story is told here; what each step does to memory is in ``kho/`` and ``memory/``, what it costs in
-``cost/``. Simulated time is in integer nanoseconds.
+The story is told here; what each step does to memory is in ``kho/`` and ``memory/``, what it costs
+in ``cost/``. Simulated time is in integer nanoseconds.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ class ChainEnds(KhoSimError):  # noqa: N818 (an end of the simulated chain)
     """The chain ends with this kernel; ``outcome`` says how."""
 
     def __init__(self, outcome: Outcome):
-        super().__init__(outcome.message)
+        super().__init__(outcome)  # SimPy makes the exception anew from its arguments
         self.outcome = outcome
 
 
 class Kernel:
     """A kernel between its boot and its jump.
 
-    ``memory`` exists once user space is about to start. ``next_handover`` is set when the kernel jumps.
+    ``memory`` exists once user space is about to start. ``next_handover`` is set when the kernel
+    jumps.
     """
 
     memory: RunningMemory
@@ -79,9 +80,14 @@ class Kernel:
             placed = yield from self._load()
             yield from self._jump(placed)
 
+    @property
+    def now_ns(self) -> int:
+        """Simulated time since the chain began; SimPy keeps it an int as long as delays are."""
+        return int(self.env.now)
+
     def say(self, message: str) -> None:
         """Write down a message of this kernel or of its users."""
-        self.journal.note_event(self.index, self.env.now, self.env.now, "message", message)
+        self.journal.note_event(self.index, self.now_ns, self.now_ns, "message", message)
 
     # The chapters
 
@@ -132,10 +138,10 @@ class Kernel:
 
     def _serve(self) -> Process:
         """The workloads run beside each other until the next update is due."""
-        begin = self.env.now
+        begin = self.now_ns
         running = [self.env.process(workload.serve(self)) for workload in self.workloads]
         yield self.env.all_of([self.env.timeout(self.plan.uptime_ns), *running])
-        self.journal.note_event(self.index, begin, self.env.now, "serve")
+        self.journal.note_event(self.index, begin, self.now_ns, "serve")
 
     def _preserve(self) -> Process:
         names = [name for workload in self.workloads for name in workload.to_preserve(self)]
@@ -162,7 +168,7 @@ class Kernel:
 
     def _jump(self, placed: tuple[Placement, ...]) -> Process:
         handover = self.memory.hand_over(placed, self._setup_of(self.index + 1))
-        judge_hand_over(self.memory, handover)
+        judge_hand_over(handover)
         yield from self._spend("jump", round(PHASE_RATES["jump"].ns))
         self.next_handover = handover
 
@@ -187,9 +193,9 @@ class Kernel:
         self.journal.note_gigantic(self.index, booted, kept)
 
     def _spend(self, what: str, duration_ns: int) -> Process:
-        begin = self.env.now
+        begin = self.now_ns
         yield self.env.timeout(duration_ns)
-        self.journal.note_event(self.index, begin, self.env.now, what)
+        self.journal.note_event(self.index, begin, self.now_ns, what)
 
     def _end(self, kind: str, message: str) -> ChainEnds:
         self.say(message)
@@ -205,5 +211,3 @@ def _gigantic_pages(handover: Handover) -> list[int]:
         if run.order == GIGANTIC_ORDER
         for number in range(run.blocks)
     ]
-
-

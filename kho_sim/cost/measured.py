@@ -1,9 +1,9 @@
 """Rates of a server under KVM, fitted to the two extension times that the patch reports.
 
-The patch: 47 us for 532 keys in 19 table pages, 22514 us for 526358 keys in 40. That fixes the cost of
-a key (42.7 ns) and what remains for everything else (24 us). How that splits over scanning a bit, adding
-a key, pages of the digest and marks is an assumption, as are the rates that no log of real hardware
-gives (kernel-facts section 14); ``explain`` shows them all.
+The patch: 47 us for 532 keys in 19 table pages, 22514 us for 526358 keys in 40. That fixes the cost
+of a key (42.7 ns) and what remains for everything else (24 us). How that splits over scanning a
+bit, adding a key, pages of the digest and marks is an assumption, as are the rates that no log of
+real hardware gives (kernel-facts section 14); ``explain`` shows them all.
 """
 
 from __future__ import annotations
@@ -54,5 +54,3 @@ RATES = {**WORK_RATES, **PHASE_RATES}
 def nanoseconds(work: Work) -> int:
     """Return the time of that much work: an int, never less for more work."""
     return round(sum(getattr(work, f.name) * WORK_RATES[f.name].ns for f in fields(Work)))
-
-

@@ -1,19 +1,20 @@
 """Early memory of one kernel with KHO in it: early boot, the extension, retrieval or scratch.
 
-Puts the two halves of ``memory.early`` around an extension strategy (kernel-facts 5.1) and ends where
-memblock gives way to the page allocator. Plain code without a clock: it returns what was done.
+Puts the two halves of ``memory.early`` around an extension strategy (kernel-facts 5.1) and ends
+where memblock gives way to the page allocator. Plain code without a clock: it returns what was
+done.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kho_sim.command_line import ScratchRequest
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve import Retrieval, retrieve
 from kho_sim.kho.scratch import (
-    ScratchRequest,
     ScratchReservation,
     kernel_reserved_bytes,
     reserve_scratch,
@@ -27,7 +28,8 @@ from kho_sim.memory.regions import Region
 
 @dataclass(frozen=True, slots=True)
 class KernelSetup:
-    """What decides a kernel's early memory: its build, its command line, its way to extend scratch."""
+    """What decides a kernel's early memory: its build, its command line, its way to extend scratch.
+    """
 
     profile: KernelProfile
     options: BootOptions

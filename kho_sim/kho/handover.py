@@ -1,8 +1,8 @@
 """The only value that crosses a kexec.
 
-What the next kernel knows of the last one is what lies in preserved memory, in the tree that says which
-memory that is, and in the places that kexec chose. ``Handover`` holds just that, frozen: a later kernel
-that needs more has to be handed it in preserved pages, as in the real world.
+What the next kernel knows of the last one is what lies in preserved memory, in the tree that says
+which memory that is, and in the places that kexec chose. ``Handover`` holds just that, frozen: a
+later kernel that needs more has to be handed it in preserved pages, as in the real world.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class HandedFile:
 class Handover:
     """Everything that a kernel leaves to the next.
 
-    ``tree`` is the incoming tree of the next kernel, ``luo_pages`` the order-0 and larger pages of LUO's
-    own state that are freed when sessions are read, as (run, order).
+    ``tree`` is the incoming tree of the next kernel, ``luo_pages`` the order-0 and larger pages of
+    LUO's own state that are freed when sessions are read, as (run, order).
     """
 
     inherited: Inherited

@@ -1,8 +1,9 @@
-"""The memory of a kernel that is up: page allocator, restored and new files, preservation, kexec load.
+"""The memory of a kernel that is up: page allocator, restored and new files, preservation, kexec
+load.
 
 Puts page allocator and preserved objects together, in the order in which a kernel meets them
-(kernel-facts 8 to 12). Plain code: it returns the work done; ``chain/`` turns that into time. Left out:
-reclaim, and what user space does with its memory beyond holding it.
+(kernel-facts 8 to 12). Plain code: it returns the work done; ``chain/`` turns that into time. Left
+out: reclaim, and what user space does with its memory beyond holding it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kho_sim.errors import ensure
+from kho_sim.errors import ModelError
 from kho_sim.extent import round_up
 from kho_sim.kho.boot import BootedMemory, KernelSetup
 from kho_sim.kho.handover import Folios, HandedFile, Handover
@@ -145,7 +146,9 @@ class RunningMemory:
 
     # Files of user space
 
-    def create_memfd(self, name: str, size_bytes: int, huge_folios: bool, session: str) -> FilePages:
+    def create_memfd(
+        self, name: str, size_bytes: int, huge_folios: bool, session: str
+    ) -> FilePages:
         """Make a memfd and write every page of it. Raises OutOfMemory (the OOM killer's moment)."""
         data: list[Folios] = []
         pages = round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT
@@ -219,7 +222,6 @@ class RunningMemory:
 
         Raises PreserveFailed with -ENOMEM if there are no pages for the image until the jump.
         """
-        ensure(self.outgoing is not None, "a load needs KHO")
         profile = next_setup.profile
         segments = kexec_segments(
             len(self.booted.scratch_areas),
@@ -239,8 +241,8 @@ class RunningMemory:
     def hand_over(self, placed: tuple[Placement, ...], next_setup: KernelSetup) -> Handover:
         """Return what the next kernel will find: the jump itself keeps nothing else."""
         outgoing, luo = self.outgoing, self.luo
-        ensure(outgoing is not None and luo is not None, "a hand-over needs KHO")
-        assert outgoing is not None and luo is not None
+        if outgoing is None or luo is None:
+            raise ModelError("a hand-over needs KHO")
         at = {place.name: place for place in placed}
         initrd = at.get("initrd")
         return Handover(

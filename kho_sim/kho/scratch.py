@@ -1,13 +1,14 @@
 """Scratch: how large the first kernel makes it, where, and what happens if it can not.
 
-Models kho_reserve_scratch() of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section 3).
-Later kernels of a chain never size or move the areas; they inherit the array.
+Models kho_reserve_scratch() of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section
+3). Later kernels of a chain never size or move the areas; they inherit the array.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kho_sim.command_line import ScratchRequest
 from kho_sim.extent import round_up
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.memblock import ADDRESS_MAX, NO_NODE, PAGE_SIZE, Memblock
@@ -15,18 +16,7 @@ from kho_sim.memory.memblock import ADDRESS_MAX, NO_NODE, PAGE_SIZE, Memblock
 SCRATCH_ALIGN = 4 << 20
 LOW_ADDRESS_LIMIT = 0xFFFFFFFF
 DESCRIPTOR_BYTES = 16
-DEFAULT_SCALE_PERCENT = 200
 DISABLED = "KHO: Failed to reserve scratch area, disabling kexec handover"
-
-
-@dataclass(frozen=True, slots=True)
-class ScratchRequest:
-    """``kho_scratch=``: a percentage of kernel-reserved memory, or (with 0) explicit sizes."""
-
-    scale_percent: int = DEFAULT_SCALE_PERCENT
-    lowmem_bytes: int = 0
-    global_bytes: int = 0
-    pernode_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The memory maps that firmware gives: QEMU's ``pc`` and ``q35`` for any size, and explicit ones.
 
-Source: kernel-facts section 1 (pc: checked against recorded boots from 1 to 128 GiB). The q35 map, the
-move of high memory beyond 1 TiB and the size of the SMBIOS tables are stated assumptions.
+Source: kernel-facts section 1 (pc: checked against recorded boots from 1 to 128 GiB). The q35 map,
+the move of high memory beyond 1 TiB and the size of the SMBIOS tables are stated assumptions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kho_sim.extent import Extent, round_up
-from kho_sim.machine.machine import FOUR_GIB, GIB, PAGE_SIZE, FirmwareRange, Machine, NodeRange
+from kho_sim.machine.machine import (
+    FOUR_GIB,
+    GIB,
+    PAGE_SIZE,
+    USABLE,
+    FirmwareRange,
+    Machine,
+    NodeRange,
+)
 
 MIB = 1 << 20
 ACPI_AREA_BYTES = 0x20000
@@ -67,15 +75,27 @@ def qemu_machine(
     )
 
 
-def from_memory_map(ranges: Sequence[tuple[int, int, int]], *, cpus: int) -> Machine:
-    """Return the machine whose usable memory is exactly ``ranges`` of (start, end, node)."""
-    nodes = sorted({nid for _, _, nid in ranges})
-    node_ranges = tuple(NodeRange(*entry) for entry in sorted(ranges))
+def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -> Machine:
+    """Return the machine of an explicit firmware map: (start, end, node, kind) ranges.
+
+    The nodes of usable ranges count. A reserved range that begins where low memory ends is taken to
+    hold the ACPI tables, as SeaBIOS lays them.
+    """
+    entries = sorted(ranges)
+    usable = [NodeRange(start, end, nid) for start, end, nid, kind in entries if kind == USABLE]
+    nodes = sorted({entry.nid for entry in usable})
     shares = _deal_cpus(cpus, len(nodes))
+    low_end = max((e.end for e in usable if e.start < FOUR_GIB), default=0)
+    tables = [
+        Extent(start, start + ACPI_TABLES_BYTES)
+        for start, end, _, kind in entries
+        if kind != USABLE and start == low_end and end - start >= ACPI_TABLES_BYTES
+    ]
     return Machine(
-        firmware=tuple(FirmwareRange(start, end) for start, end, _ in sorted(ranges)),
+        firmware=tuple(FirmwareRange(start, end, kind) for start, end, _, kind in entries),
         cpu_nodes=tuple(nodes[share] for share in shares),
-        node_ranges=node_ranges if len(nodes) > 1 else (),
+        node_ranges=tuple(usable) if len(nodes) > 1 else (),
+        firmware_tables=tuple(tables),
         assumptions=("CPUs are dealt to the nodes in equal consecutive shares",),
     )
 

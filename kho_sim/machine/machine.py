@@ -1,7 +1,8 @@
 """A machine as its firmware describes it to each kernel of a chain.
 
-Models the e820 map, the SRAT's memory affinity and the number of CPUs. Left out: everything that does
-not decide where early allocations land (devices, memory types beyond usable and not, distances).
+Models the e820 map, the SRAT's memory affinity and the number of CPUs. Left out: everything that
+does not decide where early allocations land (devices, memory types beyond usable and not,
+distances).
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ class NodeRange:
 class Machine:
     """What a kexec does not change.
 
-    ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint; memory
-    outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU. ``firmware_tables``: the
-    ranges outside of memory that ACPI makes a kernel reserve. ``assumptions``: what ``explain`` shows.
+    ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint;
+    memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU.
+    ``firmware_tables``: the ranges outside of memory that ACPI makes a kernel reserve.
+    ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]

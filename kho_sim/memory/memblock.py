@@ -1,12 +1,13 @@
 """The memblock allocator: where each early allocation of a kernel lands.
 
-Models mm/memblock.c of Linux 7.3 (kernel-facts section 2): two arrays of ranges, searched from the top;
-scratch-only mode; array growth, which itself allocates; gigantic pages that keep off original scratch.
-Left out: the hot-remove and ``memblock=debug`` sides, and memory below page 1, which the kernel skips.
+Models mm/memblock.c of Linux 7.3 (kernel-facts section 2): two arrays of ranges, searched from the
+top; scratch-only mode; array growth, which itself allocates; gigantic pages that keep off original
+scratch. Left out: the hot-remove and ``memblock=debug`` sides, and memory below page 1, which the
+kernel skips.
 
-The kernel walks both arrays at each search. Here the free ranges (memory minus reserved, cut at region
-borders) are kept as a list, so a search costs what is free, not what is reserved; ``regions_scanned``
-still counts what the kernel would have walked.
+The kernel walks both arrays at each search. Here the free ranges (memory minus reserved, cut at
+region borders) are kept as a list, so a search costs what is free, not what is reserved;
+``regions_scanned`` still counts what the kernel would have walked.
 """
 
 from __future__ import annotations
@@ -51,11 +52,12 @@ class Gap(NamedTuple):
 class Memblock:
     """The allocator of one booting kernel.
 
-    ``memory`` and ``reserved`` are sequences of regions (``.base .size .end .nid .flags``) in address
-    order. The mutators return 0 or a negative errno, the allocators an address or 0 (failed). Setting
-    ``scratch_only`` lets allocations use only memory flagged KHO_SCRATCH; ``bottom_up`` searches from
-    below; ``current_limit`` bounds what is accessible. ``original_scratch`` holds the areas that gigantic
-    pages must not touch. ``messages`` collects what the kernel would print.
+    ``memory`` and ``reserved`` are sequences of regions (``.base .size .end .nid .flags``) in
+    address order. The mutators return 0 or a negative errno, the allocators an address or 0
+    (failed). Setting ``scratch_only`` lets allocations use only memory flagged KHO_SCRATCH;
+    ``bottom_up`` searches from below; ``current_limit`` bounds what is accessible.
+    ``original_scratch`` holds the areas that gigantic pages must not touch. ``messages`` collects
+    what the kernel would print.
     """
 
     def __init__(self) -> None:
@@ -162,7 +164,8 @@ class Memblock:
     def find(
         self, size: int, align: int, start: int, end: int, nid: int = NO_NODE, flags: int = 0
     ) -> int:
-        """Return the address where ``size`` bytes fit, or 0. Source: memblock_find_in_range_node()."""
+        """Return the address where ``size`` bytes fit, or 0. Source: memblock_find_in_range_node().
+        """
         end = self.current_limit if end in (0, NOLEAKTRACE) else end
         start = max(start, PAGE_SIZE)
         end = max(start, end)
@@ -176,7 +179,8 @@ class Memblock:
     def alloc_range_nid(
         self, size: int, align: int, start: int, end: int, nid: int, exact_nid: bool
     ) -> int:
-        """Allocate inside [start, end), on a node if possible. Source: memblock_alloc_range_nid()."""
+        """Allocate inside [start, end), on a node if possible. Source: memblock_alloc_range_nid().
+        """
         nid = nid if _is_node(nid) else NO_NODE
         align = align or SMP_CACHE_BYTES
         wanted = self._wanted_flags()
@@ -209,11 +213,13 @@ class Memblock:
         return self._alloc_internal(size, align, min_addr, max_addr, nid, exact_nid=True)
 
     def phys_alloc_range(self, size: int, align: int, start: int = 0, end: int = 0) -> int:
-        """Allocate physical memory inside a range, on any node. Source: memblock_phys_alloc_range()."""
+        """Allocate physical memory inside a range, on any node. Source:
+        memblock_phys_alloc_range()."""
         return self.alloc_range_nid(size, align, start, end, NO_NODE, False)
 
     def alloc_hugetlb(self, size: int, nid: int, exact_nid: bool) -> int:
-        """Allocate a gigantic page clear of the original scratch areas. Source: memblock_alloc_hugetlb().
+        """Allocate a gigantic page clear of the original scratch areas. Source:
+        memblock_alloc_hugetlb().
 
         A candidate that touches original scratch is refused and the search goes on below it.
         """
@@ -334,7 +340,8 @@ class Memblock:
         )
 
     def _candidates(self, size: int) -> list[Gap]:
-        """Free ranges ascending. An empty range can hold only an empty request (kernel-facts 2.3)."""
+        """Free ranges ascending. An empty range can hold only an empty request (kernel-facts 2.3).
+        """
         return self.free_ranges() if size else list(self._walk_gaps())
 
     def _find_top_down(
@@ -412,8 +419,8 @@ class Memblock:
     def _double_array(self, array: RegionArray, base: int, size: int) -> int:
         """Make room for twice as many regions; the new array is allocated from memblock itself.
 
-        Source: memblock_double_array(). For ``reserved`` the range being added is avoided, because it is
-        not reserved yet.
+        Source: memblock_double_array(). For ``reserved`` the range being added is avoided, because
+        it is not reserved yet.
         """
         ensure(self.can_resize, "memblock {} array overflows before it may grow", array.name)
         new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)

@@ -1,7 +1,8 @@
 """What the build of a kernel fixes: sizes that early boot and kexec need, as data.
 
 Defaults are those of the recorded Linux 7.3.4 build (kernel-facts sections 1, 6 and 11). Everything
-here can be set by a scenario (``kernel.image: ...``) or by a profile that ``import`` made from a log.
+here can be set by a scenario (``kernel.image: ...``) or by a profile that ``import`` made from a
+log.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EarlyRequest:
-    """One more early allocation of a kernel build, in order, after (or before) the extension step."""
+    """One more early allocation of a kernel build, in order, after (or before) the extension step.
+    """
 
     what: str
     size_bytes: int

@@ -1,8 +1,8 @@
 """One memblock array: sorted, disjoint regions, each with a node and flags.
 
 Models ``struct memblock_type`` of mm/memblock.c (Linux 7.3): insertion of what is not covered yet,
-isolation at borders, merging of equal neighbours, and how many regions the array has room for. Growing
-the array needs memory, so it is asked of the owner (``Memblock``) through ``grow``.
+isolation at borders, merging of equal neighbours, and how many regions the array has room for.
+Growing the array needs memory, so it is asked of the owner (``Memblock``) through ``grow``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Region(NamedTuple):
 class RegionArray(Sequence[Region]):
     """The ``memory`` or the ``reserved`` array, in address order.
 
-    ``grow(base, size)`` doubles ``capacity`` for an insertion of that range, or returns a negative errno.
-    ``moved`` counts the regions that insertions and removals had to shift, as memmove() does.
+    ``grow(base, size)`` doubles ``capacity`` for an insertion of that range, or returns a negative
+    errno. ``moved`` counts the regions that insertions and removals had to shift, as memmove()
+    does.
     """
 
     def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
@@ -106,7 +107,8 @@ class RegionArray(Sequence[Region]):
         return 0
 
     def isolate(self, base: int, size: int) -> tuple[int, int, int]:
-        """Split the regions that cross the range's borders; return (error, first, end) indices inside.
+        """Split the regions that cross the range's borders; return (error, first, end) indices
+        inside.
 
         Source: memblock_isolate_range(). Room for two more regions is made even if none is needed.
         """
@@ -139,7 +141,8 @@ class RegionArray(Sequence[Region]):
         return error
 
     def check(self) -> None:
-        """Raise ModelError unless the regions are sorted, disjoint, not empty and within capacity."""
+        """Raise ModelError unless the regions are sorted, disjoint, not empty and within capacity.
+        """
         ensure(len(self) <= self.capacity, "{} holds {} regions", self.name, len(self))
         ensure(self._bases == [r.base for r in self._regions], "{}: index is stale", self.name)
         for region in self._regions:

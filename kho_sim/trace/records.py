@@ -1,7 +1,8 @@
 """The kinds of fact that a chain leaves behind, one frozen record each.
 
-A simulated run and a real boot log fill the same records; what a log does not tell is None. Addresses
-and sizes are ints in bytes, ranges half-open, times ints in nanoseconds since the chain began.
+A simulated run and a real boot log fill the same records; what a log does not tell is None.
+Addresses and sizes are ints in bytes, ranges half-open, times ints in nanoseconds since the chain
+began.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ OUTCOMES = ("completed", "kho_disabled", "load_refused", "preserve_failed", "boo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a chain ended. ``kind`` is one of OUTCOMES, or 'unknown' where a log stops without a word.
+    """How a chain ended. ``kind`` is one of OUTCOMES, or 'unknown' where a log stops without a
+    word.
 
-    ``boot`` is the kernel that the outcome befell (0 is the cold one); for 'completed' the last one.
-    ``message`` is what the kernel itself prints for it.
+    ``boot`` is the kernel that the outcome befell (0 is the cold one); for 'completed' the last
+    one. ``message`` is what the kernel itself prints for it.
     """
 
     kind: str
@@ -68,10 +70,10 @@ FACTS = tuple(
 class Allocation:
     """One early allocation, or ``count`` equal ones that were refused together.
 
-    ``phase`` is 'before' or 'after' the extension step. ``what`` names the requester. ``address`` is 0
-    when it failed. ``source`` says what the memory was: 'memory' (not a scratch-only boot), 'scratch'
-    (original area) or 'extended'; '' if it failed. ``avoided``: original scratch alone would have
-    refused it. ``why`` says for a failure what was asked and why it did not fit.
+    ``phase`` is 'before' or 'after' the extension step. ``what`` names the requester. ``address``
+    is 0 when it failed. ``source`` says what the memory was: 'memory' (not a scratch-only boot),
+    'scratch' (original area) or 'extended'; '' if it failed. ``avoided``: original scratch alone
+    would have refused it. ``why`` says for a failure what was asked and why it did not fit.
     """
 
     boot: int
@@ -138,7 +140,8 @@ class GiganticPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Where kexec placed a segment in the running kernel's scratch (boot: the kernel that loads)."""
+    """Where kexec placed a segment in the running kernel's scratch (boot: the kernel that loads).
+    """
 
     boot: int
     what: str
@@ -150,8 +153,8 @@ class Segment:
 class Event:
     """Something that took simulated time, or a line the kernel would print.
 
-    ``what`` is a phase name ('early_boot', 'extend', 'retrieve', 'preserve', 'load', 'jump', ...) or
-    'message'.
+    ``what`` is a phase name ('early_boot', 'extend', 'retrieve', 'preserve', 'load', 'jump', ...)
+    or 'message'.
     """
 
     boot: int

@@ -1,7 +1,7 @@
 """The trace of one chain: its records, where they came from, and a digest of both.
 
-``trace.boots``, ``trace.allocations`` and ``trace.failures`` are the DataFrames that users want first;
-all tables are made lazily by ``frames/``, so that reading a trace needs no pandas.
+``trace.boots``, ``trace.allocations`` and ``trace.failures`` are the DataFrames that users want
+first; all tables are made lazily by ``frames/``, so that reading a trace needs no pandas.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Trace:
 
     @property
     def boots(self) -> pd.DataFrame:
-        """One row a boot; columns as ``records.Boot``, facts that are unknown are missing values."""
+        """One row a boot; columns as ``records.Boot``, facts that are unknown are missing values.
+        """
         from kho_sim.frames import boots_table
 
         return boots_table(self)

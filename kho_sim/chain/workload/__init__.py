@@ -1,8 +1,8 @@
 """What user space does with a kernel: one file per kind, one line in the registry each.
 
-A workload outlives kernels: it is the users' side of the world. Each kernel calls ``arrive`` when user
-space is up (files of the last kernel are retrieved by then), runs ``serve`` as a SimPy process for its
-uptime, and asks ``to_preserve`` for the files to hand on, in order.
+A workload outlives kernels: it is the users' side of the world. Each kernel calls ``arrive`` when
+user space is up (files of the last kernel are retrieved by then), runs ``serve`` as a SimPy process
+for its uptime, and asks ``to_preserve`` for the files to hand on, in order.
 """
 
 from __future__ import annotations

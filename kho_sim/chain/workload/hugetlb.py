@@ -7,10 +7,11 @@ from kho_sim.chain.workload.base import Workload
 
 
 class Hugetlb(Workload):
-    """One file of ``preserve`` pages that is handed on, and one of the rest that dies with its kernel.
+    """One file of ``preserve`` pages that is handed on, and one of the rest that dies with its
+    kernel.
 
-    ``count`` pages are in use together (the whole pool if not given). The preserved file is made by the
-    first kernel; later ones retrieve it and take the dying pages anew from their own pool.
+    ``count`` pages are in use together (the whole pool if not given). The preserved file is made by
+    the first kernel; later ones retrieve it and take the dying pages anew from their own pool.
     """
 
     def arrive(self, kernel: Kernel) -> None:

@@ -10,7 +10,8 @@ HUGE_FOLIO_BYTES = 2 << 20
 
 
 class Memfds(Workload):
-    """``count`` files of ``size``; later kernels close the oldest ``drop`` and make ``grow`` new ones.
+    """``count`` files of ``size``; later kernels close the oldest ``drop`` and make ``grow`` new
+    ones.
 
     The order is that of the recorded chains: retrieve, close, make, and in the end preserve all.
     """

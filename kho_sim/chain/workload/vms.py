@@ -1,7 +1,8 @@
 """Virtual machines that arrive and leave over simulated time; those alive are handed on.
 
-Times are kept on the service clock (hours that kernels have served, boot times left out), so the same
-machines come and go whatever a kernel's boot takes: runs that differ in the extension stay paired.
+Times are kept on the service clock (hours that kernels have served, boot times left out), so the
+same machines come and go whatever a kernel's boot takes: runs that differ in the extension stay
+paired.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LUO's own state in preserved memory: fixed objects, sessions, and the blocks that list files.
 
-Models kernel/liveupdate/luo_*.c and kho_block.c of Linux 7.3 (kernel-facts 10.1), and the layout of the
-seed patch's own kernel, which kept sessions in one 64 KiB array and the files of a session in an 8 KiB
-one (kernel-facts 10.3, an inference from the patch's counts).
+Models kernel/liveupdate/luo_*.c and kho_block.c of Linux 7.3 (kernel-facts 10.1), and the layout of
+the seed patch's own kernel, which kept sessions in one 64 KiB array and the files of a session in
+an 8 KiB one (kernel-facts 10.3, an inference from the patch's counts).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Session:
 class LiveUpdate:
     """The outgoing side of one kernel: what exists before any file, then sessions and files.
 
-    ``fixed`` pages (FDT, metadata, FLB header) are never given back by the next kernel; ``pages`` are,
-    when it reads the sessions.
+    ``fixed`` pages (FDT, metadata, FLB header) are never given back by the next kernel; ``pages``
+    are, when it reads the sessions.
     """
 
     def __init__(self, outgoing: Outgoing, layout: LuoLayout):
@@ -61,7 +61,8 @@ class LiveUpdate:
         self.outgoing.allocate_preserved()
 
     def start_luo(self) -> None:
-        """luo_late_startup(): LUO's state, the array of sessions where there is one, the FLB header."""
+        """luo_late_startup(): LUO's state, the array of sessions where there is one, the FLB
+        header."""
         self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
         if self.layout.session_array_order is not None:
             order = self.layout.session_array_order
@@ -69,7 +70,8 @@ class LiveUpdate:
         self.outgoing.allocate_preserved()
 
     def add_file(self, session_name: str) -> None:
-        """Make room in a session's list of files for one more; the session begins with its first."""
+        """Make room in a session's list of files for one more; the session begins with its first.
+        """
         session = self.sessions.get(session_name)
         if session is None:
             session = self.sessions[session_name] = Session()

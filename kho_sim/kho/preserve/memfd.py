@@ -1,13 +1,16 @@
 """A file whose pages are handed on: memfd, and in the same form hugetlb files.
 
-Models mm/memfd_luo.c of Linux 7.3 (kernel-facts 10.1 and 10.4): a record, all folios pinned (which moves
-them out of scratch), an array of 16 bytes a folio, a key for every folio, the array itself preserved.
-Assumption: a preserved hugetlb file (the series that the patch is from) uses the same record and array.
+Models mm/memfd_luo.c of Linux 7.3 (kernel-facts 10.1 and 10.4): a record, all folios pinned (which
+moves them out of scratch), an array of 16 bytes a folio, a key for every folio, the array itself
+preserved. Assumption: a preserved hugetlb file (the series that the patch is from) uses the same
+record and array.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from kho_sim.kho.handover import Folios, HandedFile
 from kho_sim.kho.preserve.luo import LiveUpdate
@@ -43,8 +46,8 @@ class FilePages:
 def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> HandedFile:
     """Preserve a file in its session; return what the next kernel will find of it.
 
-    Raises PreserveFailed: -ENOMEM, or the panic of a kernel that can not move pinned pages out of scratch
-    and has nobody to kill.
+    Raises PreserveFailed: -ENOMEM, or the panic of a kernel that can not move pinned pages out of
+    scratch and has nobody to kill.
     """
     luo.add_file(file.session)
     record = outgoing.allocate_preserved()
@@ -54,15 +57,16 @@ def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> Hande
     pins = outgoing.vmalloc(_pages(folios * PIN_RECORD_BYTES))
     _pin(outgoing, file)
     array = outgoing.vmalloc(_pages(folios * FOLIO_RECORD_BYTES))
-    for run in file.data:
-        outgoing.preserve([Run(run.first_pfn, run.blocks)], run.order)
+    for order, runs in groupby(file.data, key=attrgetter("order")):
+        outgoing.preserve([Run(run.first_pfn, run.blocks) for run in runs], order)
     chunks = outgoing.preserve_vmalloc(array)
     outgoing.pages.free(pins)
     return _handed(file, [*array, *chunks, *record])
 
 
 def _pin(outgoing: Outgoing, file: FilePages) -> None:
-    """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts 10.4)."""
+    """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts 10.4).
+    """
     pinned: list[Folios] = []
     for run in file.data:
         try:

@@ -1,8 +1,8 @@
 """A kernel's outgoing tree and the objects that live in preserved pages of their own.
 
 The tree is live: preserving adds keys at once, there is no step that seals it (kernel-facts 10.4).
-Objects of the kernel's own (FDT, records, arrays) come from the page allocator as unmovable pages, so
-never from scratch.
+Objects of the kernel's own (FDT, records, arrays) come from the page allocator as unmovable pages,
+so never from scratch.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Outgoing:
 
     def preserve(self, runs: Sequence[Run], order: int) -> None:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
+        self.work += Work(keys_added=sum(run.blocks for run in runs))
         for run in runs:
-            self.work += Work(keys_added=run.blocks)
             if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
                 raise PreserveFailed("-ENOMEM")
 

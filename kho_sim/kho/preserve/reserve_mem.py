@@ -1,7 +1,7 @@
 """``reserve_mem=`` areas: named memory that every kernel of the chain finds at the same place.
 
-Models mm/memblock.c's reserve_mem_kho_*() of Linux 7.3 (kernel-facts 10.1): one FDT page for all areas,
-and each area as pieces of natural order.
+Models mm/memblock.c's reserve_mem_kho_*() of Linux 7.3 (kernel-facts 10.1): one FDT page for all
+areas, and each area as pieces of natural order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def preserve_area(outgoing: Outgoing, start: int, size_bytes: int) -> None:
 
 
 def natural_pieces(first_pfn: int, pages: int) -> list[tuple[int, int]]:
-    """Cut pages into (first_pfn, order) pieces, each aligned to its size. Source: kho_preserve_pages()."""
+    """Cut pages into (first_pfn, order) pieces, each aligned to its size. Source:
+    kho_preserve_pages()."""
     pieces = []
     while pages:
         order = pages.bit_length() - 1

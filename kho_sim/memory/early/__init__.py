@@ -1,17 +1,16 @@
-"""The early boot of one kernel: every memblock allocation of kernel-facts section 6, in its order."""
+"""The early boot of one kernel: every memblock allocation of kernel-facts section 6, in its order.
+"""
 
 from kho_sim.memory.early.boot import EarlyBoot, Inherited, NamedArea
-from kho_sim.memory.early.options import BootOptions, HugepageRequest, ReserveMem
+from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import BootPanic, Request, Requests
 
 __all__ = [
     "BootOptions",
     "BootPanic",
     "EarlyBoot",
-    "HugepageRequest",
     "Inherited",
     "NamedArea",
     "Request",
     "Requests",
-    "ReserveMem",
 ]

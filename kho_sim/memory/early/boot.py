@@ -1,11 +1,11 @@
 """The story of one kernel's early boot: each step of kernel-facts section 6 in its order.
 
 ``EarlyBoot.before_extension()`` runs from the first reservation to the point where KHO may extend
-scratch; ``after_extension()`` runs the rest up to the hand-over to the page allocator. In between the
-caller runs the extension strategy (room ``kho/``), which this room does not know.
+scratch; ``after_extension()`` runs the rest up to the hand-over to the page allocator. In between
+the caller runs the extension strategy (room ``kho/``), which this room does not know.
 
-Left out: reservations below 1 MiB that the later reservation of all of it swallows (MP table), and the
-direct map's probing steps beyond the pages that they take.
+Left out: reservations below 1 MiB that the later reservation of all of it swallows (MP table), and
+the direct map's probing steps beyond the pages that they take.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ class EarlyBoot:
         self.messages.append("KHO: found kexec handover data.")
 
     def _register_memory(self) -> None:
-        """Source: e820__memblock_setup(). The first MiB may be used until real mode has its part."""
+        """Source: e820__memblock_setup(). The first MiB may be used until real mode has its part.
+        """
         for extent in self.machine.memory:
             self.memblock.add(*_base_size(extent))
         self.memblock.mark_kho_scratch(0, MIB)
@@ -178,8 +179,8 @@ class EarlyBoot:
     def _map_memory(self) -> None:
         """The direct map: a probe that is given back, and on cold boots pages for its tables.
 
-        The tables normally come from the brk behind the image; on a cold boot of a machine with memory
-        above 4 GiB two of them can not (kernel-facts 6.1, step 11).
+        The tables normally come from the brk behind the image; on a cold boot of a machine with
+        memory above 4 GiB two of them can not (kernel-facts 6.1, step 11).
         """
         end = self.machine.end_of_memory
         self.memblock.current_limit = end

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES, BootOptions
 from kho_sim.memory.early.requests import Requests
-from kho_sim.memory.memblock import PAGE_SIZE, RSRV_NOINIT
+from kho_sim.memory.memblock import PAGE_SIZE
 
 
 @dataclass
@@ -21,7 +21,8 @@ class GiganticPages:
 def allocate_gigantic_pages(
     requests: Requests, options: BootOptions, nodes: tuple[int, ...]
 ) -> GiganticPages:
-    """Allocate what ``hugepages=`` asks for in 1 GiB pages; a shortfall is reported, never fatal."""
+    """Allocate what ``hugepages=`` asks for in 1 GiB pages; a shortfall is reported, never fatal.
+    """
     result = GiganticPages()
     for request in options.hugepages:
         if request.size_bytes != GIGANTIC_PAGE_BYTES:

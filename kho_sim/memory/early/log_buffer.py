@@ -15,8 +15,8 @@ INFO_BYTES = 88
 def wanted_bytes(options: BootOptions, profile: KernelProfile, cpus: int, late: bool) -> int:
     """Return the size to allocate, 0 for the built-in buffer.
 
-    Without ``log_buf_len=`` the late call sizes the buffer for the CPUs: only if they add more than half
-    of the built-in buffer (18 CPUs or more).
+    Without ``log_buf_len=`` the late call sizes the buffer for the CPUs: only if they add more than
+    half of the built-in buffer (18 CPUs or more).
     """
     if options.log_buffer_bytes or not late:
         return options.log_buffer_bytes

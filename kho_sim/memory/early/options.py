@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from kho_sim.command_line import HugepageRequest, ReserveMem
+
 GIGANTIC_PAGE_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class HugepageRequest:
-    """``hugepages=``: so many pages of a size, or so many on each of some nodes."""
-
-    size_bytes: int
-    count: int
-    per_node: tuple[tuple[int, int], ...] = ()
-    """(node, count); empty when any node will do."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReserveMem:
-    """``reserve_mem=size:align:name``."""
-
-    size_bytes: int
-    align_bytes: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +29,8 @@ class BootOptions:
     def with_gigantic_pages_kept(self, kept: int) -> BootOptions:
         """Return the options of a kernel that was handed ``kept`` gigantic pages.
 
-        They count towards ``hugepages=``, so fewer new ones are asked for (assumption: as the hugetlb
-        live update series proposes; per-node counts are left as they are).
+        They count towards ``hugepages=``, so fewer new ones are asked for (assumption: as the
+        hugetlb live update series proposes; per-node counts are left as they are).
         """
         wanted = []
         for request in self.hugepages:

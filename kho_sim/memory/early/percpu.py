@@ -34,8 +34,8 @@ class UnitLayout:
 def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
     """Choose the units per atom. Source: pcpu_build_alloc_info().
 
-    From the most units down: too much waste (over a third of the CPUs) is skipped, and the first choice
-    that needs more atoms than the one before ends the search.
+    From the most units down: too much waste (over a third of the CPUs) is skipped, and the first
+    choice that needs more atoms than the one before ends the search.
     """
     kept = round_up(profile.per_cpu_static_bytes + profile.per_cpu_dynamic_bytes, PAGE_SIZE)
     atom = round_up(kept, ATOM_BYTES)
@@ -55,7 +55,8 @@ def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
 def set_up_per_cpu(
     requests: Requests, profile: KernelProfile, cpus_by_node: dict[int, int]
 ) -> None:
-    """Allocate the per-CPU areas and what describes them. ``cpus_by_node``: nodes with CPUs only."""
+    """Allocate the per-CPU areas and what describes them. ``cpus_by_node``: nodes with CPUs only.
+    """
     groups = [(nid, cpus) for nid, cpus in cpus_by_node.items() if cpus]
     layout = unit_layout(profile, [cpus for _, cpus in groups])
     units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]

@@ -1,8 +1,9 @@
-"""Early allocations with a memory: what was asked, what came of it, and what would have come without.
+"""Early allocations with a memory: what was asked, what came of it, and what would have come
+without.
 
-The shadow is a second memblock that knows original scratch only. From the extension on it is asked for
-everything that the real one is asked for; a request that only the real one can serve is a failure that
-the extension avoided.
+The shadow is a second memblock that knows original scratch only. From the extension on it is asked
+for everything that the real one is asked for; a request that only the real one can serve is a
+failure that the extension avoided.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Requests:
         high: int = 0,
         or_panic: str = "",
     ) -> int:
-        """Allocate as memblock_alloc_try_nid() does; ``or_panic`` is what the kernel says if it dies."""
+        """Allocate as memblock_alloc_try_nid() does; ``or_panic`` is what the kernel says if it
+        dies."""
         address = self._ask(
             what,
             size,
@@ -76,7 +78,8 @@ class Requests:
         return address
 
     def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
-        """Allocate inside a range without giving up its lower limit (memblock_phys_alloc_range())."""
+        """Allocate inside a range without giving up its lower limit (memblock_phys_alloc_range()).
+        """
         return self._ask(
             what,
             size,
@@ -168,7 +171,8 @@ class Requests:
         return "scratch" if in_original else "extended"
 
     def explain(self, size: int, align: int, low: int = 0, high: int = 0) -> str:
-        """Say why a request of this form found no place: what was free, and the largest piece of it."""
+        """Say why a request of this form found no place: what was free, and the largest piece of
+        it."""
         scratch_only = self.memblock.scratch_only
         end = high or self.memblock.current_limit
         usable = [

@@ -1,7 +1,8 @@
 """Sections and their struct pages: steps 22 to 26 of kernel-facts section 6.
 
 Models sparse_init() with SPARSEMEM_VMEMMAP: the array of section roots, a usage map per node, page
-tables of the virtual memmap, and 2 MiB of struct pages a section, or single pages where no 2 MiB fit.
+tables of the virtual memmap, and 2 MiB of struct pages a section, or single pages where no 2 MiB
+fit.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
 
 
 def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
-    """Return (section, node) of every present section, ascending; its root is allocated on the way."""
+    """Return (section, node) of every present section, ascending; its root is allocated on the way.
+    """
     present: dict[int, int] = {}
     roots: set[int] = set()
     for region in list(requests.memblock.memory):

@@ -1,0 +1,63 @@
+"""What every extension strategy is given, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from errno import errorcode
+
+from kho_sim.kho.key import KeySet
+from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
+from kho_sim.memory.memblock import Memblock
+from kho_sim.work import Work
+
+SMALLEST_SHIFT = 12
+LARGEST_SHIFT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendOptions:
+    """``shift``: log2 of the size in bytes of the blocks that are busy or free (KHO_EXT_SHIFT).
+
+    Raises: ValueError if it is not 12 (a page) to 40.
+    """
+
+    shift: int = 30
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_SHIFT <= self.shift <= LARGEST_SHIFT:
+            raise ValueError(
+                f"block shift {self.shift} is not within {SMALLEST_SHIFT}..{LARGEST_SHIFT}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What one extension step did.
+
+    ``busy`` holds the numbers of the blocks left alone (block n begins at ``n << shift``); it is
+    empty for a strategy without blocks. ``extended_bytes`` counts the memory newly flagged
+    KHO_SCRATCH, ``digest_pages`` the pages that the tree of busy blocks took until the step ended.
+    ``error`` is what the kernel prints when the step fails, else ''.
+    """
+
+    busy: KeySet = field(default_factory=KeySet)
+    shift: int = 30
+    extended_bytes: int = 0
+    digest_pages: int = 0
+    error: str = ""
+    work: Work = field(default_factory=Work)
+
+    @property
+    def busy_blocks(self) -> tuple[int, ...]:
+        """The start addresses of the busy blocks, ascending; one int each: long for tiny blocks."""
+        return tuple(number << self.shift for number in self.busy)
+
+
+Extend = Callable[[Memblock, FrozenRadixTree, ExtendOptions, AllocatePage, FreePage], Extension]
+"""Extend scratch in a KHO boot: (memblock, incoming tree, options, allocate_page, free_page)."""
+
+
+def error_line(errno: int) -> str:
+    """Return what the kernel prints for a step that ended with ``errno`` (0 or negative)."""
+    return f"KHO: Failed to extend scratch: -{errorcode[-errno]}" if errno else ""

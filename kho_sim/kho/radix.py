@@ -1,0 +1,353 @@
+"""The radix tree that says what memory is preserved, with its table pages at real addresses.
+
+Models the tree of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section 4): six
+levels, 512 slots per table, 32768 bits per leaf, every node one page. Kept: which pages a tree
+takes and in which order it asks for them, failure of such an allocation, tables that outlive their
+keys. Left out: the tree's mutex and the physical-to-virtual side.
+
+Levels count as in the kernel: 5 is the root, 0 the leaves. A table of level n is known by its
+prefix, the common upper bits of its leaf numbers: ``leaf >> (9 * n)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from errno import EINVAL, ENOMEM, ERANGE
+from itertools import count
+from typing import NamedTuple, overload
+
+from kho_sim.extent import Extent, merged
+from kho_sim.kho.key import (
+    KEY_BITS,
+    LEAF_BITS,
+    LEAF_SHIFT,
+    ORDER_0_BIT,
+    PAGE_SHIFT,
+    KeySet,
+    bit_runs,
+    bits_set,
+    decode_key,
+    encode_key,
+    leaf_pieces,
+)
+from kho_sim.memory.memblock import PAGE_SIZE
+
+__all__ = ["FrozenRadixTree", "LeafSpan", "RadixTree", "decode_key", "encode_key", "leaf_spans"]
+
+ROOT_LEVEL = 5
+SLOT_BITS = 9
+LOWEST_ORDER_OF_LEAF_0 = ORDER_0_BIT - LEAF_SHIFT + 1
+"""Leaf 0 alone holds several orders, all from this one on; every other leaf holds just one."""
+
+AllocatePage = Callable[[], int]
+FreePage = Callable[[int], object]
+
+
+class Table(NamedTuple):
+    """A page of the tree: its level (5 root, 0 leaf), its prefix, and its address."""
+
+    level: int
+    prefix: int
+    address: int
+
+    @property
+    def leaf_end(self) -> int:
+        """The first leaf number beyond what lies below this table."""
+        return (self.prefix + 1) << (SLOT_BITS * self.level)
+
+
+class LeafSpan(NamedTuple):
+    """Keys of one order in one leaf: bit i of ``bits`` stands for block ``first_block + i``.
+
+    A block is ``2**order`` pages; block n begins at ``n << (12 + order)``.
+    """
+
+    order: int
+    first_block: int
+    bits: int
+
+
+class FrozenRadixTree:
+    """A tree to be read: what a kernel hands on, and what its successor finds."""
+
+    def __init__(self) -> None:
+        self._keys = KeySet()
+        self._tables: tuple[dict[int, int], ...] = tuple({} for _ in range(ROOT_LEVEL + 1))
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._keys)
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._keys
+
+    @property
+    def root(self) -> int:
+        """The address of the root table; 0 if the tree has none."""
+        return self._tables[ROOT_LEVEL].get(0, 0)
+
+    @property
+    def nodes(self) -> int:
+        """The pages that the tree takes, its root included."""
+        return sum(len(level) for level in self._tables)
+
+    @property
+    def keys(self) -> KeySet:
+        """A copy of the keys."""
+        return self._keys.copy()
+
+    def freeze(self) -> FrozenRadixTree:
+        """Return a copy that does not change any more; it can be sent to another process."""
+        twin = FrozenRadixTree()
+        twin._keys = self._keys.copy()
+        twin._tables = tuple(level.copy() for level in self._tables)
+        return twin
+
+    @overload
+    def walk(self) -> Iterator[int]: ...
+    @overload
+    def walk(
+        self,
+        leaf: Callable[[int], int | None] | None = None,
+        node: Callable[[int], int | None] | None = None,
+    ) -> int: ...
+    def walk(
+        self,
+        leaf: Callable[[int], int | None] | None = None,
+        node: Callable[[int], int | None] | None = None,
+    ) -> int | Iterator[int]:
+        """Visit the tree in the kernel's order, or return an iterator over the keys.
+
+        Tables come before what is below them, slots and keys ascending. ``node`` gets the address
+        of every table page, ``leaf`` every key; the first result that is neither 0 nor None ends
+        the walk and is returned, else 0. Source: kho_radix_walk_tree().
+        """
+        if leaf is None and node is None:
+            return iter(self._keys)
+        for table, bits in self.walk_tables():
+            result = node(table.address) if node else 0
+            if result:
+                return result
+            if not leaf or not bits:
+                continue
+            one_leaf = KeySet()
+            one_leaf.add_bits(table.prefix, bits)
+            for key in one_leaf:
+                result = leaf(key)
+                if result:
+                    return result
+        return 0
+
+    def walk_tables(self) -> Iterator[tuple[Table, int]]:
+        """Yield every table in walk order with its keys: a leaf's bitmap, 0 for the others."""
+        for table in self._sorted_tables():
+            yield table, self._keys.bits(table.prefix) if table.level == 0 else 0
+
+    def table_pages(self) -> list[int]:
+        """Return the addresses of the tree's pages in walk order."""
+        return [table.address for table in self._sorted_tables()]
+
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (order, start, end) in bytes: neighbouring keys of one order joined, in walk order.
+
+        Raises: ValueError if the tree holds plain numbers that are no preservations.
+        """
+        run_order = run_start = run_end = 0
+        for order, start, end in self._runs_in_leaves():
+            if order == run_order and start == run_end:
+                run_end = end
+                continue
+            if run_start < run_end:
+                yield run_order, run_start, run_end
+            run_order, run_start, run_end = order, start, end
+        if run_start < run_end:
+            yield run_order, run_start, run_end
+
+    def counts_by_order(self) -> dict[int, int]:
+        """Return the number of preservations of each order that occurs, ascending."""
+        counts: dict[int, int] = {}
+        for leaf in self._keys.leaves():
+            for span in leaf_spans(leaf, self._keys.bits(leaf)):
+                counts[span.order] = counts.get(span.order, 0) + bits_set(span.bits)
+        return dict(sorted(counts.items()))
+
+    @property
+    def preserved_bytes(self) -> int:
+        """The bytes that the preservations cover (twice what two of them cover)."""
+        counts = self.counts_by_order()
+        return sum(number << (PAGE_SHIFT + order) for order, number in counts.items())
+
+    def preserved_extents(self) -> list[Extent]:
+        """Return the preserved memory as byte ranges, joined across orders, ascending."""
+        return merged((start, end) for _, start, end in self.runs())
+
+    def _runs_in_leaves(self) -> Iterator[tuple[int, int, int]]:
+        for leaf in self._keys.leaves():
+            for order, first_block, bits in leaf_spans(leaf, self._keys.bits(leaf)):
+                shift = PAGE_SHIFT + order
+                for first, end in bit_runs(bits):
+                    yield order, (first_block + first) << shift, (first_block + end) << shift
+
+    def _sorted_tables(self) -> list[Table]:
+        tables = [
+            Table(level, prefix, address)
+            for level, pages in enumerate(self._tables)
+            for prefix, address in pages.items()
+        ]
+        tables.sort(key=lambda table: (table.prefix << (SLOT_BITS * table.level), -table.level))
+        return tables
+
+
+class RadixTree(FrozenRadixTree):
+    """A tree that a kernel builds.
+
+    ``allocate_page`` returns the address of a free page or 0, ``free_page`` takes one back;
+    without them pages come from a counter. The root is allocated at once: if there is none,
+    ``root`` is 0 and adding returns -EINVAL, as with the kernel's failed kho_radix_init_tree().
+    """
+
+    def __init__(
+        self, allocate_page: AllocatePage | None = None, free_page: FreePage | None = None
+    ):
+        super().__init__()
+        self._allocate_page = allocate_page or count(PAGE_SIZE, PAGE_SIZE).__next__
+        self._free_page = free_page or (lambda _: None)
+        root = self._allocate_page()
+        if root:
+            self._tables[ROOT_LEVEL][0] = root
+
+    @classmethod
+    def from_runs(
+        cls, runs: Iterable[tuple[int, int, int]], table_pages: Iterable[int]
+    ) -> RadixTree:
+        """Rebuild a tree from (order, start, end) runs and its page addresses in walk order.
+
+        Raises: ValueError if a run is not made of whole blocks, or the number of pages is not what
+        these keys need (a tree that has seen deletions may own more; where, its keys do not tell).
+        """
+        tree = cls()
+        for order, start, end in runs:
+            tree.add_pages(start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, order)
+        pages = list(table_pages)
+        tables = tree._sorted_tables()
+        if len(pages) != len(tables):
+            raise ValueError(f"the keys need {len(tables)} table pages, not {len(pages)}")
+        for table, address in zip(tables, pages, strict=True):
+            tree._tables[table.level][table.prefix] = address
+        return tree
+
+    def add_key(self, key: int) -> int:
+        """Add a key; return 0, -ENOMEM, -ERANGE (wider than 53 bits) or -EINVAL (no root).
+
+        A failed addition leaves no table behind. Source: kho_radix_add_key().
+        """
+        return self.add_keys(key, key + 1)
+
+    def add_keys(self, first: int, end: int) -> int:
+        """Add the keys [first, end) as one by one would, until the first that fails."""
+        for leaf, bits in leaf_pieces(first, min(end, 1 << KEY_BITS)):
+            error = self._add_to_leaf(leaf, bits)
+            if error:
+                return error
+        return -ERANGE if end > 1 << KEY_BITS else 0
+
+    def add_bits(self, first: int, bits: int) -> int:
+        """Add the key ``first + i`` for every bit i that is set, as one by one ascending would."""
+        leaf, offset = divmod(first, LEAF_BITS)
+        bits <<= offset
+        while bits:
+            part = bits & ((1 << LEAF_BITS) - 1)
+            if leaf >= 1 << (KEY_BITS - LEAF_SHIFT):
+                return -ERANGE
+            error = self._add_to_leaf(leaf, part) if part else 0
+            if error:
+                return error
+            bits >>= LEAF_BITS
+            leaf += 1
+        return 0
+
+    def add_pages(self, first_pfn: int, page_count: int, order: int = 0) -> int:
+        """Preserve a run of pages, cut into blocks of one order; return as ``add_key`` does.
+
+        Raises: ValueError if the run does not begin and end at multiples of the block.
+        """
+        return self.add_keys(*_keys_of_pages(first_pfn, page_count, order))
+
+    def del_key(self, key: int) -> None:
+        """Remove a key if it is there. Tables are never freed. Source: kho_radix_del_key()."""
+        self.del_keys(key, key + 1)
+
+    def del_keys(self, first: int, end: int) -> None:
+        """Remove the keys [first, end), those that are there."""
+        for leaf, bits in leaf_pieces(first, min(end, 1 << KEY_BITS)):
+            self._keys.remove_bits(leaf, bits)
+
+    def del_pages(self, first_pfn: int, page_count: int, order: int = 0) -> None:
+        """Take back what ``add_pages`` with the same arguments preserved."""
+        self.del_keys(*_keys_of_pages(first_pfn, page_count, order))
+
+    def destroy(self) -> None:
+        """Free every page, children before their parent. Source: kho_radix_destroy_tree()."""
+        for table in sorted(self._sorted_tables(), key=lambda table: (table.leaf_end, table.level)):
+            self._free_page(table.address)
+        for level in self._tables:
+            level.clear()
+        self._keys = KeySet()
+
+    def _add_to_leaf(self, leaf: int, bits: int) -> int:
+        if not self.root:
+            return -EINVAL
+        error = 0 if leaf in self._tables[0] else self._make_path(leaf)
+        if not error:
+            self._keys.add_bits(leaf, bits)
+        return error
+
+    def _make_path(self, leaf: int) -> int:
+        """Allocate the tables missing above and at a leaf, the uppermost first: all or none."""
+        made: list[tuple[int, int]] = []
+        for level in reversed(range(ROOT_LEVEL)):
+            prefix = leaf >> (SLOT_BITS * level)
+            if prefix in self._tables[level]:
+                continue
+            address = self._allocate_page()
+            if not address:
+                for level_made, prefix_made in made:
+                    self._free_page(self._tables[level_made].pop(prefix_made))
+                return -ENOMEM
+            self._tables[level][prefix] = address
+            made.append((level, prefix))
+        return 0
+
+
+def leaf_spans(leaf: int, bits: int) -> Iterator[LeafSpan]:
+    """Yield the preservations of one leaf, an order at a time, in walk order.
+
+    Raises: ValueError for key 0, which is no preservation.
+    """
+    if not bits:
+        return
+    if leaf:
+        _, order = decode_key(leaf << LEAF_SHIFT)
+        yield LeafSpan(order, (leaf << LEAF_SHIFT) - _order_bit(order), bits)
+        return
+    if bits & 1:
+        decode_key(0)
+    for order in range(ORDER_0_BIT, LOWEST_ORDER_OF_LEAF_0 - 1, -1):
+        marker = _order_bit(order)
+        part = bits >> marker & ((1 << marker) - 1)
+        if part:
+            yield LeafSpan(order, 0, part)
+
+
+def _order_bit(order: int) -> int:
+    return 1 << (ORDER_0_BIT - order)
+
+
+def _keys_of_pages(first_pfn: int, page_count: int, order: int) -> tuple[int, int]:
+    if page_count < 0 or page_count % (1 << order):
+        raise ValueError(f"{page_count} pages are no whole blocks of order {order}")
+    first = encode_key(first_pfn << PAGE_SHIFT, order)
+    end = first + (page_count >> order)
+    if end > 2 * _order_bit(order):
+        raise ValueError(f"{page_count} pages from {first_pfn:#x} end above 64 bits")
+    return first, end

@@ -1,0 +1,91 @@
+"""What the user expects of a run, line by line of ``expect:``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pydantic.json_schema import JsonSchemaValue
+
+from kho_sim.scenario.fields import FieldRule, found, one_of
+from kho_sim.scenario.section import BrokenRule, refuse_if
+from kho_sim.units import parse_size
+
+OUTCOMES = ("completed", "kho_disabled", "load_refused", "preserve_failed", "boot_failed")
+"""The kinds of outcome that a run can have; the contract names them."""
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda actual, value: actual <= value,
+    ">=": lambda actual, value: actual >= value,
+    "!=": lambda actual, value: actual != value,
+    "==": lambda actual, value: actual == value,
+    "<": lambda actual, value: actual < value,
+    ">": lambda actual, value: actual > value,
+}
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_WRITTEN = re.compile(r" *(<=|>=|!=|==|<|>)? *(.*?) *", re.DOTALL)
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+
+
+class Expectation(NamedTuple):
+    """The summary value at ``key`` (or the outcome's kind), compared with ``value``."""
+
+    key: str
+    operator: str
+    value: int | float | str
+
+    def holds(self, actual: object) -> bool:
+        """Say whether ``actual`` is as expected; None (a value that is not there) never is."""
+        if actual is None:
+            return False
+        if isinstance(actual, (int, float)) and not isinstance(self.value, str):
+            return _COMPARE[self.operator](actual, self.value)
+        if self.operator == "!=":
+            return actual != self.value
+        return self.operator == "==" and actual == self.value
+
+
+def expectation(key: str, written: int | float | str) -> Expectation:
+    """Return the parts of one line. Raises ValueError with a sentence."""
+    if not _KEY.fullmatch(key):
+        raise ValueError("this can not name a result; accepted: words as in outcome, radix_nodes")
+    match = _WRITTEN.fullmatch(str(written))
+    operator, text = (match[1] or "==", match[2]) if match else ("==", str(written))
+    if key == "outcome":
+        return _outcome(operator, text)
+    if _NUMBER.fullmatch(text):
+        return Expectation(key, operator, float(text) if "." in text else int(text))
+    if "_bytes" in key:
+        return Expectation(key, operator, parse_size(text))
+    raise ValueError(f"'{written}' expects nothing; accepted: a number, as in 0 or '<= 3'")
+
+
+def _outcome(operator: str, text: str) -> Expectation:
+    if text not in OUTCOMES:
+        raise ValueError(f"'{text}' is not an outcome; {one_of(OUTCOMES, text)}")
+    if operator not in ("==", "!="):
+        raise ValueError(f"outcomes have no order for '{operator}'; accepted: '==', '!='")
+    return Expectation("outcome", operator, text)
+
+
+class ExpectRule(FieldRule):
+    """The mapping as written, once every line of it can be taken apart."""
+
+    def check(self, value: object) -> dict[str, int | float | str]:
+        if not isinstance(value, dict):
+            raise ValueError(f"found {found(value)}; accepted: a mapping, as in {{failures: 0}}")
+        broken: list[BrokenRule] = []
+        for key, written in value.items():
+            try:
+                if isinstance(written, bool) or not isinstance(written, (int, float, str)):
+                    raise ValueError(f"found {found(written)}; accepted: 0, '<= 3', completed")
+                expectation(key, written)
+            except ValueError as error:
+                broken.append(((key,), str(error).removesuffix(".")))
+        refuse_if(broken)
+        return dict(value)
+
+    def schema(self) -> JsonSchemaValue:
+        number_or_text = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+        return {"type": "object", "additionalProperties": number_or_text}

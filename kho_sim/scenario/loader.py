@@ -1,0 +1,147 @@
+"""Scenario files -> ``Scenario``, or every problem of the file at once.
+
+``yaml_tree`` says what is written where, ``spec`` what it may be, ``findings`` compares the two.
+Here files and kernel profiles are read, and all findings collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from kho_sim.errors import Problem, ScenarioError
+from kho_sim.scenario.findings import findings
+from kho_sim.scenario.spec import Scenario
+from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, read_yaml
+from kho_sim.scenario.yaml_tree import Path as Steps
+
+
+def load(path: str | PathLike[str]) -> Scenario:
+    """Return the scenario in a file. Raises ScenarioError with all problems, in file order."""
+    file = Path(path)
+    return _scenario(read_yaml(_text_of(file), str(path)), file.parent)
+
+
+def loads(text: str, name: str = "<string>", base: str | PathLike[str] | None = None) -> Scenario:
+    """Return the scenario in a text; ``name`` stands for the file in messages.
+
+    ``base`` is the folder that profiles are relative to; without one there can be none.
+    Raises ScenarioError with all problems, in text order.
+    """
+    return _scenario(read_yaml(text, name), None if base is None else Path(base))
+
+
+def from_dict(data: Mapping[str, Any], name: str = "<values>") -> Scenario:
+    """Return the scenario of plain values, such as ``Scenario.to_dict()`` makes.
+
+    Raises ScenarioError; its problems have a path, but no line.
+    """
+    return _scenario(Document(name, dict(data)), None)
+
+
+def _scenario(document: Document, base: Path | None) -> Scenario:
+    if isinstance(document.value, dict) and () not in document.refused:
+        _read_profiles(document, base)
+        scenario, problems = findings(document)
+        document.problems += problems
+        if scenario is not None and not document.problems:
+            return scenario
+    elif not document.problems:
+        document.problems.append(_no_mapping(document))
+    raise ScenarioError(
+        sorted(
+            dict.fromkeys(document.problems),
+            key=lambda problem: (problem.file != document.file, problem.line, problem.column),
+        )
+    )
+
+
+def _no_mapping(document: Document) -> Problem:
+    place = document.places.get((), Place(document.file, 0, 0, 0, 0))
+    what = "empty" if document.value is None else "no mapping"
+    message = f"the scenario is {what}; it needs at least machine: {{memory: 64GiB}}"
+    return Problem(document.file, place.line, place.column, "", message)
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a scenario or profile. Raises ScenarioError without a line."""
+    try:
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "is not there"
+            if path.exists() and not path.is_dir():
+                what = "is no regular file"
+            raise ScenarioError([Problem(str(path), 0, 0, "", f"this {what}")])
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"this can not be read: {error.strerror}"
+        raise ScenarioError([Problem(str(path), 0, 0, "", message)])
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        # A cut in the middle of a character is no fault of a file that is too long anyway.
+        if len(content) > MAX_BYTES:
+            return content.decode(errors="replace")
+        line = content[: error.start].count(b"\n") + 1
+        column = len(content[: error.start].rpartition(b"\n")[2].decode(errors="replace")) + 1
+        raise ScenarioError([Problem(str(path), line, column, "", "this is not UTF-8 text")])
+
+
+def _read_profiles(document: Document, base: Path | None) -> None:
+    """Put the keys of each kernel's profile below its own ones."""
+    kernel = document.value.get("kernel")
+    if not isinstance(kernel, dict):
+        return
+    kernel = _with_profile(document, ("kernel",), kernel, base)
+    releases = kernel.get("releases")
+    if isinstance(releases, list):
+        kernel["releases"] = [
+            _with_profile(document, ("kernel", "releases", index), release, base)
+            if isinstance(release, dict)
+            else release
+            for index, release in enumerate(releases)
+        ]
+    document.value = {**document.value, "kernel": kernel}
+
+
+def _with_profile(
+    document: Document, at: Steps, kernel: dict[str, Any], base: Path | None
+) -> dict[str, Any]:
+    name = kernel.get("profile")
+    if not isinstance(name, str) or base is None:
+        return dict(kernel)
+    profile = _profile(document, (*at, "profile"), base / name)
+    explicit = {key: value for key, value in kernel.items() if key != "profile"}
+    for path, place in profile.places.items():
+        if path and path[0] not in explicit:
+            document.places[(*at, *path)] = place
+    document.refused |= {
+        (*at, *path) for path in profile.refused if path and path[0] not in explicit
+    }
+    return {**(profile.value or {}), **explicit}
+
+
+def _profile(document: Document, at: Steps, file: Path) -> Document:
+    """Return what a profile holds; its problems go to ``document``."""
+    place = document.places[at]
+
+    def refuse(message: str) -> Document:
+        problem = Problem(place.file, place.line, place.column, path_text(at), message)
+        document.problems.append(problem)
+        return Document(str(file))
+
+    try:
+        profile = read_yaml(_text_of(file), str(file))
+    except ScenarioError as error:
+        return refuse(f"the profile {error}")
+    document.problems += profile.problems
+    if profile.problems and profile.value is None:
+        return Document(str(file))
+    if not isinstance(profile.value, dict):
+        return refuse(f"the profile {file} holds no mapping of kernel keys")
+    for key in ("profile", "releases"):
+        if key in profile.value:
+            return refuse(f"the profile {file} has the key {key}, which only a scenario can have")
+    return profile

@@ -1,0 +1,35 @@
+"""The base of all models of a scenario: frozen, strict, no unknown keys, and rules between keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+BrokenRule = tuple[tuple[str | int, ...], str]
+"""The place of a broken rule inside its section (empty: the section itself), and a sentence."""
+
+
+def refuse_if(broken: list[BrokenRule]) -> None:
+    """Hand broken rules to pydantic as one error; ``findings`` takes them apart again."""
+    if broken:
+        raise PydanticCustomError("broken_rules", "rules are broken", {"broken": broken})
+
+
+class Section(BaseModel):
+    """One mapping of a scenario file."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        """Yield what is wrong between keys that are each fine; asked once all of them are read."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> Self:
+        refuse_if(list(self.broken_rules()))
+        return self

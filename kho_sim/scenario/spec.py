@@ -1,0 +1,305 @@
+"""What a scenario can say: one frozen model per section of the file.
+
+This is the schema: names, types, bounds, defaults, and the rules between keys. Sizes are bytes and
+durations nanoseconds, whatever they look like in the file. Words that name things of other rooms
+(strategies, firmware, workload kinds) stay words here; ``chain`` turns them into objects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
+from kho_sim.scenario.fields import (
+    ADDRESS_LIMIT,
+    PAGE_BYTES,
+    Choice,
+    Duration,
+    ListOf,
+    Node,
+    PowerOfTwo,
+    Release,
+    Size,
+    SizeOrZero,
+    SizeRule,
+)
+from kho_sim.scenario.section import BrokenRule, Section
+from kho_sim.scenario.workloads import Workload
+from kho_sim.scenario.yaml_tree import write_yaml
+from kho_sim.units import DURATION_UNITS, format_exact
+
+STRATEGIES = ("blocks", "none", "reserve-early")
+FIRMWARES = ("qemu-pc", "qemu-q35")
+COMMAND_LINE_MAX_BYTES = 2047
+"""COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
+
+Memory = Annotated[int, SizeRule(16 << 20, ADDRESS_LIMIT, PAGE_BYTES)]
+Strategy = Annotated[str, Choice(STRATEGIES, "an extension strategy")]
+Shift = Annotated[int, Field(ge=12, le=40)]
+
+
+class MemoryRange(Section):
+    """One range of the firmware's memory map, [start, end) in bytes."""
+
+    start: SizeOrZero
+    end: Size
+    node: Node = 0
+    kind: Annotated[str, Choice(("usable", "reserved"), "a kind of range")] = "usable"
+    """Only usable ranges are memory; reserved ones matter as entries of the map."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.end <= self.start:
+            yield ("end",), f"the range ends at {self.end:#x}, not above its start {self.start:#x}"
+
+
+def _default_nodes(data: dict[str, Any]) -> int:
+    nodes: list[int] = [part.node + 1 for part in data["memory_map"] or ()]
+    return max([len(data["node_memory"] or ()), 1, *nodes])
+
+
+class Machine(Section):
+    """The hardware, the same for all kernels of the chain."""
+
+    memory_map: Annotated[ListOf[MemoryRange], Field(min_length=1)] | None = None
+    """Ranges in ascending order, for a real machine; in place of memory and firmware."""
+    node_memory: Annotated[ListOf[Memory], Field(min_length=1)] | None = None
+    """The memory of each node, where it is not split equally."""
+    memory: Memory | None = Field(
+        default_factory=lambda data: sum(data["node_memory"] or ()) or None
+    )
+    """All memory; with node_memory its sum, with memory_map none."""
+    firmware: Annotated[str, Choice(FIRMWARES, "a firmware")] | None = Field(
+        default_factory=lambda data: None if data["memory_map"] else FIRMWARES[0]
+    )
+    """Where a machine of that size has its holes: qemu-pc (the default) or qemu-q35."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
+    """NUMA nodes; memory is split equally unless node_memory says how."""
+    cpus: Annotated[int, Field(ge=1, le=8192)] = 4
+
+    @property
+    def total_bytes(self) -> int:
+        """All memory, however it was given."""
+        usable = [part for part in self.memory_map or () if part.kind == "usable"]
+        return self.memory or sum(part.end - part.start for part in usable)
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.memory_map:
+            yield from self._broken_map_rules()
+        elif not self.memory:
+            yield (), "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
+        elif self.memory > ADDRESS_LIMIT:
+            yield ("node_memory",), f"this adds up to more than {format_exact(ADDRESS_LIMIT)}"
+        elif self.node_memory and self.memory != sum(self.node_memory):
+            total = format_exact(sum(self.node_memory))
+            yield ("memory",), f"memory is not the {total} that node_memory adds up to"
+        if self.node_memory and self.nodes != len(self.node_memory):
+            yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
+
+    def _broken_map_rules(self) -> Iterator[BrokenRule]:
+        ranges = self.memory_map or ()
+        for index, (left, right) in enumerate(pairwise(ranges), start=1):
+            if right.start < left.end:
+                text = f"starts at {right.start:#x}, but the range before ends at {left.end:#x}"
+                yield ("memory_map", index, "start"), text
+        for index, part in enumerate(ranges):
+            if part.node >= self.nodes:
+                yield (
+                    ("memory_map", index, "node"),
+                    f"node {part.node} is not there; nodes: {self.nodes}",
+                )
+        if not any(part.kind == "usable" for part in ranges):
+            yield ("memory_map",), "no range is usable, so there is no memory"
+        if self.firmware:
+            yield ("firmware",), "firmware goes with memory; a memory_map needs none"
+        if self.node_memory:
+            yield ("node_memory",), "node_memory goes with memory; memory_map has a node per range"
+        elif self.memory:
+            yield ("memory",), "memory is what memory_map adds up to; leave it out"
+
+
+class Extend(Section):
+    """How a KHO kernel makes memory outside of the original scratch usable early."""
+
+    strategy: Strategy = "blocks"
+    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved."""
+    shift: Shift = 30
+    """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
+
+
+class ExtendOverride(Section):
+    """What one release has different in extend."""
+
+    strategy: Strategy | None = None
+    shift: Shift | None = None
+
+
+class EarlyAllocation(Section):
+    """One early allocation that this kernel makes beyond those of the recorded kernel."""
+
+    what: str = Field(min_length=1, max_length=100)
+    """Who asks, for tables and messages."""
+    size: Size
+    align: PowerOfTwo = 64
+    node: Node | None = None
+    """The node it has to be on; any if left out."""
+    phase: Annotated[str, Choice(("before", "after"), "a phase")] = "after"
+    """Before or after the extension of scratch."""
+    required: bool = True
+    """Whether the kernel dies without it."""
+
+
+class Build(Section):
+    """What the build of a kernel fixes. Sizes left out are those of the recorded kernel."""
+
+    profile: str | None = None
+    """A YAML or JSON file with these keys, relative to the scenario; keys given here win."""
+    image: Size | None = None
+    """Bytes from text to bss end."""
+    brk: SizeOrZero | None = None
+    """Bytes behind the image for early page tables."""
+    initrd: SizeOrZero | None = None
+    """Bytes of the initrd file."""
+    init_size: Size | None = None
+    """Bytes that the boot protocol's init_size asks for."""
+    per_cpu_static: Size | None = None
+    """Bytes of a CPU's static per-cpu section."""
+    log_buf_len: PowerOfTwo | None = None
+    """Bytes of the log buffer without log_buf_len= (CONFIG_LOG_BUF_SHIFT)."""
+    purgatory: Size | None = None
+    """Bytes of kexec's purgatory."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.profile is not None:
+            yield ("profile",), "a profile can only be named in a scenario file"
+        command_line = getattr(self, "command_line", None) or ""
+        length = len(command_line.encode())
+        if length > COMMAND_LINE_MAX_BYTES:
+            text = f"{length} bytes are too long; the kernel takes {COMMAND_LINE_MAX_BYTES}"
+            yield ("command_line",), text
+        if any(ord(character) < 32 for character in command_line):
+            yield ("command_line",), "a command line is one line without control characters"
+
+
+class KernelOverride(Build):
+    """What the kernel of one boot has different; keys left out are the kernel's own."""
+
+    release: Release | None = None
+    command_line: str | None = None
+    extend: ExtendOverride | None = None
+    early: ListOf[EarlyAllocation] | None = None
+
+
+class Kernel(Build):
+    """The kernel that the chain boots again and again, or differs from in ``releases``."""
+
+    release: Release = "7.3"
+    """7.3 (any 7.3.N), or seed: the patch's own kernel with its LUO layout."""
+    command_line: str = ""
+    """As the kernel reads it. A scenario is about KHO: without kho= it is on, kho=off is off."""
+    extend: Extend = Extend()
+    early: ListOf[EarlyAllocation] = ()
+    """Early allocations beyond those of the recorded kernel."""
+    releases: ListOf[KernelOverride] = ()
+    """What boot 0, 1, ... has different; the last entry is for all boots after it, too."""
+
+    def at(self, boot: int) -> Kernel:
+        """Return the kernel of one boot (0 is the cold one): its ``releases`` entry applied."""
+        if not self.releases:
+            return self
+        override = self.releases[min(boot, len(self.releases) - 1)]
+        changes = {name: getattr(override, name) for name in override.model_fields_set}
+        if override.extend is not None:
+            changes["extend"] = self.extend.model_copy(
+                update=override.extend.model_dump(exclude_none=True)
+            )
+        return self.model_copy(update={**changes, "releases": ()})
+
+
+class Chain(Section):
+    """How often, how long, and from which random seed."""
+
+    boots: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Kernels in the chain, the cold one included."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    uptime: Duration = DURATION_UNITS["h"]
+    """How long each kernel runs before the next update, as in 90s, 30m, 2h."""
+    twin: bool = True
+    """Whether the same chain is run without the extension, for comparison."""
+
+
+class Scenario(Section):
+    """A chain of kernels on one machine: all that a run depends on."""
+
+    description: str = ""
+    machine: Machine
+    kernel: Kernel = Kernel()
+    workload: ListOf[Workload] = ()
+    chain: Chain = Chain()
+    expect: Annotated[dict[str, int | float | str], ExpectRule()] = Field(default_factory=dict)
+    """Expected results: outcome, or any key of a run's summary; a number, or text as in '<= 3'."""
+    sources: ListOf[str] = ()
+    """Where each number comes from."""
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """The lines of ``expect`` taken apart, in file order."""
+        return tuple(expectation(key, written) for key, written in self.expect.items())
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        kernels: list[tuple[tuple[str | int, ...], Kernel | KernelOverride]]
+        kernels = [(("kernel",), self.kernel)]
+        kernels += [(("kernel", "releases", i), o) for i, o in enumerate(self.kernel.releases)]
+        for place, kernel in kernels:
+            for index, allocation in enumerate(kernel.early or ()):
+                if allocation.node is not None and allocation.node >= self.machine.nodes:
+                    text = f"node {allocation.node} is not there; nodes: {self.machine.nodes}"
+                    yield (*place, "early", index, "node"), text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved form: everything filled in, sizes as ints, fit for JSON.
+
+        What has no value is left out. ``loader.from_dict`` makes an equal scenario of it.
+        """
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_yaml(self) -> str:
+        """Return the resolved form as a scenario file for people, sizes as in '64GiB'."""
+        return write_yaml(
+            self.model_dump(mode="json", exclude_none=True, context={"sizes": "text"})
+        )
+
+    def digest_key(self) -> str:
+        """Return canonical JSON of all that decides a run: for hashing.
+
+        ``description``, ``sources`` and ``expect`` decide nothing and are left out.
+        """
+        resolved = self.to_dict()
+        for name in ("description", "sources", "expect"):
+            resolved.pop(name)
+        return json.dumps(resolved, sort_keys=True, separators=(",", ":"))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of scenario files, for editors. It has no nulls: none is read."""
+    schema = _without_nulls(Scenario.model_json_schema())
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
+
+
+def _without_nulls(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_nulls(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_nulls(value) for key, value in node.items() if key != "discriminator"}
+    if "default" in kept and kept["default"] is None:
+        del kept["default"]
+    if isinstance(kept.get("anyOf"), list):
+        kept["anyOf"] = [option for option in kept["anyOf"] if option != {"type": "null"}]
+        if len(kept["anyOf"]) == 1:
+            kept |= kept.pop("anyOf")[0]
+    return kept

@@ -1,0 +1,153 @@
+"""What the kernels of a chain do with memory: one model per kind of workload.
+
+``kind`` picks the model. How each behaves is ``chain/workload/``; here are its words and bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kho_sim.scenario.fields import (
+    Choice,
+    Count,
+    Duration,
+    PowerOfTwo,
+    Size,
+    SizeOrZero,
+    SizeRule,
+    found,
+)
+from kho_sim.scenario.section import BrokenRule, Section
+from kho_sim.units import DURATION_UNITS
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+Folio = Annotated[int, SizeRule(among_bytes=(4096, 2 * MIB))]
+SessionName = Annotated[str, Field(min_length=1, max_length=63)]
+HugePage = Annotated[int, SizeRule(among_bytes=(2 * MIB, GIB))]
+
+
+class Memfd(Section):
+    """Shared-memory files, every page written, handed on through the Live Update Orchestrator."""
+
+    kind: Literal["memfd"]
+    count: Count = 1
+    """Files that the first kernel makes (with at: every, each kernel makes)."""
+    size: SizeOrZero
+    """Bytes of each file; an empty one is preserved as its record alone."""
+    folio: Folio = 4096
+    """4KiB, or 2MiB where the file system may use large folios (order 9 keys)."""
+    grow: Count = 0
+    """New files that each later kernel makes."""
+    drop: Count = 0
+    """Of the files handed to it, how many each later kernel closes; the oldest first."""
+    preserve: bool = True
+    """Whether they are handed on; if not, they die with their kernel."""
+    session: SessionName = "session"
+    """The LUO session that preserves them."""
+    at: Annotated[str, Choice(("first", "every"), "a time to make memfds")] = "first"
+    """Whether the first kernel makes the count files, or every kernel anew."""
+
+
+class Hugetlb(Section):
+    """Boot-time huge pages; how many there are is the command line's hugepages=."""
+
+    kind: Literal["hugetlb"]
+    size: HugePage = GIB
+    """1GiB or 2MiB."""
+    preserve: Count = 0
+    """Pages that each kernel hands on (order 18 or 9 keys), in one file."""
+    session: SessionName = "session"
+    """The LUO session that preserves them."""
+    count: Count | None = None
+    """Pages in use; all that were obtained if left out."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.count is not None and self.preserve > self.count:
+            yield ("preserve",), f"{self.preserve} pages can not be kept of {self.count} in use"
+
+
+class Anonymous(Section):
+    """Private anonymous memory that is touched and held; it dies with its kernel."""
+
+    kind: Literal["anonymous"]
+    size: Size
+    """Bytes in each kernel."""
+
+
+class PageCache(Section):
+    """File pages that each kernel reads in; clean, so they give way, and die with their kernel."""
+
+    kind: Literal["page_cache"]
+    size: Size
+    """Bytes in each kernel."""
+
+
+class Unmovable(Section):
+    """Kernel memory that can not be migrated: slab, page tables, drivers."""
+
+    kind: Literal["unmovable"]
+    size: SizeOrZero = 0
+    """Bytes in the first kernel."""
+    grow: SizeOrZero = 0
+    """Bytes more in each later kernel."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if not self.size and not self.grow:
+            yield (), "neither size nor grow is above 0, so this holds no memory"
+
+
+class Vms(Section):
+    """Virtual machines that come and go over simulated time; the living ones are handed on."""
+
+    kind: Literal["vms"]
+    count: Count = 0
+    """Machines at the start."""
+    size: Size
+    """Bytes of guest memory of each."""
+    folio: Folio = 4096
+    """4KiB or 2MiB, for backing: memfd."""
+    arrivals_per_hour: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
+    """Mean of the new machines in an hour (a Poisson process)."""
+    lifetime: Duration = DURATION_UNITS["h"]
+    """Mean life of a machine, as in 90m; exponentially distributed."""
+    session: SessionName = "session"
+    """The LUO session that preserves them."""
+    backing: Annotated[str, Choice(("memfd", "hugetlb"), "a backing")] = "memfd"
+    """What guest memory is made of: memfd, or 1 GiB pages of hugetlb."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if not self.count and not self.arrivals_per_hour:
+            yield (), "neither count nor arrivals_per_hour is above 0, so there is never a machine"
+        if self.backing == "hugetlb" and self.size % GIB:
+            yield ("size",), "guest memory in hugetlb has to be a multiple of 1GiB"
+        if self.backing == "hugetlb" and "folio" in self.model_fields_set and self.folio != 4096:
+            yield ("folio",), "folio is for backing: memfd"
+
+
+class ReserveMem(Section):
+    """A named reservation, as with reserve_mem= on the command line; found again by its name."""
+
+    kind: Literal["reserve_mem"]
+    size: Size
+    align: PowerOfTwo = 4096
+    name: str
+    """1 to 15 visible ASCII characters."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if not re.fullmatch(r"[!-~]{1,15}", self.name):
+            yield (
+                ("name",),
+                f"{found(self.name)} does not fit; accepted: 1 to 15 visible characters",
+            )
+
+
+Workload = Annotated[
+    Memfd | Hugetlb | Anonymous | PageCache | Unmovable | Vms | ReserveMem,
+    Field(discriminator="kind"),
+]

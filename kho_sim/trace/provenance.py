@@ -1,0 +1,49 @@
+"""How a result came to be: enough to make it again, and to see why another one differs.
+
+Everything but ``environment`` decides the result and is the same on any machine. ``environment`` says
+which interpreter and libraries did the work. Left out: time of day, names of hosts, paths.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from kho_sim._version import __version__
+
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
+
+MODEL_VERSION = 1
+"""Counts up whenever equal scenarios give other results than before."""
+
+LIBRARIES = ("simpy", "numpy", "pyroaring")
+"""Those whose behaviour could reach into a result."""
+
+
+def run_provenance(scenario: Scenario) -> dict[str, Any]:
+    """Return the provenance of one run: software, seed, resolved scenario, environment."""
+    return {
+        "source": "simulation",
+        "software": {"name": "kho_sim", "version": __version__, "model_version": MODEL_VERSION},
+        "seed": scenario.chain.seed,
+        "scenario": scenario.to_dict(),
+        "environment": environment(),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Return the interpreter and the versions of ``LIBRARIES``; one that is missing is left out."""
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.machine()}",
+        "libraries": {name: found for name in LIBRARIES if (found := _version_of(name))},
+    }
+
+
+def _version_of(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,114 @@
+"""Small random machines in a KHO boot: memory, scratch, and an incoming tree with its pages."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from hypothesis import strategies as st
+
+from kho_sim.kho.key import encode_key
+from kho_sim.kho.radix import FrozenRadixTree, RadixTree
+from kho_sim.memory.memblock import Memblock
+
+PAGE = 4096
+SPARE_PAGES = 48
+"""Free pages at the end of each machine, so that the incoming tree finds places for its tables."""
+
+
+@dataclass
+class Machine:
+    """``keys`` in walk order; ``preserved_pages`` are page numbers."""
+
+    memblock: Memblock
+    incoming: FrozenRadixTree
+    keys: list[tuple[int, int]]
+    preserved_pages: set[int]
+
+    def allocate_page(self):
+        return self.memblock.alloc_range_nid(PAGE, PAGE, 0, 0, -1, False)
+
+    def free_page(self, address):
+        self.memblock.phys_free(address, PAGE)
+
+    def extend(self, strategy, options):
+        return strategy(self.memblock, self.incoming, options, self.allocate_page, self.free_page)
+
+
+def cut(first, end, max_order):
+    """Cut pages [first, end) into aligned blocks as large as they can be, up to an order."""
+    blocks = []
+    while first < end:
+        order = max_order
+        while first % 2**order or first + 2**order > end:
+            order -= 1
+        blocks.append((first * PAGE, order))
+        first += 2**order
+    return blocks
+
+
+def build(base, stretches, max_order, node_border, order_of_pages):
+    """Lay stretches (kind, page count) out from page ``base`` upwards."""
+    memblock, keys, free_pages, preserved = Memblock(), [], [], set()
+    memblock.scratch_only = True  # so arrays that grow keep off what will be preserved
+    position = base
+    for kind, page_count in [*stretches, ("free", SPARE_PAGES)]:
+        start, size = position * PAGE, page_count * PAGE
+        pages = range(position, position + page_count)
+        position += page_count
+        if kind == "hole":
+            continue
+        memblock.add(start, size, nid=0 if start < node_border else 1)
+        if kind == "scratch":
+            memblock.mark_kho_scratch(start, size)
+        elif kind == "reserved":
+            memblock.reserve(start, size)
+        elif kind == "preserved":
+            keys += cut(pages.start, pages.stop, max_order)
+            preserved |= set(pages)
+        else:
+            free_pages += pages
+    free_pages = sorted(free_pages, key=lambda page: hash((page, order_of_pages)))
+    pages = iter(free_pages)
+    tree = RadixTree(lambda: next(pages) * PAGE)
+    for phys, order in keys:
+        assert tree.add_key(encode_key(phys, order)) == 0
+    keys.sort(key=lambda block: encode_key(*block))
+    return Machine(memblock, tree.freeze(), keys, preserved)
+
+
+KINDS = ["hole", "free", "scratch", "reserved", "preserved", "preserved"]
+STRETCHES = st.builds(
+    lambda scratch_pages, others: [("scratch", scratch_pages), *others],
+    st.sampled_from([40, 40, 12, 6, 3]),
+    st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 90)), min_size=3, max_size=14),
+)
+
+
+def machines(stretches=STRETCHES):
+    """Machines at the bottom of memory, and across leaf and table borders of the tree."""
+    return st.builds(
+        build,
+        base=st.sampled_from([1, 2**15 - 200, 2**24 - 200, 2**24 + 12345]),
+        stretches=stretches,
+        max_order=st.sampled_from([0, 0, 1, 3, 6]),
+        node_border=st.sampled_from([0, 2**27, 2**36]),
+        order_of_pages=st.integers(0, 3),
+    )
+
+
+def page_states(memblock):
+    """Each page of memory -> (node, flags)."""
+    return {
+        page: (region.nid, region.flags)
+        for region in memblock.memory
+        for page in range(region.base // PAGE, region.end // PAGE)
+    }
+
+
+def regions(array):
+    return [tuple(region) for region in array]
+
+
+def runs_of(numbers):
+    """How many runs of consecutive numbers there are."""
+    numbers = sorted(numbers)
+    return bool(numbers) + sum(right - left > 1 for left, right in pairwise(numbers))

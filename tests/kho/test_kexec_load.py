@@ -1,0 +1,135 @@
+"""Where kexec puts the next kernel: recorded loads, and every page-aligned place tried."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kho_sim.kho.kexec_load import (
+    LoadRefused,
+    Placement,
+    Segment,
+    kexec_segments,
+    place_segments,
+    setup_data_address,
+    source_page_count,
+)
+
+PAGE = 4096
+MIB = 1 << 20
+PURGATORY, INIT_SIZE, INITRD = 0x5000, 0xADF000, 0x33D600
+"""Of the recorded build (kernel-facts 11.1)."""
+MACHINE_64G = [(0xB2400000, 0x9800000), (0xF66800000, 0x91000000), (0xEE0400000, 0x86400000)]
+TINY_8G = [(0xBB400000, 0x800000), (0x233C00000, 0x1000000), (0x232C00000, 0x1000000)]
+COMMON = "console=ttyS0 panic=-1 kho=on liveupdate=on nokaslr log_buf_len=8M obs.stage=1 "
+
+
+def load(areas, command_line):
+    segments = kexec_segments(len(areas), PURGATORY, len(command_line), INIT_SIZE, INITRD)
+    return place_segments(areas, segments)
+
+
+def test_the_load_of_machine_64g():
+    command_line = COMMON + "obs.boots=3 obs.nmfd=2 obs.mfd=1M obs_dump memblock=debug"
+    placements = load(MACHINE_64G, command_line)
+    assert {p.name: p.start for p in placements} == {
+        "descriptors": 0xBBBF0000,
+        "purgatory": 0xBBBFB000,
+        "boot_params": 0xBBBF9000,
+        "kernel": 0xBB000000,
+        "initrd": 0xBACC2000,
+    }
+    assert setup_data_address(placements[2], len(command_line)) == 0xBBBFA0B0
+
+
+def test_the_load_of_tiny_8g_goes_to_two_areas():
+    command_line = (
+        COMMON + "obs.boots=2 obs.nmfd=1 obs.mfd=1M kho_scratch=8M,16M,16M obs_dump memblock=debug"
+    )
+    placements = load(TINY_8G, command_line)
+    starts = {p.name: p.start for p in placements}
+    assert (starts["kernel"], starts["initrd"]) == (0x234000000, 0xBB8B2000)
+    assert setup_data_address(placements[2], len(command_line)) == 0xBBBFA0C0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "loads"),
+    [((4, 4, 4), False), ((4, 8, 8), False), ((8, 16, 16), True), ((40, 4, 4), True)],
+)
+def test_the_smallest_scratch_that_loads(sizes, loads):
+    """Kernel-facts 11.2: tinynoext-8G-* and tinyext-64G-* were refused or loaded like this."""
+    tops = (0xBBC00000, 0x234C00000, 0x233C00000)
+    areas = [(top - size * MIB, size * MIB) for top, size in zip(tops, sizes, strict=True)]
+    result = load(areas, "x" * 140)
+    assert isinstance(result, tuple) is loads
+    if not loads:
+        assert result == LoadRefused(kexec_segments(3, PURGATORY, 140, INIT_SIZE, INITRD)[3])
+        assert result.message == "Cannot assign requested address"
+
+
+@pytest.mark.parametrize(("length", "offset"), [(1, 4128), (2, 4144), (129, 4256), (130, 4272)])
+def test_the_command_line_pushes_the_setup_data(length, offset):
+    """4096 bytes of parameters, the line, its NUL and 30 bytes, rounded up to 16."""
+    assert setup_data_address(Placement("boot_params", 0, 8192), length) == offset
+
+
+def test_segments_without_an_initrd():
+    names = [segment.name for segment in kexec_segments(3, PURGATORY, 10, INIT_SIZE, 0)]
+    assert names == ["descriptors", "purgatory", "boot_params", "kernel"]
+
+
+@pytest.mark.parametrize(("pages", "source_pages"), [(1, 2), (510, 511), (511, 513)])
+def test_source_pages_of_one_segment(pages, source_pages):
+    """With its destination entry a segment of 511 pages needs a second indirection page."""
+    assert source_page_count([Placement("kernel", 0, pages * PAGE)]) == source_pages
+
+
+def naive_places(areas, segments):
+    """Try every page of every area, from the top; pages taken are a set."""
+    taken, starts = set(), []
+    for segment in segments:
+        page_count = -(-segment.size_bytes // PAGE)
+        for area_start, area_size in areas:
+            tries = [
+                start
+                for start in range(area_start, area_start + area_size, PAGE)
+                if start % segment.align_bytes == 0
+                and start >= segment.min_address
+                and start + page_count * PAGE <= area_start + area_size
+                and taken.isdisjoint(range(start // PAGE, start // PAGE + page_count))
+            ]
+            if tries:
+                starts.append(max(tries))
+                taken |= set(range(starts[-1] // PAGE, starts[-1] // PAGE + page_count))
+                break
+        else:
+            return starts, segment
+    return starts, None
+
+
+AREAS = st.lists(st.integers(1, 40), min_size=1, max_size=3).flatmap(
+    lambda sizes: st.permutations(
+        [((index * 64 + 3) * PAGE, size * PAGE) for index, size in enumerate(sizes)]
+    )
+)
+SEGMENTS = st.lists(
+    st.builds(
+        Segment,
+        name=st.just("segment"),
+        size_bytes=st.integers(1, 12 * PAGE),
+        align_bytes=st.sampled_from([PAGE, 2 * PAGE, 8 * PAGE]),
+        min_address=st.sampled_from([0, 10 * PAGE, 70 * PAGE]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=150)
+@given(AREAS, SEGMENTS)
+def test_places_agree_with_trying_every_page(areas, segments):
+    starts, refused = naive_places(areas, segments)
+    result = place_segments(areas, segments)
+    if refused:
+        assert result == LoadRefused(refused)
+    else:
+        assert [placement.start for placement in result] == starts

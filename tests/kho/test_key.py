@@ -1,0 +1,109 @@
+"""Keys and sets of keys."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kho_sim.errors import ModelError
+from kho_sim.kho.key import (
+    FULL_LEAF,
+    LEAF_BITS,
+    KeySet,
+    bit_runs,
+    coarser,
+    decode_key,
+    encode_key,
+    leaf_pieces,
+)
+
+
+def test_the_recorded_key_of_kernel_facts_4_1():
+    assert encode_key(0x1004B7000, 0) == 0x100000001004B7
+    assert decode_key(0x100000001004B7) == (0x1004B7000, 0)
+
+
+@pytest.mark.parametrize(("order", "bit"), [(0, 52), (1, 51), (4, 48), (9, 43), (10, 42), (18, 34)])
+def test_the_bit_of_an_order(order, bit):
+    assert encode_key(0, order) == 1 << bit
+
+
+@given(
+    st.integers(0, 52).flatmap(lambda o: st.tuples(st.integers(0, 2 ** (52 - o) - 1), st.just(o)))
+)
+def test_decoding_undoes_encoding(block):
+    number, order = block
+    phys = number << (12 + order)
+    assert decode_key(encode_key(phys, order)) == (phys, order)
+
+
+@pytest.mark.parametrize(
+    ("phys", "order"), [(0x800, 0), (0x1000, 1), (-4096, 0), (2**64, 0), (0, 53), (0, -1)]
+)
+def test_what_is_no_block_has_no_key(phys, order):
+    with pytest.raises(ValueError):
+        encode_key(phys, order)
+
+
+@pytest.mark.parametrize("key", [0, -1, 2**53])
+def test_what_is_no_key_is_not_decoded(key):
+    with pytest.raises(ValueError):
+        decode_key(key)
+
+
+def test_higher_orders_sort_first():
+    ascending = [encode_key(2**30, o) for o in (18, 9, 4, 1)] + [
+        encode_key(p << 12, 0) for p in (0, 1)
+    ]
+    assert ascending == sorted(ascending)
+
+
+EDITS = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 3 * LEAF_BITS), st.integers(0, 2 * LEAF_BITS)),
+    max_size=5,
+)
+
+
+@given(EDITS)
+def test_a_key_set_agrees_with_a_plain_set(edits):
+    keys, naive = KeySet(), set()
+    for add, first, count in edits:
+        for leaf, bits in leaf_pieces(first, first + count):
+            (keys.add_bits if add else keys.remove_bits)(leaf, bits)
+        numbers = range(first, first + count)
+        naive = naive.union(numbers) if add else naive.difference(numbers)
+    assert len(keys) == len(naive)
+    assert list(keys) == sorted(naive)
+    runs = list(keys.runs())
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(runs))
+    assert all((probe in keys) == (probe in naive) for probe in range(0, 5 * LEAF_BITS, 997))
+
+
+def test_a_negative_key_is_a_bug():
+    with pytest.raises(ModelError):
+        list(leaf_pieces(-1, 3))
+
+
+@given(st.sets(st.integers(0, LEAF_BITS - 1), max_size=40), st.integers(0, 15))
+def test_coarser_bits(positions, shift):
+    bits = sum(1 << position for position in positions)
+    assert coarser(bits, shift) == sum(1 << p for p in {p >> shift for p in positions})
+
+
+@pytest.mark.parametrize("shift", [0, 1, 9, 15])
+def test_a_full_leaf_is_like_any_other_bitmap(shift):
+    nearly = FULL_LEAF ^ 1  # all but the first bit: not the shared object, so no short cut
+    assert bit_runs(FULL_LEAF) == [(0, LEAF_BITS)]
+    assert bit_runs(nearly) == [(1, LEAF_BITS)]
+    whole = coarser(FULL_LEAF, shift)
+    assert whole == (coarser(nearly, shift) if shift else nearly | 1)
+
+
+def test_copies_are_independent():
+    keys = KeySet()
+    keys.add_bits(0, 1)
+    twin = keys.copy()
+    twin.add_bits(0, 2)
+    assert (list(keys), list(twin)) == ([0], [0, 1])
+    assert keys != twin
