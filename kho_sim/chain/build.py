@@ -59,9 +59,10 @@ def build_machine(scenario: Scenario) -> Machine:
     if wanted.memory_map:
         ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
         return from_memory_map(ranges, cpus=wanted.cpus)
-    shares = wanted.node_memory or _equal_shares(wanted.memory, wanted.nodes)
+    total = wanted.total_bytes
+    shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
     return qemu_machine(
-        wanted.memory, cpus=wanted.cpus, node_bytes=shares, firmware=wanted.firmware or "qemu-pc"
+        total, cpus=wanted.cpus, node_bytes=shares, firmware=wanted.firmware or "qemu-pc"
     )
 
 

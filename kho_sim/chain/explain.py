@@ -1,0 +1,112 @@
+"""What a scenario will do, boot by boot, told by the same code that does it.
+
+``explain`` runs the chain (without its twin) and says what was reserved, marked and preserved, and on
+which assumptions the numbers rest. So it can not drift from what ``run`` does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kho_sim.chain.build import build_plan
+from kho_sim.chain.chain import run_plan
+from kho_sim.chain.plan import ChainPlan
+from kho_sim.cost import PHASE_RATES, WORK_RATES
+from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.trace.records import Boot
+from kho_sim.trace.trace import Trace
+from kho_sim.units import format_size
+
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
+
+MODEL_ASSUMPTIONS = (
+    "deferred pages are freed by workers in an order drawn from the seed (kernel-facts 8)",
+    "preserved gigantic pages count towards hugepages= of the next kernel",
+    "a preserved hugetlb file has the record and the array of a memfd",
+)
+
+
+def explain_scenario(scenario: Scenario) -> str:
+    """Return the explanation as text. Raises ScenarioError."""
+    plan = build_plan(scenario)
+    trace = run_plan(plan, {})
+    lines = [
+        *_machine(plan),
+        *(line for boot in trace.boot_records for line in _boot(plan, trace, boot)),
+        "",
+        f"The chain ends: {trace.outcome.kind} at boot {trace.outcome.boot} {trace.outcome.message}",
+        *_assumptions(plan),
+    ]
+    return "\n".join(lines)
+
+
+def _machine(plan: ChainPlan) -> Iterator[str]:
+    machine = plan.machine
+    yield f"Machine: {machine.cpus} CPUs, {len(machine.nodes)} node(s), usable memory"
+    for extent in machine.memory:
+        size = format_size(extent.size)
+        yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {machine.node_of(extent.start)}"
+
+
+def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:
+    setup = plan.kernels[boot.boot]
+    yield ""
+    yield f"Boot {boot.boot} ({boot.kind}, release {boot.release}) {boot.command_line!r}"
+    for phase in ("before", "after"):
+        yield f"  early memory {phase} the point of the extension:"
+        yield from _early_memory(trace, boot.boot, phase)
+    for start, size in boot.scratch_areas or ():
+        yield f"  scratch {start:#014x}-{start + size:#014x}  {format_size(size):>12}"
+    if boot.kind == "kho":
+        yield from _preserved(trace, boot)
+        yield f"  extension: {setup.strategy}, blocks of {format_size(1 << setup.extend.shift)}"
+        yield from _marks(trace, boot.boot)
+
+
+def _early_memory(trace: Trace, boot: int, phase: str) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for row in trace.allocation_records:
+        if row.boot == boot and row.phase == phase:
+            counts[row.what] += row.count
+            sizes[row.what] += row.size_bytes * row.count
+            failed[row.what] += row.count if row.failed else 0
+    for what, count in counts.items():
+        refused = f", {failed[what]} refused" if failed[what] else ""
+        yield f"    {what:<26}{count:>6} x  {format_size(sizes[what]):>12}{refused}"
+
+
+def _preserved(trace: Trace, boot: Boot) -> Iterator[str]:
+    by_order = ", ".join(f"{n} of order {order}" for order, n in boot.preservations_by_order or ())
+    yield (
+        f"  inherits {boot.preservations} preservations ({by_order}), "
+        f"{format_size(boot.preserved_bytes or 0)}, in a tree of {boot.radix_nodes} pages"
+    )
+    runs = [row for row in trace.preserved_records if row.boot == boot.boot]
+    for row in sorted(runs, key=lambda row: row.start - row.end)[:4]:
+        size = format_size(row.end - row.start)
+        yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  order {row.order}"
+    if len(runs) > 4:
+        yield f"    and {len(runs) - 4} smaller runs"
+
+
+def _marks(trace: Trace, boot: int) -> Iterator[str]:
+    for row in trace.region_records:
+        if row.boot == boot and row.moment == "after_extend" and row.array == "memory":
+            state = "may be allocated" if row.flags & KHO_SCRATCH else "kept off"
+            size = format_size(row.end - row.start)
+            yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  {state}"
+
+
+def _assumptions(plan: ChainPlan) -> Iterator[str]:
+    yield ""
+    yield "Assumptions"
+    for text in (*plan.machine.assumptions, *MODEL_ASSUMPTIONS):
+        yield f"  {text}"
+    yield "Rates (ns)"
+    for name, rate in {**WORK_RATES, **PHASE_RATES}.items():
+        yield f"  {name:<20}{rate.ns:>14,.1f}  {rate.source}"
