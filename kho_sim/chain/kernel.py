@@ -157,10 +157,10 @@ class Kernel:
         try:
             placed = self.memory.load(self._setup_of(self.index + 1))
         except PreserveFailed as failure:
-            raise self._end("load_refused", str(failure)) from failure
+            raise self._end("load_refused", f"kexec_file_load: {failure}") from failure
         if isinstance(placed, LoadRefused):
             self.say(f"kexec_file_load: no scratch area has room for the {placed.segment.name}")
-            raise self._end("load_refused", placed.message)
+            raise self._end("load_refused", f"kexec_file_load: {placed.message}")
         self.journal.note_segments(self.index, placed)
         size = sum(place.size_bytes for place in placed)
         yield from self._spend("load", round(size * PHASE_RATES["loaded_byte"].ns))

@@ -5,25 +5,21 @@ top; scratch-only mode; array growth, which itself allocates; gigantic pages tha
 scratch. Left out: the hot-remove and ``memblock=debug`` sides, and memory below page 1, which the
 kernel skips.
 
-The kernel walks both arrays at each search. Here the free ranges (memory minus reserved, cut at
-region borders) are kept as a list, so a search costs what is free, not what is reserved;
-``regions_scanned`` still counts what the kernel would have walked.
+Searches go over ``free_ranges``; ``regions_scanned`` counts what the kernel would have walked.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 from kho_sim.errors import ensure
-from kho_sim.extent import Extent, round_down, round_up
+from kho_sim.extent import Extent, round_up
+from kho_sim.memory.free_ranges import ADDRESS_MAX, FreeRanges, Gap
 from kho_sim.memory.regions import ENOMEM, Region, RegionArray
 
 PAGE_SIZE = 4096
 MAX_NUMNODES = 64
 NO_NODE = -1
-ADDRESS_MAX = 2**64 - 1
 NOLEAKTRACE = 1
 """As an upper limit: current_limit, like 0 (MEMBLOCK_ALLOC_NOLEAKTRACE)."""
 REGION_RECORD_BYTES = 24
@@ -38,15 +34,6 @@ KHO_SCRATCH = 0x40
 RSRV_HUGETLB = 0x80
 
 SMP_CACHE_BYTES = 64
-
-
-class Gap(NamedTuple):
-    """Free memory inside one memory region, with that region's node and flags."""
-
-    start: int
-    end: int
-    nid: int
-    flags: int
 
 
 class Memblock:
@@ -72,7 +59,7 @@ class Memblock:
         self.messages: list[str] = []
         self.regions_scanned = 0
         self._mirrored = False
-        self._gaps: list[Gap] | None = []
+        self._free = FreeRanges(self.memory, self.reserved)
         self._array_pages: dict[str, tuple[int, int]] = {}
 
     def copy(self) -> Memblock:
@@ -84,7 +71,7 @@ class Memblock:
         twin.reserved = self.reserved.copy(twin._double_array)
         twin.original_scratch = self.original_scratch
         twin._mirrored = self._mirrored
-        twin._gaps = None
+        twin._free = FreeRanges(twin.memory, twin.reserved)
         twin._array_pages = dict(self._array_pages)
         return twin
 
@@ -97,12 +84,12 @@ class Memblock:
 
     def add(self, base: int, size: int, nid: int = MAX_NUMNODES, flags: int = 0) -> int:
         """Add memory. Source: memblock_add_node()."""
-        self._gaps = None
+        self._free.forget()
         return self.memory.add(base, _capped(base, size), nid, flags)
 
     def remove(self, base: int, size: int) -> int:
         """Take memory away. Source: memblock_remove()."""
-        self._gaps = None
+        self._free.forget()
         return self.memory.remove(base, _capped(base, size))
 
     def reserve(self, base: int, size: int, nid: int = NO_NODE, flags: int = 0) -> int:
@@ -110,7 +97,7 @@ class Memblock:
         size = _capped(base, size)
         error = self.reserved.add(base, size, nid, flags)
         if not error:
-            self._take(base, base + size)
+            self._free.take(base, base + size)
         return error
 
     def reserve_kern(self, base: int, size: int) -> int:
@@ -119,7 +106,7 @@ class Memblock:
 
     def phys_free(self, base: int, size: int) -> int:
         """Give a reserved range back. Source: memblock_phys_free()."""
-        self._gaps = None
+        self._free.forget()
         return self.reserved.remove(base, _capped(base, size))
 
     # Flags and nodes
@@ -130,7 +117,7 @@ class Memblock:
 
     def clear_kho_scratch(self, base: int, size: int) -> int:
         """Take that permission back."""
-        self._gaps = None
+        self._free.forget()
         return self.memory.change(base, _capped(base, size), _without_flag(KHO_SCRATCH))
 
     def mark_nomap(self, base: int, size: int) -> int:
@@ -152,7 +139,7 @@ class Memblock:
 
     def set_node(self, base: int, size: int, nid: int) -> int:
         """Give the memory regions of a range their node. Source: memblock_set_node()."""
-        self._gaps = None
+        self._free.forget()
         return self.memory.change(base, _capped(base, size), lambda r: r._replace(nid=nid))
 
     def set_reserved_node(self, base: int, size: int, nid: int) -> int:
@@ -169,10 +156,8 @@ class Memblock:
         end = self.current_limit if end in (0, NOLEAKTRACE) else end
         start = max(start, PAGE_SIZE)
         end = max(start, end)
-        if self.bottom_up:
-            found = self._find_bottom_up(size, align, start, end, nid, flags)
-        else:
-            found = self._find_top_down(size, align, start, end, nid, flags)
+        search = self._free.lowest if self.bottom_up else self._free.highest
+        found = search(size, align, start, end, lambda gap: self._skips(gap, nid, flags))
         self.regions_scanned += self._walked_by_kernel(found)
         return found
 
@@ -274,9 +259,7 @@ class Memblock:
 
     def free_ranges(self) -> list[Gap]:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
-        if self._gaps is None:
-            self._gaps = [gap for gap in self._walk_gaps() if gap.start < gap.end]
-        return self._gaps
+        return self._free.ascending()
 
     def dump(self) -> str:
         """Return both arrays as text, a region a line, as the kernel's own dump has them."""
@@ -293,9 +276,7 @@ class Memblock:
         """Raise ModelError if the arrays or the list of free ranges contradict themselves."""
         self.memory.check()
         self.reserved.check()
-        if self._gaps is not None:
-            fresh = [gap for gap in self._walk_gaps() if gap.start < gap.end]
-            ensure(self._gaps == fresh, "free ranges are stale: {} but {}", self._gaps, fresh)
+        self._free.check()
 
     # Inside
 
@@ -315,7 +296,7 @@ class Memblock:
 
     def _set_flag(self, array: RegionArray, base: int, size: int, flag: int) -> int:
         if array is self.memory:
-            self._gaps = None
+            self._free.forget()
         return array.change(base, _capped(base, size), lambda r: r._replace(flags=r.flags | flag))
 
     def _flagged_size(self, flag: int, limit: int, nid: int) -> int:
@@ -338,77 +319,6 @@ class Memblock:
             or bool(flags & DRIVER_MANAGED and not wanted & DRIVER_MANAGED)
             or bool(wanted & KHO_SCRATCH and not flags & KHO_SCRATCH)
         )
-
-    def _candidates(self, size: int) -> list[Gap]:
-        """Free ranges ascending. An empty range can hold only an empty request (kernel-facts 2.3).
-        """
-        return self.free_ranges() if size else list(self._walk_gaps())
-
-    def _find_top_down(
-        self, size: int, align: int, start: int, end: int, nid: int, wanted: int
-    ) -> int:
-        for gap in reversed(self._candidates(size)):
-            if size and gap.end <= start:
-                break
-            top = min(max(gap.end, start), end)
-            bottom = min(max(gap.start, start), end)
-            if top - bottom < size or self._skips(gap, nid, wanted):
-                continue
-            found = round_down(top - size, align)
-            if found >= bottom:
-                return found
-        return 0
-
-    def _find_bottom_up(
-        self, size: int, align: int, start: int, end: int, nid: int, wanted: int
-    ) -> int:
-        for gap in self._candidates(size):
-            if self._skips(gap, nid, wanted):
-                continue
-            top = min(max(gap.end, start), end)
-            found = round_up(min(max(gap.start, start), end), align)
-            if found < top and top - found >= size:
-                return found
-        return 0
-
-    def _walk_gaps(self) -> Iterator[Gap]:
-        """Yield the free ranges as the kernel's iterator meets them, empty ones included.
-
-        Source: __next_mem_range(). Between two reserved regions that touch lies an empty range.
-        """
-        index = 0
-        taken = self.reserved[:]
-        for region in self.memory:
-            while index < len(taken) and taken[index].end < region.base:
-                index += 1
-            index = max(index - 1, 0)
-            position = index
-            while position <= len(taken):
-                start = taken[position - 1].end if position else 0
-                stop = taken[position].base if position < len(taken) else ADDRESS_MAX
-                if start >= region.end:
-                    break
-                if stop > region.base:
-                    yield Gap(
-                        max(start, region.base), min(stop, region.end), region.nid, region.flags
-                    )
-                position += 1
-
-    def _take(self, start: int, end: int) -> None:
-        """Cut a range out of the free ranges: the common case, an allocation inside one of them."""
-        if self._gaps is None or start >= end:
-            return
-        index = bisect_right(self._gaps, start, key=lambda gap: gap.start) - 1
-        gap = self._gaps[index] if index >= 0 else None
-        if gap is None or gap.end < end:
-            self._gaps = None
-            return
-        rest = []
-        if gap.start < start:
-            rest.append(gap._replace(end=start))
-        if end < gap.end:
-            rest.append(gap._replace(start=end))
-        self._gaps[index : index + 1] = rest
 
     def _walked_by_kernel(self, found: int) -> int:
         if self.bottom_up and found:

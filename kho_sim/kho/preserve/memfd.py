@@ -21,7 +21,7 @@ from kho_sim.work import Work
 PAGE_SIZE = 4096
 FOLIO_RECORD_BYTES = 16
 PIN_RECORD_BYTES = 8
-DEADLOCK = "Kernel panic - not syncing: System is deadlocked on memory"
+DEADLOCK = "System is deadlocked on memory"
 
 
 @dataclass
