@@ -102,8 +102,8 @@ class Kernel:
         self._note_boot(booted)
         if self.handover:
             judge_early_boot(booted, self.handover)
-        count = len(booted.early.requests.rows)
-        yield from self._spend("early_boot", round(count * PHASE_RATES["early_allocation"].ns))
+        zeroing_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
+        yield from self._spend("early_boot", zeroing_ns + nanoseconds(booted.search_work()))
         if booted.extension:
             yield from self._spend("extend", nanoseconds(booted.extension.work))
         if booted.retrieval:

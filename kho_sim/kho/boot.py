@@ -24,6 +24,7 @@ from kho_sim.memory.early import BootOptions, EarlyBoot, Requests
 from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.profile import KernelProfile
 from kho_sim.memory.regions import Region
+from kho_sim.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,18 @@ class BootedMemory:
     messages: list[str] = field(default_factory=list)
     regions: dict[str, tuple[list[Region], list[Region]]] = field(default_factory=dict)
     kernel_reserved_bytes: int = 0
+
+    def search_work(self) -> Work:
+        """Return what all early searches and insertions cost, the KHO steps' own share left out.
+
+        This is where memory that was reserved early, page by page, is paid for by everyone else.
+        """
+        memblock = self.early.memblock
+        steps = [step.work for step in (self.extension, self.retrieval) if step]
+        return Work(
+            regions_scanned=memblock.regions_scanned - sum(w.regions_scanned for w in steps),
+            regions_moved=memblock.regions_moved - sum(w.regions_moved for w in steps),
+        )
 
     def remember(self, moment: str) -> None:
         memblock = self.early.memblock

@@ -6,7 +6,7 @@ the move of high memory beyond 1 TiB and the size of the SMBIOS tables are state
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kho_sim.extent import Extent, round_up
 from kho_sim.machine.machine import (
@@ -78,8 +78,9 @@ def qemu_machine(
 def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -> Machine:
     """Return the machine of an explicit firmware map: (start, end, node, kind) ranges.
 
-    The nodes of usable ranges count. A reserved range that begins where low memory ends is taken to
-    hold the ACPI tables, as SeaBIOS lays them.
+    The nodes of usable ranges count; usable ranges that touch are one entry of the map that was cut
+    at a node border. A reserved range that begins where low memory ends is taken to hold the ACPI
+    tables, as SeaBIOS lays them.
     """
     entries = sorted(ranges)
     usable = [NodeRange(start, end, nid) for start, end, nid, kind in entries if kind == USABLE]
@@ -92,12 +93,24 @@ def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -
         if kind != USABLE and start == low_end and end - start >= ACPI_TABLES_BYTES
     ]
     return Machine(
-        firmware=tuple(FirmwareRange(start, end, kind) for start, end, _, kind in entries),
+        firmware=_joined(FirmwareRange(start, end, kind) for start, end, _, kind in entries),
         cpu_nodes=tuple(nodes[share] for share in shares),
         node_ranges=tuple(usable) if len(nodes) > 1 else (),
         firmware_tables=tuple(tables),
         assumptions=("CPUs are dealt to the nodes in equal consecutive shares",),
     )
+
+
+def _joined(entries: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
+    """Join usable neighbours: the kernel's map has no borders inside memory, and it counts entries."""
+    joined: list[FirmwareRange] = []
+    for entry in entries:
+        last = joined[-1] if joined else None
+        if last and last.end == entry.start and last.kind == entry.kind == USABLE:
+            joined[-1] = FirmwareRange(last.start, entry.end)
+        else:
+            joined.append(entry)
+    return tuple(joined)
 
 
 def _end_of_low_memory(memory_bytes: int, firmware: str) -> int:

@@ -1,0 +1,37 @@
+"""Rows to a DataFrame whose columns and dtypes are the same for every trace, empty ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from kho_sim.errors import TraceError
+
+
+def frame(name: str, rows: Iterable[Any], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows, records or mappings, as a table of exactly these columns (name -> dtype).
+
+    None becomes a missing value, which only Int64, string and object columns can hold.
+    Raises: TraceError if a value is not of its column, as an address of 2^63 or more in a damaged log.
+    """
+    listed = [row if isinstance(row, Mapping) else _Fields(row) for row in rows]
+    data = {}
+    for column, dtype in columns.items():
+        values = [row[column] for row in listed]
+        try:
+            data[column] = pd.Series(values, dtype=dtype)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise TraceError(f"table {name}, column {column}: {error}") from error
+    return pd.DataFrame(data)
+
+
+class _Fields:
+    """A record's fields by name."""
+
+    def __init__(self, record: Any):
+        self._record = record
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self._record, name)

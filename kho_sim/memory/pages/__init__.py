@@ -1,0 +1,26 @@
+"""The page allocator: zones, free lists, per-CPU lists, and the hand-over from memblock."""
+
+from .allocator import FreeCounts, PageAllocator
+from .kinds import (
+    CMA,
+    MOVABLE,
+    PAGE_SHIFT,
+    RECLAIMABLE,
+    UNMOVABLE,
+    Migratetype,
+    OutOfMemory,
+    Run,
+)
+
+__all__ = [
+    "CMA",
+    "MOVABLE",
+    "PAGE_SHIFT",
+    "RECLAIMABLE",
+    "UNMOVABLE",
+    "FreeCounts",
+    "Migratetype",
+    "OutOfMemory",
+    "PageAllocator",
+    "Run",
+]

@@ -1,0 +1,336 @@
+"""The page allocator of one kernel: nodes, zones, and who is asked in which order.
+
+Models get_page_from_freelist() and its slow path as far as they decide which zone serves, the
+hand-over from memblock, and the migration of pinned pages out of CMA (mm/page_alloc.c, mm/gup.c;
+kernel-facts 8, 9 and 10.4). Bulk requests are worked in runs, with the result of page-at-a-time:
+tests/naive/pages.py is that twin. Left out: reclaim and compaction (recorded kernels have neither
+swap nor page cache to speak of), HIGHATOMIC reserves, memory policies, nodes that interleave.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from kho_sim.errors import ModelError, ensure
+from kho_sim.extent import Extent, intersected, subtracted
+
+from .handover import early_end, give_deferred, give_early
+from .kinds import (
+    CMA,
+    MAX_ORDER,
+    MOVABLE,
+    PAGE_SHIFT,
+    PAGEBLOCK_ORDER,
+    PAGEBLOCK_PAGES,
+    SECTION_PAGES,
+    TYPE_SLOTS,
+    UNMOVABLE,
+    Migratetype,
+    OutOfMemory,
+    Run,
+    joined,
+)
+from .nodes import build_zones, extents_of, set_watermarks, zonelist
+from .zone import Zone
+
+_MIGRATION_BATCH = 512
+"""NR_MAX_BATCHED_MIGRATION: so many pages get their targets before the sources are freed."""
+
+
+class FreeCounts(NamedTuple):
+    """Free pages on the buddy lists: all of them, and those of CMA pageblocks."""
+
+    pages: int
+    cma_pages: int
+
+
+class PageAllocator:
+    """All nodes of one kernel. Addresses at the door are bytes, runs are page frame numbers.
+
+    ``memory`` is (start, end, nid), ``scratch`` (start, size) in array order. In a kernel that was
+    handed scratch (``kho_boot``) its pageblocks are CMA from the beginning; a first kernel has it
+    among the reserved until ``release_scratch``. ``drawn`` lets deferred initialisation interleave
+    its workers at random; without it they take regular turns (see handover).
+    """
+
+    def __init__(
+        self,
+        memory: Iterable[tuple[int, int, int]],
+        scratch: Iterable[tuple[int, int]],
+        cpus_by_node: list[int],
+        *,
+        kho_boot: bool,
+        drawn: random.Random | None = None,
+    ):
+        self._memory = [(*_pages_inside(start, end), nid) for start, end, nid in memory]
+        self._scratch = [_pages_around(start, start + size) for start, size in scratch if size]
+        self._drawn = drawn
+        self._online_cpus = sum(cpus_by_node)
+        self._zones = build_zones(self._memory, cpus_by_node)
+        nids = {zone.nid for zone in self._zones}
+        self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
+        self._free: list[Extent] = []
+        self._deferred: dict[int, int] = {}
+        if kho_boot:
+            for area in self._scratch:
+                self._mark_cma(area)
+
+    # Hand-over from memblock
+
+    def open(self, reserved: Iterable[tuple[int, int]]) -> None:
+        """Take over all memory that is not reserved, with no allocation in between."""
+        self.open_early(reserved)
+        self.finish_deferred()
+
+    def open_early(self, reserved: Iterable[tuple[int, int]]) -> None:
+        """Take over what memblock_free_all() frees; the rest of each node stays deferred."""
+        taken = [_pages_around(start, end) for start, end in reserved]
+        self._free = subtracted([(start, end) for start, end, _ in self._memory], taken)
+        for zone in self._zones:
+            end = zone.end_pfn
+            if self._zonelists[zone.nid][0] is zone:
+                end = self._deferred[zone.nid] = early_end(extents_of(self._memory, zone), zone)
+            give_early(zone, intersected(self._free, [(zone.start_pfn, end)]))
+            zone.resize_lists(1)
+            zone.buddy.free.threshold = zone.buddy.free_cma.threshold = 0
+
+    def finish_deferred(self) -> None:
+        """Initialise what is deferred, and set watermarks: page_alloc_init_late() and after."""
+        for nid, first_pfn in sorted(self._deferred.items()):
+            zone = self._zonelists[nid][0]
+            if first_pfn < zone.end_pfn:
+                free = intersected(self._free, [(first_pfn, zone.end_pfn)])
+                give_deferred(zone, first_pfn, free, self._drawn)
+        self._deferred.clear()
+        self._free = []
+        set_watermarks(self._zones, self._online_cpus)
+
+    def release_scratch(self) -> None:
+        """Turn the first kernel's scratch into free CMA pageblocks: kho_init()."""
+        for area in self._scratch:
+            self._mark_cma(area)
+            for pfn in range(area.start, area.end, PAGEBLOCK_PAGES):
+                zone = self._zone_of(pfn)
+                zone.managed_pages += PAGEBLOCK_PAGES
+                zone.free(pfn, 1, PAGEBLOCK_ORDER)
+
+    def adopt(self, extents: Iterable[tuple[int, int]]) -> None:
+        """Note restored user pages (bytes): allocated from now on, and managed."""
+        for start, end in extents:
+            for first, pages in self._by_zone(start >> PAGE_SHIFT, end >> PAGE_SHIFT):
+                zone = self._zone_of(first)
+                zone.managed_pages += pages
+                zone.buddy.count_movable(first, pages, +1)
+
+    # Requests
+
+    def alloc(
+        self,
+        count: int,
+        order: int = 0,
+        migratetype: Migratetype = MOVABLE,
+        node: int = 0,
+        cma: bool | None = None,
+        user: bool | None = None,
+    ) -> list[Run]:
+        """Serve ``count`` requests for one block each, in turn; runs come in allocation order.
+
+        ``cma`` says whether CMA may serve (default: movable requests). ``user`` says whether these
+        become user pages, which count as movable in later claims (default: movable requests).
+        Raises OutOfMemory, with what was obtained, when no zone can serve the next request.
+        """
+        movable = migratetype == MOVABLE
+        with_cma = movable if cma is None else cma
+        got: list[Run] = []
+        while count:
+            runs = self._serve(count, order, migratetype, node, with_cma)
+            if not runs:
+                raise OutOfMemory(joined(got, order), count + _blocks(got), order)
+            for first, blocks in runs:
+                if movable if user is None else user:
+                    self._zone_of(first).buddy.count_movable(first, blocks << order, +1)
+            count -= _blocks(runs)
+            got += runs
+        return joined(got, order)
+
+    def alloc_largest(
+        self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int = 0
+    ) -> list[Run]:
+        """Allocate as vmalloc() does: the largest blocks that fit the rest, single pages at last.
+
+        Returns runs of pages. Raises OutOfMemory, with what was obtained in pages.
+        """
+        got: list[Run] = []
+        highest = MAX_ORDER
+        while pages:
+            order = min(highest, pages.bit_length() - 1)
+            try:
+                runs = self.alloc(pages if order == 0 else 1, order, migratetype, node)
+            except OutOfMemory as short:
+                if order == 0:
+                    raise OutOfMemory(got + short.allocated, pages + _blocks(got), 0) from short
+                highest = order - 1
+                continue
+            got += [Run(first, blocks << order) for first, blocks in runs]
+            pages -= sum(blocks << order for _, blocks in runs)
+        return joined(got, 0)
+
+    def free(self, runs: Iterable[tuple[int, int]], order: int = 0, user: bool = False) -> None:
+        """Free blocks one by one, as given; ``user`` as it was when they were allocated."""
+        for first, blocks in runs:
+            for pfn, pages in self._by_zone(first, first + (blocks << order)):
+                zone = self._zone_of(pfn)
+                if user:
+                    zone.buddy.count_movable(pfn, pages, -1)
+                zone.free(pfn, pages >> order, order)
+
+    def migrate_out_of_cma(self, runs: Iterable[tuple[int, int]], node: int = 0) -> list[Run]:
+        """Pin user pages for long: replace those in CMA by others, and return all in the old order.
+
+        Targets are not movable requests, so they avoid CMA (kernel-facts 10.4). Raises OutOfMemory
+        when there is no room: the batches before it have moved, and stay so.
+        """
+        pinned: list[Run] = []
+        for first, pages in runs:
+            for start, end, in_cma in self._split_at_cma(first, first + pages):
+                if not in_cma:
+                    pinned.append(Run(start, end - start))
+                    continue
+                for pfn in range(start, end, _MIGRATION_BATCH):
+                    size = min(_MIGRATION_BATCH, end - pfn)
+                    pinned += self.alloc(size, 0, UNMOVABLE, node, user=True)
+                    self.free([(pfn, size)], user=True)
+        return joined(pinned, 0)
+
+    # Looking
+
+    def free_pages(self, node: int | None = None) -> FreeCounts:
+        """Count the free pages of one node, or of all; per-CPU lists are not among them."""
+        zones = [zone for zone in self._zones if node in (None, zone.nid)]
+        return FreeCounts(
+            sum(zone.buddy.free.exact() for zone in zones),
+            sum(zone.buddy.free_cma.exact() for zone in zones),
+        )
+
+    def buddyinfo(self) -> dict[tuple[int, str], list[int]]:
+        """Return free blocks per order, as /proc/buddyinfo has them, by (node, zone name)."""
+        return {
+            (zone.nid, zone.name): [
+                sum(zone.buddy.blocks_free(order, kind) for kind in range(TYPE_SLOTS))
+                for order in range(MAX_ORDER + 1)
+            ]
+            for zone in self._zones
+        }
+
+    def free_lists(self) -> dict[tuple[int, str, int, int], list[int]]:
+        """Return every free list that is not empty, head first, by (node, zone, order, type)."""
+        return {
+            (zone.nid, zone.name, order, kind): list(zone.buddy.listed(order, kind))
+            for zone in self._zones
+            for order in range(MAX_ORDER + 1)
+            for kind in range(TYPE_SLOTS)
+            if zone.buddy.blocks_free(order, kind)
+        }
+
+    def check(self) -> None:
+        """Hold all invariants; raises ModelError at the first that is broken."""
+        for zone in self._zones:
+            zone.buddy.check()
+            ensure(zone.pcp.pages >= 0, "per-CPU lists of {} hold {}", zone.name, zone.pcp.pages)
+
+    # Inside
+
+    def _serve(
+        self, count: int, order: int, migratetype: Migratetype, node: int, cma: bool
+    ) -> list[Run]:
+        """Serve some requests: first above the low watermarks, then as the slow path does."""
+        zones = self._zonelists[node]
+        strict = zones[0].name == "Normal" and any(
+            zone.nid == zones[0].nid and zone.name == "DMA32" for zone in zones
+        )
+        runs = self._ask(zones, "watermark_low", count, order, migratetype, cma, strict)
+        runs = runs or self._ask(zones, "watermark_min", count, order, migratetype, cma, False)
+        if not runs:
+            for zone in zones:
+                zone.drain()
+            runs = self._ask(zones, "watermark_min", count, order, migratetype, cma, False)
+        return runs
+
+    def _ask(
+        self,
+        zones: list[Zone],
+        mark: str,
+        count: int,
+        order: int,
+        migratetype: Migratetype,
+        cma: bool,
+        strict: bool,
+    ) -> list[Run]:
+        """Ask zone after zone; ``strict`` forbids claims below a pageblock until all were asked.
+
+        Leaving the own node ends strictness at once: get_page_from_freelist().
+        """
+        for zone in zones:
+            if strict and zone.nid != zones[0].nid:
+                break
+            reserve = zone.name != zones[0].name
+            while True:
+                if zone.passes(getattr(zone, mark), order, cma, reserve):
+                    runs = zone.serve(count, order, migratetype, cma, strict, reserve)
+                    if runs:
+                        return runs
+                if not self._grow(zone, order):
+                    break
+        return self._ask(zones, mark, count, order, migratetype, cma, False) if strict else []
+
+    def _grow(self, zone: Zone, order: int) -> bool:
+        """Initialise one more deferred section, or as many as a block needs."""
+        first = self._deferred.get(zone.nid, zone.end_pfn)
+        if self._zonelists[zone.nid][0] is not zone or first >= zone.end_pfn:
+            return False
+        before = zone.managed_pages
+        end = first
+        while end < zone.end_pfn and zone.managed_pages - before < 1 << order:
+            start, end = end, min((end // SECTION_PAGES + 1) * SECTION_PAGES, zone.end_pfn)
+            give_early(zone, intersected(self._free, [(start, end)]))
+        self._deferred[zone.nid] = end
+        return zone.managed_pages > before
+
+    def _zone_of(self, pfn: int) -> Zone:
+        for zone in self._zones:
+            if zone.start_pfn <= pfn < zone.end_pfn:
+                return zone
+        raise ModelError(f"page {pfn:#x} is in no zone")
+
+    def _by_zone(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """Cut pages [first, end) at zone borders, as (first, pages)."""
+        while first < end:
+            until = min(end, self._zone_of(first).end_pfn)
+            yield first, until - first
+            first = until
+
+    def _mark_cma(self, area: Extent) -> None:
+        for zone in self._zones:
+            inside = area.clip(Extent(zone.start_pfn, zone.end_pfn))
+            if inside.size:
+                zone.buddy.set_type(inside.start, inside.end, CMA)
+
+    def _split_at_cma(self, first: int, end: int) -> Iterator[tuple[int, int, bool]]:
+        """Cut pages [first, end) into stretches inside and outside scratch, ascending."""
+        inside = intersected([(first, end)], self._scratch)
+        outside = subtracted([(first, end)], inside)
+        yield from sorted([(*part, True) for part in inside] + [(*part, False) for part in outside])
+
+
+def _blocks(runs: list[Run]) -> int:
+    return sum(run.blocks for run in runs)
+
+
+def _pages_inside(start: int, end: int) -> tuple[int, int]:
+    return -(-start >> PAGE_SHIFT), end >> PAGE_SHIFT
+
+
+def _pages_around(start: int, end: int) -> Extent:
+    return Extent(start >> PAGE_SHIFT, -(-end >> PAGE_SHIFT))

@@ -1,0 +1,310 @@
+"""The buddy system of one zone: free lists per order and type, split, merge, claim, steal.
+
+Models mm/page_alloc.c as kernel-facts 9.5 to 9.8 state it: a request takes the head of the
+smallest sufficient list, upper halves of a split go to the heads of their lists, a freed block
+merges upwards and goes to the tail only when asked (boot) or when its higher buddy is free. A
+pageblock's type and the list that its free blocks are on always agree. Left out: HIGHATOMIC
+reserves, watermark boosts, isolation, page reporting and shuffling.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+
+from kho_sim.errors import ensure
+
+from .counters import ZoneCounter
+from .kinds import (
+    CMA,
+    FALLBACKS,
+    MAX_ORDER,
+    MAX_ORDER_PAGES,
+    MOVABLE,
+    PAGEBLOCK_ORDER,
+    PAGEBLOCK_PAGES,
+    TYPE_SLOTS,
+)
+from .lists import BlockList, MaxOrderList
+
+
+class Buddy:
+    """Free blocks of the pages [start_pfn, end_pfn), and what each pageblock is used for."""
+
+    def __init__(self, start_pfn: int, end_pfn: int):
+        self.base_pfn = start_pfn // MAX_ORDER_PAGES * MAX_ORDER_PAGES
+        pageblocks = -(-(end_pfn - self.base_pfn) // MAX_ORDER_PAGES) * 2
+        self._types = bytearray([MOVABLE]) * pageblocks
+        self._movable = array("H", bytes(2 * pageblocks))
+        self._small = [[BlockList() for _ in range(TYPE_SLOTS)] for _ in range(MAX_ORDER)]
+        self._max = [MaxOrderList() for _ in range(TYPE_SLOTS)]
+        self.free = ZoneCounter()
+        self.free_cma = ZoneCounter()
+
+    def type_of(self, pfn: int) -> int:
+        """Return the migrate type of the pageblock that holds a page."""
+        return self._types[(pfn - self.base_pfn) >> PAGEBLOCK_ORDER]
+
+    def set_type(self, first_pfn: int, end_pfn: int, migratetype: int) -> None:
+        """Give a type to whole pageblocks; their free blocks are the caller's business."""
+        first = (first_pfn - self.base_pfn) >> PAGEBLOCK_ORDER
+        end = -(-(end_pfn - self.base_pfn) // PAGEBLOCK_PAGES)
+        self._types[first:end] = bytes([migratetype]) * (end - first)
+
+    def count_movable(self, first_pfn: int, pages: int, sign: int) -> None:
+        """Note that user pages (on the LRU) came (+1) or went (-1); claims look at their number."""
+        pfn, end = first_pfn, first_pfn + pages
+        while pfn < end:
+            index, offset = divmod(pfn - self.base_pfn, PAGEBLOCK_PAGES)
+            whole = (end - pfn) // PAGEBLOCK_PAGES
+            if not offset and whole > 1:
+                value = PAGEBLOCK_PAGES if sign > 0 else 0
+                self._movable[index : index + whole] = array("H", [value]) * whole
+                pfn += whole * PAGEBLOCK_PAGES
+            else:
+                count = min(end - pfn, PAGEBLOCK_PAGES - offset)
+                self._movable[index] += sign * count
+                pfn += count
+
+    # Taking
+
+    def take_smallest(self, order: int, migratetype: int, limit: int = 1) -> tuple[int, int] | None:
+        """Take up to ``limit`` blocks, as so many single requests would until a list runs dry.
+
+        Returns (first pfn, blocks), neighbours ascending, all from one larger block; None if the
+        type has nothing large enough. Counters are left to ``account``.
+        """
+        for held in range(order, MAX_ORDER):
+            blocks = self._small[held][migratetype]
+            if blocks:
+                return self._cut(blocks.pop_head(), held, order, migratetype, limit)
+        largest = self._max[migratetype]
+        if not largest:
+            return None
+        whole = limit >> (MAX_ORDER - order)
+        if whole > 1:
+            pfn, count = largest.pop_head_run(whole)
+            return pfn, count << (MAX_ORDER - order)
+        return self._cut(largest.pop_head(), MAX_ORDER, order, migratetype, limit)
+
+    def claim(self, order: int, migratetype: int, min_order: int) -> int | None:
+        """Take a block from another type and make its pageblock ours: __rmqueue_claim()."""
+        eager = migratetype != MOVABLE
+        for held in range(MAX_ORDER, min_order - 1, -1):
+            if not eager and held < PAGEBLOCK_ORDER // 2:
+                break
+            donor = self._donor(held, migratetype)
+            if donor is None:
+                continue
+            if held >= PAGEBLOCK_ORDER:
+                pfn = self._list(held, donor).pop_head()
+                self.set_type(pfn, pfn + (1 << held), migratetype)
+                self._give_back_rest(pfn + (1 << order), pfn + (1 << held), migratetype)
+                return pfn
+            pfn = self._list(held, donor).head()
+            if self._worth_claiming(pfn, donor, migratetype):
+                self._convert(pfn, donor, migratetype)
+                taken = self.take_smallest(order, migratetype)
+                return taken[0] if taken else None
+        return None
+
+    def steal(self, order: int, migratetype: int) -> int | None:
+        """Take a block from another type and leave that type as it is: __rmqueue_steal()."""
+        for held in range(order, MAX_ORDER + 1):
+            donor = self._donor(held, migratetype)
+            if donor is not None:
+                pfn = self._list(held, donor).pop_head()
+                self._give_back_rest(pfn + (1 << order), pfn + (1 << held), donor)
+                return pfn
+        return None
+
+    def has_block(self, order: int, with_cma: bool) -> bool:
+        """Tell whether any type that the request may use has a block large enough."""
+        return any(
+            self._list(held, slot)
+            for held in range(order, MAX_ORDER + 1)
+            for slot in range(TYPE_SLOTS)
+            if with_cma or slot != CMA
+        )
+
+    def account(self, order: int, blocks: int, cma: bool) -> None:
+        """Count blocks as taken, one after the other."""
+        self.free.add(-(1 << order), blocks)
+        if cma:
+            self.free_cma.add(-(1 << order), blocks)
+
+    def _list(self, order: int, migratetype: int) -> BlockList | MaxOrderList:
+        return self._max[migratetype] if order == MAX_ORDER else self._small[order][migratetype]
+
+    def _donor(self, order: int, migratetype: int) -> int | None:
+        for donor in FALLBACKS[migratetype]:
+            if self._list(order, donor):
+                return donor
+        return None
+
+    def _cut(
+        self, pfn: int, held: int, order: int, migratetype: int, limit: int
+    ) -> tuple[int, int]:
+        """Keep up to ``limit`` low parts of a block that was taken off its list."""
+        blocks = min(limit, 1 << (held - order))
+        self._give_back_rest(pfn + (blocks << order), pfn + (1 << held), migratetype)
+        return pfn, blocks
+
+    def _give_back_rest(self, pfn: int, end: int, migratetype: int) -> None:
+        """Put the unused upper part of a split block to the heads, each piece to its order."""
+        while pfn < end:
+            order = (pfn & -pfn).bit_length() - 1
+            self._small[order][migratetype].push_head(pfn)
+            pfn += 1 << order
+
+    def _worth_claiming(self, pfn: int, donor: int, migratetype: int) -> bool:
+        first = pfn // PAGEBLOCK_PAGES * PAGEBLOCK_PAGES
+        free = sum(1 << order for order, _ in self._blocks_in(first, donor))
+        movable = self._movable[(first - self.base_pfn) >> PAGEBLOCK_ORDER]
+        if migratetype == MOVABLE:
+            alike = movable
+        else:
+            alike = PAGEBLOCK_PAGES - free - movable if donor == MOVABLE else 0
+        return free + alike >= PAGEBLOCK_PAGES // 2
+
+    def _convert(self, pfn: int, donor: int, migratetype: int) -> None:
+        """Move the free blocks of one pageblock, lowest first, to the tails of another type."""
+        first = pfn // PAGEBLOCK_PAGES * PAGEBLOCK_PAGES
+        for order, block in list(self._blocks_in(first, donor)):
+            self._small[order][donor].remove(block)
+            self._small[order][migratetype].push_tail(block)
+        self.set_type(first, first + PAGEBLOCK_PAGES, migratetype)
+
+    def _blocks_in(self, first: int, migratetype: int) -> Iterator[tuple[int, int]]:
+        """Yield (order, pfn) of the free blocks below order 9 in a pageblock, ascending."""
+        pfn = first
+        while pfn < first + PAGEBLOCK_PAGES:
+            highest = min(PAGEBLOCK_ORDER, (pfn & -pfn).bit_length())
+            for order in range(highest):
+                if pfn in self._small[order][migratetype]:
+                    yield order, pfn
+                    pfn += 1 << order
+                    break
+            else:
+                pfn += 1
+
+    # Giving
+
+    def give(self, pfn: int, order: int, to_tail: bool = False) -> None:
+        """Free one block of order <= 9, merge it upwards, and list it: __free_one_page()."""
+        migratetype = self.type_of(pfn)
+        self.free.add(1 << order)
+        if migratetype == CMA:
+            self.free_cma.add(1 << order)
+        self._merge(pfn, order, migratetype, to_tail)
+
+    def give_pages(self, first: int, blocks: int, order: int, to_tail: bool = False) -> None:
+        """Free neighbours of one order one by one: upwards, or downwards if ``blocks`` < 0."""
+        pieces = deque(_aligned_pieces(first, first + (abs(blocks) << order)))
+        while pieces:
+            pfn, size_order = pieces.popleft() if blocks > 0 else pieces.pop()
+            migratetype = self.type_of(pfn)
+            self.free.add(1 << order, 1 << (size_order - order))
+            if migratetype == CMA:
+                self.free_cma.add(1 << order, 1 << (size_order - order))
+            self._merge(pfn, size_order, migratetype, to_tail)
+
+    def give_range(self, first: int, end: int) -> None:
+        """Free a range at boot, to the tails: whole order-10 blocks, the rest page by page."""
+        pfn = first
+        while pfn < end:
+            blocks = 0 if pfn % MAX_ORDER_PAGES else (end - pfn) // MAX_ORDER_PAGES
+            uniform = self._uniform_blocks(pfn, blocks)
+            if uniform:
+                self._give_max_order(pfn, uniform)
+                pfn += uniform * MAX_ORDER_PAGES
+            else:
+                until = min(end, (pfn // MAX_ORDER_PAGES + 1) * MAX_ORDER_PAGES)
+                self.give_pages(pfn, until - pfn, 0, to_tail=True)
+                pfn = until
+
+    def _give_max_order(self, first: int, blocks: int) -> None:
+        migratetype = self.type_of(first)
+        self.free.add(MAX_ORDER_PAGES, blocks)
+        if migratetype == CMA:
+            self.free_cma.add(MAX_ORDER_PAGES, blocks)
+        self._max[migratetype].push_tail_run(first, blocks)
+
+    def _uniform_blocks(self, pfn: int, limit: int) -> int:
+        """Return how many order-10 blocks from ``pfn``, at most ``limit``, share one type."""
+        first = (pfn - self.base_pfn) >> PAGEBLOCK_ORDER
+        kind = self._types[first : first + 1]
+        same = self._types[first : first + 2 * limit]
+        return (len(same) - len(same.lstrip(kind))) // 2
+
+    def _merge(self, pfn: int, order: int, migratetype: int, to_tail: bool) -> None:
+        while order < MAX_ORDER:
+            buddy = pfn ^ (1 << order)
+            kind = migratetype if order < PAGEBLOCK_ORDER else self.type_of(buddy)
+            if buddy not in self._small[order][kind]:
+                break
+            if kind != migratetype:
+                if CMA in (kind, migratetype):
+                    break
+                self.set_type(buddy, buddy + (1 << order), migratetype)
+            self._small[order][kind].remove(buddy)
+            pfn &= buddy
+            order += 1
+        target = self._list(order, migratetype)
+        if to_tail or self._higher_buddy_free(pfn, order):
+            target.push_tail(pfn)
+        else:
+            target.push_head(pfn)
+
+    def _higher_buddy_free(self, pfn: int, order: int) -> bool:
+        """Tell whether this block's next larger block is half free already: it may merge soon."""
+        if order >= MAX_ORDER - 1:
+            return False
+        higher = (pfn & ~(1 << order)) ^ (1 << (order + 1))
+        return higher in self._small[order + 1][self.type_of(higher)]
+
+    # Looking
+
+    def blocks_free(self, order: int, migratetype: int) -> int:
+        return len(self._list(order, migratetype))
+
+    def listed(self, order: int, migratetype: int) -> Iterator[int]:
+        """Yield the free blocks of one list, head first."""
+        return iter(self._list(order, migratetype))
+
+    def check(self) -> None:
+        """Hold the invariants: types agree, nothing overlaps, buddies are merged, counters fit."""
+        blocks = sorted(
+            chain.from_iterable(
+                ((pfn, order, kind) for pfn in self.listed(order, kind))
+                for order in range(MAX_ORDER + 1)
+                for kind in range(TYPE_SLOTS)
+            )
+        )
+        free = {CMA: 0, MOVABLE: 0}
+        previous_end = self.base_pfn
+        for pfn, order, kind in blocks:
+            ensure(pfn % (1 << order) == 0, "block {:#x} of order {} is not aligned", pfn, order)
+            ensure(pfn >= previous_end, "block {:#x} overlaps the one below", pfn)
+            for part in range(pfn, pfn + (1 << order), PAGEBLOCK_PAGES):
+                ensure(self.type_of(part) == kind, "block {:#x} is on list {}", part, kind)
+            buddy = pfn ^ (1 << order)
+            merged = order >= PAGEBLOCK_ORDER or buddy not in self._small[order][kind]
+            ensure(merged, "block {:#x} and its buddy of order {} are both free", pfn, order)
+            free[CMA if kind == CMA else MOVABLE] += 1 << order
+            previous_end = pfn + (1 << order)
+        ensure(self.free_cma.exact() == free[CMA], "CMA counter is not {}", free[CMA])
+        ensure(self.free.exact() == sum(free.values()), "counter is not {}", sum(free.values()))
+
+
+def _aligned_pieces(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (pfn, order) of the largest aligned blocks up to a pageblock that fill [start, end)."""
+    while start < end:
+        order = min(
+            PAGEBLOCK_ORDER, (start & -start).bit_length() - 1 if start else PAGEBLOCK_ORDER
+        )
+        order = min(order, (end - start).bit_length() - 1)
+        yield start, order
+        start += 1 << order

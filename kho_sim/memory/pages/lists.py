@@ -1,0 +1,98 @@
+"""Free lists of one zone's blocks, with their head and their tail.
+
+List order is behaviour: the head is what the next request gets. Two shapes hold it. Blocks below
+order 10 are few, and a merge takes them out of the middle: an ordered dictionary. Blocks of order
+10 never merge and leave only at the head, and a large machine has millions: runs of neighbours.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from .kinds import MAX_ORDER_PAGES
+
+
+class BlockList:
+    """Free blocks of one order below 10 and one type, by first pfn."""
+
+    __slots__ = ("_blocks",)
+
+    def __init__(self) -> None:
+        self._blocks: OrderedDict[int, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __contains__(self, pfn: int) -> bool:
+        return pfn in self._blocks
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._blocks)
+
+    def head(self) -> int:
+        return next(iter(self._blocks))
+
+    def push_head(self, pfn: int) -> None:
+        self._blocks[pfn] = None
+        self._blocks.move_to_end(pfn, last=False)
+
+    def push_tail(self, pfn: int) -> None:
+        self._blocks[pfn] = None
+
+    def pop_head(self) -> int:
+        return self._blocks.popitem(last=False)[0]
+
+    def remove(self, pfn: int) -> None:
+        del self._blocks[pfn]
+
+
+class MaxOrderList:
+    """Free blocks of order 10 and one type, as runs ``[first, blocks]`` of neighbours."""
+
+    __slots__ = ("_length", "_runs")
+
+    def __init__(self) -> None:
+        self._runs: deque[list[int]] = deque()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        for first, blocks in self._runs:
+            yield from range(first, first + blocks * MAX_ORDER_PAGES, MAX_ORDER_PAGES)
+
+    def head(self) -> int:
+        return self._runs[0][0]
+
+    def push_head(self, pfn: int) -> None:
+        self._runs.appendleft([pfn, 1])
+        self._length += 1
+
+    def push_tail(self, pfn: int) -> None:
+        self.push_tail_run(pfn, 1)
+
+    def push_tail_run(self, first: int, blocks: int) -> None:
+        """Append neighbouring blocks, ascending."""
+        self._length += blocks
+        if self._runs:
+            last = self._runs[-1]
+            if last[0] + last[1] * MAX_ORDER_PAGES == first:
+                last[1] += blocks
+                return
+        self._runs.append([first, blocks])
+
+    def pop_head(self) -> int:
+        return self.pop_head_run(1)[0]
+
+    def pop_head_run(self, limit: int) -> tuple[int, int]:
+        """Take up to ``limit`` neighbours from the head; returns (first pfn, blocks)."""
+        run = self._runs[0]
+        first, blocks = run[0], min(limit, run[1])
+        run[0] += blocks * MAX_ORDER_PAGES
+        run[1] -= blocks
+        if not run[1]:
+            self._runs.popleft()
+        self._length -= blocks
+        return first, blocks

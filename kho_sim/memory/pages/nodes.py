@@ -1,0 +1,75 @@
+"""Which zones a machine has, in which order they are asked, and how much each keeps back.
+
+Models the zone ranges, zonelists, watermarks and lowmem_reserve of mm/mm_init.c and mm/page_alloc.c
+(kernel-facts 8, 9.1 to 9.3). Left out: ZONE_DMA (the recorded kernels have none) and distances
+between nodes that differ (the nearest are the next in number).
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+
+from kho_sim.extent import Extent, intersected
+
+from .kinds import DMA32_END_PFN, PAGE_SIZE, PAGEBLOCK_PAGES, PCP_TYPES
+from .zone import Zone
+
+_LOWMEM_RESERVE_RATIO = 256
+_MIN_FREE_FLOOR_KIB, _MIN_FREE_CEILING_KIB = 128, 262144
+_THP_MIN_FREE_SHARE = 20
+"""The THP recommendation takes at most one page in so many."""
+_WATERMARK_STEP_SHARE = 1000
+"""watermark_scale_factor 10: the steps between watermarks are at least 1/1000 of the zone."""
+_KIB_PER_PAGE = PAGE_SIZE // 1024
+_NO_LIMIT = 1 << 52
+
+
+def build_zones(memory: list[tuple[int, int, int]], cpus_by_node: list[int]) -> list[Zone]:
+    """Return the zones of all nodes that have pages, by node, lowest first.
+
+    ``memory`` is (start pfn, end pfn, nid). A node without CPUs is worked by all of them.
+    """
+    zones = []
+    for nid in sorted({nid for *_, nid in memory}):
+        own = [(start, end) for start, end, of in memory if of == nid]
+        cpus = (cpus_by_node[nid] if nid < len(cpus_by_node) else 0) or sum(cpus_by_node)
+        for name, low, high in (("DMA32", 0, DMA32_END_PFN), ("Normal", DMA32_END_PFN, _NO_LIMIT)):
+            inside = intersected(own, [(low, high)])
+            if inside:
+                zones.append(Zone(name, nid, inside[0].start, inside[-1].end, cpus))
+    return zones
+
+
+def zonelist(zones: list[Zone], nid: int) -> list[Zone]:
+    """Order all zones for requests of a node: its own, highest first, then the next nodes'."""
+    nodes = sorted({zone.nid for zone in zones}, key=lambda other: (other < nid, other))
+    return [zone for node in nodes for zone in reversed(zones) if zone.nid == node]
+
+
+def extents_of(memory: list[tuple[int, int, int]], zone: Zone) -> list[Extent]:
+    """Return the pages that a zone has, by the memory map."""
+    own = [(start, end) for start, end, nid in memory if nid == zone.nid]
+    return intersected(own, [(zone.start_pfn, zone.end_pfn)])
+
+
+def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
+    """Compute lowmem_reserve, watermarks and the limits that follow from them.
+
+    init_per_zone_wmark_min(), with the higher recommendation of set_recommended_min_free_kbytes().
+    """
+    managed = sum(zone.managed_pages for zone in zones)
+    kib = min(max(isqrt(managed * _KIB_PER_PAGE * 16), _MIN_FREE_FLOOR_KIB), _MIN_FREE_CEILING_KIB)
+    recommended = PAGEBLOCK_PAGES * len(zones) * (2 + PCP_TYPES * PCP_TYPES)
+    min_pages = max(kib // _KIB_PER_PAGE, min(recommended, managed // _THP_MIN_FREE_SHARE))
+    for zone in zones:
+        above = sum(
+            other.managed_pages
+            for other in zones
+            if other.nid == zone.nid and other.start_pfn > zone.start_pfn
+        )
+        zone.lowmem_reserve = above // _LOWMEM_RESERVE_RATIO
+        zone.watermark_min = min_pages * zone.managed_pages // max(managed, 1)
+        step = max(zone.watermark_min // 4, zone.managed_pages // _WATERMARK_STEP_SHARE)
+        zone.watermark_low = zone.watermark_min + step
+        zone.watermark_high = zone.watermark_low + step
+        zone.resize_lists(online_cpus)

@@ -1,0 +1,186 @@
+"""The per-CPU page lists of one zone, for the CPU that the workload runs on.
+
+Models struct per_cpu_pages (mm/page_alloc.c, kernel-facts 9.4): lists for orders 0 to 3 and for THP
+(order 9), refilled and drained in batches that grow with use. Other CPUs' lists are left out: what
+they hold is small against a memfd, and nobody knows which CPU a recorded init ran on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from .kinds import COSTLY_ORDER, MOVABLE, PCP_TYPES, THP_ORDER, Run
+
+_MAX_SCALE = 5
+"""CONFIG_PCP_BATCH_SCALE_MAX: a batch grows up to 2**5 times."""
+_HIGH_FRACTION = 8
+"""MIN_PERCPU_PAGELIST_HIGH_FRACTION: the lists of all CPUs hold at most 1/8 of the zone."""
+_MAX_BATCH_PAGES = 256
+_THP_SLOT = PCP_TYPES * (COSTLY_ORDER + 1)
+_SLOTS = _THP_SLOT + 2
+
+
+def slot_of(order: int, migratetype: int) -> int:
+    """Return the index of a list: types of order 0, then of order 1, ..., then THP.
+
+    CMA pages are kept with the movable ones.
+    """
+    kind = migratetype if migratetype < PCP_TYPES else MOVABLE
+    return _THP_SLOT + (kind == MOVABLE) if order == THP_ORDER else PCP_TYPES * order + kind
+
+
+def order_of_slot(slot: int) -> int:
+    return THP_ORDER if slot >= _THP_SLOT else slot // PCP_TYPES
+
+
+def keeps(order: int) -> bool:
+    """Tell whether per-CPU lists exist for this order."""
+    return order <= COSTLY_ORDER or order == THP_ORDER
+
+
+def batch_of(managed_pages: int) -> int:
+    """Return the base batch of a zone: zone_batchsize(); 63 from 1 GiB on."""
+    quarter = max(1, min(managed_pages >> 10, _MAX_BATCH_PAGES) // 4)
+    scaled = quarter + quarter // 2
+    return max(1, (1 << (scaled.bit_length() - 1)) - 1)
+
+
+class PerCpuLists:
+    """Lists of ``[first, blocks, step]`` entries, read from the head; ``step`` is in pages."""
+
+    def __init__(self) -> None:
+        self.slots: list[deque[list[int]]] = [deque() for _ in range(_SLOTS)]
+        self.pages = 0
+        self.batch = 1
+        self.high = self.high_min = self.high_max = 0
+        self.alloc_factor = 0
+        self.free_count = 0
+
+    def resize(self, managed_pages: int, low_watermark: int, cpus: int) -> None:
+        """Set batch and limits from the zone's size: zone_set_pageset_high_and_batch()."""
+        self.batch = batch_of(managed_pages)
+        floor = self.batch * 4
+        self.high_min = max(low_watermark // cpus, floor)
+        self.high_max = max(managed_pages // _HIGH_FRACTION // cpus, floor)
+        self.high = self.high_min
+
+    def refill_blocks(self, order: int, below_high: bool) -> int:
+        """Return how many blocks the next refill asks for, and adapt: nr_pcp_alloc()."""
+        if self.high_min < self.batch:
+            return 1
+        batch = self.batch if order else self.batch << self.alloc_factor
+        high = self.high
+        if self.high_min != self.high_max and not below_high:
+            high = self.high = min(self.high + batch, self.high_max)
+        if order:
+            return max(batch >> order, 2) if batch > 1 else batch
+        most = max(high - self.pages - self.batch, self.batch)
+        if batch <= most and self.alloc_factor < _MAX_SCALE:
+            self.alloc_factor += 1
+        return min(batch, most)
+
+    def steady_refill(self, order: int, below_high: bool) -> int:
+        """Return the blocks of every refill from now on, or 0 where the size still grows.
+
+        Steady means that all blocks of a refill are handed out before the next one.
+        """
+        if self.high_min < self.batch or not (below_high or self.high == self.high_max):
+            return 0
+        if order:
+            return max(self.batch >> order, 2) if self.batch > 1 else self.batch
+        batch = self.batch << self.alloc_factor
+        most = max(self.high - self.pages - self.batch, self.batch)
+        grows = batch <= most and self.alloc_factor < _MAX_SCALE
+        return 0 if grows else min(batch, most)
+
+    def append(self, slot: int, pieces: Iterable[tuple[int, int]], order: int) -> None:
+        """Put a refill behind what a list holds, in the order obtained."""
+        entries = self.slots[slot]
+        for first, blocks in pieces:
+            entries.append([first, blocks, 1 << order])
+            self.pages += blocks << order
+
+    def take(self, slot: int, blocks: int) -> list[Run]:
+        """Take up to ``blocks`` from the head of a list."""
+        entries, order, taken = self.slots[slot], order_of_slot(slot), []
+        while blocks and entries:
+            entry = entries[0]
+            first, held, step = entry
+            count = min(blocks, held)
+            if step > 0:
+                taken.append(Run(first, count))
+            else:
+                taken.extend(Run(first + i * step, 1) for i in range(count))
+            entry[0], entry[1] = first + count * step, held - count
+            if not entry[1]:
+                entries.popleft()
+            blocks -= count
+            self.pages -= count << order
+        self.handed_out(sum(run.blocks for run in taken))
+        return taken
+
+    def handed_out(self, blocks: int) -> None:
+        """Note that requests were served: each halves what the next overflow returns."""
+        self.free_count >>= min(blocks, 64)
+
+    def room(self, order: int, below_high: bool) -> int:
+        """Return how many blocks can be pushed until the limit may be met, at least 1."""
+        return 1 if below_high else max(1, -(-(self.high - self.pages) >> order))
+
+    def push(self, slot: int, first: int, blocks: int, below_high: bool) -> int:
+        """Free up to ``room`` blocks one by one, ascending, each to the head of a list.
+
+        Returns how many pages the overflow has to give back now: free_frozen_page_commit(). Left
+        out is the flush that a series of frees of orders 1 to 3 can cause.
+        """
+        order = order_of_slot(slot)
+        step = 1 << order
+        self.slots[slot].appendleft([first + (blocks - 1) * step, blocks, -step])
+        self.pages += blocks << order
+        self.alloc_factor >>= min(blocks, _MAX_SCALE + 1)
+        short = (self.batch << _MAX_SCALE) - self.free_count
+        self.free_count += min(blocks, max(0, -(-short >> order))) << order
+        high = self._high_for_free(below_high)
+        if self.pages < high:
+            return 0
+        if high < self.batch:
+            return 1
+        return max(self.batch, min(self.free_count, high - self.batch))
+
+    def _high_for_free(self, below_high: bool) -> int:
+        """Return the limit that this free meets, and adapt the next one's: nr_pcp_high()."""
+        high = self.high
+        if self.high_min == self.high_max:
+            return high
+        if below_high:
+            self.high = max(high - self.free_count, self.high_min)
+            return max(self.pages, self.high_min)
+        if self.pages >= high:
+            needed = self.free_count + self.batch
+            self.high = max(high, min(max(needed, self.high_min), self.high_max))
+        return high
+
+    def drained(self, slot: int, pages: int) -> Iterator[tuple[int, int, int]]:
+        """Take at least ``pages`` from the tails: of ``slot`` first, then list after list.
+
+        Yields (slot, first, step-signed blocks): blocks leave from the tail, so ``first`` is the
+        lowest, and a negative count says that they leave from the highest down.
+        """
+        pages = min(pages, self.pages)
+        while pages > 0:
+            while not self.slots[slot]:
+                slot = (slot + 1) % _SLOTS
+            order = order_of_slot(slot)
+            while pages > 0 and self.slots[slot]:
+                first, held, step = entry = self.slots[slot][-1]
+                count = min(held, -(-pages >> order))
+                last = first + (held - 1) * step
+                entry[1] -= count
+                if not entry[1]:
+                    self.slots[slot].pop()
+                pages -= count << order
+                self.pages -= count << order
+                lowest = last if step < 0 else last - (count - 1) * step
+                yield slot, lowest, count if step < 0 else -count
+            slot = (slot + 1) % _SLOTS

@@ -1,0 +1,183 @@
+"""One zone: its buddy system, the workload CPU's lists in front of it, and its watermarks.
+
+Models rmqueue(), rmqueue_bulk() and the per-CPU free path of mm/page_alloc.c (kernel-facts 9.3 to
+9.8). Left out: reclaim (nothing recorded has pages to reclaim) and other CPUs' lists.
+"""
+
+from __future__ import annotations
+
+from .buddy import Buddy
+from .counters import stat_threshold
+from .kinds import CMA, MAX_ORDER, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES, Run
+from .percpu import PerCpuLists, keeps, order_of_slot, slot_of
+
+_NORMAL, _STEAL = "normal", "steal"
+
+
+class Zone:
+    """Pages [start_pfn, end_pfn) of one node, as one pool of free memory."""
+
+    def __init__(self, name: str, nid: int, start_pfn: int, end_pfn: int, cpus: int):
+        self.name = name
+        self.nid = nid
+        self.start_pfn = start_pfn
+        self.end_pfn = end_pfn
+        self.cpus = cpus
+        self.managed_pages = 0
+        self.buddy = Buddy(start_pfn, end_pfn)
+        self.pcp = PerCpuLists()
+        self.watermark_min = self.watermark_low = self.watermark_high = 0
+        self.lowmem_reserve = 0
+        """Pages that requests which prefer a higher zone must leave here."""
+        self.below_high = False
+
+    def resize_lists(self, online_cpus: int) -> None:
+        """Take per-CPU and counter limits from the zone's present size and watermarks."""
+        self.pcp.resize(self.managed_pages, self.watermark_low, self.cpus)
+        threshold = stat_threshold(online_cpus, self.managed_pages)
+        self.buddy.free.threshold = self.buddy.free_cma.threshold = threshold
+
+    def passes(self, mark: int, order: int, cma: bool, reserve: bool) -> bool:
+        """Tell whether a request may be served above a watermark: zone_watermark_fast()."""
+        usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
+        floor = mark + (self.lowmem_reserve if reserve else 0)
+        if usable - ((1 << order) - 1) <= floor:
+            return False
+        return not order or self.buddy.has_block(order, cma)
+
+    def serve(
+        self, want: int, order: int, migratetype: int, cma: bool, nofragment: bool, reserve: bool
+    ) -> list[Run]:
+        """Hand out up to ``want`` blocks, at least one if there is any; no watermark is looked at.
+
+        What one call returns is what that many single requests would get before a watermark could
+        decide otherwise; the caller looks at watermarks between calls.
+        """
+        if not keeps(order):
+            return self._take(1, order, migratetype, cma, nofragment)
+        slot = slot_of(order, migratetype)
+        if not self.pcp.slots[slot]:
+            self.below_high = self.below_high or not self.passes(
+                self.watermark_high, order, cma, reserve
+            )
+            direct = self._steady_batches(want, order, migratetype, cma, reserve)
+            if direct:
+                self.pcp.handed_out(direct)
+                return self._take(direct, order, migratetype, cma, nofragment)
+            batch = self.pcp.refill_blocks(order, self.below_high)
+            self.pcp.append(slot, self._take(batch, order, migratetype, cma, nofragment), order)
+            want = 1
+        return self.pcp.take(slot, want)
+
+    def free(self, first_pfn: int, blocks: int, order: int) -> None:
+        """Free neighbouring blocks one by one, ascending, as __free_pages() does."""
+        if not keeps(order):
+            for pfn in range(first_pfn, first_pfn + (blocks << order), 1 << order):
+                self.free_to_buddy(pfn, order)
+            return
+        pfn, end = first_pfn, first_pfn + (blocks << order)
+        while pfn < end:
+            kind = self.buddy.type_of(pfn)
+            slot = slot_of(order, kind)
+            until = min(end, (pfn // PAGEBLOCK_PAGES + 1) * PAGEBLOCK_PAGES)
+            while until < end and slot_of(order, self.buddy.type_of(until)) == slot:
+                until = min(end, until + PAGEBLOCK_PAGES)
+            self._free_to_lists(slot, pfn, (until - pfn) >> order)
+            pfn = until
+
+    def free_to_buddy(self, pfn: int, order: int, to_tail: bool = False) -> None:
+        """Free one block past the per-CPU lists; order 10 goes as two pageblocks."""
+        if order < MAX_ORDER:
+            self.buddy.give(pfn, order, to_tail)
+            return
+        self.buddy.give(pfn, PAGEBLOCK_ORDER, to_tail)
+        self.buddy.give(pfn + PAGEBLOCK_PAGES, PAGEBLOCK_ORDER, to_tail)
+
+    def drain(self) -> None:
+        """Return all pages of the per-CPU lists to the buddy system: drain_pages_zone()."""
+        self._drain(0, self.pcp.pages)
+
+    def _take(
+        self, blocks: int, order: int, migratetype: int, cma: bool, nofragment: bool
+    ) -> list[Run]:
+        """Take blocks from the buddy system in one go of rmqueue_bulk(), as far as they go."""
+        taken: list[Run] = []
+        mode = _NORMAL
+        while blocks > 0:
+            run, mode = self._take_some(blocks, order, migratetype, cma, nofragment, mode)
+            if run is None:
+                break
+            self.buddy.account(order, run.blocks, self.buddy.type_of(run.first_pfn) == CMA)
+            taken.append(run)
+            blocks -= run.blocks
+        return taken
+
+    def _take_some(
+        self, limit: int, order: int, migratetype: int, cma: bool, nofragment: bool, mode: str
+    ) -> tuple[Run | None, str]:
+        """Take at least one block: __rmqueue(), worked for as many calls as surely agree."""
+        if cma:
+            limit = min(limit, self._balance_holds(order))
+            found = self.buddy.take_smallest(order, CMA, limit) if self._cma_first() else None
+            if found:
+                return Run(*found), mode
+        if mode == _NORMAL:
+            found = self.buddy.take_smallest(order, migratetype, limit)
+            if not found and cma:
+                found = self.buddy.take_smallest(order, CMA, limit)
+            if found:
+                return Run(*found), mode
+            strict = nofragment and order < PAGEBLOCK_ORDER
+            pfn = self.buddy.claim(order, migratetype, PAGEBLOCK_ORDER if strict else order)
+            if pfn is not None:
+                return Run(pfn, 1), _NORMAL
+        pfn = None if nofragment else self.buddy.steal(order, migratetype)
+        return (None if pfn is None else Run(pfn, 1)), _STEAL
+
+    def _cma_first(self) -> bool:
+        """Tell whether over half of the free pages are CMA: then movable requests try it first."""
+        return self.buddy.free_cma.value > self.buddy.free.value // 2
+
+    def _balance_holds(self, order: int) -> int:
+        """Return for how many takes ``_cma_first`` surely keeps its answer, at least 1."""
+        free, cma = self.buddy.free, self.buddy.free_cma
+        lead = 2 * cma.value - free.value
+        margin = 3 * free.threshold + 1
+        sure = ((lead - margin) // 2 if lead > 0 else -lead - margin) >> order
+        unread = 1 if order else min(free.steps_to_fold(), cma.steps_to_fold())
+        return max(sure, unread, 1)
+
+    def _steady_batches(
+        self, want: int, order: int, migratetype: int, cma: bool, reserve: bool
+    ) -> int:
+        """Return how many blocks whole steady refills surely hand out on; 0 where unsure.
+
+        A large request empties one refill after the other. While their size is settled, the type's
+        own free blocks last, and no watermark comes near, they can be taken as one.
+        """
+        batch = self.pcp.steady_refill(order, self.below_high)
+        if not batch or want < 2 * batch:
+            return 0
+        own = self.buddy.blocks_free(MAX_ORDER, migratetype) << (MAX_ORDER - order)
+        usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
+        floor = self.watermark_low if self.below_high else self.watermark_high
+        room = usable - floor - (self.lowmem_reserve if reserve else 0)
+        room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
+        return max(0, min(want, own, room >> order) // batch * batch)
+
+    def _free_to_lists(self, slot: int, first: int, blocks: int) -> None:
+        """Free blocks of one list, from one overflow to the next."""
+        order = order_of_slot(slot)
+        while blocks:
+            count = min(blocks, self.pcp.room(order, self.below_high))
+            surplus = self.pcp.push(slot, first, count, self.below_high)
+            first += count << order
+            blocks -= count
+            if surplus:
+                self._drain(slot, surplus)
+                enough = self.below_high and self.passes(self.watermark_high, 0, False, True)
+                self.below_high = self.below_high and not enough
+
+    def _drain(self, slot: int, pages: int) -> None:
+        for origin, lowest, blocks in self.pcp.drained(slot, pages):
+            self.buddy.give_pages(lowest, blocks, order_of_slot(origin))

@@ -1,0 +1,178 @@
+"""A trace in a few numbers, and as the JSON document that ``kho-sim run --json`` prints.
+
+Plain values only, no frames: what scripts, expectations, sweeps and the report read. A number that a
+trace can not have (no KHO boot, no twin, not in the log) is left out, never zero in disguise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kho_sim.trace.records import FACTS, Allocation, Boot, Outcome
+from kho_sim.trace.trace import Trace
+
+SCHEMA = "kho-sim/run"
+SCHEMA_VERSION = 1
+
+SUMMARY: dict[str, str] = {
+    "boots": "kernels that were booted, the cold one and one that died included",
+    "boots_without_extension": "the same of the twin",
+    "outcome_without_extension": "how the twin ended, one of the outcomes",
+    "failures": "early allocations that failed, over all boots",
+    "failures_without_extension": "early allocations that failed in the twin's KHO boots",
+    "failures_avoided": "early allocations that original scratch alone would have refused",
+    "extended_bytes_min": "smallest extension of a KHO boot",
+    "extended_bytes_max": "largest extension of a KHO boot",
+    "extend_ns_max": "longest extension step",
+    "digest_pages_max": "most pages that a second tree took",
+    "gigantic_pages_requested_min": "fewest boot-time 1 GiB pages that a KHO boot asked for",
+    "gigantic_pages_allocated_min": "fewest boot-time 1 GiB pages that a KHO boot obtained",
+    "gigantic_pages_without_extension_min": "the fewest that a KHO boot of the twin obtained",
+    "preservations_max": "most keys in an incoming tree",
+    "preserved_bytes_max": "most memory handed over at once",
+    "radix_nodes_max": "most pages of an incoming tree",
+    "busy_blocks_max": "most blocks that an extension had to leave out",
+    "memory_regions_max": "most memblock.memory regions around an extension",
+    "reserved_regions_max": "most memblock.reserved regions around a retrieval",
+}
+"""Every name that a summary can have, and what it is, over the KHO boots unless said otherwise."""
+
+FAILURE_FIELDS = (
+    "boot",
+    "sequence",
+    "phase",
+    "what",
+    "size_bytes",
+    "align_bytes",
+    "nid",
+    "count",
+    "why",
+)
+"""What is told of a failed allocation."""
+
+
+def summary(trace: Trace) -> dict[str, Any]:
+    """Return the names of ``SUMMARY`` that this trace has a value for, in that order."""
+    values = {**_over_all_boots(trace), **_over_kho_boots(trace), **_of_twin(trace.twin)}
+    return {name: values[name] for name in SUMMARY if values.get(name) is not None}
+
+
+def failures(trace: Trace) -> Iterator[tuple[bool, Allocation]]:
+    """Yield each failed early allocation, here (True) and then in the twin (False)."""
+    for extended, chain in ((True, trace), (False, trace.twin)):
+        for row in chain.allocation_records if chain else ():
+            if row.failed:
+                yield extended, row
+
+
+def run_document(trace: Trace) -> dict[str, Any]:
+    """Return the JSON document of a trace: plain dicts, lists, ints and strings."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "provenance": {**trace.provenance, "digest": trace.digest},
+        "outcome": _outcome(trace.outcome),
+        "boots": [_boot(boot) for boot in trace.boot_records],
+        "summary": summary(trace),
+    }
+    if trace.twin is not None:
+        document["twin"] = {
+            "outcome": _outcome(trace.twin.outcome),
+            "boots": [_boot(boot) for boot in trace.twin.boot_records],
+        }
+    document["failures"] = [
+        {"extended": extended, **{name: getattr(row, name) for name in FAILURE_FIELDS}}
+        for extended, row in failures(trace)
+    ]
+    return document
+
+
+def _over_all_boots(trace: Trace) -> dict[str, Any]:
+    return {
+        "boots": len(trace.boot_records),
+        "failures": _sum(boot.failures for boot in trace.boot_records),
+        "failures_avoided": _sum(boot.failures_avoided for boot in trace.boot_records),
+    }
+
+
+def _over_kho_boots(trace: Trace) -> dict[str, Any]:
+    boots = _kho_boots(trace)
+    return {
+        "extended_bytes_min": _min(boot.extended_bytes for boot in boots),
+        "extended_bytes_max": _max(boot.extended_bytes for boot in boots),
+        "extend_ns_max": _max(boot.extend_ns for boot in boots),
+        "digest_pages_max": _max(boot.digest_pages for boot in boots),
+        "gigantic_pages_requested_min": _min(boot.gigantic_pages_requested for boot in boots),
+        "gigantic_pages_allocated_min": _min(boot.gigantic_pages_allocated for boot in boots),
+        "preservations_max": _max(boot.preservations for boot in boots),
+        "preserved_bytes_max": _max(boot.preserved_bytes for boot in boots),
+        "radix_nodes_max": _max(boot.radix_nodes for boot in boots),
+        "busy_blocks_max": _max(
+            None if boot.busy_blocks is None else len(boot.busy_blocks) for boot in boots
+        ),
+        "memory_regions_max": _max(
+            count
+            for boot in boots
+            for count in (boot.memory_regions_before, boot.memory_regions_after)
+        ),
+        "reserved_regions_max": _max(
+            count
+            for boot in boots
+            for count in (boot.reserved_regions_before, boot.reserved_regions_after)
+        ),
+    }
+
+
+def _of_twin(twin: Trace | None) -> dict[str, Any]:
+    if twin is None:
+        return {}
+    boots = _kho_boots(twin)
+    return {
+        "boots_without_extension": len(twin.boot_records),
+        "outcome_without_extension": twin.outcome.kind,
+        "failures_without_extension": sum(boot.failures or 0 for boot in boots),
+        "gigantic_pages_without_extension_min": _min(
+            boot.gigantic_pages_allocated for boot in boots
+        ),
+    }
+
+
+def _kho_boots(trace: Trace) -> list[Boot]:
+    return [boot for boot in trace.boot_records if boot.kind == "kho"]
+
+
+def _known(values: Iterable[int | None]) -> list[int]:
+    return [value for value in values if value is not None]
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = _known(values)
+    return sum(known) if known else None
+
+
+def _min(values: Iterable[int | None]) -> int | None:
+    return min(_known(values), default=None)
+
+
+def _max(values: Iterable[int | None]) -> int | None:
+    return max(_known(values), default=None)
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {"kind": outcome.kind, "boot": outcome.boot, "message": outcome.message}
+
+
+def _boot(boot: Boot) -> dict[str, Any]:
+    facts = {name: getattr(boot, name) for name in FACTS}
+    if boot.scratch_areas is not None:
+        facts["scratch_areas"] = [list(area) for area in boot.scratch_areas]
+    if boot.busy_blocks is not None:
+        facts["busy_blocks"] = list(boot.busy_blocks)
+    if boot.preservations_by_order is not None:
+        facts["preservations_by_order"] = {
+            str(order): count for order, count in boot.preservations_by_order
+        }
+    names = {"release": boot.release or None, "command_line": boot.command_line or None}
+    known = {name: value for name, value in {**names, **facts}.items() if value is not None}
+    return {"boot": boot.boot, "kind": boot.kind, **known}

@@ -1,0 +1,187 @@
+"""Whole chains: determinism, pairing, outcomes, and what survives."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kho_sim.chain import run_scenario
+from kho_sim.errors import ModelError
+from kho_sim.kho.running import RunningMemory
+from kho_sim.scenario import loads, with_values
+
+SMALL = """
+machine: {memory: 4GiB, cpus: 2}
+kernel: {command_line: "kho_scratch=64M,128M,64M"}
+workload:
+- {kind: memfd, count: 2, size: 8MiB, grow: 1, drop: 1}
+- {kind: anonymous, size: 16MiB}
+chain: {boots: 4, seed: 5, uptime: 1h}
+"""
+
+
+def small(**values):
+    keys = {key.replace("__", "."): value for key, value in values.items()}
+    return with_values(loads(SMALL), keys)
+
+
+def boots_of(trace, fact):
+    return [getattr(boot, fact) for boot in trace.boot_records]
+
+
+def test_the_same_seed_gives_the_same_digest_in_another_process_and_hash_seed():
+    code = (
+        "import sys; from kho_sim.chain import run_scenario; from kho_sim.scenario import loads;"
+        "print(run_scenario(loads(sys.argv[1])).digest)"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code, SMALL],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert digests == {run_scenario(small()).digest + "\n"}
+
+
+def test_another_seed_gives_another_digest():
+    values = {"machine.memory": "32GiB", "workload.0.size": "256MiB", "chain.twin": False}
+    first, second = (with_values(small(chain__seed=seed), values) for seed in (5, 6))
+    assert run_scenario(first).digest != run_scenario(second).digest
+
+
+def test_memfds_grow_and_drop():
+    trace = run_scenario(small())
+    per_memfd = 2048 + 1 + 8 + 1
+    assert boots_of(trace, "preservations")[1:] == [2 * per_memfd + 6] * 3
+    assert trace.outcome.kind == "completed"
+
+
+def test_the_twin_differs_in_the_extension_only():
+    trace = run_scenario(small())
+    assert boots_of(trace, "preservations") == boots_of(trace.twin, "preservations")
+    assert boots_of(trace, "scratch_areas") == boots_of(trace.twin, "scratch_areas")
+    assert all(bytes_ > 0 for bytes_ in boots_of(trace, "extended_bytes")[1:])
+    assert boots_of(trace.twin, "extended_bytes")[1:] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("strategy", ["none", "blocks", "reserve-early"])
+@pytest.mark.parametrize("shift", [12, 21, 30, 40])
+def test_every_strategy_and_shift_keeps_what_was_promised(strategy, shift):
+    scenario = small(kernel__extend__strategy=strategy, kernel__extend__shift=shift)
+    trace = run_scenario(with_values(scenario, {"chain.twin": False}))
+    assert trace.outcome.kind == "completed"
+
+
+def test_smaller_blocks_recover_more():
+    recovered = [
+        run_scenario(small(kernel__extend__shift=shift, chain__twin=False)).boot_records[1]
+        for shift in (32, 30, 26, 21)
+    ]
+    sizes = [boot.extended_bytes for boot in recovered]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+
+
+def test_scratch_that_can_not_hold_the_kernel_refuses_the_load():
+    trace = run_scenario(small(kernel__command_line="kho_scratch=4M,8M,8M"))
+    assert (trace.outcome.kind, trace.outcome.boot) == ("load_refused", 0)
+    assert trace.outcome.message == "kexec_file_load: Cannot assign requested address"
+
+
+def test_tiny_scratch_boots_with_the_extension_and_dies_without():
+    """tiny-64G-8M_16M_16M boots; tinynoext-64G-8M_16M_16M is dead after the jump."""
+    trace = run_scenario(
+        small(machine__memory="64GiB", kernel__command_line="kho_scratch=8M,16M,16M")
+    )
+    assert trace.outcome.kind == "completed"
+    assert (trace.twin.outcome.kind, trace.twin.outcome.boot) == ("boot_failed", 1)
+    assert "Failed to allocate memmap for section" in trace.twin.outcome.message
+
+
+def test_kho_off_ends_the_chain_at_its_first_kernel():
+    trace = run_scenario(small(kernel__command_line="kho=off"))
+    assert (trace.outcome.kind, trace.outcome.boot) == ("kho_disabled", 0)
+
+
+def test_gigantic_pages_that_leave_no_room_for_scratch_disable_kho():
+    """huge58-64G: the node's area does not fit."""
+    trace = run_scenario(
+        small(
+            machine__memory="64GiB",
+            machine__cpus=12,
+            kernel__command_line="hugepagesz=1G hugepages=58 log_buf_len=8M",
+        )
+    )
+    assert trace.outcome.kind == "kho_disabled"
+    assert trace.outcome.message == "KHO: Failed to reserve nid 0 scratch buffer"
+
+
+def test_preserved_gigantic_pages_count_towards_the_request():
+    scenario = loads(
+        "machine: {memory: 16GiB}\n"
+        "kernel: {command_line: hugepagesz=1G hugepages=8}\n"
+        "workload: [{kind: hugetlb, preserve: 5}]\n"
+    )
+    trace = run_scenario(scenario)
+    assert boots_of(trace, "gigantic_pages_requested") == [8, 3, 3]
+    assert boots_of(trace, "gigantic_pages_allocated") == [8, 3, 3]
+    assert dict(trace.boot_records[1].preservations_by_order)[18] == 5
+
+
+def test_reserve_mem_areas_stay_where_they_are():
+    scenario = loads(
+        "machine: {memory: 4GiB}\n"
+        "workload: [{kind: reserve_mem, size: 20MiB, align: 2MiB, name: pstore}]\n"
+    )
+    trace = run_scenario(scenario)
+    runs = [
+        [(r.start, r.end) for r in trace.preserved_records if r.boot == boot and r.order > 8]
+        for boot in (1, 2)
+    ]
+    assert runs[0] == runs[1]
+    assert sum(end - start for start, end in runs[0]) == 20 << 20
+
+
+def test_vms_come_and_go_and_none_is_lost():
+    scenario = loads(
+        "machine: {memory: 4GiB, cpus: 2}\n"
+        "workload:\n"
+        "- {kind: vms, count: 3, size: 32MiB, arrivals_per_hour: 4, lifetime: 2h}\n"
+        "chain: {boots: 6, uptime: 1h, seed: 2}\n"
+    )
+    trace = run_scenario(scenario)
+    assert trace.outcome.kind == "completed"
+    assert len(set(boots_of(trace, "preservations")[1:])) > 1
+
+
+def test_a_kernel_that_loses_a_file_is_caught_by_the_judges(monkeypatch):
+    """Canary: a broken kernel must not pass."""
+    retrieve = RunningMemory.retrieve_files
+
+    def forget_one(memory, handover):
+        retrieve(memory, handover)
+        memory.files.pop(next(iter(memory.files)))
+
+    monkeypatch.setattr(RunningMemory, "retrieve_files", forget_one)
+    with pytest.raises(ModelError, match="was handed over and is lost"):
+        run_scenario(small())
+
+
+def test_an_extension_that_gives_preserved_memory_away_is_caught(monkeypatch):
+    """Canary: marking everything as scratch must be noticed."""
+    from kho_sim.kho import extend
+
+    def mark_all(memblock, incoming, options, allocate_page, free_page):
+        memblock.mark_kho_scratch(0, memblock.end_of_dram())
+        return extend.Extension()
+
+    monkeypatch.setitem(extend.STRATEGIES, "blocks", mark_all)
+    scenario = with_values(
+        small(), {"machine.memory": "1GiB", "workload.0.size": "300MiB", "chain.twin": False}
+    )
+    with pytest.raises(ModelError, match="touches preserved"):
+        run_scenario(scenario)
