@@ -1,0 +1,75 @@
+"""kho_sim: a simulator of chains of kexec'd Linux kernels that hand memory over with KHO.
+
+    import kho_sim as ks
+    trace = ks.run(ks.load("scenarios/seed-case-2.yaml"), seed=7)
+    trace.boots, trace.allocations, trace.failures
+
+Names are resolved on first use: importing the package loads none of the libraries below it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kho_sim._version import __version__
+
+if TYPE_CHECKING:
+    from kho_sim.errors import ScenarioError, TraceError
+    from kho_sim.scenario import Scenario, load, loads
+    from kho_sim.trace.boot_log import read_boot_log
+    from kho_sim.trace.store import load_run as open  # noqa: A004 (as in gzip.open)
+    from kho_sim.trace.trace import Trace
+
+__all__ = [
+    "Scenario",
+    "ScenarioError",
+    "Trace",
+    "TraceError",
+    "__version__",
+    "load",
+    "loads",
+    "open",
+    "read_boot_log",
+    "run",
+]
+
+_HOMES = {
+    "Scenario": ("kho_sim.scenario", "Scenario"),
+    "ScenarioError": ("kho_sim.errors", "ScenarioError"),
+    "Trace": ("kho_sim.trace.trace", "Trace"),
+    "TraceError": ("kho_sim.errors", "TraceError"),
+    "load": ("kho_sim.scenario", "load"),
+    "loads": ("kho_sim.scenario", "loads"),
+    "open": ("kho_sim.trace.store", "load_run"),
+    "read_boot_log": ("kho_sim.trace.boot_log", "read_boot_log"),
+}
+"""Public name -> the module that has it, and its name there."""
+
+
+def run(scenario: Scenario, seed: int | None = None) -> Trace:
+    """Simulate a scenario's chain, and its twin without the extension if the scenario has one.
+
+    ``seed`` replaces the scenario's own. A kernel that dies is a result (``trace.outcome``).
+    Raises: ScenarioError for a scenario that can not be built.
+    """
+    from kho_sim.chain import run_scenario
+
+    if seed is not None:
+        from kho_sim.scenario import with_values
+
+        scenario = with_values(scenario, {"chain.seed": seed}, "seed")
+    return run_scenario(scenario)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

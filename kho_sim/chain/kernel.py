@@ -103,7 +103,7 @@ class Kernel:
         if self.handover:
             judge_early_boot(booted, self.handover)
         zeroing_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
-        yield from self._spend("early_boot", zeroing_ns + nanoseconds(booted.search_work()))
+        yield from self._spend("early_boot", zeroing_ns + nanoseconds(booted.early_work))
         if booted.extension:
             yield from self._spend("extend", nanoseconds(booted.extension.work))
         if booted.retrieval:

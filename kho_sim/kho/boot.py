@@ -7,6 +7,7 @@ done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kho_sim.command_line import ScratchRequest
@@ -55,18 +56,9 @@ class BootedMemory:
     messages: list[str] = field(default_factory=list)
     regions: dict[str, tuple[list[Region], list[Region]]] = field(default_factory=dict)
     kernel_reserved_bytes: int = 0
-
-    def search_work(self) -> Work:
-        """Return what all early searches and insertions cost, the KHO steps' own share left out.
-
-        This is where memory that was reserved early, page by page, is paid for by everyone else.
-        """
-        memblock = self.early.memblock
-        steps = [step.work for step in (self.extension, self.retrieval) if step]
-        return Work(
-            regions_scanned=memblock.regions_scanned - sum(w.regions_scanned for w in steps),
-            regions_moved=memblock.regions_moved - sum(w.regions_moved for w in steps),
-        )
+    early_work: Work = field(default_factory=Work)
+    """Searches and insertions of early boot itself, the KHO steps left out: where memory that was
+    reserved early, page by page, is paid for by everyone else."""
 
     def remember(self, moment: str) -> None:
         memblock = self.early.memblock
@@ -82,10 +74,10 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     early = EarlyBoot(machine, setup.profile, setup.options, inherited)
     booted = BootedMemory(early)
     try:
-        early.before_extension()
+        _counted(booted, early.before_extension)
         if handover:
             _extend(booted, setup, handover.tree)
-        early.after_extension()
+        _counted(booted, early.after_extension)
         booted.kernel_reserved_bytes = kernel_reserved_bytes(early.memblock)
         booted.remember("before_retrieve")
         if handover:
@@ -99,6 +91,16 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         error.booted = booted  # type: ignore[attr-defined]
         raise
     return booted
+
+
+def _counted(booted: BootedMemory, half: Callable[[], None]) -> None:
+    memblock = booted.early.memblock
+    scanned, moved = memblock.regions_scanned, memblock.regions_moved
+    half()
+    booted.early_work += Work(
+        regions_scanned=memblock.regions_scanned - scanned,
+        regions_moved=memblock.regions_moved - moved,
+    )
 
 
 def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree) -> None:
