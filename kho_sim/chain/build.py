@@ -11,6 +11,7 @@ from kho_sim.kho.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine import Machine, from_memory_map, qemu_machine
 from kho_sim.memory.early import BootOptions
+from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.memory.profile import EarlyRequest, KernelProfile
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ PROFILE_KEYS = {
 
 
 def build_plan(scenario: Scenario) -> ChainPlan:
-    """Return the chain that a scenario describes. Raises ScenarioError for what can not be built."""
+    """Return the chain that a scenario describes. Raises ScenarioError for what can not be built.
+    """
     machine = build_machine(scenario)
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
     named = [
@@ -50,6 +52,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         ),
         uptime_ns=scenario.chain.uptime,
         seed=scenario.chain.seed,
+        interleaving=INTERLEAVINGS[scenario.chain.workers],
     )
 
 

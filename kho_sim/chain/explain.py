@@ -1,7 +1,7 @@
 """What a scenario will do, boot by boot, told by the same code that does it.
 
-``explain`` runs the chain (without its twin) and says what was reserved, marked and preserved, and on
-which assumptions the numbers rest. So it can not drift from what ``run`` does.
+``explain`` runs the chain (without its twin) and says what was reserved, marked and preserved, and
+on which assumptions the numbers rest. So it can not drift from what ``run`` does.
 """
 
 from __future__ import annotations

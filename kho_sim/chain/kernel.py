@@ -32,6 +32,10 @@ from kho_sim.trace.records import Outcome
 if TYPE_CHECKING:
     from kho_sim.chain.workload.base import Workload
 
+SETTLING_NS = 60 * 10**9
+"""Per-CPU lists decay by a fifth a second (decay_pcp_high()); after a minute nothing is left of it.
+"""
+
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -75,7 +79,7 @@ class Kernel:
         booted = yield from self._boot()
         yield from self._start_user_space(booted)
         yield from self._serve()
-        if self.index + 1 < self.plan.boots:
+        if not self.is_last:
             yield from self._preserve()
             placed = yield from self._load()
             yield from self._jump(placed)
@@ -88,6 +92,25 @@ class Kernel:
     def say(self, message: str) -> None:
         """Write down a message of this kernel or of its users."""
         self.journal.note_event(self.index, self.now_ns, self.now_ns, "message", message)
+
+    def preserve(self, names: list[str]) -> None:
+        """Preserve files now; the time it takes is booked when the kernel preserves the rest."""
+        if self.is_last:
+            return
+        try:
+            self.memory.preserve(names)
+        except PreserveFailed as failure:
+            raise self._end("preserve_failed", str(failure)) from failure
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no kernel follows, so that nothing is preserved or loaded."""
+        return self.index + 1 == self.plan.boots
+
+    def rest(self, duration_ns: int) -> None:
+        """Nothing was asked of memory for so long: after a minute per-CPU lists have emptied."""
+        if duration_ns >= SETTLING_NS:
+            self.memory.pages.settle()
 
     # The chapters
 
@@ -111,13 +134,15 @@ class Kernel:
         return booted
 
     def _start_user_space(self, booted: BootedMemory) -> Process:
-        """From the page allocator to files: initcalls, retrieval by user space, then the workloads."""
+        """From the page allocator to files: initcalls, retrieval by user space, then the workloads.
+        """
         try:
             self.memory = RunningMemory.start(
                 self.plan.machine,
                 self.setup,
                 booted,
                 self.handover,
+                self.plan.interleaving,
                 stream(self.plan.seed, "page allocator", self.index),
             )
         except (PreserveFailed, OutOfMemory) as error:
@@ -141,16 +166,13 @@ class Kernel:
         begin = self.now_ns
         running = [self.env.process(workload.serve(self)) for workload in self.workloads]
         yield self.env.all_of([self.env.timeout(self.plan.uptime_ns), *running])
+        self.rest(self.plan.uptime_ns)
         self.journal.note_event(self.index, begin, self.now_ns, "serve")
 
     def _preserve(self) -> Process:
-        names = [name for workload in self.workloads for name in workload.to_preserve(self)]
-        before = self.memory.work()
-        try:
-            self.memory.preserve(names)
-        except PreserveFailed as failure:
-            raise self._end("preserve_failed", str(failure)) from failure
-        yield from self._spend("preserve", nanoseconds(self.memory.work()) - nanoseconds(before))
+        self.preserve([name for workload in self.workloads for name in workload.to_preserve(self)])
+        self.memory.preserve_areas()
+        yield from self._spend("preserve", nanoseconds(self.memory.work()))
 
     def _load(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
         """kexec_file_load(): the running kernel is unharmed if it is refused."""

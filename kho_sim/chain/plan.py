@@ -8,6 +8,7 @@ from typing import Any
 
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.machine.machine import Machine
+from kho_sim.memory.pages import Interleaving
 
 NANOSECONDS_PER_HOUR = 3_600_000_000_000
 
@@ -38,6 +39,7 @@ class ChainPlan:
     workloads: tuple[WorkloadPlan, ...]
     uptime_ns: int
     seed: int
+    interleaving: Interleaving
 
     @property
     def boots(self) -> int:

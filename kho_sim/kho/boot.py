@@ -72,7 +72,7 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     """
     inherited = handover.inherited if handover else None
     early = EarlyBoot(machine, setup.profile, setup.options, inherited)
-    booted = BootedMemory(early)
+    booted = BootedMemory(early, scratch_areas=inherited.scratch_areas if inherited else ())
     try:
         _counted(booted, early.before_extension)
         if handover:
@@ -81,7 +81,6 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         booted.kernel_reserved_bytes = kernel_reserved_bytes(early.memblock)
         booted.remember("before_retrieve")
         if handover:
-            booted.scratch_areas = handover.inherited.scratch_areas
             booted.retrieval = retrieve(early.memblock, handover.tree)
         elif setup.kho:
             booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)

@@ -15,6 +15,14 @@ from dataclasses import dataclass, field
 from kho_sim.errors import ModelError
 from kho_sim.extent import round_up
 from kho_sim.kho.boot import BootedMemory, KernelSetup
+from kho_sim.kho.bring_up import (
+    HUGE_PAGE_BYTES,
+    adopt_gigantic_pages,
+    fill_huge_pool,
+    initialise_deferred,
+    open_allocator,
+    start_kho_and_luo,
+)
 from kho_sim.kho.handover import Folios, HandedFile, Handover
 from kho_sim.kho.kexec_load import (
     LoadRefused,
@@ -24,8 +32,8 @@ from kho_sim.kho.kexec_load import (
     setup_data_address,
     source_page_count,
 )
+from kho_sim.kho.page_cache import index_restored_file, touch_anonymous, write_file
 from kho_sim.kho.preserve import (
-    LAYOUTS,
     FilePages,
     LiveUpdate,
     Outgoing,
@@ -36,13 +44,19 @@ from kho_sim.kho.preserve import (
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import Inherited
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
-from kho_sim.memory.pages import MOVABLE, PAGE_SHIFT, UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.memory.pages import (
+    PAGE_SHIFT,
+    UNMOVABLE,
+    Interleaving,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+)
 from kho_sim.work import Work
 
 PAGE_SIZE = 1 << PAGE_SHIFT
 HUGE_ORDER = 9
 GIGANTIC_ORDER = 18
-HUGE_PAGE_BYTES = PAGE_SIZE << HUGE_ORDER
 
 
 @dataclass
@@ -78,56 +92,24 @@ class RunningMemory:
         setup: KernelSetup,
         booted: BootedMemory,
         handover: Handover | None,
-        rng: random.Random,
+        interleaving: Interleaving,
+        drawn: random.Random,
     ) -> RunningMemory:
-        """Open the page allocator and run the initcalls that take memory. Raises PreserveFailed."""
-        memblock = booted.early.memblock
-        pages = PageAllocator(
-            [(r.base, r.end, r.nid) for r in memblock.memory],
-            booted.scratch_areas,
-            [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
-            kho_boot=handover is not None,
-            drawn=rng,
-        )
+        """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
+        pages = open_allocator(machine, booted, handover is not None, interleaving, drawn)
+        initialise_deferred(pages, booted, setup, machine.cpus)
         memory = cls(machine, setup, booted, pages)
-        pages.open_early((r.base, r.end) for r in memblock.reserved)
-        pages.finish_deferred()
-        memory._initcalls(handover)
-        return memory
-
-    def _initcalls(self, handover: Handover | None) -> None:
-        self._fill_huge_pools()
-        if self.kho_enabled:
-            if handover is None:
-                self.pages.release_scratch()
-            self.outgoing = Outgoing(self.pages)
-            self.luo = LiveUpdate(self.outgoing, LAYOUTS[self.setup.profile.release])
-            self.luo.start_kho()
-            self.luo.start_luo()
-        if handover:
-            self.kexec_count = handover.kexec_count
-
-    def _fill_huge_pools(self) -> None:
-        self.gigantic_pool = [address for address, _ in self.booted.early.gigantic.pages]
-        for request in self.setup.options.hugepages:
+        memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
+        for request in setup.options.hugepages:
             if request.size_bytes == HUGE_PAGE_BYTES:
-                self._allocate_huge_pages(request.count)
-
-    def _allocate_huge_pages(self, count: int) -> None:
-        """2 MiB pages come from the page allocator at subsys_initcall (kernel-facts 7.3)."""
-        try:
-            runs = self.pages.alloc(count, HUGE_ORDER, MOVABLE)
-        except OutOfMemory as error:
-            runs = error.allocated
-            got = sum(run.blocks for run in runs)
-            self.messages.append(
-                f"HugeTLB: allocating {count} of page size 2.00 MiB failed.  "
-                f"Only allocated {got} hugepages."
-            )
-        for run in runs:
-            for number in range(run.blocks):
-                address = (run.first_pfn << PAGE_SHIFT) + number * HUGE_PAGE_BYTES
-                self.huge_pool.append(address)
+                memory.huge_pool, memory.messages = fill_huge_pool(pages, request.count)
+        adopt_gigantic_pages(pages, booted)
+        if memory.kho_enabled:
+            if handover is None:
+                pages.release_scratch()
+            memory.outgoing, memory.luo = start_kho_and_luo(pages, setup)
+        memory.kexec_count = handover.kexec_count if handover else 0
+        return memory
 
     # What was handed over
 
@@ -142,6 +124,10 @@ class RunningMemory:
             self.files[file.name] = file
             if file.kind == "memfd":
                 self.pages.adopt(run.extent for run in file.data)
+                file.index = index_restored_file(self.pages, file.data)
+            else:
+                self.pages.adopt_gigantic(run.extent for run in file.data)
+        for handed in handover.files:
             self.pages.free(handed.metadata)
 
     # Files of user space
@@ -150,24 +136,11 @@ class RunningMemory:
         self, name: str, size_bytes: int, huge_folios: bool, session: str
     ) -> FilePages:
         """Make a memfd and write every page of it. Raises OutOfMemory (the OOM killer's moment)."""
-        data: list[Folios] = []
-        pages = round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT
-        if huge_folios:
-            blocks = pages >> HUGE_ORDER
-            runs = self._alloc_huge_folios(blocks)
-            data += [Folios(*run, HUGE_ORDER) for run in runs]
-            pages -= sum(run.blocks for run in runs) << HUGE_ORDER
-        if pages:
-            data += [Folios(*run, 0) for run in self.pages.alloc(pages, 0, MOVABLE)]
-        file = FilePages(name, "memfd", size_bytes, data, session)
+        count = round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT
+        data, index = write_file(self.pages, count, huge_folios)
+        file = FilePages(name, "memfd", size_bytes, data, session, index)
         self.files[name] = file
         return file
-
-    def _alloc_huge_folios(self, blocks: int) -> list[Run]:
-        try:
-            return self.pages.alloc(blocks, HUGE_ORDER, MOVABLE) if blocks else []
-        except OutOfMemory as error:
-            return error.allocated
 
     def pool_of(self, page_bytes: int) -> list[int]:
         """Return the free huge pages of a size: a live list."""
@@ -186,6 +159,7 @@ class RunningMemory:
     def close(self, name: str) -> None:
         """Close a file: its memory is free again (huge pages go back to their pool)."""
         file = self.files.pop(name)
+        self.pages.free(file.index)
         for run in file.data:
             if file.kind == "hugetlb":
                 self._return_to_pool(run)
@@ -197,23 +171,31 @@ class RunningMemory:
         step = 1 << run.order
         pool += [(run.first_pfn + i * step) << PAGE_SHIFT for i in range(run.blocks)]
 
-    def hold(self, size_bytes: int, movable: bool) -> list[Run]:
+    def hold(self, size_bytes: int, movable: bool) -> None:
         """Take memory that dies with this kernel. Raises OutOfMemory."""
-        kind = MOVABLE if movable else UNMOVABLE
-        return self.pages.alloc(round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT, 0, kind)
+        count = round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT
+        if movable:
+            touch_anonymous(self.pages, count)
+        else:
+            self.pages.alloc(count, 0, UNMOVABLE)
 
     # Preservation and kexec
 
     def preserve(self, names: Iterable[str]) -> None:
-        """Preserve files in this order, and the named areas. Raises PreserveFailed."""
+        """Preserve files in this order. Raises PreserveFailed."""
         outgoing, luo = self.outgoing, self.luo
         if outgoing is None or luo is None:
             raise PreserveFailed("KHO is disabled")
         for name in names:
             self.handed.append(preserve_file(outgoing, luo, self.files[name]))
-        areas = self.booted.early.named_areas
-        if areas:
-            outgoing.allocate_preserved()
+
+    def preserve_areas(self) -> None:
+        """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises PreserveFailed.
+        """
+        outgoing, areas = self.outgoing, self.booted.early.named_areas
+        if outgoing is None or not areas:
+            return
+        outgoing.allocate_preserved()
         for area in areas:
             preserve_area(outgoing, area.start, area.size_bytes)
 

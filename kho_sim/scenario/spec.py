@@ -34,6 +34,7 @@ from kho_sim.scenario.yaml_tree import write_yaml
 from kho_sim.units import DURATION_UNITS, format_exact
 
 STRATEGIES = ("blocks", "none", "reserve-early")
+WORKERS = ("drawn", "parallel", "emulated")
 FIRMWARES = ("qemu-pc", "qemu-q35")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
@@ -226,6 +227,9 @@ class Chain(Section):
     boots: Annotated[int, Field(ge=1, le=1000)] = 3
     """Kernels in the chain, the cold one included."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    workers: Annotated[str, Choice(WORKERS, "a way of workers to take turns")] = "drawn"
+    """How the threads that initialise deferred memory take turns, which decides where pages land:
+    drawn from the seed, parallel (equal turns), or emulated (as in the recorded boots)."""
     uptime: Duration = DURATION_UNITS["h"]
     """How long each kernel runs before the next update, as in 90s, 30m, 2h."""
     twin: bool = True

@@ -50,6 +50,8 @@ class Memfd(Section):
     """Whether they are handed on; if not, they die with their kernel."""
     session: SessionName = "session"
     """The LUO session that preserves them."""
+    preserve_when: Annotated[str, Choice(("last", "made"), "a time to preserve memfds")] = "last"
+    """last: all files right before the kexec; made: each as soon as it is written or retrieved."""
     at: Annotated[str, Choice(("first", "every"), "a time to make memfds")] = "first"
     """Whether the first kernel makes the count files, or every kernel anew."""
 

@@ -32,10 +32,14 @@ class Memfds(Workload):
             dropped, self._alive = self._alive[: plan.drop], self._alive[plan.drop :]
             for name in dropped:
                 kernel.memory.close(name)
+            if plan.preserve_when == "made":
+                kernel.preserve(self._alive)
             self._make(kernel, plan.grow)
 
     def to_preserve(self, kernel: Kernel) -> list[str]:
-        return list(self._alive) if self.plan.preserve else []
+        if not self.plan.preserve or self.plan.preserve_when == "made":
+            return []
+        return list(self._alive)
 
     def _make(self, kernel: Kernel, count: int) -> None:
         for _ in range(count):
@@ -44,3 +48,5 @@ class Memfds(Workload):
             huge = self.plan.folio == HUGE_FOLIO_BYTES
             kernel.memory.create_memfd(name, self.plan.size, huge, self.plan.session)
             self._alive.append(name)
+            if self.plan.preserve and self.plan.preserve_when == "made":
+                kernel.preserve([name])

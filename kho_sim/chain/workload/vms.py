@@ -47,6 +47,7 @@ class Vms(Workload):
             if moment >= end:
                 return
             yield kernel.env.timeout(max(moment - now, 0))
+            kernel.rest(moment - now)
             now = max(moment, now)
             if moment == departure:
                 _, name = heapq.heappop(self._departures)

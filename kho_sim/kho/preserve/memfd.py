@@ -33,6 +33,8 @@ class FilePages:
     size_bytes: int
     data: list[Folios] = field(default_factory=list)
     session: str = "session"
+    index: list[Run] = field(default_factory=list)
+    """Kernel pages that go when the file is closed."""
 
     @property
     def folios(self) -> int:
@@ -70,7 +72,7 @@ def _pin(outgoing: Outgoing, file: FilePages) -> None:
     pinned: list[Folios] = []
     for run in file.data:
         try:
-            moved = outgoing.pages.migrate_out_of_cma([Run(run.first_pfn, run.blocks)])
+            moved = outgoing.pages.migrate_out_of_cma([Run(run.first_pfn, run.blocks)], run.order)
         except OutOfMemory as error:
             raise PreserveFailed(DEADLOCK) from error
         pinned += [Folios(*place, run.order) for place in moved]

@@ -1,6 +1,7 @@
 """The page allocator: zones, free lists, per-CPU lists, and the hand-over from memblock."""
 
 from .allocator import FreeCounts, PageAllocator
+from .handover import INTERLEAVINGS, Interleaving
 from .kinds import (
     CMA,
     MOVABLE,
@@ -18,7 +19,9 @@ __all__ = [
     "PAGE_SHIFT",
     "RECLAIMABLE",
     "UNMOVABLE",
+    "INTERLEAVINGS",
     "FreeCounts",
+    "Interleaving",
     "Migratetype",
     "OutOfMemory",
     "PageAllocator",

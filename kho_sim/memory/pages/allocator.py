@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kho_sim.errors import ModelError, ensure
 from kho_sim.extent import Extent, intersected, subtracted
 
-from .handover import early_end, give_deferred, give_early
+from .handover import EMULATED, Interleaving, early_end, give_deferred, give_early
 from .kinds import (
     CMA,
     MAX_ORDER,
@@ -32,7 +32,7 @@ from .kinds import (
     Run,
     joined,
 )
-from .nodes import build_zones, extents_of, set_watermarks, zonelist
+from .nodes import build_zones, extents_of, set_lowmem_reserve, set_watermarks, zonelist
 from .zone import Zone
 
 _MIGRATION_BATCH = 512
@@ -51,8 +51,8 @@ class PageAllocator:
 
     ``memory`` is (start, end, nid), ``scratch`` (start, size) in array order. In a kernel that was
     handed scratch (``kho_boot``) its pageblocks are CMA from the beginning; a first kernel has it
-    among the reserved until ``release_scratch``. ``drawn`` lets deferred initialisation interleave
-    its workers at random; without it they take regular turns (see handover).
+    among the reserved until ``release_scratch``. ``interleaving`` says how the workers of deferred
+    initialisation take turns (see handover); what it leaves to chance comes from ``drawn``.
     """
 
     def __init__(
@@ -62,11 +62,13 @@ class PageAllocator:
         cpus_by_node: list[int],
         *,
         kho_boot: bool,
+        interleaving: Interleaving = EMULATED,
         drawn: random.Random | None = None,
     ):
         self._memory = [(*_pages_inside(start, end), nid) for start, end, nid in memory]
         self._scratch = [_pages_around(start, start + size) for start, size in scratch if size]
-        self._drawn = drawn
+        self._interleaving = interleaving
+        self._drawn = drawn or random.Random(0)
         self._online_cpus = sum(cpus_by_node)
         self._zones = build_zones(self._memory, cpus_by_node)
         nids = {zone.nid for zone in self._zones}
@@ -102,7 +104,7 @@ class PageAllocator:
             zone = self._zonelists[nid][0]
             if first_pfn < zone.end_pfn:
                 free = intersected(self._free, [(first_pfn, zone.end_pfn)])
-                give_deferred(zone, first_pfn, free, self._drawn)
+                give_deferred(zone, first_pfn, free, self._interleaving, self._drawn)
         self._deferred.clear()
         self._free = []
         set_watermarks(self._zones, self._online_cpus)
@@ -115,6 +117,17 @@ class PageAllocator:
                 zone = self._zone_of(pfn)
                 zone.managed_pages += PAGEBLOCK_PAGES
                 zone.free(pfn, 1, PAGEBLOCK_ORDER)
+        set_lowmem_reserve(self._zones)
+
+    def adopt_gigantic(self, extents: Iterable[tuple[int, int]]) -> None:
+        """Note gigantic pages taken from memblock (bytes): managed, never free; hugetlb_init().
+
+        Watermarks are computed again after it (hugepage_init() is the next initcall that does).
+        """
+        for start, end in extents:
+            for first, pages in self._by_zone(start >> PAGE_SHIFT, end >> PAGE_SHIFT):
+                self._zone_of(first).managed_pages += pages
+        set_watermarks(self._zones, self._online_cpus)
 
     def adopt(self, extents: Iterable[tuple[int, int]]) -> None:
         """Note restored user pages (bytes): allocated from now on, and managed."""
@@ -123,6 +136,7 @@ class PageAllocator:
                 zone = self._zone_of(first)
                 zone.managed_pages += pages
                 zone.buddy.count_movable(first, pages, +1)
+        set_lowmem_reserve(self._zones)
 
     # Requests
 
@@ -186,23 +200,33 @@ class PageAllocator:
                     zone.buddy.count_movable(pfn, pages, -1)
                 zone.free(pfn, pages >> order, order)
 
-    def migrate_out_of_cma(self, runs: Iterable[tuple[int, int]], node: int = 0) -> list[Run]:
-        """Pin user pages for long: replace those in CMA by others, and return all in the old order.
+    def migrate_out_of_cma(
+        self, runs: Iterable[tuple[int, int]], order: int = 0, node: int = 0
+    ) -> list[Run]:
+        """Pin user folios for long: replace those in CMA by others, and return all in the old
+        order.
 
-        Targets are not movable requests, so they avoid CMA (kernel-facts 10.4). Raises OutOfMemory
-        when there is no room: the batches before it have moved, and stay so.
+        Targets are not movable requests, so they avoid CMA (kernel-facts 10.4). Raises OutOfMemory,
+        with nothing given back, when there is no room: the batches before it have moved.
         """
         pinned: list[Run] = []
-        for first, pages in runs:
-            for start, end, in_cma in self._split_at_cma(first, first + pages):
+        batch = max(_MIGRATION_BATCH >> order, 1)
+        for first, folios in runs:
+            for start, end, in_cma in self._split_at_cma(first, first + (folios << order)):
                 if not in_cma:
-                    pinned.append(Run(start, end - start))
+                    pinned.append(Run(start, (end - start) >> order))
                     continue
-                for pfn in range(start, end, _MIGRATION_BATCH):
-                    size = min(_MIGRATION_BATCH, end - pfn)
-                    pinned += self.alloc(size, 0, UNMOVABLE, node, user=True)
-                    self.free([(pfn, size)], user=True)
-        return joined(pinned, 0)
+                for pfn in range(start, end, batch << order):
+                    size = min(batch, (end - pfn) >> order)
+                    pinned += self.alloc(size, order, UNMOVABLE, node, user=True)
+                    self.free([(pfn, size)], order, user=True)
+        return joined(pinned, order)
+
+    def settle(self) -> None:
+        """Let time pass in which nobody allocates: minutes are enough for what is cached to return.
+        """
+        for zone in self._zones:
+            zone.settle()
 
     # Looking
 

@@ -4,12 +4,14 @@ Models memblock_free_all() and deferred struct page initialisation (mm/memblock.
 kernel-facts 2.7 and 8). On each node the highest zone keeps a first part for memblock_free_all();
 the rest waits until all CPUs are up, and is then worked in chunks by several threads at once.
 
-How the threads of a real machine interleave is up to its scheduler. The stand-in: workers begin
-one after the other, START_LAG turns apart (each is woken by the one before it); in each turn every
-worker that has begun frees one section; a worker that runs out of its chunk takes the next. The
-recorded cold boots show it: memfds filled the chunks in multiples of 128 MiB, and of the first 400
-MiB nearly all came from the first two chunks. ``drawn`` makes replicates differ: lags are drawn
-from 0 to twice that, and how many sections a worker frees in a turn from 0 to 2.
+How the threads of a real machine interleave is up to its scheduler. The stand-in, ``Interleaving``:
+workers begin some turns apart; in each turn every worker that has begun frees a piece of its chunk;
+a worker that runs out takes the next chunk. ``EMULATED`` is what recorded boots of an emulated
+machine show: workers begin late (each is woken by the one before it) and free whole sections in
+turn; memfds there filled the chunks in multiples of 128 MiB, and of the first 400 MiB nearly all
+came from the first two. ``PARALLEL`` is kernel-facts 8's round robin of 4 MiB blocks, for hardware
+whose CPUs run at once. ``drawn`` makes replicates of it differ: each worker gets a speed and a late
+start of its own.
 """
 
 from __future__ import annotations
@@ -18,15 +20,33 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from kho_sim.extent import Extent, intersected, round_down, round_up
 
-from .kinds import MAX_ORDER, SECTION_PAGES
+from .kinds import MAX_ORDER, MAX_ORDER_PAGES, SECTION_PAGES
 from .zone import Zone
 
-START_LAG = 1
-"""Turns between the beginnings of two workers."""
+
+@dataclass(frozen=True, slots=True)
+class Interleaving:
+    """How workers take turns.
+
+    ``start_lag``: turns between the beginnings of two workers. ``turn_pages``: pages that a worker
+    initialises in a turn. ``spread``: with it, speeds are drawn from 1 - spread to 1 + spread.
+    """
+
+    start_lag: int
+    turn_pages: int
+    spread: float = 0.0
+
+
+EMULATED = Interleaving(start_lag=1, turn_pages=SECTION_PAGES)
+PARALLEL = Interleaving(start_lag=0, turn_pages=MAX_ORDER_PAGES)
+DRAWN = Interleaving(start_lag=0, turn_pages=MAX_ORDER_PAGES, spread=0.5)
+INTERLEAVINGS = {"emulated": EMULATED, "parallel": PARALLEL, "drawn": DRAWN}
+"""By the word that a scenario's ``chain.workers`` uses."""
+LATEST_START_TURNS = 32
+"""A drawn worker begins up to 128 MiB after the first."""
 
 
 def early_end(extents: list[Extent], zone: Zone) -> int:
@@ -61,38 +81,51 @@ def give_early(zone: Zone, free: list[Extent]) -> None:
 
 @dataclass(slots=True)
 class _Worker:
-    """One thread: the free ranges of its chunk by section, and the turn in which it begins."""
+    """One thread: the free ranges of its chunk by turn, when it begins, how fast it is."""
 
-    sections: deque[list[Extent]]
+    pieces: deque[list[Extent]]
     begins: int = 0
+    speed: float = 1.0
+    credit: float = 0.0
 
 
 def give_deferred(
-    zone: Zone, first_pfn: int, free: list[Extent], drawn: random.Random | None
+    zone: Zone,
+    first_pfn: int,
+    free: list[Extent],
+    interleaving: Interleaving,
+    drawn: random.Random,
 ) -> None:
-    """Free everything from ``first_pfn`` on, chunk by chunk: deferred_init_memmap().
-
-    With ``drawn`` the interleaving of the workers is drawn from it.
-    """
-    chunks = deque(_by_section(intersected(free, [chunk])) for chunk in _chunks(zone, first_pfn))
-    workers = [_Worker(deque()) for _ in range(_threads(zone, first_pfn))]
-    for before, worker in pairwise(workers):
-        worker.begins = before.begins + (drawn.randint(0, 2 * START_LAG) if drawn else START_LAG)
+    """Free everything from ``first_pfn`` on, chunk by chunk: deferred_init_memmap()."""
+    step = interleaving.turn_pages
+    chunks = deque(_by_turn(intersected(free, [chunk]), step) for chunk in _chunks(zone, first_pfn))
+    workers = _workers(_threads(zone, first_pfn), interleaving, drawn)
     turn = 0
-    while chunks or any(worker.sections for worker in workers):
+    while chunks or any(worker.pieces for worker in workers):
         for worker in workers:
             if worker.begins <= turn:
-                for _ in range(drawn.randint(0, 2) if drawn else 1):
-                    _free_section(zone, worker, chunks)
+                worker.credit += worker.speed
+                while worker.credit >= 1:
+                    worker.credit -= 1
+                    _free_piece(zone, worker, chunks)
         turn += 1
 
 
-def _free_section(zone: Zone, worker: _Worker, chunks: deque[deque[list[Extent]]]) -> None:
-    while not worker.sections:
+def _workers(count: int, interleaving: Interleaving, drawn: random.Random) -> list[_Worker]:
+    workers = [_Worker(deque(), begins=number * interleaving.start_lag) for number in range(count)]
+    if interleaving.spread:
+        for worker in workers[1:]:
+            worker.begins = drawn.randint(0, LATEST_START_TURNS)
+            worker.speed = drawn.uniform(1 - interleaving.spread, 1 + interleaving.spread)
+    return workers
+
+
+def _free_piece(zone: Zone, worker: _Worker, chunks: deque[deque[list[Extent]]]) -> None:
+    while not worker.pieces:
         if not chunks:
             return
-        worker.sections = chunks.popleft()
-    for extent in worker.sections.popleft():
+        worker.pieces = chunks.popleft()
+    for extent in worker.pieces.popleft():
         zone.buddy.give_range(extent.start, extent.end)
         zone.managed_pages += extent.size
 
@@ -117,16 +150,16 @@ def _chunks(zone: Zone, first_pfn: int) -> Iterator[Extent]:
         pfn = end
 
 
-def _by_section(free: list[Extent]) -> deque[list[Extent]]:
-    """Cut free ranges at section borders, and put those of one section together."""
-    sections: deque[list[Extent]] = deque()
+def _by_turn(free: list[Extent], step: int) -> deque[list[Extent]]:
+    """Cut free ranges at multiples of ``step`` pages, and put those of one turn together."""
+    pieces: deque[list[Extent]] = deque()
     last = -1
     for start, end in free:
         while start < end:
-            until = min(end, round_down(start, SECTION_PAGES) + SECTION_PAGES)
-            if start // SECTION_PAGES != last:
-                sections.append([])
-            last = start // SECTION_PAGES
-            sections[-1].append(Extent(start, until))
+            until = min(end, round_down(start, step) + step)
+            if start // step != last:
+                pieces.append([])
+            last = start // step
+            pieces[-1].append(Extent(start, until))
             start = until
-    return sections
+    return pieces

@@ -52,6 +52,21 @@ def extents_of(memory: list[tuple[int, int, int]], zone: Zone) -> list[Extent]:
     return intersected(own, [(zone.start_pfn, zone.end_pfn)])
 
 
+def set_lowmem_reserve(zones: list[Zone]) -> None:
+    """Protect each zone from requests that prefer a higher one, by that one's present size.
+
+    adjust_managed_page_count() does it again whenever pages become managed: t6_4_2G shows a reserve
+    that counts gigantic pages and released scratch.
+    """
+    for zone in zones:
+        above = sum(
+            other.managed_pages
+            for other in zones
+            if other.nid == zone.nid and other.start_pfn > zone.start_pfn
+        )
+        zone.lowmem_reserve = above // _LOWMEM_RESERVE_RATIO
+
+
 def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
     """Compute lowmem_reserve, watermarks and the limits that follow from them.
 
@@ -61,13 +76,8 @@ def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
     kib = min(max(isqrt(managed * _KIB_PER_PAGE * 16), _MIN_FREE_FLOOR_KIB), _MIN_FREE_CEILING_KIB)
     recommended = PAGEBLOCK_PAGES * len(zones) * (2 + PCP_TYPES * PCP_TYPES)
     min_pages = max(kib // _KIB_PER_PAGE, min(recommended, managed // _THP_MIN_FREE_SHARE))
+    set_lowmem_reserve(zones)
     for zone in zones:
-        above = sum(
-            other.managed_pages
-            for other in zones
-            if other.nid == zone.nid and other.start_pfn > zone.start_pfn
-        )
-        zone.lowmem_reserve = above // _LOWMEM_RESERVE_RATIO
         zone.watermark_min = min_pages * zone.managed_pages // max(managed, 1)
         step = max(zone.watermark_min // 4, zone.managed_pages // _WATERMARK_STEP_SHARE)
         zone.watermark_low = zone.watermark_min + step

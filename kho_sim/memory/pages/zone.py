@@ -97,6 +97,12 @@ class Zone:
         """Return all pages of the per-CPU lists to the buddy system: drain_pages_zone()."""
         self._drain(0, self.pcp.pages)
 
+    def settle(self) -> None:
+        """Let the per-CPU lists shrink to what an idle CPU keeps: decay_pcp_high(), each second."""
+        self.pcp.high = self.pcp.high_min
+        self.pcp.alloc_factor = self.pcp.free_count = 0
+        self._drain(0, max(self.pcp.pages - self.pcp.high, 0))
+
     def _take(
         self, blocks: int, order: int, migratetype: int, cma: bool, nofragment: bool
     ) -> list[Run]:

@@ -1,0 +1,103 @@
+"""From memblock to user space: what a kernel takes from the page allocator on its way up.
+
+The order is that of start_kernel() and the initcalls (kernel-facts 8, 10.1 and 12.1): some kernel
+memory while most struct pages are still deferred, the deferred rest, huge page pools, KHO's
+objects, the initramfs, LUO's objects. How much each part takes is the profile's ``PageDemand``.
+"""
+
+from __future__ import annotations
+
+import random
+
+from kho_sim.kho.boot import BootedMemory, KernelSetup
+from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing
+from kho_sim.machine.machine import Machine
+from kho_sim.memory.early.hashes import table_bytes
+from kho_sim.memory.memblock import RSRV_HUGETLB
+from kho_sim.memory.pages import (
+    MOVABLE,
+    PAGE_SHIFT,
+    UNMOVABLE,
+    Interleaving,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+)
+
+HUGE_ORDER = 9
+HUGE_PAGE_BYTES = 1 << (PAGE_SHIFT + HUGE_ORDER)
+MOUNT_HASH_SCALE = 19
+MOUNT_HASHES = 2
+"""Mount and mountpoint cache: large tables that come after memblock is gone."""
+
+
+def open_allocator(
+    machine: Machine,
+    booted: BootedMemory,
+    kho_boot: bool,
+    interleaving: Interleaving,
+    drawn: random.Random,
+) -> PageAllocator:
+    """Return the page allocator right after memblock_free_all(): the deferred part is still out."""
+    memblock = booted.early.memblock
+    pages = PageAllocator(
+        [(r.base, r.end, r.nid) for r in memblock.memory],
+        booted.scratch_areas,
+        [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
+        kho_boot=kho_boot,
+        interleaving=interleaving,
+        drawn=drawn,
+    )
+    pages.open_early((r.base, r.end) for r in memblock.reserved)
+    return pages
+
+
+def initialise_deferred(
+    pages: PageAllocator, booted: BootedMemory, setup: KernelSetup, cpus: int
+) -> None:
+    """Take what comes before and with the deferred part, up to KHO's own objects."""
+    demand = setup.profile.demand
+    pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
+    mount_pages = table_bytes(booted.early.free_pages, MOUNT_HASH_SCALE) >> PAGE_SHIFT
+    for _ in range(MOUNT_HASHES):
+        pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
+    pages.finish_deferred()
+    pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
+
+
+def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[str]]:
+    """Take 2 MiB pages at subsys_initcall (kernel-facts 7.3); return addresses and messages."""
+    messages = []
+    try:
+        runs = pages.alloc(count, HUGE_ORDER, MOVABLE)
+    except OutOfMemory as error:
+        runs = error.allocated
+        got = sum(run.blocks for run in runs)
+        messages.append(
+            f"HugeTLB: allocating {count} of page size 2.00 MiB failed.  "
+            f"Only allocated {got} hugepages."
+        )
+    return [address for run in runs for address in _huge_addresses(run)], messages
+
+
+def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
+    """Count the boot-time gigantic pages as managed, which raises watermarks and reserves."""
+    reserved = booted.early.memblock.reserved
+    pages.adopt_gigantic([(r.base, r.end) for r in reserved if r.flags & RSRV_HUGETLB])
+
+
+def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:
+    """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
+    demand = setup.profile.demand
+    outgoing = Outgoing(pages)
+    luo = LiveUpdate(outgoing, LAYOUTS[setup.profile.release])
+    luo.start_kho()
+    pages.alloc(demand.initramfs, 0, MOVABLE)
+    pages.alloc(demand.before_luo, 0, UNMOVABLE)
+    luo.start_luo()
+    pages.alloc(demand.user_space, 0, UNMOVABLE)
+    return outgoing, luo
+
+
+def _huge_addresses(run: Run) -> list[int]:
+    return [(run.first_pfn << PAGE_SHIFT) + i * HUGE_PAGE_BYTES for i in range(run.blocks)]

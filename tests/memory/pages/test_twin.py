@@ -1,0 +1,161 @@
+"""The page allocator agrees with its page-at-a-time twin: same pages, same lists, same order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kho_sim.memory.pages import MOVABLE, RECLAIMABLE, UNMOVABLE, OutOfMemory, PageAllocator
+from tests.naive.pages import NaivePages
+
+MIB = 1 << 20
+GIB = 1 << 30
+TYPES = (UNMOVABLE, MOVABLE, RECLAIMABLE)
+QUICK = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+REQUESTS = st.tuples(
+    st.just("alloc"),
+    st.sampled_from([0, 0, 0, 0, 1, 3, 4, 8, 9, 10]),
+    st.sampled_from(TYPES),
+    st.one_of(st.integers(1, 40), st.integers(1, 6000)),
+)
+FREES = st.tuples(
+    st.just("free"), st.integers(0, 30), st.integers(0, 5), st.sampled_from([1, 1, 2, 3])
+)
+THINNINGS = st.tuples(
+    st.just("thin"), st.integers(0, 30), st.integers(0, 6), st.integers(2, 5), st.integers(0, 4)
+)
+FULL = st.tuples(st.just("alloc"), st.just(0), st.sampled_from(TYPES), st.integers(4000, 14000))
+STEPS = st.lists(st.one_of(REQUESTS, FREES, THINNINGS), min_size=1, max_size=14)
+FRAGMENTED = st.tuples(FULL, FULL, st.lists(THINNINGS, min_size=1, max_size=5), STEPS)
+
+
+class Pair:
+    """The allocator and its twin, kept in step."""
+
+    def __init__(self, memory, scratch, cpus, kho_boot):
+        self.fast = PageAllocator(memory, scratch, [cpus], kho_boot=kho_boot)
+        self.slow = NaivePages(memory, scratch, cpus, kho_boot)
+        self.owned = []
+
+    def open(self, reserved):
+        self.fast.open_early(reserved)
+        self.slow.open_early(reserved)
+        self.fast.finish_deferred()
+        self.slow.finish_deferred()
+
+    def alloc(self, order, kind, count):
+        try:
+            runs = self.fast.alloc(count, order, kind)
+        except OutOfMemory as short:
+            runs = short.allocated
+        got = [first + (i << order) for first, blocks in runs for i in range(blocks)]
+        expected = []
+        for _ in range(count):
+            pfn = self.slow.alloc(order, kind)
+            if pfn is None:
+                break
+            expected.append(pfn)
+        assert got == expected
+        if got:
+            self.owned.append((order, kind, runs))
+
+    def free(self, which, first_run, every):
+        if not self.owned:
+            return
+        order, kind, runs = self.owned.pop(which % len(self.owned))
+        chosen, kept = runs[first_run::every], runs[:first_run]
+        kept += [run for i, run in enumerate(runs[first_run:]) if i % every]
+        self.fast.free(chosen, order, user=kind == MOVABLE)
+        for first, blocks in chosen:
+            for i in range(blocks):
+                self.slow.free(first + (i << order), order)
+        if kept:
+            self.owned.append((order, kind, kept))
+
+    def thin(self, which, log_size, period, residue):
+        """Free, of one allocation of single pages, every so-manieth stretch: fragmentation."""
+        singles = [i for i, (order, *_) in enumerate(self.owned) if order == 0]
+        if not singles:
+            return
+        _, kind, runs = self.owned.pop(singles[which % len(singles)])
+        pages = [first + i for first, blocks in runs for i in range(blocks)]
+        go = [pfn for pfn in pages if (pfn >> log_size) % period == residue % period]
+        kept = sorted(set(pages) - set(go))
+        self.fast.free([(pfn, 1) for pfn in go], user=kind == MOVABLE)
+        for pfn in go:
+            self.slow.free(pfn, 0)
+        if kept:
+            self.owned.append((0, kind, [(pfn, 1) for pfn in kept]))
+
+    def agree(self):
+        assert self.fast.free_lists() == self.slow.free_lists()
+        self.fast.check()
+
+
+def play(pair, steps):
+    for verb, *arguments in steps:
+        getattr(pair, verb)(*arguments)
+        pair.agree()
+
+
+@QUICK
+@given(STEPS, st.integers(0, 40))
+def test_a_small_machine_in_one_zone(steps, hole):
+    pair = Pair([(MIB, 65 * MIB, 0)], [(24 * MIB, 8 * MIB)], 2, kho_boot=False)
+    pair.open([(24 * MIB, 32 * MIB), (40 * MIB + hole * 4096, 41 * MIB)])
+    pair.fast.release_scratch()
+    pair.slow.release_scratch()
+    pair.agree()
+    play(pair, steps)
+
+
+@QUICK
+@given(STEPS)
+def test_two_zones_and_fallback_between_them(steps):
+    memory = [(0x1000, 0x9F000, 0), (MIB, 24 * MIB, 0), (4 * GIB, 4 * GIB + 40 * MIB, 0)]
+    pair = Pair(memory, [(4 * GIB + 16 * MIB, 4 * MIB)], 4, kho_boot=True)
+    pair.open([(0, MIB), (4 * GIB + 9 * MIB, 4 * GIB + 9 * MIB + 0x27000)])
+    pair.agree()
+    play(pair, steps)
+
+
+@QUICK
+@given(STEPS)
+def test_a_zone_that_is_mostly_cma(steps):
+    pair = Pair([(0, 64 * MIB, 0)], [(18 * MIB, 38 * MIB)], 1, kho_boot=True)
+    pair.open([(0, 4096)])
+    pair.agree()
+    play(pair, [("alloc", 0, MOVABLE, 3000), *steps])
+
+
+@QUICK
+@given(FRAGMENTED)
+def test_claims_and_steals_in_fragmented_memory(parts):
+    first, second, thinnings, steps = parts
+    memory = [(MIB, 12 * MIB, 0), (4 * GIB, 4 * GIB + 48 * MIB, 0)]
+    pair = Pair(memory, [(4 * GIB + 8 * MIB, 8 * MIB)], 2, kho_boot=True)
+    pair.open([])
+    play(pair, [first, second, *thinnings, *steps])
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 3])
+@pytest.mark.parametrize("top_mib", [600, 777])
+def test_deferred_chunks(cpus, top_mib):
+    memory = [(MIB, 2 * MIB, 0), (4 * GIB, 4 * GIB + top_mib * MIB, 0)]
+    scratch = [(4 * GIB + 200 * MIB, 20 * MIB)]
+    pair = Pair(memory, scratch, cpus, kho_boot=True)
+    pair.open([(4 * GIB + 300 * MIB + 0x3000, 4 * GIB + 417 * MIB), (4 * GIB, 4 * GIB + 0x1000)])
+    pair.agree()
+    pair.alloc(0, MOVABLE, 50000)
+    pair.alloc(0, UNMOVABLE, 3000)
+    pair.agree()
+    pair.free(0, 1, 1)
+    pair.agree()
