@@ -11,7 +11,7 @@ from bisect import bisect_right
 from itertools import pairwise
 
 from kho_sim.errors import ensure
-from kho_sim.extent import Extent
+from kho_sim.extent import Extent, subtracted
 from kho_sim.kho.boot import BootedMemory
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.running import RunningMemory
@@ -19,7 +19,8 @@ from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN
 
 
 def judge_early_boot(booted: BootedMemory, handover: Handover) -> None:
-    """No early allocation touched preserved memory or a page of the tree that is still to be read."""
+    """No early allocation touched preserved memory or a page of the tree that is still to be read.
+    """
     kept = handover.tree.preserved_extents()
     tables = [Extent(page, page + PAGE_SIZE) for page in handover.tree.table_pages()]
     promised = sorted([*kept, *tables])
@@ -42,18 +43,14 @@ def judge_running(memory: RunningMemory, handover: Handover) -> None:
 
 
 def judge_hand_over(handover: Handover) -> None:
-    """All that is promised is in the tree, nothing of it lies in scratch, and no two files share."""
+    """All that is promised is in the tree, nothing of it lies in scratch, and no two files share.
+    """
     kept = handover.tree.preserved_extents()
-    spans: list[Extent] = []
-    for handed in handover.files:
-        for run in handed.data:
-            index = bisect_right(kept, run.extent.start, key=lambda extent: extent.start) - 1
-            inside = index >= 0 and run.extent.end <= kept[index].end
-            ensure(inside, "{} of {} is not in the tree", run, handed.name)
-            spans.append(run.extent)
-    spans.sort()
+    spans = sorted(run.extent for handed in handover.files for run in handed.data)
     for left, right in pairwise(spans):
         ensure(left.end <= right.start, "files share {} and {}", left, right)
+    lost = subtracted(spans, kept)
+    ensure(not lost, "data at {} is not in the tree", lost[:1])
     for start, size in handover.inherited.scratch_areas:
         _ensure_clear(kept, Extent(start, start + size), "a scratch area")
 

@@ -70,14 +70,15 @@ def _pin(outgoing: Outgoing, file: FilePages) -> None:
     """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts 10.4).
     """
     pinned: list[Folios] = []
-    for run in file.data:
+    for order, folios in groupby(file.data, key=attrgetter("order")):
+        runs = [Run(run.first_pfn, run.blocks) for run in folios]
         try:
-            moved = outgoing.pages.migrate_out_of_cma([Run(run.first_pfn, run.blocks)], run.order)
+            places = outgoing.pages.migrate_out_of_cma(runs, order)
         except OutOfMemory as error:
             raise PreserveFailed(DEADLOCK) from error
-        pinned += [Folios(*place, run.order) for place in moved]
-        if moved != [Run(run.first_pfn, run.blocks)]:
-            outgoing.work += Work(pages_migrated=run.pages)
+        moved = set(runs) - set(places)
+        outgoing.work += Work(pages_migrated=sum(run.blocks for run in moved) << order)
+        pinned += [Folios(*place, order) for place in places]
     file.data = pinned
 
 

@@ -15,11 +15,11 @@ from .kinds import (
 
 __all__ = [
     "CMA",
+    "INTERLEAVINGS",
     "MOVABLE",
     "PAGE_SHIFT",
     "RECLAIMABLE",
     "UNMOVABLE",
-    "INTERLEAVINGS",
     "FreeCounts",
     "Interleaving",
     "Migratetype",

@@ -10,6 +10,7 @@ swap nor page cache to speak of), HIGHATOMIC reserves, memory policies, nodes th
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -36,7 +37,8 @@ from .nodes import build_zones, extents_of, set_lowmem_reserve, set_watermarks, 
 from .zone import Zone
 
 _MIGRATION_BATCH = 512
-"""NR_MAX_BATCHED_MIGRATION: so many pages get their targets before the sources are freed."""
+"""NR_MAX_BATCHED_MIGRATION: so many pages, wherever they lie, get their targets before the sources
+are freed."""
 
 
 class FreeCounts(NamedTuple):
@@ -209,18 +211,19 @@ class PageAllocator:
         Targets are not movable requests, so they avoid CMA (kernel-facts 10.4). Raises OutOfMemory,
         with nothing given back, when there is no room: the batches before it have moved.
         """
-        pinned: list[Run] = []
-        batch = max(_MIGRATION_BATCH >> order, 1)
-        for first, folios in runs:
-            for start, end, in_cma in self._split_at_cma(first, first + (folios << order)):
-                if not in_cma:
-                    pinned.append(Run(start, (end - start) >> order))
-                    continue
-                for pfn in range(start, end, batch << order):
-                    size = min(batch, (end - pfn) >> order)
-                    pinned += self.alloc(size, order, UNMOVABLE, node, user=True)
-                    self.free([(pfn, size)], order, user=True)
-        return joined(pinned, order)
+        done: list[Run] = []
+        batch: list[tuple[Run, bool]] = []
+        room = most = max(_MIGRATION_BATCH >> order, 1)
+        for run, in_cma in self._split_at_cma(runs, order):
+            while run.blocks:
+                part = Run(run.first_pfn, min(run.blocks, room) if in_cma else run.blocks)
+                batch.append((part, in_cma))
+                room -= part.blocks if in_cma else 0
+                run = Run(run.first_pfn + (part.blocks << order), run.blocks - part.blocks)
+                if not room:
+                    done += self._migrate(batch, order, node)
+                    batch, room = [], most
+        return joined(done + self._migrate(batch, order, node), order)
 
     def settle(self) -> None:
         """Let time pass in which nobody allocates: minutes are enough for what is cached to return.
@@ -341,11 +344,42 @@ class PageAllocator:
             if inside.size:
                 zone.buddy.set_type(inside.start, inside.end, CMA)
 
-    def _split_at_cma(self, first: int, end: int) -> Iterator[tuple[int, int, bool]]:
-        """Cut pages [first, end) into stretches inside and outside scratch, ascending."""
-        inside = intersected([(first, end)], self._scratch)
-        outside = subtracted([(first, end)], inside)
-        yield from sorted([(*part, True) for part in inside] + [(*part, False) for part in outside])
+    def _split_at_cma(
+        self, runs: Iterable[tuple[int, int]], order: int
+    ) -> Iterator[tuple[Run, bool]]:
+        """Cut runs of blocks at the borders of scratch; the flag says which parts lie inside."""
+        for first, blocks in runs:
+            end = first + (blocks << order)
+            touched = [a for a in self._scratch if a.start < end and first < a.end]
+            if not touched or (touched[0].start <= first and end <= touched[0].end):
+                yield Run(first, blocks), bool(touched)
+                continue
+            inside = intersected([(first, end)], self._scratch)
+            outside = subtracted([(first, end)], inside)
+            flagged = [(*part, True) for part in inside] + [(*part, False) for part in outside]
+            for start, stop, in_cma in sorted(flagged):
+                yield Run(start, (stop - start) >> order), in_cma
+
+    def _migrate(self, batch: list[tuple[Run, bool]], order: int, node: int) -> list[Run]:
+        """Move the blocks of a batch that lie in CMA, all targets first; keep the batch's order."""
+        sources = [run for run, in_cma in batch if in_cma]
+        if not sources:
+            return [run for run, _ in batch]
+        targets = deque(self.alloc(_blocks(sources), order, UNMOVABLE, node, user=True))
+        self.free(sources, order, user=True)
+        result: list[Run] = []
+        for run, in_cma in batch:
+            wanted = run.blocks if in_cma else 0
+            if not in_cma:
+                result.append(run)
+            while wanted:
+                first, blocks = targets.popleft()
+                part = min(blocks, wanted)
+                result.append(Run(first, part))
+                wanted -= part
+                if blocks > part:
+                    targets.appendleft(Run(first + (part << order), blocks - part))
+        return result
 
 
 def _blocks(runs: list[Run]) -> int:
