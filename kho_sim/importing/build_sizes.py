@@ -1,8 +1,9 @@
 """What the build of a kernel fixes, as far as its log shows it.
 
-Image and brk from the cold boot's reservations and /proc/iomem, the initrd from RAMDISK, per-cpu data
-from the percpu line; purgatory and init_size only where the recorded build's do not explain where the
-next kernel landed. What a log does not show is left to the defaults of the recorded build.
+Image and brk from the cold boot's reservations and /proc/iomem, the initrd from RAMDISK, per-cpu
+data from the percpu line; purgatory and init_size only where the recorded build's do not explain
+where the next kernel landed. What a log does not show is left to the defaults of the recorded
+build.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ def find_build_sizes(source: Source, cold: BootLog, loads: Sequence[Load]) -> No
     elif (whole := _image_region(cold)) is not None:
         brk = KernelProfile().brk_bytes
         image = Extent(whole.start, whole.end - brk)
-        source.say("kernel.image", image.size, f": reservation of the image, less {brk:#x} of brk")
+        what = f"reservation of the image, less {brk:#x} of brk"
+        source.say("kernel.image", image.size, "reserved[", what)
     if cold.initrd:
-        source.say("kernel.initrd", cold.initrd.size, ": RAMDISK")
+        source.say("kernel.initrd", cold.initrd.size, "RAMDISK: ")
     if cold.percpu:
-        source.say("kernel.per_cpu_static", cold.percpu.static_bytes, ": percpu: Embedded")
+        source.say("kernel.per_cpu_static", cold.percpu.static_bytes, "percpu: Embedded")
     image_bytes = (image.size if image else KernelProfile().image_bytes) + (brk or 0)
     _find_load_sizes(source, image_bytes, [load for load in loads if load.landed])
 
@@ -72,16 +74,16 @@ def image_of(iomem: Iterable[Resource]) -> Extent | None:
 
 
 def _image(source: Source, cold: BootLog) -> Extent | None:
+    whole = _image_region(cold)
     for call in cold.calls:
-        whole = _image_region(cold)
-        if call.op == "reserve" and call.flags & RSRV_KERN and whole is not None:
-            if whole.start < call.base and call.base + call.size == whole.end:
-                image = Extent(whole.start, call.base)
-                source.say("kernel.image", image.size, ": reservations of image and brk")
-                return image
+        behind = whole is not None and whole.start < call.base < whole.end
+        if whole and behind and call.op == "reserve" and call.flags & RSRV_KERN:
+            image = Extent(whole.start, call.base)
+            source.say("kernel.image", image.size, "reserved[", "reservations of image and brk")
+            return image
     image_shown = image_of(cold.iomem)
     if image_shown is not None:
-        source.say("kernel.image", image_shown.size, ": /proc/iomem, Kernel code to Kernel bss")
+        source.say("kernel.image", image_shown.size, "Kernel code", "Kernel code to Kernel bss")
     return image_shown
 
 
@@ -89,7 +91,8 @@ def _brk(source: Source, cold: BootLog, image: Extent) -> int:
     whole = _image_region(cold)
     if whole is None or whole.start != image.start:
         return KernelProfile().brk_bytes
-    source.say("kernel.brk", whole.end - image.end, ": reservation behind the image")
+    what = "reservation behind the image"
+    source.say("kernel.brk", whole.end - image.end, "reserved[", what)
     return whole.end - image.end
 
 
@@ -109,11 +112,11 @@ def _find_load_sizes(source: Source, image_bytes: int, loads: list[Load]) -> Non
         return
     for purgatory, init_size in _candidates(image_bytes):
         if all(load.explained_by(purgatory, init_size) for load in loads):
-            origin = ": the smallest that explains where the next kernel landed"
-            source.say("kernel.purgatory", purgatory, origin)
-            source.say("kernel.init_size", init_size, origin)
+            what = "the smallest that explains where the next kernel landed"
+            source.say("kernel.purgatory", purgatory, "kexec handover data", what)
+            source.say("kernel.init_size", init_size, "kexec handover data", what)
             return
-    source.notes.append(f"{source.name}: no purgatory and init_size explain where kexec put things")
+    source.notes.append("no purgatory and init_size explain where kexec put things")
 
 
 def _candidates(image_bytes: int) -> Iterator[tuple[int, int]]:

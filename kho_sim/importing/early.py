@@ -1,7 +1,8 @@
-"""Early allocations that the recorded kernel build does not make: the ``kernel.early`` of a scenario.
+"""Early allocations that the recorded kernel build does not make: the ``kernel.early`` of a
+scenario.
 
-Needs ``memblock=debug``. An allocation counts if its caller has no name in the model's own list of early
-boot (kernel-facts 6.1) and it is not given back before the page allocator starts.
+Needs ``memblock=debug``. An allocation counts if its caller has no name in the model's own list of
+early boot (kernel-facts 6.1) and it is not given back before the page allocator starts.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def find_early_allocations(source: Source, cold: BootLog) -> None:
         and (call.result, call.size) not in freed
     ]
     if entries:
-        source.say("kernel.early", entries, ": memblock=debug, callers that no recorded build has")
+        what = "memblock=debug, callers that no recorded build has"
+        source.say("kernel.early", entries, f" {entries[0]['what']}+", what)
 
 
 def _entry(call: MemblockCall) -> dict[str, Any]:

@@ -6,7 +6,7 @@ key decides it; what another one says otherwise becomes a disagreement, never an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,7 +18,10 @@ NODE_RANGES = "machine.node_ranges"
 """Not a key of scenarios: it gives the ranges of the map their nodes."""
 PRESENT_PAGES = "machine.present_pages"
 """Not a key of scenarios: the pages that the map should add up to."""
-COMPARED_ONLY = (NODE_RANGES, PRESENT_PAGES)
+SCRATCH_SIZES = "kernel.scratch_sizes"
+"""Not a key of scenarios: the scratch areas of the running machine, for its command line."""
+COMMAND_LINE = "kernel.command_line"
+COMPARED_ONLY = (NODE_RANGES, PRESENT_PAGES, SCRATCH_SIZES)
 BOUND_KEYS = ("kernel.init_size", "kernel.purgatory")
 """Sizes that loads only bound from below and above; two sources may each bound them differently."""
 
@@ -40,7 +43,10 @@ class NodeSpan(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One value of one key. ``grain_bytes``: a map's ranges are only known in blocks of that size."""
+    """One value of one key, and where it was read: ``origin`` is 'file:line: what is there'.
+
+    ``grain_bytes``: a map's ranges are only known in blocks of that size.
+    """
 
     key: str
     value: Any
@@ -50,14 +56,20 @@ class Finding(NamedTuple):
 
 @dataclass
 class Source:
-    """All that one file tells."""
+    """All that one file tells. ``lines`` maps a piece of text to the line that first has it."""
 
     name: str
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
-    def say(self, key: str, value: Any, origin: str, grain_bytes: int = PAGE_SIZE) -> None:
-        self.findings.append(Finding(key, value, f"{self.name}{origin}", grain_bytes))
+    def say(
+        self, key: str, value: Any, text: str, what: str = "", grain_bytes: int = PAGE_SIZE
+    ) -> None:
+        """Add a finding that was read where ``text`` stands; ``what`` explains it."""
+        line = f":{self.lines[text]}" if text in self.lines else ""
+        origin = f"{self.name}{line}: {what or text.strip(': ')}"
+        self.findings.append(Finding(key, value, origin, grain_bytes))
 
 
 class Disagreement(NamedTuple):
@@ -101,12 +113,16 @@ def combine(sources: Iterable[Source], description: str) -> ImportedScenario:
             _put(scenario, key, finding.value)
     if MEMORY_MAP in chosen:
         scenario["machine"]["memory_map"] = _map_entries(chosen)
+    origins = {key: found.origin for key, found in chosen.items() if key not in COMPARED_ONLY}
+    if SCRATCH_SIZES in chosen and COMMAND_LINE not in chosen:
+        _put(scenario, COMMAND_LINE, _scratch_option(chosen[SCRATCH_SIZES].value))
+        origins[COMMAND_LINE] = chosen[SCRATCH_SIZES].origin
     scenario["sources"] = [source.name for source in sources]
     return ImportedScenario(
         scenario=scenario,
-        origins={key: found.origin for key, found in chosen.items() if key not in COMPARED_ONLY},
+        origins=origins,
         disagreements=tuple(_disagreements(chosen, others)),
-        notes=tuple(note for source in sources for note in source.notes),
+        notes=tuple(f"{source.name}: {note}" for source in sources for note in source.notes),
     )
 
 
@@ -132,12 +148,20 @@ def _put(scenario: dict[str, Any], key: str, value: Any) -> None:
     place[last] = value
 
 
+def _scratch_option(sizes_bytes: Sequence[int]) -> str:
+    """What makes a kernel reserve areas of these sizes; nodes share one size, the largest."""
+    low, everywhere, *nodes = (size >> 10 for size in sizes_bytes)
+    return f"kho=on kho_scratch={low}K,{everywhere}K,{max(nodes, default=0)}K"
+
+
 def _map_entries(chosen: dict[str, Finding]) -> list[dict[str, Any]]:
     """Cut usable ranges at node borders; memory that no node claims belongs to node 0."""
     spans = chosen[NODE_RANGES].value if NODE_RANGES in chosen else ()
     entries = []
     for part in sorted(chosen[MEMORY_MAP].value):
-        pieces = _by_node(part, spans) if part.kind == USABLE else [NodeSpan(*part[:2], 0)]
+        pieces = (
+            _by_node(part, spans) if part.kind == USABLE else [NodeSpan(part.start, part.end, 0)]
+        )
         for start, end, nid in pieces:
             entry = {"start": start, "end": end}
             if nid:
@@ -170,9 +194,7 @@ def _disagreements(chosen: dict[str, Finding], others: list[Finding]) -> Iterato
     for other in others:
         taken = chosen[other.key]
         if not _agree(taken, other, chosen):
-            yield Disagreement(
-                other.key, _shown(taken), taken.origin, _shown(other), other.origin
-            )
+            yield Disagreement(other.key, _shown(taken), taken.origin, _shown(other), other.origin)
     if PRESENT_PAGES in chosen and MEMORY_MAP in chosen:
         claim, taken = chosen[PRESENT_PAGES], chosen[MEMORY_MAP]
         pages = sum(part.size for part in usable(taken.value)) // PAGE_SIZE
@@ -188,7 +210,9 @@ def _agree(taken: Finding, other: Finding, chosen: dict[str, Finding]) -> bool:
         return usable(taken.value, grain) == usable(other.value, grain)
     if taken.key == NODE_RANGES and MEMORY_MAP in chosen:
         parts = [MapRange(*extent) for extent in usable(chosen[MEMORY_MAP].value)]
-        return [_by_node(p, taken.value) for p in parts] == [_by_node(p, other.value) for p in parts]
+        return [_by_node(p, taken.value) for p in parts] == [
+            _by_node(p, other.value) for p in parts
+        ]
     return taken.key in BOUND_KEYS or bool(taken.value == other.value)
 
 

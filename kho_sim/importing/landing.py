@@ -1,7 +1,7 @@
 """Where kexec's segments landed, as the log of the kernel that was started tells it.
 
-The reservations of a KHO boot's first steps (kernel-facts 6.1) show them: image and initrd, the scratch
-descriptors (16 bytes an area, aligned to 64 KiB) and KHO's setup_data (0x60 bytes, 12.1).
+The reservations of a KHO boot's first steps (kernel-facts 6.1) show them: image and initrd, the
+scratch descriptors (16 bytes an area, aligned to 64 KiB) and KHO's setup_data (0x60 bytes, 12.1).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from kho_sim.kho.kexec_load import (
     DESCRIPTORS_ALIGN_BYTES,
     KERNEL_ALIGN_BYTES,
     LoadRefused,
-    Placement,
     kexec_segments,
     place_segments,
     setup_data_address,
@@ -35,6 +34,11 @@ class LoadSizes:
     initrd_bytes: int
 
 
+def areas_told(log: BootLog) -> bool:
+    """Tell whether a KHO boot's log names its areas, rather than only showing flagged memory."""
+    return bool(log.scratch) or bool(log.out_starts and len(log.out_starts) == len(log.out_sizes))
+
+
 def landing(log: BootLog, area_count: int) -> dict[str, int]:
     """Return the address of each of LANDED that the log of a KHO boot tells."""
     found: dict[str, int] = {}
@@ -50,9 +54,9 @@ def landing(log: BootLog, area_count: int) -> dict[str, int]:
         size = end - start
         if flags & RSRV_KERN and size == SETUP_DATA_BYTES:
             found["setup_data"] = start
-        elif not flags and size == DESCRIPTOR_BYTES * area_count:
-            if start % DESCRIPTORS_ALIGN_BYTES == 0:
-                found["descriptors"] = start
+        aligned = start % DESCRIPTORS_ALIGN_BYTES == 0
+        if not flags and size == DESCRIPTOR_BYTES * area_count and aligned:
+            found["descriptors"] = start
     return found
 
 
@@ -88,7 +92,7 @@ def _first_reserved(log: BootLog) -> Iterable[tuple[int, int, int]]:
 
 
 def _kernel_in(regions: list[tuple[int, int, int]], log: BootLog) -> int | None:
-    """The image begins at the 2 MiB border in the largest kernel region, above an initrd below it."""
+    """The image begins at a 2 MiB border of the largest kernel region, above the initrd."""
     kern = [(end - start, start) for start, end, flags in regions if flags & RSRV_KERN]
     if not kern:
         return None
@@ -96,6 +100,3 @@ def _kernel_in(regions: list[tuple[int, int, int]], log: BootLog) -> int | None:
     if log.initrd and log.initrd.start == start:
         start = log.initrd.end
     return start if start % KERNEL_ALIGN_BYTES == 0 else None
-
-
-__all__ = ["LANDED", "LoadSizes", "Placement", "landing", "predicted_landing"]

@@ -1,8 +1,9 @@
 """The workload of a recorded chain, from the ``obs.`` words of its command line.
 
-The words are those of the recorder's init program (docs/verification.md): memfds that are handed on,
-anonymous memory beside them, the length of the chain; ``obs_shift`` and ``obs_noext`` are switches of
-its kernel. A log without them has no workload that could be read.
+The words are those of the recorder's init program (docs/verification.md): memfds that are handed
+on, anonymous memory beside them, the length of the chain; ``obs_shift`` and ``obs_noext`` are
+switches of its kernel. Its machines are emulated, so that kernel threads take turns as they do there. A log
+without these words has no workload that could be read.
 """
 
 from __future__ import annotations
@@ -12,25 +13,33 @@ from typing import Any
 from kho_sim.importing.imported import Source
 from kho_sim.units import memparse
 
-STOCK_SHIFT = 30
+COMMAND_LINE_TEXT = "Command line: "
+HUGE_FOLIO_BYTES = 2 << 20
 
 
 def find_workload(source: Source, command_line: str, boots: int) -> None:
     """Add workload, chain and extension of a log with ``boots`` kernels to ``source``."""
     words = observed_words(command_line)
+
+    def say(key: str, value: object, word: str) -> None:
+        source.say(key, value, COMMAND_LINE_TEXT, f"command line, {word}")
+
     entries = _memfds(words) + _anonymous(words)
     if entries:
-        source.say("workload", entries, ": command line, obs.nmfd= and its like")
+        say("workload", entries, "obs.nmfd= and its like")
+        say("chain.uptime", "1s", "obs.nmfd=: the recorder's init hands on at once")
     else:
-        source.notes.append(f"{source.name}: nothing says what is handed on; add a workload")
+        source.notes.append("nothing says what is handed on; add a workload")
+    if _number(words, "obs.boots"):
+        say("chain.boots", _number(words, "obs.boots"), "obs.boots=")
+    else:
+        source.say("chain.boots", max(boots, 1), "Linux version", "kernels in the log")
     if "obs.boots" in words:
-        source.say("chain.boots", int(words["obs.boots"]), ": command line, obs.boots=")
-    else:
-        source.say("chain.boots", max(boots, 1), ": kernels in the log")
+        say("chain.workers", "emulated", "obs.boots=: the recorder's machines are emulated")
     if "obs_noext" in words:
-        source.say("kernel.extend.strategy", "none", ": command line, obs_noext")
-    if "obs_shift" in words:
-        source.say("kernel.extend.shift", int(words["obs_shift"]), ": command line, obs_shift=")
+        say("kernel.extend.strategy", "none", "obs_noext")
+    if _number(words, "obs_shift"):
+        say("kernel.extend.shift", _number(words, "obs_shift"), "obs_shift=")
 
 
 def observed_words(command_line: str) -> dict[str, str]:
@@ -40,21 +49,27 @@ def observed_words(command_line: str) -> dict[str, str]:
 
 
 def _memfds(words: dict[str, str]) -> list[dict[str, Any]]:
-    if "obs.nmfd" not in words or "obs.mfd" not in words:
+    if not _number(words, "obs.nmfd") or "obs.mfd" not in words:
         return []
     entry: dict[str, Any] = {
         "kind": "memfd",
-        "count": int(words["obs.nmfd"]),
+        "count": _number(words, "obs.nmfd"),
         "size": memparse(words["obs.mfd"])[0],
     }
-    if words.get("obs.thp", "0") != "0":
-        entry["folio"] = 2 << 20
+    if _number(words, "obs.thp"):
+        entry["folio"] = HUGE_FOLIO_BYTES
     for key in ("grow", "drop"):
-        if int(words.get(f"obs.{key}", "0")):
-            entry[key] = int(words[f"obs.{key}"])
+        if _number(words, f"obs.{key}"):
+            entry[key] = _number(words, f"obs.{key}")
     return [entry]
 
 
 def _anonymous(words: dict[str, str]) -> list[dict[str, Any]]:
     size = memparse(words.get("obs.noise", "0"))[0]
     return [{"kind": "anonymous", "size": size}] if size else []
+
+
+def _number(words: dict[str, str], name: str) -> int:
+    """Return a whole number as the recorder's init program reads it: 0 if there is none."""
+    digits = words.get(name, "")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0

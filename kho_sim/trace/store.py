@@ -1,9 +1,9 @@
 """A run in a folder, and back: scenario, provenance, the JSON document, and every table as Parquet.
 
-The folder is complete once ``run.json`` is there, which is written last; each file appears under its
-name at once, whole. Tables hold every field of every record, so ``load_run`` rebuilds the same Trace,
-twin included, and compares its digest with the stored one. Left out: ``Trace.extra``; protection from
-a power cut beyond noticing the damage.
+The folder is complete once ``run.json`` is there, which is written last; each file appears whole,
+under a name of its own. Tables hold every field of every record, so ``load_run`` rebuilds the same
+Trace, twin included, and compares its digest with the stored one. Left out: ``Trace.extra``;
+protection from a power cut beyond noticing the damage.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ RECORD_TABLES = {
     "segments": _Stored("segment_records", Segment),
     "events": _Stored("event_records", Event),
 }
-"""Tables that together are the trace, by the names of ``frames.TABLES``; the twin's have a prefix."""
+"""Tables that together are the trace, by their names in ``frames``; the twin's have a prefix."""
 
 DERIVED_TABLES = ("failures", "scratch")
 """Stored for readers of Parquet, not read back."""
@@ -92,7 +92,7 @@ def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
 
 
 def check_folder(directory: str | PathLike[str]) -> None:
-    """Raise EngineError unless a run can be stored there: a new or empty folder, or an older run."""
+    """Raise EngineError unless a run can go there: a new or empty folder, or an older run's."""
     folder = Path(directory)
     if not folder.exists():
         return
@@ -214,7 +214,7 @@ def _trace(
     outcome: Outcome,
     twin: Trace | None = None,
 ) -> Trace:
-    records = {
+    records: dict[str, Any] = {
         stored.attribute: _records(folder / f"{prefix}{name}.parquet", stored.record)
         for name, stored in RECORD_TABLES.items()
     }
@@ -227,7 +227,9 @@ def _records(path: Path, record: type) -> tuple[Any, ...]:
 
     try:
         rows = pq.read_table(path).to_pylist()
-        return tuple(record(**{name: _frozen(value) for name, value in row.items()}) for row in rows)
+        return tuple(
+            record(**{name: _frozen(value) for name, value in row.items()}) for row in rows
+        )
     except FileNotFoundError as error:
         raise TraceError(f"{path.parent} is damaged: {path.name} is not there") from error
     except (OSError, pa.ArrowException, TypeError, ValueError) as error:

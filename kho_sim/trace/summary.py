@@ -1,7 +1,7 @@
 """A trace in a few numbers, and as the JSON document that ``kho-sim run --json`` prints.
 
-Plain values only, no frames: what scripts, expectations, sweeps and the report read. A number that a
-trace can not have (no KHO boot, no twin, not in the log) is left out, never zero in disguise.
+Plain values only, no frames: what scripts, expectations, sweeps and the report read. A number that
+a trace can not have (no KHO boot, no twin, not in the log) is left out, never zero in disguise.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ HANDLERS: dict[str, Handler] = {
     "node": _of_machine(machine_lines.node),
     "RAMDISK:": _of_machine(machine_lines.ramdisk),
     "CPU": _of_machine(machine_lines.present_cpus),
-    "smpboot:": _of_machine(machine_lines.present_cpus),
+    "smpboot:": _of_machine(machine_lines.smp_boot),
     "setup_percpu:": _of_machine(machine_lines.cpu_ids),
     "....": _of_machine(machine_lines.node_cpus),
     "Memory:": _of_machine(machine_lines.memory),

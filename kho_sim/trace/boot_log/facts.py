@@ -141,6 +141,8 @@ class BootLog:
     srat: list[NodeRange] = field(default_factory=list)
     node_ranges: list[NodeRange] = field(default_factory=list)
     present_cpus: int | None = None
+    cpu_model: str = ""
+    """What CPU 0 calls itself; an emulated one says so ('QEMU TCG CPU')."""
     nr_cpu_ids: int | None = None
     nr_node_ids: int | None = None
     node_cpus: dict[int, list[int]] = field(default_factory=dict)

@@ -84,6 +84,14 @@ def present_cpus(log: BootLog, text: str) -> None:
         log.present_cpus = decimal(match[1])
 
 
+def smp_boot(log: BootLog, text: str) -> None:
+    """`smpboot: CPU0: MODEL (family: ...)`, beside what older kernels say there of CPUs."""
+    if text.startswith("CPU0: "):
+        log.cpu_model = text.removeprefix("CPU0: ").partition(" (family")[0].strip()
+    else:
+        present_cpus(log, text)
+
+
 def cpu_ids(log: BootLog, text: str) -> None:
     """`setup_percpu: NR_CPUS:64 nr_cpumask_bits:4 nr_cpu_ids:4 nr_node_ids:1`."""
     match = known(_IDS.search(text))
