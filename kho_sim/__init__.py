@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kho_sim.errors import ScenarioError, TraceError
     from kho_sim.scenario import Scenario, load, loads
     from kho_sim.trace.boot_log import read_boot_log
-    from kho_sim.trace.store import load_run as open  # noqa: A004 (as in gzip.open)
+    from kho_sim.trace.store import load_run as open
     from kho_sim.trace.trace import Trace
 
 __all__ = [

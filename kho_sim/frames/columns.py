@@ -14,7 +14,7 @@ def frame(name: str, rows: Iterable[Any], columns: Mapping[str, str]) -> pd.Data
     """Return the rows, records or mappings, as a table of exactly these columns (name -> dtype).
 
     None becomes a missing value, which only Int64, string and object columns can hold.
-    Raises: TraceError if a value is not of its column, as an address of 2^63 or more in a damaged log.
+    Raises: TraceError if a value is not of its column, as an address above 2^63 in a damaged log.
     """
     listed = [row if isinstance(row, Mapping) else _Fields(row) for row in rows]
     data = {}

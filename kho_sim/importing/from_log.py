@@ -80,6 +80,7 @@ LOCATED = (
     "smpboot: CPU0",
     "nr_cpu_ids:",
     "smp: Bringing up",
+    "smpboot: CPU0",
     COMMAND_LINE_TEXT,
     "RAMDISK: ",
     "reserved[",

@@ -2,8 +2,7 @@
 
 The words are those of the recorder's init program (docs/verification.md): memfds that are handed
 on, anonymous memory beside them, the length of the chain; ``obs_shift`` and ``obs_noext`` are
-switches of its kernel. Its machines are emulated, so that kernel threads take turns as they do there. A log
-without these words has no workload that could be read.
+switches of its kernel. A log without these words has no workload that could be read.
 """
 
 from __future__ import annotations
@@ -34,8 +33,6 @@ def find_workload(source: Source, command_line: str, boots: int) -> None:
         say("chain.boots", _number(words, "obs.boots"), "obs.boots=")
     else:
         source.say("chain.boots", max(boots, 1), "Linux version", "kernels in the log")
-    if "obs.boots" in words:
-        say("chain.workers", "emulated", "obs.boots=: the recorder's machines are emulated")
     if "obs_noext" in words:
         say("kernel.extend.strategy", "none", "obs_noext")
     if _number(words, "obs_shift"):

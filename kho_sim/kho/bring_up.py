@@ -99,5 +99,17 @@ def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoin
     return outgoing, luo
 
 
+def node_of_user_space(machine: Machine) -> int:
+    """Return the node whose CPUs run user space.
+
+    Boot runs on the first node. When it executes init, the scheduler moves it to the node with most
+    idle CPUs (sched_exec(), find_idlest_group()): boot's own CPU is busy, so to the next node that
+    has as many. Recorded: b-numa2-16G, where all of user space's memory is on node 1.
+    """
+    first, *others = machine.nodes
+    busiest_fit = machine.cpus_of(first)
+    return next((nid for nid in others if machine.cpus_of(nid) >= busiest_fit > 0), first)
+
+
 def _huge_addresses(run: Run) -> list[int]:
     return [(run.first_pfn << PAGE_SHIFT) + i * HUGE_PAGE_BYTES for i in range(run.blocks)]

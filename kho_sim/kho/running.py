@@ -20,6 +20,7 @@ from kho_sim.kho.bring_up import (
     adopt_gigantic_pages,
     fill_huge_pool,
     initialise_deferred,
+    node_of_user_space,
     open_allocator,
     start_kho_and_luo,
 )
@@ -108,6 +109,7 @@ class RunningMemory:
             if handover is None:
                 pages.release_scratch()
             memory.outgoing, memory.luo = start_kho_and_luo(pages, setup)
+        pages.home = node_of_user_space(machine)
         memory.kexec_count = handover.kexec_count if handover else 0
         return memory
 

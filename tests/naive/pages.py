@@ -314,20 +314,20 @@ class NaivePages:
             zone.resize(min(125, 2 * self.cpus.bit_length() * (1 + units)))
 
     def woven(self, zone):
-        """Order the deferred pages as workers free them: a section each per turn, begun in turn."""
+        """Order the deferred pages as workers free them: 32 MiB each per turn, begun 4 turns apart."""
         size = -(-zone.end // SECTION) * SECTION - self.first_deferred
         workers = max(1, min(size // SECTION, self.cpus))
         chunk = -(-max(size // (workers * 4), SECTION) // SECTION) * SECTION
-        sections = {}
+        pieces = {}
         for pfn in self.waiting:
             number = pfn // chunk if workers > 1 else 0
-            sections.setdefault(number, {}).setdefault(pfn // SECTION, []).append(pfn)
-        chunks = [list(sections[number].values()) for number in sorted(sections)]
+            pieces.setdefault(number, {}).setdefault(pfn // (SECTION // 4), []).append(pfn)
+        chunks = [list(pieces[number].values()) for number in sorted(pieces)]
         desks = [[] for _ in range(workers)]
         turn = 0
         while chunks or any(desks):
             for index, desk in enumerate(desks):
-                if index > turn:
+                if 4 * index > turn:
                     continue
                 if not desk and chunks:
                     desk.extend(chunks.pop(0))

@@ -75,6 +75,8 @@ class PageAllocator:
         self._zones = build_zones(self._memory, cpus_by_node)
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
+        self.home = min(nids)
+        """The node of the CPU that asks, for requests that name none."""
         self._free: list[Extent] = []
         self._deferred: dict[int, int] = {}
         if kho_boot:
@@ -147,7 +149,7 @@ class PageAllocator:
         count: int,
         order: int = 0,
         migratetype: Migratetype = MOVABLE,
-        node: int = 0,
+        node: int | None = None,
         cma: bool | None = None,
         user: bool | None = None,
     ) -> list[Run]:
@@ -159,6 +161,7 @@ class PageAllocator:
         """
         movable = migratetype == MOVABLE
         with_cma = movable if cma is None else cma
+        node = self.home if node is None else node
         got: list[Run] = []
         while count:
             runs = self._serve(count, order, migratetype, node, with_cma)
@@ -172,7 +175,7 @@ class PageAllocator:
         return joined(got, order)
 
     def alloc_largest(
-        self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int = 0
+        self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int | None = None
     ) -> list[Run]:
         """Allocate as vmalloc() does: the largest blocks that fit the rest, single pages at last.
 
@@ -203,7 +206,7 @@ class PageAllocator:
                 zone.free(pfn, pages >> order, order)
 
     def migrate_out_of_cma(
-        self, runs: Iterable[tuple[int, int]], order: int = 0, node: int = 0
+        self, runs: Iterable[tuple[int, int]], order: int = 0, node: int | None = None
     ) -> list[Run]:
         """Pin user folios for long: replace those in CMA by others, and return all in the old
         order.
@@ -360,7 +363,7 @@ class PageAllocator:
             for start, stop, in_cma in sorted(flagged):
                 yield Run(start, (stop - start) >> order), in_cma
 
-    def _migrate(self, batch: list[tuple[Run, bool]], order: int, node: int) -> list[Run]:
+    def _migrate(self, batch: list[tuple[Run, bool]], order: int, node: int | None) -> list[Run]:
         """Move the blocks of a batch that lie in CMA, all targets first; keep the batch's order."""
         sources = [run for run, in_cma in batch if in_cma]
         if not sources:

@@ -7,11 +7,10 @@ the rest waits until all CPUs are up, and is then worked in chunks by several th
 How the threads of a real machine interleave is up to its scheduler. The stand-in, ``Interleaving``:
 workers begin some turns apart; in each turn every worker that has begun frees a piece of its chunk;
 a worker that runs out takes the next chunk. ``EMULATED`` is what recorded boots of an emulated
-machine show: workers begin late (each is woken by the one before it) and free whole sections in
-turn; memfds there filled the chunks in multiples of 128 MiB, and of the first 400 MiB nearly all
-came from the first two. ``PARALLEL`` is kernel-facts 8's round robin of 4 MiB blocks, for hardware
-whose CPUs run at once. ``drawn`` makes replicates of it differ: each worker gets a speed and a late
-start of its own.
+machine show: each worker begins 128 MiB after the one before it, which wakes it, and they take
+turns of 32 MiB; of the first 400 MiB of memfds there nearly all came from the first two chunks.
+``PARALLEL`` is kernel-facts 8's round robin of 4 MiB blocks, for hardware whose CPUs run at once.
+``drawn`` makes replicates of it differ: each worker gets a speed and a late start of its own.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Interleaving:
     spread: float = 0.0
 
 
-EMULATED = Interleaving(start_lag=1, turn_pages=SECTION_PAGES)
+EMULATED = Interleaving(start_lag=4, turn_pages=SECTION_PAGES // 4)
 PARALLEL = Interleaving(start_lag=0, turn_pages=MAX_ORDER_PAGES)
 DRAWN = Interleaving(start_lag=0, turn_pages=MAX_ORDER_PAGES, spread=0.5)
 INTERLEAVINGS = {"emulated": EMULATED, "parallel": PARALLEL, "drawn": DRAWN}

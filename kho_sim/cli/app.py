@@ -1,0 +1,152 @@
+"""``kho-sim``: finds the verb, runs it, and turns whatever happens into an exit code.
+
+Starting up costs click and nothing else: a verb's module is imported when it is called or listed,
+and imports what it works with only when it works. Standard output has results and nothing else; all
+messages go to standard error, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from kho_sim._version import __version__
+from kho_sim.errors import EngineError, InputError, ScenarioError
+
+VERBS = {
+    "check": "kho_sim.cli.check",
+    "explain": "kho_sim.cli.explain",
+    "run": "kho_sim.cli.run",
+    "sweep": "kho_sim.cli.sweep",
+    "compare": "kho_sim.cli.compare",
+    "advise": "kho_sim.cli.advise",
+    "import": "kho_sim.cli.import_machine",
+    "verify": "kho_sim.cli.verify",
+    "report": "kho_sim.cli.report",
+    "plot": "kho_sim.cli.plot",
+    "schema": "kho_sim.cli.schema",
+}
+"""Verb -> the module whose ``verb`` it is; one without a module is not listed."""
+
+FINE, EXPECTATION_FAILED, USAGE, INPUT, PARTIAL, ENGINE = 0, 1, 2, 3, 4, 5
+INTERRUPTED, TERMINATED = 130, 143
+
+DEBUG_VARIABLE = "KHO_SIM_DEBUG"
+"""Set it to see the traceback of an error that is a bug."""
+
+
+class Verbs(click.Group):
+    """The verbs, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return [name for name, module in VERBS.items() if find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = import_module(VERBS[cmd_name]).verb
+        assert isinstance(command, click.Command)
+        return command
+
+
+class Terminated(BaseException):
+    """SIGTERM came; files are put in order on the way out."""
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 fine; 1 an expectation failed; 2 wrong usage; 3 invalid input; 4 partial "
+    "result; 5 engine or store unusable; 130, 143 interrupted. A chain that dies in simulation "
+    "is a result, not an error.",
+)
+@click.version_option(__version__, prog_name="kho-sim")
+def kho_sim() -> None:
+    """Simulate chains of kexec'd Linux kernels that hand memory over with KHO."""
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; messages are printed, nothing is raised."""
+    try:
+        code = _invoke(list(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _abandon_standard_output()
+        return FINE
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    except Terminated:
+        _say("terminated")
+        return TERMINATED
+    except ScenarioError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        return INPUT
+    except InputError as error:
+        _say(str(error))
+        return INPUT
+    except EngineError as error:
+        _say(str(error))
+        return ENGINE
+    except MemoryError:
+        _say("there is not enough memory for this")
+        return ENGINE
+    except OSError as error:
+        _say(str(error))
+        return ENGINE
+    except Exception as error:
+        return _bug(error)
+
+
+def _invoke(arguments: list[str]) -> int:
+    try:
+        with kho_sim.make_context("kho-sim", arguments) as context:
+            return int(kho_sim.invoke(context) or FINE)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+
+
+def _say(message: str) -> None:
+    click.echo(f"kho-sim: {message}", err=True)
+
+
+def _bug(error: Exception) -> int:
+    """Say that kho_sim is wrong, in one line unless the user asked for more."""
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    what = " ".join(str(error).split()) or "no message"
+    _say(f"a bug in kho_sim: {type(error).__name__}: {what} ({DEBUG_VARIABLE}=1 shows more)")
+    return ENGINE
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _abandon_standard_output() -> None:
+    """The reader has gone; what is still in the buffer must not fail again at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,104 @@
+"""``kho-sim compare``: two results, pair by pair."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from kho_sim.cli.pairs import pairs
+
+if TYPE_CHECKING:
+    from kho_sim.sweeps.compare import Comparison, Difference
+
+
+@click.command("compare", short_help="Compare two results, run by run.")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B", required=False)
+@click.option(
+    "--a",
+    "only_a",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="Of A only the runs with this value; may be repeated.",
+)
+@click.option(
+    "--b",
+    "only_b",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="Of B only the runs with this value; may be repeated.",
+)
+@click.option("--all", "show_all", is_flag=True, help="Also show what is the same.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def verb(
+    a: str,
+    b: str | None,
+    only_a: dict[str, str],
+    only_b: dict[str, str],
+    show_all: bool,
+    as_json: bool,
+) -> int:
+    """Compare the sweeps stored in A and B (or two values inside A, with --a and --b).
+
+    Runs are paired by all parameters that both sides vary, but for those named by --a and --b.
+    """
+    from kho_sim.sweeps.compare import compare
+    from kho_sim.sweeps.results import open_sweep
+
+    runs_a = open_sweep(a).runs()
+    runs_b = runs_a if b is None else open_sweep(b).runs()
+    comparison = compare(runs_a, runs_b, only_a=only_a, only_b=only_b)
+    if as_json:
+        head = {"schema": "kho-sim/compare", "schema_version": 1}
+        click.echo(json.dumps(head | asdict(comparison), indent=2))
+    else:
+        _print(comparison, show_all)
+    return 0
+
+
+def _print(comparison: Comparison, show_all: bool) -> None:
+    from kho_sim.sweeps.compare import CONFIDENCE, PAIRS_MIN
+
+    paired_by = ", ".join(comparison.paired_by)
+    click.echo(f"{comparison.pairs} pairs, by {paired_by}; B - A")
+    if comparison.unpaired_a or comparison.unpaired_b:
+        alone = f"{comparison.unpaired_a} of A, {comparison.unpaired_b} of B"
+        click.echo(f"without a partner: {alone}")
+    if not comparison.same_seeds:
+        click.echo("the seeds differ: pairs do not share their random numbers")
+    for outcome_a, outcome_b, count in comparison.outcomes:
+        click.echo(f"  {count:>6} pairs: {outcome_a} -> {outcome_b}")
+    shown = [
+        one
+        for one in comparison.differences
+        if show_all or one.mean_difference or one.low or one.high
+    ]
+    if not shown:
+        click.echo("no number differs")
+        return
+    interval = f"{CONFIDENCE:.0%} interval"
+    click.echo(f"{'':36} {'A':>15} {'B':>15} {'B - A':>15}  {interval} (n)")
+    for one in shown:
+        click.echo(_line(one, PAIRS_MIN))
+
+
+def _line(one: Difference, pairs_min: int) -> str:
+    bounds = f"fewer than {pairs_min} pairs"
+    if one.low is not None and one.high is not None:
+        bounds = f"{_number(one.name, one.low)} to {_number(one.name, one.high)}"
+    numbers = (one.mean_a, one.mean_b, one.mean_difference)
+    told = " ".join(f"{_number(one.name, value):>15}" for value in numbers)
+    return f"{one.name:36} {told}  {bounds} ({one.pairs})"
+
+
+def _number(name: str, value: float) -> str:
+    from kho_sim.units import format_size
+
+    if "_bytes" in name:
+        return format_size(round(value))
+    return f"{value:,.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,66 @@
+"""``kho-sim import``: a real machine becomes a scenario."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from kho_sim.importing import ImportedScenario
+
+
+@click.command("import", short_help="Make a scenario of a real machine.")
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True)
+@click.option(
+    "-o", "--out", metavar="SCENARIO", help="Write it there; to standard output if not given."
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option(
+    "--lenient", is_flag=True, help="Where sources disagree take the first, instead of failing."
+)
+def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> int:
+    """Make a scenario of what LOGs tell about a machine, alone or together.
+
+    Known, by their content: boot logs (plain, .gz, .xz), /proc/iomem, lsmem -J -b, /proc/zoneinfo,
+    and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario says where it
+    is from. Sources that disagree exit with 3 and nothing is written.
+    """
+    from kho_sim.importing import import_files, scenario_text
+    from kho_sim.scenario import from_dict
+
+    if out is not None and Path(out).exists() and not force:
+        raise click.UsageError(f"'{out}' is there already; --force overwrites it.")
+    imported = import_files(logs)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    _show_disagreements(imported)
+    if imported.disagreements and not lenient:
+        return 3
+    from_dict(imported.scenario, out or "scenario")
+    text = scenario_text(imported)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        _write(Path(out), text)
+        click.echo(f"written to {out}", err=True)
+    return 0
+
+
+def _show_disagreements(imported: ImportedScenario) -> None:
+    for found in imported.disagreements:
+        click.echo(f"sources disagree on {found.key}:", err=True)
+        click.echo(f"  {found.taken_origin}: {found.taken}", err=True)
+        click.echo(f"  {found.other_origin}: {found.other}", err=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Put the whole file in place at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,18 @@
+"""``KEY=VALUE`` options, as several verbs have them."""
+
+from __future__ import annotations
+
+import click
+
+
+def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Take ``key=value`` apart, for a click option that may be repeated; each key once."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key:
+            raise click.BadParameter(f"'{text}' is not key=value, as in kernel.extend.shift=28.")
+        if key in found:
+            raise click.BadParameter(f"{key} is named twice.")
+        found[key] = value
+    return found

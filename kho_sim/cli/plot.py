@@ -1,0 +1,156 @@
+"""``kho-sim plot``: figures of a stored run or sweep, a real log, a scenario, or a verification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from matplotlib.figure import Figure
+
+    from kho_sim.trace.trace import Trace
+
+FORMATS = ("png", "svg", "pdf")
+GRAPH_ENDINGS = (".graphml", ".dot")
+
+
+class Source(NamedTuple):
+    """What is drawn: a trace, a sweep or a document, its figures, and what files say of it."""
+
+    what: Any
+    figures: Mapping[str, Callable[..., Figure]]
+    provenance: Mapping[str, Any]
+
+
+@click.command("plot", short_help="Draw figures of a run, a sweep, a log or a scenario.")
+@click.argument("source", metavar="DIR|LOG|SCENARIO|VERIFY.json")
+@click.option("-o", "--out", required=True, metavar="DIR", help="Where the files go.")
+@click.option(
+    "--figure", "names", metavar="NAME", multiple=True, help="Only this one; may be repeated."
+)
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), default="png", show_default=True,
+    help="Of the files.",
+)  # fmt: skip
+@click.option("--graphs", is_flag=True, help="Also write lineage and trees as GraphML and DOT.")
+def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool) -> int:
+    """Draw figures of SOURCE into a folder, and print the files' names.
+
+    SOURCE is a stored run or sweep, a real console log, a scenario (which is simulated first), or
+    what verify --json printed. Without --figure all that SOURCE has the facts for are drawn.
+    """
+    from kho_sim.lineages import write_graph
+    from kho_sim.plots import save
+
+    opened = _open(Path(source))
+    chosen = _chosen(opened, names)
+    drawn_graphs = _graphs_of(opened.what) if graphs else {}
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = _drawn(opened, chosen, bool(names))
+    for name, figure in drawn.items():
+        path = folder / f"{name}.{kind}"
+        save(figure, path, opened.provenance)
+        click.echo(str(path))
+    for name, graph in drawn_graphs.items():
+        for ending in GRAPH_ENDINGS:
+            path = folder / f"{name}{ending}"
+            write_graph(graph, path)
+            click.echo(str(path))
+    return 0
+
+
+def _open(path: Path) -> Source:
+    """Find out what a path is. Raises InputError if it is nothing that can be drawn."""
+    from kho_sim.plots import SWEEP_FIGURES
+
+    if path.is_dir() and (path / "manifest.json").exists():
+        from kho_sim.sweeps import open_sweep
+
+        sweep = open_sweep(path)
+        told = {"source": "sweep", "keys": sweep.keys, "scenario": sweep.manifest.get("scenario")}
+        return Source(sweep, SWEEP_FIGURES, told)
+    if path.suffix == ".json":
+        return _open_document(path)
+    return _of_trace(_read_trace(path))
+
+
+def _open_document(path: Path) -> Source:
+    import json
+
+    from kho_sim.errors import InputError
+    from kho_sim.plots import VERIFY_FIGURES
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: this is no document of kho-sim verify")
+    return Source(document, VERIFY_FIGURES, {"source": "verify"})
+
+
+def _read_trace(path: Path) -> Trace:
+    if path.is_dir():
+        from kho_sim.trace.store import load_run
+
+        return load_run(path)
+    if path.suffix in (".yaml", ".yml"):
+        from kho_sim.chain import run_scenario
+        from kho_sim.cli.expectations import load_expecting
+
+        return run_scenario(load_expecting(str(path)))
+    from kho_sim.trace.boot_log import read_boot_log
+
+    return read_boot_log(path)
+
+
+def _of_trace(trace: Trace) -> Source:
+    from kho_sim.plots import TRACE_FIGURES, provenance_of
+
+    return Source(trace, TRACE_FIGURES, provenance_of(trace))
+
+
+def _chosen(source: Source, names: tuple[str, ...]) -> list[str]:
+    from kho_sim.errors import nearest
+
+    for name in names:
+        if name not in source.figures:
+            near = nearest(name, source.figures)
+            hint = f" Did you mean {near}?" if near else ""
+            known = ", ".join(source.figures)
+            raise click.BadParameter(f"{name} is no figure of this; known: {known}.{hint}")
+    return list(dict.fromkeys(names)) or list(source.figures)
+
+
+def _drawn(source: Source, names: list[str], asked: bool) -> dict[str, Figure]:
+    """Draw; a figure that the source lacks the facts for is an error only if it was asked for."""
+    from kho_sim.errors import InputError
+
+    figures = {}
+    for name in names:
+        try:
+            figures[name] = source.figures[name](source.what)
+        except InputError as error:
+            if asked:
+                raise
+            click.echo(f"{name} is left out: {error}", err=True)
+    if not figures:
+        raise InputError("there is nothing to draw")
+    return figures
+
+
+def _graphs_of(what: Any) -> dict[str, nx.Graph]:
+    """Return the lineage of a trace, and the tree of each boot that has one."""
+    from kho_sim.errors import InputError
+    from kho_sim.lineages import lineage, tree_graph
+    from kho_sim.trace.trace import Trace
+
+    if not isinstance(what, Trace):
+        raise InputError("only a run, a log or a scenario has a lineage")
+    boots = sorted({row.boot for row in what.table_records})
+    return {"lineage": lineage(what), **{f"tree-{boot}": tree_graph(what, boot) for boot in boots}}

@@ -1,0 +1,127 @@
+"""``kho-sim run``: one chain and its twin, its report, and what was expected of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
+    from kho_sim.scenario.expectations import Expectation
+    from kho_sim.trace.trace import Trace
+
+
+def _settings(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Take ``key=value`` apart; a key that is set twice has its last value."""
+    settings = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"'{text}' is not key=value, as in kernel.extend.shift=28.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _conditions(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Expectation, ...]:
+    from kho_sim.cli.expectations import parse_condition
+
+    try:
+        return tuple(parse_condition(text) for text in texts)
+    except ValueError as error:
+        raise click.BadParameter(str(error))
+
+
+@click.command("run", short_help="Simulate a chain and print its report.")
+@click.argument("scenario")
+@click.option(
+    "-s",
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_settings,
+    help="Another value in the scenario, as in kernel.extend.shift=28; may be repeated.",
+)
+@click.option("-o", "--out", metavar="DIR", help="Store the run there, tables and all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the report.")
+@click.option("--seed", type=click.IntRange(min=0), help="Another seed, as -s chain.seed=.")
+@click.option("--no-twin", is_flag=True, help="Leave out the paired chain without the extension.")
+@click.option(
+    "--fail-on",
+    metavar="EXPR",
+    multiple=True,
+    callback=_conditions,
+    help="Exit with 1 if this holds, as in 'failures > 0' or 'outcome != completed'.",
+)
+def verb(
+    scenario: str,
+    settings: dict[str, Any],
+    out: str | None,
+    as_json: bool,
+    seed: int | None,
+    no_twin: bool,
+    fail_on: tuple[Expectation, ...],
+) -> int:
+    """Simulate the chain of SCENARIO, and its twin without the extension; print the report.
+
+    A kernel that dies is a result and exits with 0, unless --fail-on or the scenario's expect:
+    says otherwise.
+    """
+    from kho_sim.cli.expectations import disappointments
+
+    if seed is not None:
+        settings["chain.seed"] = seed
+    if no_twin:
+        settings["chain.twin"] = False
+    asked = _scenario(scenario, settings)
+    trace = _simulated(asked, out)
+    _print(trace, as_json)
+    missed = disappointments(trace, asked.expectations, fail_on)
+    for sentence in missed:
+        click.echo(sentence, err=True)
+    return 1 if missed else 0
+
+
+def _scenario(path: str, settings: dict[str, Any]) -> Scenario:
+    from kho_sim.cli.expectations import load_expecting
+    from kho_sim.scenario import with_values
+
+    scenario = load_expecting(path)
+    return with_values(scenario, settings, "-s") if settings else scenario
+
+
+def _simulated(scenario: Scenario, out: str | None) -> Trace:
+    """Simulate, and store if asked; a folder that can not be used is refused before the work."""
+    from kho_sim.chain import run_scenario
+    from kho_sim.trace.store import check_folder, save_run
+
+    if out is not None:
+        check_folder(out)
+    trace = run_scenario(scenario)
+    if out is not None:
+        save_run(trace, out)
+        click.echo(f"stored in {out}", err=True)
+    return trace
+
+
+def _print(trace: Trace, as_json: bool) -> None:
+    if as_json:
+        from kho_sim.trace.summary import run_document
+
+        click.echo(json.dumps(run_document(trace), indent=2))
+    else:
+        from kho_sim.report import report_text
+
+        click.echo(report_text(trace, colour=_wants_colour()), color=True)
+
+
+def _wants_colour() -> bool:
+    """Say whether standard output is a terminal whose user did not ask for no colour."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain

@@ -1,0 +1,271 @@
+"""``kho-sim sweep``: many runs of one scenario, stored so that they survive anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kho_sim.cli.pairs import pairs
+
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
+    from kho_sim.sweeps.design import Point
+    from kho_sim.sweeps.plan import Plan
+    from kho_sim.sweeps.results import Sweep
+
+PARTIAL = 4
+SIGNAL_EXIT_BASE = 128
+
+
+def _axes(
+    ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, list[Any]]:
+    from kho_sim.scenario import parse_values
+
+    try:
+        return {key: parse_values(text) for key, text in pairs(ctx, parameter, texts).items()}
+    except ValueError as error:
+        raise click.BadParameter(str(error))
+
+
+def _shard(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise click.BadParameter(f"'{text}' is no shard; accepted: i/N with i from 1 to N.")
+    return int(number), int(of)
+
+
+def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
+    states = tuple(filter(None, text.split(",")))
+    if unknown := set(states) - {"failed", "lost"}:
+        raise click.BadParameter(f"{sorted(unknown)[0]} is not failed or lost.")
+    return states
+
+
+@click.command("sweep", short_help="Run all combinations of values; resumes what was begun.")
+@click.argument("scenario")
+@click.option(
+    "-x",
+    "--axis",
+    "axes",
+    metavar="KEY=VALUES",
+    multiple=True,
+    callback=_axes,
+    help="Values for a place, as kernel.extend.shift=21..36 or machine.memory=4GiB,64GiB; "
+    "may be repeated.",
+)
+@click.option(
+    "-s",
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="Another value in the scenario, the same for all runs; may be repeated.",
+)
+@click.option(
+    "--zip",
+    "zip_axes",
+    is_flag=True,
+    help="First values together, second values together, ...: no combinations.",
+)
+@click.option(
+    "--points",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Points from a CSV table or a JSON list; combined with the axes, if any.",
+)
+@click.option(
+    "--replicates",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs of each point, with seeds of their own.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Where the sweep is stored; by default a name made of scenario and axes, in runs/.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Processes; by default one a processor, 0 or 1 is this process.",
+)
+@click.option("--scheduler", metavar="ADDRESS|FILE", help="A Dask scheduler instead of processes.")
+@click.option(
+    "--shard",
+    callback=_shard,
+    metavar="I/N",
+    help="Only the I-th of N parts, for job arrays; all may share DIR.",
+)
+@click.option(
+    "--retry",
+    callback=_retry,
+    default="",
+    metavar="failed,lost",
+    help="Also run again what failed or was lost.",
+)
+@click.option(
+    "--max-failures",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop after so many failed or lost runs.",
+)
+@click.option("--fail-fast", is_flag=True, help="As --max-failures 1.")
+@click.option("--allocations", is_flag=True, help="Store every early allocation of every run, too.")
+@click.option("--dry-run", is_flag=True, help="Only say how many runs, how long, how large.")
+@click.option(
+    "--run-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="For --dry-run: how long a run takes, in place of a measurement.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def verb(
+    scenario: str,
+    axes: dict[str, list[Any]],
+    settings: dict[str, str],
+    zip_axes: bool,
+    points: str | None,
+    replicates: int,
+    out: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    shard: tuple[int, int] | None,
+    retry: tuple[str, ...],
+    max_failures: int | None,
+    fail_fast: bool,
+    allocations: bool,
+    dry_run: bool,
+    run_seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Run SCENARIO with all combinations of the axes' values, and store the results in DIR.
+
+    The same command goes on where it was stopped, and a larger design runs only what is new.
+    """
+    from kho_sim.sweeps.progress import telling
+    from kho_sim.sweeps.stop import SweepInterrupted
+    from kho_sim.sweeps.sweeping import design_of, sweep
+    from kho_sim.sweeps.tables import ALWAYS
+
+    base = _scenario(scenario, settings)
+    chosen = _points(axes, zip_axes, points)
+    directory = Path(out) if out else _default_directory(scenario, base, chosen)
+    if dry_run:
+        from kho_sim.sweeps.engine import processors
+        from kho_sim.sweeps.plan import plan_sweep
+
+        tables = (*ALWAYS, "allocations") if allocations else ALWAYS
+        count = processors() if workers is None else max(workers, 1)
+        design = design_of(base, chosen, replicates)
+        plan = plan_sweep(
+            design, directory, tables, workers=count, shard=shard, run_seconds=run_seconds
+        )
+        _print_plan(plan, directory, as_json)
+        return 0
+    try:
+        with telling() as progress:
+            done = sweep(
+                base,
+                chosen,
+                directory,
+                replicates=replicates,
+                workers=workers,
+                scheduler=scheduler,
+                progress=progress,
+                shard=shard,
+                retry=retry,
+                failures_max=1 if fail_fast else max_failures,
+                allocations=allocations,
+            )
+    except KeyboardInterrupt as stop:
+        _print_resume(directory, out)
+        heard = stop.signal_number if isinstance(stop, SweepInterrupted) else signal.SIGINT
+        return SIGNAL_EXIT_BASE + heard
+    return _print_result(done, shard, as_json)
+
+
+def _scenario(path: str, settings: dict[str, str]) -> Scenario:
+    from kho_sim.scenario import load, with_values
+
+    scenario = load(path)
+    return with_values(scenario, settings, "-s") if settings else scenario
+
+
+def _points(axes: dict[str, list[Any]], zip_axes: bool, file: str | None) -> list[Point]:
+    from kho_sim.sweeps.design import crossed, product, read_points, zipped
+
+    varied = zipped(axes) if zip_axes else product(axes)
+    return crossed(read_points(file), varied) if file else varied
+
+
+def _default_directory(path: str, base: Scenario, points: list[Point]) -> Path:
+    """Name a place after the scenario and what is varied, so that a larger sweep finds it again."""
+    from kho_sim.sweeps.design import canonical_key
+
+    keys = sorted({canonical_key(key) for point in points for key in point})
+    digest = hashlib.sha256(json.dumps([base.digest_key(), keys]).encode()).hexdigest()[:8]
+    return Path("runs") / f"{Path(path).stem}-{digest}"
+
+
+def _print_plan(plan: Plan, directory: Path, as_json: bool) -> None:
+    from kho_sim.sweeps.progress import duration
+    from kho_sim.units import format_size
+
+    if as_json:
+        head = {"schema": "kho-sim/sweep-plan", "schema_version": 1, "directory": str(directory)}
+        click.echo(json.dumps(head | asdict(plan), indent=2))
+        return
+    click.echo(f"{plan.runs} runs, {plan.done} of them done: {plan.to_run} to run in {directory}")
+    if plan.to_run:
+        click.echo(
+            f"about {duration(plan.seconds)} with {plan.workers} workers "
+            f"({plan.run_seconds:.2g} s a run), about {format_size(plan.size_bytes)}"
+        )
+
+
+def _print_resume(directory: Path, out: str | None) -> None:
+    words = ["kho-sim", *sys.argv[1:]]
+    if out is None:
+        words += ["-o", str(directory)]
+    click.echo(f"stopped; all finished runs are stored. To go on:\n  {shlex.join(words)}", err=True)
+
+
+def _print_result(done: Sweep, shard: tuple[int, int] | None, as_json: bool) -> int:
+    counts = done.counts(shard)
+    bad = {state: count for state, count in counts.items() if state not in ("ok", "pending")}
+    if as_json:
+        document = {
+            "schema": "kho-sim/sweep-result",
+            "schema_version": 1,
+            "directory": str(done.directory),
+            "runs": sum(counts.values()),
+            "states": counts,
+        }
+        click.echo(json.dumps(document, indent=2))
+    else:
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        click.echo(f"{told} in {done.directory}")
+    if bad:
+        states = done.states()
+        for row in states[states["state"].isin(["failed", "lost"])].head(5).itertuples():
+            click.echo(
+                f"run {row.run_id} {row.state}, seed {row.seed}: {row.error}: {row.message}",
+                err=True,
+            )
+    return PARTIAL if bad else 0

@@ -1,0 +1,59 @@
+"""Figures: one file and one function each, from a trace, a sweep or a verification to a Figure.
+
+The functions return ``matplotlib.figure.Figure`` objects and change no global state; ``save``
+writes them with their provenance inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from kho_sim.plots.cost_by_shift import cost_by_shift
+from kho_sim.plots.failures import failures
+from kho_sim.plots.lineage import lineage
+from kho_sim.plots.memory_map import memory_map
+from kho_sim.plots.predicted_observed import predicted_observed
+from kho_sim.plots.recovered_by_shift import recovered_by_shift
+from kho_sim.plots.scratch_use import scratch_use
+from kho_sim.plots.style import FORMATS, provenance_of, save
+from kho_sim.plots.timeline import timeline
+from kho_sim.plots.tree import tree
+
+TRACE_FIGURES: dict[str, Callable[..., Figure]] = {
+    "memory_map": memory_map,
+    "scratch_use": scratch_use,
+    "failures": failures,
+    "timeline": timeline,
+    "lineage": lineage,
+    "tree": tree,
+}
+"""Figures of one chain, simulated or read from a log."""
+
+SWEEP_FIGURES: dict[str, Callable[..., Figure]] = {
+    "recovered_by_shift": recovered_by_shift,
+    "cost_by_shift": cost_by_shift,
+}
+"""Figures of a sweep over kernel.extend.shift."""
+
+VERIFY_FIGURES: dict[str, Callable[..., Figure]] = {"predicted_observed": predicted_observed}
+"""Figures of the document of ``kho-sim verify``."""
+
+__all__ = [
+    "FORMATS",
+    "SWEEP_FIGURES",
+    "TRACE_FIGURES",
+    "VERIFY_FIGURES",
+    "cost_by_shift",
+    "failures",
+    "lineage",
+    "memory_map",
+    "predicted_observed",
+    "provenance_of",
+    "recovered_by_shift",
+    "save",
+    "scratch_use",
+    "timeline",
+    "tree",
+]

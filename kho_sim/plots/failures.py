@@ -1,0 +1,180 @@
+"""Early allocations that fail, with the extension and without it, and who asked for them.
+
+Left out: when in the boot it happened; ``trace.failures`` has the order and the reasons.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kho_sim.errors import TraceError
+from kho_sim.plots.sizes import label_counts
+from kho_sim.plots.style import (
+    GREEN,
+    GREY,
+    WITH_EXTENSION,
+    WITHOUT_EXTENSION,
+    boot_name,
+    house_style,
+    new_figure,
+    note,
+    setting,
+)
+from kho_sim.trace.records import Boot, Outcome
+from kho_sim.trace.summary import failures as failed_rows
+from kho_sim.trace.trace import Trace
+from kho_sim.units import format_size
+
+CALLERS_SHOWN = 10
+BAR = 0.36
+
+
+@house_style
+def failures(trace: Trace) -> Figure:
+    """Return failed early allocations by boot and by caller, beside those of the twin if there is
+    one.
+
+    Green marks say how many the extension avoided: original scratch alone would have refused them.
+    Raises: TraceError if no boot of the trace says how many failed (a log without memblock=debug).
+    """
+    if all(boot.failures is None for boot in trace.boot_records):
+        raise TraceError(
+            "this trace does not tell which early allocations failed; "
+            "a log does if it was recorded with memblock=debug"
+        )
+    rows = max(len(trace.boot_records), 3)
+    figure = new_figure(2.1 + 0.5 * rows, "Early allocations that fail", setting(trace))
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    _draw_boots(left, trace)
+    _draw_callers(right, trace)
+    return figure
+
+
+def _chains(trace: Trace) -> list[tuple[str, str, Trace]]:
+    """Name, colour and trace of what is compared; a log stands alone."""
+    if trace.twin is None:
+        return [("failed", _colour_alone(trace), trace)]
+    return [
+        ("with the extension", WITH_EXTENSION, trace),
+        ("without", WITHOUT_EXTENSION, trace.twin),
+    ]
+
+
+def _colour_alone(trace: Trace) -> str:
+    extended = any(boot.extended_bytes is not None for boot in trace.boot_records)
+    return WITH_EXTENSION if extended else WITHOUT_EXTENSION
+
+
+def _draw_boots(axes: Axes, trace: Trace) -> None:
+    axes.set_title("by boot")
+    chains = _chains(trace)
+    for number, (name, colour, chain) in enumerate(chains):
+        offset = BAR * (number - (len(chains) - 1) / 2)
+        counts = [_failed(chain, boot) for boot in trace.boot_records]
+        places = [row + offset for row in range(len(counts))]
+        axes.barh(
+            places, [count or 0 for count in counts], BAR * 0.92, color=colour, label=name,
+            gid=f"boots-{name}",
+        )  # fmt: skip
+        for boot, place, count in zip(trace.boot_records, places, counts, strict=True):
+            text = f"{count} {name}" if count is not None else _missing(chain, boot, name)
+            axes.annotate(
+                text, (count or 0, place), xytext=(4, 0), textcoords="offset points",
+                va="center", fontsize=8, color=colour,
+            )  # fmt: skip
+    _mark_avoided(axes, trace.boot_records, -BAR / 2 * (len(chains) - 1))
+    names = [boot_name(boot.boot, boot.kind) for boot in trace.boot_records]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.3, -0.6)
+    _, high = axes.get_xlim()
+    axes.set_xlim(0, max(high, 1) * 1.6)
+    axes.set_xlabel("early allocations (count)")
+    label_counts(axes.xaxis)
+    axes.grid(axis="x")
+
+
+def _failed(chain: Trace, boot: Boot) -> int | None:
+    return next((b.failures for b in chain.boot_records if b.boot == boot.boot), None)
+
+
+def _missing(chain: Trace, boot: Boot, name: str) -> str:
+    if any(b.boot == boot.boot for b in chain.boot_records):
+        return "not recorded"
+    return f"{name}: not reached, {_ended(chain.outcome)}"
+
+
+def _ended(outcome: Outcome) -> str:
+    return f"{outcome.kind} in boot {outcome.boot}"
+
+
+def _mark_avoided(axes: Axes, boots: Sequence[Boot], offset: float) -> None:
+    avoided = [(row + offset, boot.failures_avoided) for row, boot in enumerate(boots)]
+    known = [(row, count) for row, count in avoided if count]
+    if known:
+        axes.plot(
+            [count for _, count in known], [row for row, _ in known], linestyle="",
+            marker="D", markersize=6, color=GREEN, gid="avoided",
+        )  # fmt: skip
+    for row, count in known:
+        axes.annotate(
+            f"{count} avoided", (count, row), xytext=(8, 0), textcoords="offset points",
+            va="center", fontsize=8, color=GREEN, fontweight="bold",
+        )  # fmt: skip
+
+
+def _draw_callers(axes: Axes, trace: Trace) -> None:
+    axes.set_title("by caller, over all boots")
+    counts, sizes = _by_caller(trace)
+    if not counts:
+        note(axes, "no early allocation failed")
+        return
+    callers = sorted({what for _, what in counts}, key=lambda what: -_total(counts, what))
+    shown = callers[:CALLERS_SHOWN]
+    chains = _chains(trace)
+    for number, (name, colour, _) in enumerate(chains):
+        offset = BAR * (number - (len(chains) - 1) / 2)
+        places = [row + offset for row in range(len(shown))]
+        values = [counts[name, what] for what in shown]
+        axes.barh(places, values, BAR * 0.92, color=colour, gid=f"callers-{name}")
+        for place, what, value in zip(places, shown, values, strict=True):
+            if value:
+                axes.annotate(
+                    f"{value} {name}, {format_size(sizes[name, what])}", (value, place),
+                    xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
+                    color=colour,
+                )  # fmt: skip
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_ylim(max(len(shown), 3) - 0.4, -0.6)
+    _, high = axes.get_xlim()
+    axes.set_xlim(0, max(high, 1) * 1.45)
+    axes.set_xlabel("failed early allocations (count), and bytes asked for")
+    label_counts(axes.xaxis)
+    axes.grid(axis="x")
+    if len(callers) > len(shown):
+        axes.text(
+            1, 0, f"and {len(callers) - len(shown)} more callers", transform=axes.transAxes,
+            ha="right", va="bottom", color=GREY,
+        )  # fmt: skip
+
+
+Counts = Counter[tuple[str, str]]
+"""By (chain, caller)."""
+
+
+def _by_caller(trace: Trace) -> tuple[Counts, Counts]:
+    chains = _chains(trace)
+    counts: Counts = Counter()
+    sizes: Counts = Counter()
+    for extended, row in failed_rows(trace):
+        name = chains[0 if extended else -1][0]
+        counts[name, row.what] += row.count
+        sizes[name, row.what] += row.count * row.size_bytes
+    return counts, sizes
+
+
+def _total(counts: Counts, what: str) -> int:
+    return sum(number for (_, name), number in counts.items() if name == what)

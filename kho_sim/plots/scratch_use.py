@@ -1,0 +1,150 @@
+"""Who uses early memory, per boot: how much came out of original scratch, how much did not.
+
+Left out: gigantic pages, which would dwarf all else and are in the memory map.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from kho_sim.errors import TraceError
+from kho_sim.plots.memory_facts import GIGANTIC_PAGE
+from kho_sim.plots.sizes import label_sizes
+from kho_sim.plots.style import (
+    SERIES,
+    VERMILION,
+    boot_name,
+    house_style,
+    new_figure,
+    setting,
+)
+from kho_sim.trace.records import Allocation, Boot
+from kho_sim.trace.trace import Trace
+from kho_sim.units import format_size
+
+TITLE = "Early memory by caller, gigantic pages apart"
+CALLERS_NAMED = 7
+OTHERS = "all others"
+OTHERS_COLOUR = "#B8B8B8"
+ORIGINAL, BEYOND, REFUSED = "scratch", "beyond", "refused"
+
+
+@house_style
+def scratch_use(trace: Trace) -> Figure:
+    """Return bytes of early memory by caller and boot: out of original scratch, and out of the
+    rest.
+
+    Raises: TraceError if the trace has no early allocations (a log without memblock=debug).
+    """
+    use = _use_by_boot(trace)
+    if not use:
+        raise TraceError(
+            "this trace has no early allocations; "
+            "a log has them if it was recorded with memblock=debug"
+        )
+    boots = [boot for boot in trace.boot_records if boot.boot in use]
+    callers = _largest_callers(use)
+    figure = new_figure(1.9 + 0.34 * len(boots), TITLE, setting(trace))
+    left, right = figure.subplots(1, 2, sharey=True)
+    _draw_bars(left, boots, use, callers, ORIGINAL)
+    left.set_title("from original scratch")
+    _draw_bars(right, boots, use, callers, BEYOND)
+    right.set_title("from elsewhere: extended memory, in a cold boot any")
+    _draw_refused(right, boots, use)
+    left.set_yticks(range(len(boots)), [boot_name(boot.boot, boot.kind) for boot in boots])
+    left.set_ylim(len(boots) - 0.4, -0.6)
+    colours = _colours(callers)
+    figure.legend(
+        handles=[Patch(facecolor=colours[name], label=name) for name in callers],
+        loc="outside lower left",
+        ncols=len(callers),
+        columnspacing=1.2,
+        handlelength=1.2,
+    )
+    return figure
+
+
+Use = dict[int, Counter[tuple[str, str]]]
+"""Boot -> bytes by (where from, caller)."""
+
+
+def _use_by_boot(trace: Trace) -> Use:
+    use: Use = {}
+    for row in trace.allocation_records:
+        counts = use.setdefault(row.boot, Counter())
+        if row.what != GIGANTIC_PAGE and not _is_scratch_itself(trace, row):
+            counts[_place(row), row.what] += row.size_bytes * row.count
+    return use
+
+
+def _place(row: Allocation) -> str:
+    if row.failed:
+        return REFUSED
+    return ORIGINAL if row.source == "scratch" else BEYOND
+
+
+def _is_scratch_itself(trace: Trace, row: Allocation) -> bool:
+    """Whether a cold boot reserves a scratch area with this."""
+    areas = next((b.scratch_areas for b in trace.boot_records if b.boot == row.boot), None)
+    return row.source == "memory" and (row.address, row.size_bytes) in (areas or ())
+
+
+def _largest_callers(use: Use) -> list[str]:
+    total: Counter[str] = Counter()
+    for counts in use.values():
+        for (place, what), size in counts.items():
+            if place != REFUSED:
+                total[what] = max(total[what], size)
+    named = [what for what, _ in total.most_common(CALLERS_NAMED)]
+    return [*named, OTHERS] if len(total) > len(named) else named
+
+
+def _colours(callers: list[str]) -> dict[str, str]:
+    return {**dict(zip(callers, SERIES, strict=False)), OTHERS: OTHERS_COLOUR}
+
+
+def _draw_bars(axes: Axes, boots: list[Boot], use: Use, callers: list[str], place: str) -> None:
+    colours = _colours(callers)
+    starts = [0] * len(boots)
+    for caller in callers:
+        sizes = [_size(use[boot.boot], place, caller, callers) for boot in boots]
+        axes.barh(
+            range(len(boots)), sizes, 0.62, left=starts, color=colours[caller],
+            edgecolor="white", linewidth=0.4, gid=f"{place}-{caller}",
+        )  # fmt: skip
+        starts = [start + size for start, size in zip(starts, sizes, strict=True)]
+    for row, (boot, size) in enumerate(zip(boots, starts, strict=True)):
+        axes.annotate(
+            _total_text(boot, place, size), (size, row), xytext=(5, 0),
+            textcoords="offset points", va="center", fontsize=8,
+        )  # fmt: skip
+    axes.set_xlim(0, 1.35 * max(*starts, 1))
+    axes.grid(axis="x")
+    label_sizes(axes.xaxis)
+    axes.set_xlabel("early memory (bytes, powers of 1024)")
+
+
+def _size(counts: Counter[tuple[str, str]], place: str, caller: str, callers: list[str]) -> int:
+    if caller != OTHERS:
+        return counts[place, caller]
+    return sum(size for (at, what), size in counts.items() if at == place and what not in callers)
+
+
+def _total_text(boot: Boot, place: str, size: int) -> str:
+    if place == ORIGINAL and boot.kind != "cold" and boot.scratch_areas:
+        return f"{format_size(size)} of {format_size(sum(s for _, s in boot.scratch_areas))}"
+    return format_size(size) if size else "-"
+
+
+def _draw_refused(axes: Axes, boots: list[Boot], use: Use) -> None:
+    for row, boot in enumerate(boots):
+        refused = sum(size for (place, _), size in use[boot.boot].items() if place == REFUSED)
+        if refused:
+            axes.annotate(
+                f"refused: {format_size(refused)}", (1, row), xycoords=("axes fraction", "data"),
+                ha="right", va="center", fontsize=8, fontweight="bold", color=VERMILION,
+            )  # fmt: skip

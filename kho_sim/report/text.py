@@ -1,0 +1,116 @@
+"""The terminal report of a chain: how it ended, what each kernel got, and what did not fit.
+
+Under 40 lines and 100 columns for any trace, simulated or read from a log. Left out: single
+allocations and regions, which are in the tables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kho_sim.report.boots import boot_lines
+from kho_sim.report.failures import failure_lines, titles
+from kho_sim.report.layout import labelled, wrapped
+from kho_sim.report.paint import Paint
+from kho_sim.trace.records import Outcome
+from kho_sim.trace.trace import Trace
+from kho_sim.units import format_size
+
+MAX_LINES = 39
+
+_SENTENCES = {
+    "completed": "all of it, up to boot {boot}, came up",
+    "kho_disabled": "boot {boot} came up without KHO, and the chain ends there",
+    "load_refused": "the kernel of boot {boot} could not load its successor",
+    "preserve_failed": "the kernel of boot {boot} could not preserve what it was to hand over",
+    "boot_failed": "the kernel of boot {boot} died before its init",
+    "unknown": "the log stops in boot {boot}",
+}
+
+
+def report_text(trace: Trace, *, colour: bool = False) -> str:
+    """Return the report, without a line end; ``colour`` adds ANSI codes and changes no word."""
+    paint = Paint(colour)
+    lines = [*_outcome_lines(trace, paint), "", *_setting_lines(trace), ""]
+    if trace.boot_records:
+        lines += [*boot_lines(trace, paint), ""]
+    ending = ["", _origin_line(trace)]
+    lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending))
+    return "\n".join(lines + ending)
+
+
+def outcome_sentence(outcome: Outcome, kernels: int) -> str:
+    """Return how a chain of that many kernels ended, as in 'completed: all 3 kernels came up'."""
+    if outcome.kind == "completed":
+        came = f"all {kernels} kernels came up" if kernels != 1 else "the only kernel came up"
+        return f"completed: {came}"
+    sentence = _SENTENCES[outcome.kind].format(boot=outcome.boot)
+    message = f': "{outcome.message}"' if outcome.message else ""
+    return f"{outcome.kind}: {sentence}{message}"
+
+
+def _outcome_lines(trace: Trace, paint: Paint) -> list[str]:
+    chains = [("", trace)]
+    if trace.twin is not None:
+        here, twin = titles(trace)
+        width = max(len(here), len(twin)) + 2
+        chains = [(here.ljust(width), trace), (twin.ljust(width), trace.twin)]
+    lines = []
+    for title, chain in chains:
+        kind = chain.outcome.kind
+        sentence = outcome_sentence(chain.outcome, len(chain.boot_records))
+        first, *others = wrapped(title + sentence, indent=len(title), max_lines=3)
+        word = "good" if kind == "completed" else "bad"
+        lines += [first.replace(kind, paint(kind, word), 1), *others]
+    return lines
+
+
+def _setting_lines(trace: Trace) -> list[str]:
+    """What ran on what: from the scenario, or the log's name and its notes."""
+    scenario = trace.provenance.get("scenario")
+    lines = []
+    if scenario:
+        lines += wrapped(scenario["description"], max_lines=2)
+        lines += labelled("Machine", _machine_text(scenario["machine"]))
+        lines += labelled("Kernel", _kernel_text(scenario["kernel"]))
+    elif "log" in trace.provenance:
+        lines += labelled("Log", str(trace.provenance["log"]), max_lines=1)
+        for note in trace.provenance.get("incomplete", ())[:3]:
+            lines += labelled("Note", note, max_lines=1)
+    areas = trace.boot_records[0].scratch_areas if trace.boot_records else None
+    if areas:
+        total = format_size(sum(size for _, size in areas))
+        parts = [f"{format_size(size)} at {start:#x}" for start, size in areas if size]
+        shown = ", ".join(parts[:4]) + (f", ... {len(parts) - 4} more" if len(parts) > 4 else "")
+        lines += labelled("Scratch", f"{total}: {shown}")
+    return lines
+
+
+def _machine_text(machine: dict[str, Any]) -> str:
+    ranges = machine.get("memory_map", ())
+    memory = machine.get("memory") or sum(part["end"] - part["start"] for part in ranges)
+    nodes, cpus = machine["nodes"], machine["cpus"]
+    where = machine.get("firmware") or "memory map of a real machine"
+    return (
+        f"{format_size(memory)}, {cpus} CPU{'s' * (cpus != 1)}, {nodes} node{'s' * (nodes != 1)}, "
+        f"{where}"
+    )
+
+
+def _kernel_text(kernel: dict[str, Any]) -> str:
+    strategy, shift = kernel["extend"]["strategy"], kernel["extend"]["shift"]
+    blocks = f" of {format_size(1 << shift)}" if strategy == "blocks" else ""
+    differs = ", differing by boot" if kernel["releases"] else ""
+    line = f", {kernel['command_line']}" if kernel["command_line"] else ""
+    return f"{kernel['release']}{differs}, extension {strategy}{blocks}{line}"
+
+
+def _origin_line(trace: Trace) -> str:
+    software = trace.provenance.get("software")
+    digest = f"digest {trace.digest[:16]}"
+    if not software:
+        return digest
+    return (
+        f"{software['name']} {software['version']}, model {software['model_version']}, "
+        f"seed {trace.provenance['seed']}, {digest}"
+    )

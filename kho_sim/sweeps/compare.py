@@ -1,0 +1,168 @@
+"""Two sets of runs, pair by pair: what changed, by how much, and how sure that is.
+
+Runs are a pair if they agree in all parameters but those that are compared, and in the replicate.
+As seeds come from these names, both saw the same random numbers, and the mean of the differences
+says more than the difference of the means. Its interval is a percentile bootstrap over pairs, with
+a seed of its own that is told. Fewer than ``PAIRS_MIN`` pairs get no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kho_sim.errors import InputError, nearest
+from kho_sim.sweeps.design import SEED_KEY, canonical_key
+
+PAIRS_MIN = 5
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+BOOTSTRAP_SEED = 1
+
+NOT_PARAMETERS = ("run_id", "state", "replicate", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One number of the runs, B against A, over the pairs that both have it.
+
+    ``mean_difference`` is of B - A; ``low`` and ``high`` bound it, None with fewer than PAIRS_MIN.
+    """
+
+    name: str
+    pairs: int
+    mean_a: float
+    mean_b: float
+    mean_difference: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All differences, and how the runs were paired."""
+
+    compared: tuple[str, ...]
+    paired_by: tuple[str, ...]
+    pairs: int
+    unpaired_a: int
+    unpaired_b: int
+    same_seeds: bool
+    outcomes: tuple[tuple[str, str, int], ...]
+    """(outcome of A, outcome of B, number of pairs)."""
+    differences: tuple[Difference, ...]
+    bootstrap_seed: int = BOOTSTRAP_SEED
+
+
+def compare(
+    runs_a: pd.DataFrame,
+    runs_b: pd.DataFrame,
+    *,
+    only_a: Mapping[str, str] | None = None,
+    only_b: Mapping[str, str] | None = None,
+    bootstrap_seed: int = BOOTSTRAP_SEED,
+) -> Comparison:
+    """Return the paired comparison of two tables of ``Sweep.runs()``.
+
+    ``only_a`` and ``only_b`` choose rows by parameters, as texts; these parameters are compared.
+    Raises InputError for an unknown parameter, or if a run has more than one partner.
+    """
+    only_a, only_b = _canonical(only_a), _canonical(only_b)
+    frame_a, frame_b = _chosen(runs_a, only_a), _chosen(runs_b, only_b)
+    compared = tuple(dict.fromkeys((*only_a, *only_b)))
+    paired_by = _paired_by(frame_a, frame_b, compared)
+    for name, frame in (("A", frame_a), ("B", frame_b)):
+        _ensure_one_each(name, frame, paired_by)
+    pairs = frame_a.merge(frame_b, on=list(paired_by), suffixes=("|a", "|b"))
+    return Comparison(
+        compared=compared,
+        paired_by=paired_by,
+        pairs=len(pairs),
+        unpaired_a=len(frame_a) - len(pairs),
+        unpaired_b=len(frame_b) - len(pairs),
+        same_seeds=bool((pairs["seed|a"] == pairs["seed|b"]).all()),
+        outcomes=_outcomes(pairs),
+        differences=_differences(pairs, frame_a, bootstrap_seed),
+        bootstrap_seed=bootstrap_seed,
+    )
+
+
+def parameters(runs: pd.DataFrame) -> list[str]:
+    """Return the columns of a table of runs that were varied: those before its results."""
+    columns = list(runs.columns)
+    return [c for c in columns[: columns.index("outcome")] if c not in NOT_PARAMETERS]
+
+
+def _canonical(only: Mapping[str, str] | None) -> dict[str, str]:
+    return {canonical_key(key): value for key, value in (only or {}).items()}
+
+
+def _chosen(runs: pd.DataFrame, only: Mapping[str, str]) -> pd.DataFrame:
+    frame = runs[runs["state"] == "ok"]
+    known = [*parameters(runs), "replicate"]
+    for key, value in only.items():
+        if key not in known:
+            close = nearest(key, known) or ", ".join(known)
+            raise InputError(f"{key} was not varied; nearest: {close}")
+        frame = frame[frame[key].astype("string") == value]
+    if frame.empty:
+        told = ", ".join(f"{key}={value}" for key, value in only.items()) or "that is ok"
+        raise InputError(f"there is no run with {told}")
+    return frame
+
+
+def _paired_by(
+    frame_a: pd.DataFrame, frame_b: pd.DataFrame, compared: tuple[str, ...]
+) -> tuple[str, ...]:
+    there = parameters(frame_b)
+    shared = [key for key in parameters(frame_a) if key in there and key not in compared]
+    # An axis of seeds is part of the name of a pair, as the replicate is.
+    return (*sorted(shared, key=SEED_KEY.__eq__), "replicate")
+
+
+def _ensure_one_each(name: str, frame: pd.DataFrame, paired_by: tuple[str, ...]) -> None:
+    double = frame[frame.duplicated(list(paired_by), keep=False)]
+    if double.empty:
+        return
+    varied = [key for key in parameters(frame) if double[key].nunique(dropna=False) > 1]
+    raise InputError(
+        f"{name} has several runs for the same partner; choose one value of {', '.join(varied)}"
+    )
+
+
+def _outcomes(pairs: pd.DataFrame) -> tuple[tuple[str, str, int], ...]:
+    counts = pairs.groupby(["outcome|a", "outcome|b"]).size()
+    return tuple((str(a), str(b), int(n)) for (a, b), n in sorted(counts.items()))
+
+
+def _differences(pairs: pd.DataFrame, frame: pd.DataFrame, seed: int) -> tuple[Difference, ...]:
+    columns = list(frame.columns)
+    results = columns[columns.index("outcome") + 1 :]
+    found = []
+    for name in results:
+        if f"{name}|a" not in pairs or not pd.api.types.is_numeric_dtype(pairs[f"{name}|a"]):
+            continue
+        both = pairs[[f"{name}|a", f"{name}|b"]].dropna().astype("float64")
+        if len(both):
+            found.append(_difference(name, both.to_numpy(), seed))
+    return tuple(found)
+
+
+def _difference(name: str, both: Any, seed: int) -> Difference:
+    deltas = both[:, 1] - both[:, 0]
+    low, high = bootstrap_interval(deltas, seed) if len(deltas) >= PAIRS_MIN else (None, None)
+    mean_a, mean_b = (float(value) for value in both.mean(axis=0))
+    return Difference(name, len(deltas), mean_a, mean_b, float(deltas.mean()), low, high)
+
+
+def bootstrap_interval(values: Any, seed: int) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean, at ``CONFIDENCE``."""
+    chosen = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    means = values[chosen].mean(axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)

@@ -1,0 +1,189 @@
+"""The design of a sweep: which runs there are, decided before any of them starts.
+
+A point says which places of the scenario get other values. A run is a point and a replicate,
+resolved to a whole scenario; its id is a hash of that scenario and of the model's version, never of
+its place in the design. So a design that grows keeps the ids, and with them the results, of all
+that it had.
+
+Seeds come from names: the point's ``chain.seed`` and the number of the replicate. What else is
+varied (block shift, strategy, memory), the order of the axes and the worker have no part in it, so
+runs that differ only in these see the same random numbers: comparisons are paired.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kho_sim.errors import InputError, Problem, ScenarioError
+from kho_sim.scenario import Scenario, with_values
+from kho_sim.scenario.vary import ALIASES
+from kho_sim.trace.provenance import MODEL_VERSION
+
+PROBLEMS_MAX = 20
+"""As many problems of a design are told; a wrong axis has one for each of thousands of points."""
+
+SEED_KEY = "chain.seed"
+SEED_BITS = 63
+
+Point = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One scenario of a design. ``overrides`` make it from the base; ``values`` are the resolved
+    values of the design's keys, None where the place has none.
+    """
+
+    run_id: str
+    overrides: Mapping[str, Any]
+    values: tuple[Any, ...]
+    replicate: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The base scenario, the places that are varied, and the runs by their ids."""
+
+    scenario: Scenario
+    keys: tuple[str, ...]
+    replicates: int
+    runs: Mapping[str, Run]
+
+
+def product(axes: Mapping[str, Iterable[Any]]) -> list[Point]:
+    """Return all combinations of the axes' values, the last axis changing fastest."""
+    values = [list(axis) for axis in axes.values()]
+    combinations = itertools.product(*values)
+    return [dict(zip(axes, chosen, strict=True)) for chosen in combinations]
+
+
+def zipped(axes: Mapping[str, Iterable[Any]]) -> list[Point]:
+    """Return the first values of all axes, the second ones, ...; InputError if lengths differ."""
+    values = {key: list(axis) for key, axis in axes.items()}
+    lengths = {key: len(axis) for key, axis in values.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise InputError(f"zipped axes need as many values each: {told}")
+    return [dict(zip(values, chosen, strict=True)) for chosen in zip(*values.values(), strict=True)]
+
+
+def crossed(left: Iterable[Point], right: Sequence[Point]) -> list[Point]:
+    """Return each point of ``left`` with each of ``right``; InputError if both set one place."""
+    points: list[Point] = []
+    for one, other in itertools.product(left, right):
+        both = sorted(one.keys() & other.keys())
+        if both:
+            raise InputError(f"{both[0]} is set twice, by an axis and by a point")
+        points.append({**one, **other})
+    return points
+
+
+def read_points(path: str | Path) -> list[Point]:
+    """Return the points of a file: CSV with dotted keys as its head, or a JSON list of objects.
+
+    An empty cell leaves the scenario's own value. Raises InputError.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                rows: Any = list(csv.DictReader(file, strict=True))
+            else:
+                rows = json.load(file)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: {error}") from error
+    if not isinstance(rows, list) or not rows or not all(_is_point(row) for row in rows):
+        accepted = "a CSV table with dotted keys as its head, or a JSON list of objects"
+        raise InputError(f"{path}: these are no points; accepted: {accepted}")
+    return [{key: value for key, value in row.items() if value not in ("", None)} for row in rows]
+
+
+def _is_point(row: Any) -> bool:
+    # A CSV line that is longer than the head has its rest under None.
+    return isinstance(row, dict) and all(isinstance(key, str) and key for key in row)
+
+
+def build_design(scenario: Scenario, points: Iterable[Point], replicates: int = 1) -> Design:
+    """Return the design of all points, each ``replicates`` times; equal runs are one.
+
+    Raises ScenarioError with what is wrong in any of the points.
+    """
+    points = [{canonical_key(key): value for key, value in point.items()} for point in points]
+    keys = tuple(dict.fromkeys(key for point in points for key in point))
+    runs: dict[str, Run] = {}
+    problems: dict[tuple[str, str], Problem] = {}
+    for point in points:
+        try:
+            for run in _runs_of(scenario, point, keys, replicates):
+                runs.setdefault(run.run_id, run)
+        except ScenarioError as error:
+            problems |= {(found.path, found.message): found for found in error.problems}
+    if problems:
+        raise ScenarioError(list(problems.values())[:PROBLEMS_MAX])
+    return Design(scenario, keys, replicates, dict(sorted(runs.items())))
+
+
+def _runs_of(
+    scenario: Scenario, point: Point, keys: tuple[str, ...], replicates: int
+) -> Iterable[Run]:
+    varied = with_values(scenario, point, "sweep")
+    for replicate in range(replicates):
+        overrides = dict(point)
+        resolved = varied
+        if replicate:
+            overrides[SEED_KEY] = replicate_seed(varied.chain.seed, replicate)
+            resolved = with_values(scenario, overrides, "sweep")
+        written = resolved.to_dict()
+        yield Run(
+            run_id=run_id_of(resolved),
+            overrides=overrides,
+            # The seed as the point has it: that of a replicate is a column of its own.
+            values=tuple(
+                varied.chain.seed if key == SEED_KEY else value_at(written, key) for key in keys
+            ),
+            replicate=replicate,
+            seed=resolved.chain.seed,
+        )
+
+
+def run_id_of(scenario: Scenario) -> str:
+    """Return 16 hex digits of the SHA-256 of all that decides a run's result."""
+    text = f'{{"model_version":{MODEL_VERSION},"scenario":{scenario.digest_key()}}}'
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def replicate_seed(seed: int, replicate: int) -> int:
+    """Return the seed of a replicate: number 0 has the scenario's own, so a sweep can get more."""
+    if replicate == 0:
+        return seed
+    digest = hashlib.sha256(f"{seed}/replicate/{replicate}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
+
+
+def canonical_key(key: str) -> str:
+    """Return the one name of a place that has several, as workload[0].size for workload.0.size."""
+    return re.sub(r"\.(\d+)(?=\.|\[|$)", r"[\1]", ALIASES.get(key, key))
+
+
+def value_at(written: Any, key: str) -> Any:
+    """Return what a resolved scenario has at a dotted place; None if there is nothing.
+
+    A section or a list is returned as canonical JSON text.
+    """
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key):
+        if isinstance(written, list):
+            written = written[int(index)] if int(index or 0) < len(written) else None
+        else:
+            written = written.get(name) if isinstance(written, dict) else None
+    if isinstance(written, (dict, list)):
+        return json.dumps(written, sort_keys=True, separators=(",", ":"))
+    return written

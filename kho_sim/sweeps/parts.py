@@ -1,0 +1,65 @@
+"""Parquet parts: files that are there whole or not at all.
+
+A part is written under another name, flushed to the disk and moved into place. One writer a part,
+and the name says nothing but a random number: a worker that is started again never meets its own
+leavings.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+UNFINISHED = "unfinished"
+"""The folder for files that are still being written."""
+
+
+def part_name() -> str:
+    """Return a name that no other part has."""
+    return f"{uuid.uuid4().hex}.parquet"
+
+
+def write_part(directory: Path, table: str, name: str, batches: list[pa.RecordBatch]) -> None:
+    """Put rows of one table into ``directory/table/name``. Raises OSError."""
+    write_parquet(directory, Path(table) / name, pa.Table.from_batches(batches))
+
+
+def write_parquet(directory: Path, place: Path, table: pa.Table) -> None:
+    """Put a table at ``directory/place``, replacing what is there. Raises OSError."""
+    unfinished = directory / UNFINISHED / uuid.uuid4().hex
+    with unfinished.open("xb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, directory / place)
+
+
+def write_text(directory: Path, name: str, text: str) -> None:
+    """Put a text at ``directory/name``, replacing what is there. Raises OSError."""
+    unfinished = directory / UNFINISHED / uuid.uuid4().hex
+    with unfinished.open("x", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, directory / name)
+
+
+def finished_runs(directory: Path, name: str, tables: tuple[str, ...]) -> list[str]:
+    """Return the ids of the runs in a part; none unless it is readable in all of its tables."""
+    try:
+        for table in tables:
+            pq.read_metadata(directory / table / name)
+        ids = pq.read_table(directory / "runs" / name, columns=["run_id"])
+    except (OSError, pa.ArrowException):
+        return []
+    return ids.column("run_id").to_pylist()
+
+
+def part_names(directory: Path) -> Iterator[str]:
+    """Yield the names of the parts that are in place, readable or not, in a fixed order."""
+    yield from sorted(path.name for path in (directory / "runs").glob("*.parquet"))

@@ -1,0 +1,69 @@
+"""Telling how a sweep goes on, on standard error: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kho_sim.sweeps.driver import Progress, Status
+
+LINES = 10
+"""A line each time that another tenth is done."""
+
+
+@contextmanager
+def telling() -> Iterator[Progress]:
+    """Give a ``progress`` for ``sweep`` that suits standard error."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with RichProgress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(status: Status) -> None:
+            bar.update(task, total=status.runs, completed=status.done, description=rest(status))
+
+        yield show
+
+
+class Lines:
+    """Prints a line at the beginning, at each tenth, and at the end."""
+
+    def __init__(self) -> None:
+        self._told = -1
+
+    def __call__(self, status: Status) -> None:
+        tenth = LINES * status.done // max(status.runs, 1)
+        if tenth > self._told:
+            self._told = tenth
+            line = f"{status.done}/{status.runs} runs{rest(status)}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def rest(status: Status) -> str:
+    """Return what else there is to say: failures, and the time that is left."""
+    words = [
+        f"{count} {name}"
+        for name, count in (("failed", status.failed), ("lost", status.lost))
+        if count
+    ]
+    if status.left_s is not None and status.done < status.runs:
+        words.append(f"{duration(status.left_s)} left")
+    return "".join(f", {word}" for word in words)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people: '8 s', '2 min 05 s', '3 h 20 min'."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest_s = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest_s:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,172 @@
+"""Reading a sweep, also one that is still running: tidy DataFrames with fixed dtypes.
+
+Integers are Int64, text is pandas' string dtype, truth values are boolean, all with missing values.
+Rows are sorted by run id (then twin, boot, sequence), so equal designs give equal tables, whoever
+ran them in whatever order. A run that was done twice, because a kill came between, counts once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kho_sim.errors import TraceError
+from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
+from kho_sim.sweeps.parts import finished_runs, part_names
+from kho_sim.sweeps.store import in_shard, read_design, read_manifest
+from kho_sim.sweeps.tables import SCHEMAS
+
+PENDING = "pending"
+STATES = (OK, FAILED, LOST, SKIPPED, PENDING)
+
+UNITS = {"_bytes": "bytes", "_ns": "nanoseconds", "_pages": "pages", "address": "bytes"}
+
+_DTYPES = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A stored sweep. Every table is read anew when it is asked for."""
+
+    directory: Path
+
+    def runs(self) -> pd.DataFrame:
+        """One row a run that has come to an end.
+
+        Columns: run_id; state (ok, failed, lost, skipped); a column for each varied place, by its
+        dotted name; replicate; seed; outcome, outcome_boot, outcome_message; the names of
+        ``kho_sim.trace.summary.SUMMARY``. Of runs that are not ok all results are missing.
+        """
+        design, states = self.design(), self.states()[["run_id", "state"]]
+        ended = states[states["state"] != PENDING]
+        rows = ended.merge(design, on="run_id").merge(self._table("runs"), on="run_id", how="left")
+        return _finish(rows, ["run_id"])
+
+    def boots(self) -> pd.DataFrame:
+        """One row a boot of the runs that are ok, the twins' among them (column twin).
+
+        Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.BOOTS``.
+        """
+        rows = self.design().merge(self._table("boots"), on="run_id")
+        return _finish(rows, ["run_id", "twin", "boot"])
+
+    def allocations(self) -> pd.DataFrame:
+        """One row an early allocation, if the sweep was told to keep them; else TraceError.
+
+        Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALLOCATIONS``.
+        """
+        if "allocations" not in self.manifest["tables"]:
+            raise TraceError(f"{self.directory} was swept without allocations")
+        rows = self.design().merge(self._table("allocations"), on="run_id")
+        return _finish(rows, ["run_id", "twin", "boot", "sequence"])
+
+    def states(self) -> pd.DataFrame:
+        """One row a run of the design: run_id, state, attempts, seed, error, message.
+
+        States: ok; failed (the simulation raised); lost (its worker died, also alone); skipped
+        (left out after too many failures); pending.
+        """
+        rows = list(self._states())
+        columns = ["run_id", "state", "attempts", "seed", "error", "message"]
+        frame = pd.DataFrame(rows, columns=columns)
+        text = dict.fromkeys(("run_id", "state", "error", "message"), "string")
+        return frame.astype({**text, "attempts": "Int64", "seed": "Int64"})
+
+    def design(self) -> pd.DataFrame:
+        """One row a run of the design: run_id, the varied places, replicate, seed."""
+        return _finish(_frame(read_design(self.directory)), ["run_id"])
+
+    def counts(self, shard: tuple[int, int] | None = None) -> dict[str, int]:
+        """Return how many runs, of a shard or of all, are in each state, if any."""
+        counts = Counter(
+            row[1] for row in self._states() if shard is None or in_shard(row[0], shard)
+        )
+        return {state: counts[state] for state in STATES if counts[state]}
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the sweep is: base scenario, keys, tables, versions. Raises InputError."""
+        return read_manifest(self.directory)
+
+    @property
+    def keys(self) -> list[str]:
+        """The dotted names of the places that are varied."""
+        return list(self.manifest["keys"])
+
+    def _states(self) -> Iterator[tuple[str, str, int, int, str, str]]:
+        design = read_design(self.directory)
+        finished = {run_id for ids in self._parts().values() for run_id in ids}
+        history = read_history(self.directory)
+        ids, seeds = (design.column(name).to_pylist() for name in ("run_id", "seed"))
+        for run_id, seed in sorted(zip(ids, seeds, strict=True)):
+            yield _state_row(run_id, seed, run_id in finished, history)
+
+    def _parts(self) -> dict[str, list[str]]:
+        """Return each readable part with the runs that are taken from it, each from one part."""
+        tables = tuple(self.manifest["tables"])
+        seen: set[str] = set()
+        parts = {}
+        for name in part_names(self.directory):
+            ids = [i for i in finished_runs(self.directory, name, tables) if i not in seen]
+            seen.update(ids)
+            if ids:
+                parts[name] = ids
+        return parts
+
+    def _table(self, table: str) -> pd.DataFrame:
+        schema = SCHEMAS[table]
+        pieces = [schema.empty_table()]
+        for name, ids in self._parts().items():
+            rows = pq.read_table(self.directory / table / name)
+            pieces.append(rows.filter(pa.compute.is_in(rows["run_id"], pa.array(ids))))
+        # A part of an earlier version may lack a column that came later.
+        return _frame(pa.concat_tables(pieces, promote_options="default").select(schema.names))
+
+
+def open_sweep(directory: str | Path) -> Sweep:
+    """Return the sweep that is stored in a directory. Raises InputError if there is none."""
+    sweep = Sweep(Path(directory))
+    read_manifest(sweep.directory)
+    return sweep
+
+
+def _state_row(
+    run_id: str, seed: int, finished: bool, history: History
+) -> tuple[str, str, int, int, str, str]:
+    attempts = history.attempts[run_id]
+    if finished:
+        return run_id, OK, attempts + 1, seed, "", ""
+    line = history.last.get(run_id, {})
+    error, message = line.get("error", ""), line.get("message", "")
+    return run_id, history.state(run_id) or PENDING, attempts, seed, error, message
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get)
+    return frame
+
+
+def _finish(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """Sort a table, and say its units."""
+    frame = frame.sort_values(order, kind="stable", ignore_index=True)
+    units = {
+        column: unit
+        for column in frame.columns
+        for ending, unit in UNITS.items()
+        if column.endswith(ending) or column.endswith((f"{ending}_min", f"{ending}_max"))
+    }
+    frame.attrs["units"] = units
+    return frame

@@ -1,0 +1,242 @@
+"""A sweep on disk: manifest, design, ledger, parts. Killed at any moment, it is still a sweep.
+
+    manifest.json    what the sweep is: scenario, keys, tables, versions, a fingerprint of all that
+    design.parquet   one row a run: id, parameters, replicate, seed
+    ledger*.jsonl    what happened beside results, one line each
+    runs/ boots/ allocations/    results, in parts; a run is done if it is in a readable part
+    unfinished/      files that are being written
+
+A design that only grew is taken over, and nothing is run again. Any other change is refused and
+told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kho_sim._version import __version__
+from kho_sim.errors import EngineError, InputError
+from kho_sim.sweeps.design import Design
+from kho_sim.sweeps.ledger import Ledger
+from kho_sim.sweeps.parts import UNFINISHED, finished_runs, part_names, write_parquet, write_text
+from kho_sim.trace.provenance import MODEL_VERSION, environment
+
+SCHEMA = "kho-sim/sweep"
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+DESIGN = "design.parquet"
+
+VALUES_TOLD_MAX = 8
+
+
+class Store:
+    """The directory of a sweep, open for writing."""
+
+    def __init__(self, directory: Path, design: Design, tables: tuple[str, ...], shard: str = ""):
+        """Make the directory, or go on with what is there.
+
+        ``shard`` names this process's part of the work. Raises EngineError if the directory holds
+        something else, another design, or is in use.
+        """
+        self.directory = directory
+        self.tables = tables
+        try:
+            _make_folders(directory, tables)
+            self.ledger = Ledger(directory / f"ledger{'-' if shard else ''}{shard}.jsonl")
+        except OSError as error:
+            raise EngineError(f"{directory}: {error.strerror or error}") from error
+        try:
+            self.take(design)
+            if not shard:
+                self._tidy()
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def finished(self) -> set[str]:
+        """Return the ids of all runs whose results are readable."""
+        names = part_names(self.directory)
+        return {run_id for name in names for run_id in self.finished_in(name)}
+
+    def finished_in(self, part: str) -> list[str]:
+        """Return the ids of the runs whose results are in one part."""
+        return finished_runs(self.directory, part, self.tables)
+
+    def close(self) -> None:
+        """Let the next sweep have the directory."""
+        self.ledger.close()
+
+    def take(self, design: Design) -> None:
+        """Make this the design. Raises EngineError unless it is the stored one, or that grown."""
+        wanted = manifest_of(design, self.tables)
+        if (self.directory / MANIFEST).exists():
+            stored = read_manifest(self.directory)
+            if stored["fingerprint"] == wanted["fingerprint"]:
+                return
+            rows = read_design(self.directory)
+            if told := list(differences(stored, rows, wanted, design)):
+                text = "\n".join(f"  {difference}" for difference in told)
+                raise EngineError(f"{self.directory} holds another sweep:\n{text}")
+        try:
+            write_parquet(self.directory, Path(DESIGN), design_table(design))
+            write_text(self.directory, MANIFEST, json.dumps(wanted, indent=1, sort_keys=True))
+        except OSError as error:
+            raise EngineError(f"{self.directory}: {error.strerror or error}") from error
+
+    def _tidy(self) -> None:
+        """Take away what a killed writer left unfinished."""
+        for leaving in (self.directory / UNFINISHED).iterdir():
+            leaving.unlink(missing_ok=True)
+
+
+def _make_folders(directory: Path, tables: tuple[str, ...]) -> None:
+    known = {DESIGN, UNFINISHED, "runs", "boots", "allocations"}
+    directory.mkdir(parents=True, exist_ok=True)
+    entries = set(os.listdir(directory))
+    if MANIFEST not in entries:
+        foreign = sorted(name for name in entries - known if not name.startswith(("ledger", ".")))
+        if foreign:
+            raise EngineError(f"{directory} is no sweep; it holds {foreign[0]}")
+    for name in (UNFINISHED, *tables):
+        (directory / name).mkdir(exist_ok=True)
+
+
+def manifest_of(design: Design, tables: tuple[str, ...]) -> dict[str, Any]:
+    """Return the manifest of a design: what decides the results, and who wrote it."""
+    ids = "\n".join([str(SCHEMA_VERSION), str(MODEL_VERSION), *tables, *design.keys, *design.runs])
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": hashlib.sha256(ids.encode()).hexdigest(),
+        "model_version": MODEL_VERSION,
+        "software": {"name": "kho_sim", "version": __version__},
+        "environment": environment(),
+        "scenario": design.scenario.to_dict(),
+        "keys": list(design.keys),
+        "replicates": design.replicates,
+        "runs": len(design.runs),
+        "tables": list(tables),
+    }
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest of a sweep. Raises InputError if there is none that can be read."""
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        known = manifest["schema"] == SCHEMA and manifest["schema_version"] <= SCHEMA_VERSION
+    except FileNotFoundError as error:
+        raise InputError(f"{directory} is no sweep: it has no {MANIFEST}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{directory / MANIFEST} can not be read: {error}") from error
+    if not known:
+        raise InputError(f"{directory / MANIFEST} is not of a schema that this version reads")
+    return dict(manifest)
+
+
+def design_table(design: Design) -> pa.Table:
+    """Return the design as a table: run id, a column a key, replicate, seed; sorted by run id."""
+    runs = list(design.runs.values())
+    columns: dict[str, pa.Array] = {"run_id": pa.array([run.run_id for run in runs], pa.string())}
+    for index, key in enumerate(design.keys):
+        columns[key] = _column([run.values[index] for run in runs])
+    columns["replicate"] = pa.array([run.replicate for run in runs], pa.int64())
+    columns["seed"] = pa.array([run.seed for run in runs], pa.int64())
+    return pa.table(columns)
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Return values as one type: integers, numbers, truth values, else text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int}:
+        return pa.array(values, pa.int64())
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds <= {int, float}:
+        return pa.array(values, pa.float64())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def read_design(directory: Path) -> pa.Table:
+    """Return the stored design. Raises InputError."""
+    try:
+        return pq.read_table(directory / DESIGN)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{directory / DESIGN} can not be read: {error}") from error
+
+
+def differences(
+    stored: dict[str, Any], rows: pa.Table, wanted: dict[str, Any], design: Design
+) -> Iterator[str]:
+    """Yield in words why a stored sweep can not go on as ``design``; nothing if that only grew."""
+    for name in ("schema_version", "model_version", "tables"):
+        if stored[name] != wanted[name]:
+            yield f"{name}: {_told(stored[name])} there, {_told(wanted[name])} here"
+    gone = set(rows.column("run_id").to_pylist()) - design.runs.keys()
+    if not gone:
+        return
+    yield f"{len(gone)} of its {rows.num_rows} runs are not in this design"
+    varied = {*stored["keys"], *wanted["keys"]}
+    before, now = _flat(stored["scenario"]), _flat(wanted["scenario"])
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and not _inside(key, varied):
+            yield f"{key}: {_told(before.get(key))} there, {_told(now.get(key))} here"
+    for key in sorted(varied):
+        yield from _axis_difference(key, rows, design)
+    if stored["replicates"] > design.replicates:
+        yield f"replicates: {stored['replicates']} there, {design.replicates} here"
+
+
+def _axis_difference(key: str, rows: pa.Table, design: Design) -> Iterator[str]:
+    if key not in design.keys:
+        yield f"{key}: varied there, not here"
+    elif key in rows.column_names:
+        index = design.keys.index(key)
+        here = {run.values[index] for run in design.runs.values()}
+        gone = [value for value in dict.fromkeys(rows.column(key).to_pylist()) if value not in here]
+        if gone:
+            told = ", ".join(map(_told, sorted(gone, key=str)[:VALUES_TOLD_MAX]))
+            more = ", ..." if len(gone) > VALUES_TOLD_MAX else ""
+            yield f"{key}: {told}{more} there, not here"
+
+
+DECIDES_NOTHING = ("description", "sources", "expect")
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Return the leaves of a resolved scenario by their dotted places."""
+    if isinstance(node, dict):
+        items = [(f"{path}.{name}" if path else name, value) for name, value in node.items()]
+    elif isinstance(node, list) and node:
+        items = [(f"{path}[{index}]", value) for index, value in enumerate(node)]
+    else:
+        return {path: node}
+    return {
+        place: leaf
+        for name, value in items
+        if path or name not in DECIDES_NOTHING
+        for place, leaf in _flat(value, name).items()
+    }
+
+
+def _inside(place: str, keys: set[str]) -> bool:
+    return any(place == key or place.startswith((f"{key}.", f"{key}[")) for key in keys)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "nothing" if value is None else str(value)
+
+
+def in_shard(run_id: str, shard: tuple[int, int]) -> bool:
+    """Say whether a run is in shard (number, of): by its id, so any number splits any design."""
+    number, of = shard
+    return int(run_id, 16) % of == number - 1

@@ -1,0 +1,119 @@
+"""The tables of a sweep: what a run leaves behind, one schema each, and runs turned into rows.
+
+All tables carry ``run_id``. Parameters, replicate and seed are in the design's table, not in these,
+so a sweep that gets one more axis keeps its parts. Left out: regions, events and other records of
+single runs; ``kho-sim run`` of that scenario gives them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import pyarrow as pa
+
+from kho_sim.trace.records import FACTS, Allocation, Boot
+from kho_sim.trace.summary import SUMMARY, summary
+from kho_sim.trace.trace import Trace
+
+COMPOUND_FACTS = ("scratch_areas", "preservations_by_order", "busy_blocks")
+"""Facts that are lists; a tidy table has the sizes of them."""
+
+BOOT_FACTS = tuple(name for name in FACTS if name not in COMPOUND_FACTS)
+
+RUNS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("outcome", pa.string()),
+        ("outcome_boot", pa.int64()),
+        ("outcome_message", pa.string()),
+        *((name, pa.string() if name.startswith("outcome") else pa.int64()) for name in SUMMARY),
+    ]
+)
+"""One row a run: how the chain ended, and the names of ``kho_sim.trace.summary.SUMMARY``."""
+
+BOOTS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("twin", pa.bool_()),
+        ("boot", pa.int64()),
+        ("kind", pa.string()),
+        ("release", pa.string()),
+        ("scratch_bytes", pa.int64()),
+        ("busy_block_count", pa.int64()),
+        ("preservations_by_order", pa.string()),
+        *((name, pa.int64()) for name in BOOT_FACTS),
+    ]
+)
+"""One row a boot, the twin's (the same chain without the extension) marked: the facts of the
+contract, ``scratch_bytes`` for all areas together, ``preservations_by_order`` as JSON.
+"""
+
+_ALLOCATION_TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
+
+ALLOCATIONS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("twin", pa.bool_()),
+        *(
+            # An allocation without an upper limit has 2^64 - 1 there.
+            (name, pa.uint64() if name == "max_address" else _ALLOCATION_TYPES[kind])
+            for name, kind in get_type_hints(Allocation).items()
+        ),
+    ]
+)
+"""One row an early allocation, as ``records.Allocation``."""
+
+SCHEMAS = {"runs": RUNS, "boots": BOOTS, "allocations": ALLOCATIONS}
+ALWAYS = ("runs", "boots")
+
+
+def rows_of(table: str, run_id: str, trace: Trace) -> pa.RecordBatch:
+    """Return what one run adds to a table of ``SCHEMAS``."""
+    rows = [{"run_id": run_id, **row} for row in _ROWS[table](trace)]
+    return pa.RecordBatch.from_pylist(rows, schema=SCHEMAS[table])
+
+
+def _run_rows(trace: Trace) -> Iterator[dict[str, Any]]:
+    outcome = trace.outcome
+    ended = {
+        "outcome": outcome.kind,
+        "outcome_boot": outcome.boot,
+        "outcome_message": outcome.message,
+    }
+    yield {**ended, **summary(trace)}
+
+
+def _boot_rows(trace: Trace) -> Iterator[dict[str, Any]]:
+    for twin, chain in _chains(trace):
+        for boot in chain.boot_records:
+            yield {"twin": twin, **_boot_row(boot)}
+
+
+def _boot_row(boot: Boot) -> dict[str, Any]:
+    row = {name: getattr(boot, name) for name in ("boot", "kind", "release", *BOOT_FACTS)}
+    if boot.scratch_areas is not None:
+        row["scratch_bytes"] = sum(size for _, size in boot.scratch_areas)
+    if boot.busy_blocks is not None:
+        row["busy_block_count"] = len(boot.busy_blocks)
+    if boot.preservations_by_order is not None:
+        by_order = {str(order): count for order, count in boot.preservations_by_order}
+        row["preservations_by_order"] = json.dumps(by_order)
+    return row
+
+
+def _allocation_rows(trace: Trace) -> Iterator[dict[str, Any]]:
+    names = Allocation.__dataclass_fields__
+    for twin, chain in _chains(trace):
+        for allocation in chain.allocation_records:
+            yield {"twin": twin, **{name: getattr(allocation, name) for name in names}}
+
+
+def _chains(trace: Trace) -> Iterator[tuple[bool, Trace]]:
+    yield False, trace
+    if trace.twin is not None:
+        yield True, trace.twin
+
+
+_ROWS = {"runs": _run_rows, "boots": _boot_rows, "allocations": _allocation_rows}

@@ -1,0 +1,120 @@
+"""One log, checked in all three ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import NamedTuple
+
+from kho_sim.chain import run_scenario
+from kho_sim.chain.build import build_machine
+from kho_sim.importing import scenario_from_trace
+from kho_sim.scenario import Scenario, from_dict
+from kho_sim.trace.boot_log import read_boot_log
+from kho_sim.trace.records import Outcome
+from kho_sim.trace.trace import Trace
+from kho_sim.verify.comparison import Comparison
+from kho_sim.verify.facts import Facts, check_facts, check_outcome
+from kho_sim.verify.placements import Placements, check_placements
+from kho_sim.verify.steps import check_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootCheck:
+    """What was compared of one boot."""
+
+    boot: int
+    kind: str
+    placements: Placements
+    steps: dict[str, Comparison]
+    facts: dict[str, Comparison]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogCheck:
+    """What was compared of one log. ``notes`` say what it does not show.
+
+    ``predicted`` is None where no chain could be simulated.
+    """
+
+    log: str
+    predicted: Outcome | None
+    observed: Outcome
+    outcome: Comparison | None
+    boots: tuple[BootCheck, ...]
+    notes: tuple[str, ...] = ()
+
+    def differences(self) -> Iterator[Difference]:
+        """Yield all that is not exact, facts within their tolerance included."""
+        if self.outcome is not None and not self.outcome.exact:
+            yield Difference(self.log, self.observed.boot, "outcome", "outcome", self.outcome)
+        for boot in self.boots:
+            for miss in boot.placements.misses:
+                found = Comparison(predicted=miss.predicted, observed=miss.observed, exact=False)
+                yield Difference(self.log, boot.boot, "placements", miss.what, found)
+            for of, values in (("steps", boot.steps), ("facts", boot.facts)):
+                for name, value in values.items():
+                    if not value.exact:
+                        yield Difference(self.log, boot.boot, of, name, value)
+
+
+class Difference(NamedTuple):
+    """One thing that is not equal; ``of``: 'outcome', 'placements', 'steps' or 'facts'."""
+
+    log: str
+    boot: int
+    of: str
+    name: str
+    comparison: Comparison
+
+    @property
+    def follows_placement(self) -> bool:
+        """Whether the fact depends on the page allocator, so that it has a tolerance."""
+        return self.comparison.close is not None
+
+
+def check_log(path: str | PathLike[str]) -> LogCheck:
+    """Read a log and compare all that it shows. Raises: TraceError, ScenarioError (no machine)."""
+    return check_trace(read_boot_log(path))
+
+
+def check_trace(trace: Trace) -> LogCheck:
+    """Compare all that the trace of a log shows with the model.
+
+    A log that does not begin with a first kernel gets no blind comparison; one that does not say
+    what was handed on gets it for the first kernel only.
+    """
+    imported = scenario_from_trace(trace)
+    chain = {**imported.scenario.get("chain", {}), "twin": False}
+    scenario = from_dict({**imported.scenario, "chain": chain}, str(trace.provenance["log"]))
+    predicted, facts, notes = _simulate_blindly(trace, scenario)
+    extends = [scenario.kernel.at(boot.boot).extend for boot in trace.boot_records]
+    placed = check_placements(trace, build_machine(scenario), extends)
+    steps = check_steps(trace, scenario)
+    name = str(trace.provenance["log"])
+    told = [f"{name}: {note}" for note in (*trace.provenance["incomplete"], *notes)]
+    return LogCheck(
+        log=name,
+        predicted=predicted,
+        observed=trace.outcome,
+        outcome=check_outcome(trace.outcome, predicted) if predicted else None,
+        boots=tuple(
+            BootCheck(boot=boot.boot, kind=boot.kind, placements=p, steps=s, facts=f)
+            for boot, p, s, f in zip(trace.boot_records, placed, steps, facts, strict=True)
+        ),
+        notes=(*imported.notes, *told),
+    )
+
+
+def _simulate_blindly(
+    trace: Trace, scenario: Scenario
+) -> tuple[Outcome | None, list[Facts], list[str]]:
+    nothing: list[Facts] = [{} for _ in trace.boot_records]
+    if trace.boot_records[0].kind != "cold":
+        return None, nothing, ["the log does not begin with a first kernel: no chain is simulated"]
+    simulated = run_scenario(scenario)
+    facts = check_facts(trace, simulated, scenario)
+    if not scenario.workload:
+        return None, [facts[0], *nothing[1:]], ["without a workload only the first kernel is blind"]
+    return simulated.outcome, facts, []

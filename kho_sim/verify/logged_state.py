@@ -1,0 +1,96 @@
+"""memblock, tree and scratch areas as a log shows them at a moment of a boot.
+
+From these the single steps are modelled, so that a step is held to the real kernel whatever the
+steps before it did in the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kho_sim.extent import Extent
+from kho_sim.importing.landing import areas_told
+from kho_sim.kho.radix import RadixTree
+from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
+from kho_sim.memory.regions import STATIC_CAPACITY
+from kho_sim.trace.boot_log import BootLog
+from kho_sim.trace.boot_log.facts import Dump
+from kho_sim.trace.trace import Trace
+
+Areas = tuple[tuple[int, int], ...]
+RegionTuple = tuple[int, int, int, int]
+"""(start, end, nid, flags)."""
+
+
+def memblock_at(log: BootLog, moment: str, areas: Areas | None, kho: bool) -> Memblock | None:
+    """Return memblock as the instrumented rows show it at ``moment``; None if they do not."""
+    arrays: dict[str, list[RegionTuple]] = {"memory": [], "reserved": []}
+    for row in log.regions:
+        if row.moment == moment:
+            arrays[row.array].append((row.start, row.end, row.nid, row.flags))
+    if not arrays["memory"]:
+        return None
+    return make_memblock(arrays["memory"], arrays["reserved"], areas, kho)
+
+
+def memblock_of_dump(dump: Dump, areas: Areas | None, kho: bool) -> Memblock:
+    """Return memblock as a ``MEMBLOCK configuration`` dump shows it."""
+    memory = [
+        (r.base, r.base + r.size, r.nid if r.nid >= 0 else MAX_NUMNODES, r.flags)
+        for r in dump.memory
+    ]
+    reserved = [(r.base, r.base + r.size, r.nid, r.flags) for r in dump.reserved]
+    return make_memblock(memory, reserved, areas, kho)
+
+
+def make_memblock(
+    memory: Iterable[RegionTuple], reserved: Iterable[RegionTuple], areas: Areas | None, kho: bool
+) -> Memblock:
+    """Return a memblock with these regions; a KHO boot is in scratch-only mode."""
+    memblock = Memblock()
+    for array, rows in ((memblock.memory, list(memory)), (memblock.reserved, list(reserved))):
+        array.capacity = _capacity_for(len(rows))
+        add = memblock.add if array is memblock.memory else memblock.reserve
+        for start, end, nid, flags in rows:
+            add(start, end - start, nid, flags)
+    memblock.current_limit = memblock.end_of_dram()
+    if kho:
+        memblock.scratch_only = True
+        memblock.original_scratch = tuple(Extent(s, s + size) for s, size in areas or () if size)
+    return memblock
+
+
+def tree_of(trace: Trace, boot: int) -> RadixTree | None:
+    """Return the incoming tree of a boot; its own pages only where the log has them.
+
+    None without keys, or with keys that do not fit the pages (a tree that has seen deletions).
+    """
+    keys = [(r.order, r.start, r.end) for r in trace.preserved_records if r.boot == boot]
+    pages = [page.address for page in trace.table_records if page.boot == boot]
+    if not keys:
+        return None
+    tree = RadixTree()
+    if pages:
+        try:
+            return RadixTree.from_runs(keys, pages)
+        except ValueError:
+            return None
+    for order, start, end in keys:
+        tree.add_pages(start >> 12, (end - start) >> 12, order)
+    return tree
+
+
+def chain_areas(trace: Trace) -> Areas | None:
+    """Return the scratch areas of the chain in array order, as one of its kernels tells them."""
+    logs: tuple[BootLog, ...] = trace.extra["boots"]
+    for log, boot in zip(logs, trace.boot_records, strict=True):
+        if boot.scratch_areas and (boot.kind == "cold" or areas_told(log)):
+            return boot.scratch_areas
+    return None
+
+
+def _capacity_for(count: int) -> int:
+    capacity = STATIC_CAPACITY
+    while capacity < count:
+        capacity *= 2
+    return capacity

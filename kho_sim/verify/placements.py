@@ -1,0 +1,206 @@
+"""Every logged early allocation, asked again of the modelled memblock.
+
+The state comes from the log: its first dump of both arrays, then each call in its order. What the
+model answers is compared with the kernel's answer; then the kernel's counts, so that one miss does
+not cause the next. Needs ``memblock=debug``. Searches whose request the log does not print are made
+up where the kernel's source fixes them (node data, a node's scratch area); others are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from kho_sim.kho.extend import STRATEGIES, ExtendOptions
+from kho_sim.kho.scratch import SCRATCH_ALIGN
+from kho_sim.machine.machine import Machine
+from kho_sim.memory.early.gigantic import GIGANTIC_PAGE_BYTES
+from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
+from kho_sim.scenario.spec import Extend
+from kho_sim.trace.boot_log import BootLog, MemblockCall
+from kho_sim.trace.records import Boot
+from kho_sim.trace.trace import Trace
+from kho_sim.verify.comparison import Miss
+from kho_sim.verify.logged_state import (
+    Areas,
+    chain_areas,
+    memblock_at,
+    memblock_of_dump,
+    tree_of,
+)
+
+UNLOGGED_REQUESTS = {"node data": (SMP_CACHE_BYTES, False), "scratch area": (SCRATCH_ALIGN, True)}
+"""What is known of searches that print only their answer: (alignment, exactly on that node)."""
+
+
+@dataclass
+class Placements:
+    """The replay of one boot. ``left_out`` counts requests that could not be asked, by reason."""
+
+    compared: int = 0
+    exact: int = 0
+    misses: list[Miss] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, reason: str) -> None:
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
+
+def check_placements(trace: Trace, machine: Machine, extends: list[Extend]) -> list[Placements]:
+    """Replay each boot of a log; ``extends`` says for each boot how its kernel extends scratch."""
+    areas = chain_areas(trace)
+    logs: tuple[BootLog, ...] = trace.extra["boots"]
+    return [
+        _Replay(trace, log, boot, machine, areas, extend).run()
+        for log, boot, extend in zip(logs, trace.boot_records, extends, strict=True)
+    ]
+
+
+class _Replay:
+    """One boot's calls, from its first dump to the hand-over to the page allocator."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        log: BootLog,
+        boot: Boot,
+        machine: Machine,
+        areas: Areas | None,
+        extend: Extend,
+    ):
+        self.trace = trace
+        self.log = log
+        self.kho = boot.kind == "kho"
+        self.machine = machine
+        self.areas = areas or boot.scratch_areas
+        self.extend = extend
+        self.result = Placements()
+        self.memblock: Memblock | None = None
+        self.sequence = 0
+        self.nodes_known = False
+        self.extension_due = False
+
+    def run(self) -> Placements:
+        for call in self.log.calls:
+            if call.op == "retrieve":
+                break
+            if call.op == "dump":
+                self._start_from(call)
+            elif call.op == "regions":
+                self._take_regions(call.caller)
+            elif call.op == "extend":
+                self.extension_due = self.kho
+            elif call.op == "alloc":
+                self._replay(call)
+                self.sequence += 1
+            elif self.memblock is not None:
+                self._apply(call, self.memblock)
+        return self.result
+
+    # State that the log tells
+
+    def _start_from(self, call: MemblockCall) -> None:
+        dump = next(iter(self.log.dumps[call.base : call.base + 1]), None)
+        if dump and dump.memory and dump.reserved:
+            limit = self.memblock.reserved.capacity if self.memblock else 0
+            self.memblock = memblock_of_dump(dump, self.areas, self.kho)
+            self.memblock.reserved.capacity = max(limit, self.memblock.reserved.capacity)
+            self.nodes_known = any(region.nid >= 0 for region in dump.memory)
+
+    def _take_regions(self, moment: str) -> None:
+        """Rows after the extension are the kernel's own word on what it marked."""
+        told = memblock_at(self.log, moment, self.areas, self.kho)
+        if moment == "after_extend" and told is not None and self.memblock is not None:
+            self.extension_due = False
+            for region in told.memory:
+                if region.flags != 0:
+                    self.memblock.mark_kho_scratch(region.base, region.size)
+
+    def _extend_if_due(self, memblock: Memblock) -> None:
+        """Without such rows the model's own step marks; its pages were taken before, by the log."""
+        tree = tree_of(self.trace, self.log.boot)
+        if not self.extension_due or tree is None:
+            return
+        self.extension_due = False
+        options = ExtendOptions(self.extend.shift)
+        pages = count(PAGE_SIZE, PAGE_SIZE)
+        extend = STRATEGIES[self.extend.strategy]
+        extend(memblock, tree.freeze(), options, pages.__next__, lambda _: None)
+
+    def _learn_nodes(self, memblock: Memblock) -> None:
+        self.nodes_known = True
+        for span in self.machine.node_spans:
+            memblock.set_node(span.start, span.end - span.start, span.nid)
+        for span in self.machine.node_spans:
+            memblock.set_reserved_node(span.start, span.end - span.start, span.nid)
+
+    def _apply(self, call: MemblockCall, memblock: Memblock) -> None:
+        if call.op == "double":
+            self._compare_array(call, memblock)
+            return
+        verbs: dict[str, Callable[[], int]] = {
+            "reserve": lambda: memblock.reserve(call.base, call.size, call.nid, call.flags),
+            "free": lambda: memblock.phys_free(call.base, call.size),
+            "add": lambda: memblock.add(call.base, call.size),
+            "remove": lambda: memblock.remove(call.base, call.size),
+        }
+        verbs[call.op]()
+
+    # Requests
+
+    def _replay(self, call: MemblockCall) -> None:
+        memblock = self.memblock
+        if memblock is None:
+            self.result.leave_out("the log does not show the state before it")
+            return
+        if call.what == "node data" and not self.nodes_known:
+            self._learn_nodes(memblock)
+        if call.phase == "after":
+            self._extend_if_due(memblock)
+        predicted = self._ask(call, memblock)
+        if predicted is None:
+            self.result.leave_out("the log does not show the request, only its answer")
+        else:
+            self._judge(call, predicted)
+        self._settle(call, predicted or 0, memblock)
+
+    def _ask(self, call: MemblockCall, memblock: Memblock) -> int | None:
+        size, align, low, high = call.size, call.align, call.min_address, call.max_address
+        match call.function:
+            case "memblock_alloc_try_nid" | "memblock_alloc_try_nid_raw":
+                return memblock.alloc_try_nid_raw(size, align, low, high, call.nid)
+            case "memblock_alloc_exact_nid_raw":
+                return memblock.alloc_exact_nid_raw(size, align, low, high, call.nid)
+            case "memblock_phys_alloc_range":
+                return memblock.phys_alloc_range(size, align, low, high)
+            case "memblock_alloc_hugetlb":
+                return memblock.alloc_hugetlb(size, call.nid, call.exact)
+        if call.what not in UNLOGGED_REQUESTS:
+            return None
+        align, exact = UNLOGGED_REQUESTS[call.what]
+        return memblock.alloc_range_nid(size, align, 0, 0, call.nid, exact)
+
+    def _judge(self, call: MemblockCall, predicted: int) -> None:
+        self.result.compared += 1
+        if predicted == call.result:
+            self.result.exact += 1
+        else:
+            asked = (call.what or call.caller, call.size, call.align, call.nid)
+            self.result.misses.append(Miss(self.sequence, *asked, predicted, call.result))
+
+    def _settle(self, call: MemblockCall, predicted: int, memblock: Memblock) -> None:
+        """Leave the state as the kernel's answer made it, whatever the model's was."""
+        if predicted != call.result:
+            if predicted:
+                memblock.phys_free(predicted, call.size)
+            if call.result:
+                memblock.reserve(call.result, call.size, call.result_nid, call.flags)
+        if call.flags & RSRV_HUGETLB and call.size == GIGANTIC_PAGE_BYTES and call.result:
+            memblock.mark_noinit(call.result + PAGE_SIZE, call.size - PAGE_SIZE)
+
+    def _compare_array(self, call: MemblockCall, memblock: Memblock) -> None:
+        """A doubled array is a search as well; its reservation is part of the calls."""
+        place, _ = memblock.array_pages().get(call.caller, (0, 0))
+        doubling = call._replace(what=f"{call.caller} array", result=call.base, align=PAGE_SIZE)
+        self._judge(doubling, place)

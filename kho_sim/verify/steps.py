@@ -1,0 +1,160 @@
+"""Single steps of the model against a real kernel, each from the state that the log shows.
+
+The extension from the logged tree and regions (kernel-facts 5), gigantic pages after it (7.2),
+scratch areas from the logged reservations (3.2, 3.3), the growth of memblock.reserved at the
+retrieval (12.2), and where kexec put the next kernel (11). A step whose state the log does not show
+is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kho_sim.command_line import parse_command_line
+from kho_sim.importing.landing import LoadSizes, landing, predicted_landing
+from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
+from kho_sim.kho.kexec_load import LoadRefused
+from kho_sim.kho.retrieve import retrieve
+from kho_sim.kho.scratch import reserve_scratch
+from kho_sim.memory.early import BootOptions, Requests
+from kho_sim.memory.early.gigantic import allocate_gigantic_pages
+from kho_sim.memory.memblock import PAGE_SIZE, Memblock
+from kho_sim.memory.profile import KernelProfile
+from kho_sim.scenario import Scenario
+from kho_sim.trace.boot_log import BootLog
+from kho_sim.trace.records import Boot
+from kho_sim.trace.trace import Trace
+from kho_sim.verify.comparison import Comparison, compare
+from kho_sim.verify.logged_state import Areas, chain_areas, memblock_at, tree_of
+
+Steps = dict[str, Comparison]
+
+
+def check_steps(trace: Trace, scenario: Scenario) -> list[Steps]:
+    """Return for each boot of a log its steps by name; ``scenario`` was made from the log."""
+    areas = chain_areas(trace)
+    checked = []
+    logs: tuple[BootLog, ...] = trace.extra["boots"]
+    for number, (log, boot) in enumerate(zip(logs, trace.boot_records, strict=True)):
+        steps: Steps = {}
+        if boot.kind == "kho":
+            steps |= _tree_sums(trace, boot)
+            steps |= _extension(trace, log, boot, areas, scenario)
+            steps |= _retrieval(trace, log, boot, areas)
+            if number and areas:
+                steps |= _kexec(log, areas, scenario)
+        else:
+            steps |= _scratch(log, areas)
+        checked.append(steps)
+    return checked
+
+
+def _tree_sums(trace: Trace, boot: Boot) -> Steps:
+    """Node count, key count and bytes follow from the keys (kernel-facts 4.3)."""
+    tree = tree_of(trace, boot.boot)
+    if tree is None:
+        return {}
+    by_order = tuple(sorted(tree.counts_by_order().items()))
+    return _known(
+        radix_nodes=(tree.nodes, boot.radix_nodes),
+        preservations=(len(tree), boot.preservations),
+        preservations_by_order=(by_order, boot.preservations_by_order),
+        preserved_bytes=(tree.preserved_bytes, boot.preserved_bytes),
+    )
+
+
+def _extension(
+    trace: Trace, log: BootLog, boot: Boot, areas: Areas | None, scenario: Scenario
+) -> Steps:
+    """From tree and regions before it: what is busy, what is marked, and what that gives."""
+    memblock = memblock_at(log, "before_extend", areas, kho=True)
+    tree = tree_of(trace, boot.boot)
+    if memblock is None or tree is None or not log.nodes or boot.extended_bytes is None:
+        return {}
+    kernel = scenario.kernel.at(boot.boot)
+    extension = _extend(memblock, tree, kernel.extend.strategy, kernel.extend.shift)
+    after = memblock_at(log, "after_extend", areas, kho=True)
+    regions = [tuple(region) for region in memblock.memory]
+    steps = _known(
+        busy_blocks=(extension.busy_blocks, boot.busy_blocks),
+        extended_bytes=(extension.extended_bytes, boot.extended_bytes),
+        digest_pages=(extension.digest_pages, boot.digest_pages),
+        regions_after=(regions, [tuple(r) for r in after.memory] if after else None),
+    )
+    if areas:
+        pages = _gigantic_pages(memblock, log)
+        steps |= _known(gigantic_pages_allocated=(pages, boot.gigantic_pages_allocated))
+    return steps
+
+
+def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extension:
+    return STRATEGIES[strategy](
+        memblock,
+        tree.freeze(),
+        ExtendOptions(shift),
+        lambda: memblock.alloc_try_nid_raw(PAGE_SIZE, PAGE_SIZE),
+        lambda address: memblock.phys_free(address, PAGE_SIZE),
+    )
+
+
+def _gigantic_pages(memblock: Memblock, log: BootLog) -> int | None:
+    nodes = tuple(sorted({region.nid for region in memblock.memory}))
+    requests = parse_command_line(log.command_line).hugepages(len(nodes))
+    if not log.command_line or not BootOptions(hugepages=requests).gigantic_pages:
+        return None
+    got = allocate_gigantic_pages(Requests(memblock), BootOptions(hugepages=requests), nodes)
+    return len(got.pages)
+
+
+def _retrieval(trace: Trace, log: BootLog, boot: Boot, areas: Areas | None) -> Steps:
+    """Each run of preserved memory becomes one more region of memblock.reserved."""
+    memblock = memblock_at(log, "before_retrieve", areas, kho=True)
+    tree = tree_of(trace, boot.boot)
+    if memblock is None or tree is None:
+        return {}
+    retrieval = retrieve(memblock, tree)
+    return _known(reserved_regions_after=(retrieval.regions_after, boot.reserved_regions_after))
+
+
+def _scratch(log: BootLog, areas: Areas | None) -> Steps:
+    """The first kernel's areas follow from what it had reserved, gigantic pages included."""
+    memblock = memblock_at(log, "before_retrieve", None, kho=False)
+    if memblock is None or not log.command_line:
+        return {}
+    nodes = tuple(sorted({region.nid for region in memblock.memory}))
+    wanted = parse_command_line(log.command_line).kho_scratch
+    reservation = reserve_scratch(Requests(memblock), wanted, nodes)
+    if log.disabled:
+        return _known(scratch_failure=(reservation.messages[:1], (log.disabled,)))
+    return _known(scratch_areas=(reservation.areas, areas))
+
+
+def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
+    """Where this kernel found itself against where its predecessor's load should have put it."""
+    kernel = scenario.kernel.at(log.boot)
+    default = KernelProfile()
+    initrd_bytes = log.initrd.size if log.initrd else kernel.initrd
+    sizes = LoadSizes(
+        purgatory_bytes=kernel.purgatory or default.purgatory_bytes,
+        init_size_bytes=kernel.init_size or default.init_size_bytes,
+        initrd_bytes=default.initrd_bytes if initrd_bytes is None else initrd_bytes,
+    )
+    observed = landing(log, len(areas))
+    command_line = log.command_line or kernel.command_line
+    place = predicted_landing(areas, len(command_line.encode()), sizes)
+    predicted: Mapping[str, Any] = {} if isinstance(place, LoadRefused) else place
+    refused = place.message if isinstance(place, LoadRefused) else None
+    return {
+        f"{name}_address": compare(predicted.get(name, refused), address)
+        for name, address in observed.items()
+    }
+
+
+def _known(**pairs: tuple[Any, Any]) -> Steps:
+    """Compare those pairs (predicted, observed) of which both are known."""
+    return {
+        name: compare(predicted, observed)
+        for name, (predicted, observed) in pairs.items()
+        if predicted is not None and observed is not None
+    }

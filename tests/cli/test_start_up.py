@@ -1,0 +1,75 @@
+"""Starting up: help and the package's door load none of the libraries that work needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import kho_sim
+from kho_sim.cli.app import VERBS
+from kho_sim.cli.app import kho_sim as group
+
+HEAVY = {
+    "jinja2",
+    "matplotlib",
+    "networkx",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "pyroaring",
+    "rich",
+    "simpy",
+    "yaml",
+}
+LIST_LOADED = "\nimport sys\nprint(*{name.partition('.')[0] for name in sys.modules})"
+LISTED = sorted(group.list_commands(None))
+
+
+def loaded_after(program: str) -> tuple[str, set[str]]:
+    """What a fresh interpreter prints for a program, and which top-level modules it has then."""
+    done = subprocess.run(
+        [sys.executable, "-c", program + LIST_LOADED], capture_output=True, text=True, check=True
+    )
+    printed, _, names = done.stdout.rstrip("\n").rpartition("\n")
+    return printed, set(names.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in LISTED)])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    printed, loaded = loaded_after(f"from kho_sim.cli.app import call\ncall({arguments})")
+    assert printed.startswith("Usage: kho-sim")
+    assert loaded & HEAVY == set()
+
+
+def test_package_loads_nothing_heavy() -> None:
+    _, loaded = loaded_after("import kho_sim\ndir(kho_sim)\nkho_sim.TraceError")
+    assert loaded & HEAVY == set()
+
+
+def test_report_of_a_run_needs_no_pandas() -> None:
+    program = (
+        "import kho_sim, kho_sim.report\n"
+        "scenario = kho_sim.loads('machine: {memory: 1GiB}\\nchain: {boots: 1}')\n"
+        "kho_sim.report.report_text(kho_sim.run(scenario))"
+    )
+    _, loaded = loaded_after(program)
+    assert loaded & {"pandas", "pyarrow", "matplotlib"} == set()
+
+
+def test_every_public_name_is_there() -> None:
+    for name in kho_sim.__all__:
+        assert getattr(kho_sim, name) is not None
+    assert set(kho_sim.__all__) <= set(dir(kho_sim))
+
+
+def test_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'lood'"):
+        _ = kho_sim.lood
+
+
+def test_verbs_are_those_that_have_a_module() -> None:
+    assert {"check", "explain", "run", "schema"} <= set(LISTED) <= set(VERBS)
+    assert group.get_command(None, "frobnicate") is None

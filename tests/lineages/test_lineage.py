@@ -1,0 +1,144 @@
+"""Lineage: what must hold for any chain, and what single chains must show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import networkx as nx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kho_sim.lineages import lineage
+from kho_sim.trace.records import Boot, Outcome, PreservedRun
+from kho_sim.trace.trace import Trace
+from tests.plots.traces import recorded, simulated, small
+
+PAGE = 4096
+TRACES = [
+    pytest.param(lambda: simulated("hypervisor"), id="hypervisor"),
+    pytest.param(lambda: simulated("growing-kernel"), id="growing-kernel"),
+    pytest.param(small, id="small"),
+    pytest.param(lambda: recorded("chain10-16G"), id="chain10-16G"),
+    pytest.param(lambda: recorded("b-noext-8G-16M_16M_16M"), id="b-noext-8G"),
+]
+
+
+def nodes(graph: nx.MultiDiGraph, kind: str, branch: str = "chain") -> dict[str, dict]:
+    return {
+        name: data
+        for name, data in graph.nodes(data=True)
+        if (data["kind"], data["branch"]) == (kind, branch)
+    }
+
+
+def edges(graph: nx.MultiDiGraph, relation: str) -> list[tuple[str, str, dict]]:
+    return [edge for edge in graph.edges(data=True) if edge[2]["relation"] == relation]
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_every_kernel_but_the_first_has_one_forebear(trace) -> None:
+    graph = lineage(trace())
+    forward = graph.edge_subgraph(edge for edge in graph.edges(keys=True) if edge[2] != "given up")
+    assert nx.is_directed_acyclic_graph(forward)
+    kernels = {**nodes(graph, "kernel"), **nodes(graph, "kernel", "twin")}
+    roots = [name for name in kernels if graph.nodes[name]["boot_kind"] == "cold"]
+    assert len(roots) == 1
+    for name in kernels:
+        inherited = [e for e in graph.in_edges(name, keys=True) if e[2] == "inherits"]
+        assert len(inherited) == (name not in roots)
+        assert nx.has_path(graph, roots[0], name)
+    ends = nodes(graph, "end") | nodes(graph, "end", "twin")
+    assert all(graph.in_degree(name) >= 1 for name in ends)
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_what_a_handover_holds_is_what_the_boot_inherited(trace) -> None:
+    chain = trace()
+    graph = lineage(chain)
+    facts = {boot.boot: boot for boot in chain.boot_records}
+    held: Counter[int] = Counter()
+    for data in nodes(graph, "object").values():
+        held[data["boot"]] += data["bytes"]
+        by_order = dict(facts[data["boot"]].preservations_by_order)
+        assert data["keys"] == by_order[data["order"]]
+    assert all(facts[boot].preserved_bytes == size for boot, size in held.items())
+    assert set(held) == {b.boot for b in chain.boot_records if b.preserved_bytes}
+
+
+def test_the_twin_leaves_at_the_cold_kernel_and_loses_what_the_chain_keeps() -> None:
+    graph = lineage(simulated("growing-kernel"))
+    assert set(nodes(graph, "kernel", "twin")) == {f"twin: kernel {n}" for n in (1, 2, 3)}
+    cold = "chain: kernel 0"
+    leaving = {target for _, target, key in graph.out_edges(cold, keys=True) if key == "hands over"}
+    assert leaving == {"chain: handover to 1", "twin: handover to 1"}
+    lost = edges(graph, "lost")
+    assert {target for _, target, _ in lost} == {"twin: end"}
+    held = sum(d["bytes"] for d in nodes(graph, "object", "twin").values() if d["boot"] == 3)
+    assert sum(data["bytes"] for _, _, data in lost) == held > 0
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> tuple[list[list[set[int]]], bool]:
+    """Per KHO boot the pages of two orders, disjoint, and whether the last kernel died."""
+    count = draw(st.integers(1, 4))
+    boots = []
+    for _ in range(count):
+        pages = draw(st.sets(st.integers(0, 30), max_size=20))
+        split = draw(st.integers(0, 30))
+        boots.append([{p for p in pages if p < split}, {p for p in pages if p >= split}])
+    return boots, draw(st.booleans())
+
+
+def trace_of(boots: list[list[set[int]]], died: bool) -> Trace:
+    records = [Boot(boot=0, kind="cold")]
+    runs = []
+    for number, orders in enumerate(boots, start=1):
+        records.append(Boot(boot=number, kind="kho"))
+        runs += [
+            PreservedRun(boot=number, order=order, start=page * PAGE, end=(page + 1) * PAGE)
+            for order, pages in enumerate(orders)
+            for page in sorted(pages)
+        ]
+    kind = "boot_failed" if died else "completed"
+    return Trace(
+        provenance={},
+        outcome=Outcome(kind=kind, boot=len(boots)),
+        boot_records=tuple(records),
+        preserved_records=tuple(runs),
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(chains())
+def test_every_preserved_page_goes_on_is_given_up_or_is_lost(drawn) -> None:
+    boots, died = drawn
+    graph = lineage(trace_of(boots, died))
+    for number, orders in enumerate(boots, start=1):
+        after = boots[number] if number < len(boots) else None
+        for order, pages in enumerate(orders):
+            name = f"chain: order {order} to {number}"
+            assert (name in graph) == bool(pages)
+            if not pages:
+                continue
+            fates = {
+                (key, target): data["bytes"] // PAGE
+                for _, target, key, data in graph.out_edges(name, keys=True, data=True)
+            }
+            wanted = {}
+            if after is not None:
+                for other, kept in enumerate(after):
+                    wanted["goes on", f"chain: order {other} to {number + 1}"] = len(pages & kept)
+                gone = len(pages - after[0] - after[1])
+                wanted["given up", f"chain: kernel {number}"] = gone
+            elif died:
+                wanted["lost", "chain: end"] = len(pages)
+            assert fates == {fate: count for fate, count in wanted.items() if count}
+
+
+def test_a_log_that_begins_late_has_no_handover_out_of_nowhere() -> None:
+    trace = trace_of([[{1}, {2}]], died=False)
+    graph = lineage(replace(trace, boot_records=trace.boot_records[1:]))
+    assert not nodes(graph, "handover")
+    assert set(nodes(graph, "kernel")) == {"chain: kernel 1"}

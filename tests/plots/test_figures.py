@@ -1,0 +1,216 @@
+"""What figures show, counted: rows, marks, units; and that they leave no trace of themselves."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+
+import matplotlib
+import pytest
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from kho_sim.errors import InputError, TraceError
+from kho_sim.plots import (
+    TRACE_FIGURES,
+    failures,
+    lineage,
+    memory_map,
+    scratch_use,
+    timeline,
+    tree,
+)
+from kho_sim.plots.timeline import blackouts
+from kho_sim.trace.records import Outcome
+from kho_sim.trace.trace import Trace
+from tests.plots.traces import LOGS, SCENARIOS, recorded, simulated, small
+
+
+def artists(figure: Figure, prefix: str) -> list[Artist]:
+    """All artists whose id begins so."""
+    return figure.findobj(lambda artist: str(artist.get_gid() or "").startswith(prefix))
+
+
+def marks(figure: Figure, gid: str) -> int:
+    """How many rectangles the collection of that id has."""
+    found = figure.findobj(lambda artist: artist.get_gid() == gid)
+    return sum(len(artist.get_paths()) for artist in found)
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+def drawn(figure: Figure) -> None:
+    """Render it; a layout that does not fit is a failure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FigureCanvasAgg(figure).draw()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_figure_of_every_scenario_fits_and_has_units(name: str) -> None:
+    for draw in TRACE_FIGURES.values():
+        figure = draw(simulated(name))
+        drawn(figure)
+        for axes in figure.axes:
+            numbered = axes.xaxis.get_tick_params().get("labelbottom", True)
+            if axes.axison and len(axes.get_xticks()) and numbered:
+                assert axes.get_xlabel()
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_log_is_drawn_or_refused_with_a_reason(name: str) -> None:
+    for draw in TRACE_FIGURES.values():
+        try:
+            told = words(draw(recorded(name)))
+        except TraceError as error:
+            told = str(error)
+        assert "this trace" in told or f"real boot log {name}" in told
+
+
+def test_figures_change_no_setting_and_take_no_pyplot() -> None:
+    matplotlib.rcParams["font.size"] = 31
+    try:
+        before = dict(matplotlib.rcParams)
+        figures = [draw(small()) for draw in TRACE_FIGURES.values()]
+        assert dict(matplotlib.rcParams) == before
+        assert all(figure.axes[0].xaxis.label.get_fontsize() != 31 for figure in figures)
+    finally:
+        matplotlib.rcdefaults()
+    code = "import sys, kho_sim.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_map_has_a_row_a_boot_and_a_mark_an_area() -> None:
+    for trace in (simulated("growing-kernel"), recorded("chain10-16G")):
+        figure = memory_map(trace)
+        assert len(artists(figure, "row")) == len(trace.boot_records)
+        for boot in trace.boot_records:
+            areas = sorted(boot.scratch_areas or ())
+            apart = sum(a + s < b for (a, s), (b, _) in itertools.pairwise(areas)) + 1
+            assert marks(figure, f"scratch-{boot.boot}") == apart
+
+
+def test_the_map_tells_extended_from_kept_off_and_shows_what_was_inherited() -> None:
+    figure = memory_map(small())
+    kho = [boot.boot for boot in small().boot_records if boot.kind == "kho"]
+    for boot in kho:
+        assert marks(figure, f"extended-{boot}")
+        assert marks(figure, f"kept_off-{boot}")
+        assert marks(figure, f"inherited-{boot}")
+        assert not marks(figure, f"free-{boot}")
+    assert marks(figure, "free-0")
+    assert not marks(figure, "inherited-0")
+
+
+def test_the_map_names_nodes_and_marks_holes() -> None:
+    figure = memory_map(simulated("numa-two-socket"))
+    assert {"node 0", "node 1"} <= set(words(figure).split("\n"))
+    assert "node 0" not in words(memory_map(small()))
+    assert len(artists(memory_map(simulated("small-host")), "hole")) == 1
+    assert not artists(memory_map(small()), "hole")
+
+
+def test_a_window_of_the_map_shows_only_what_is_in_it() -> None:
+    start, size = small().boot_records[0].scratch_areas[0]
+    figure = memory_map(small(), window=(start, start + size))
+    assert marks(figure, "scratch-0") == 1
+    assert not marks(figure, "free-0")
+    with pytest.raises(TraceError, match="no memory"):
+        memory_map(small(), window=(1 << 50, 1 << 51))
+
+
+def test_scratch_use_adds_up_to_what_was_allocated() -> None:
+    trace = small()
+    figure = scratch_use(trace)
+    left, right = figure.axes
+    for row, boot in enumerate(trace.boot_records):
+        for axes, wanted in ((left, ("scratch",)), (right, ("memory", "extended"))):
+            bars = [
+                bar for group in axes.containers for bar in group if bar.get_y() < row < 0.9 + row
+            ]
+            drawn_bytes = sum(bar.get_width() for bar in bars if abs(bar.get_y() - row) < 0.5)
+            areas = boot.scratch_areas if boot.kind == "cold" else ()
+            assert drawn_bytes == sum(
+                row_.size_bytes
+                for row_ in trace.allocation_records
+                if row_.boot == boot.boot
+                and row_.source in wanted
+                and row_.what != "gigantic page"
+                and (row_.address, row_.size_bytes) not in areas
+            )
+    assert "GiB" in words(figure) or "MiB" in words(figure)
+
+
+def test_refused_memory_is_named() -> None:
+    assert "refused" in words(scratch_use(recorded("b-noext-8G-16M_16M_16M")))
+    assert "refused" not in words(scratch_use(small()))
+
+
+def test_a_blackout_lasts_from_the_jump_until_files_are_restored() -> None:
+    trace = small()
+    events = {(e.boot, e.what): e for e in trace.event_records if e.what != "message"}
+    found = blackouts(trace)
+    assert [gap.boot for gap in found] == [1, 2]
+    for gap in found:
+        assert gap.start_ns == events[gap.boot - 1, "jump"].start_ns
+        assert gap.end_ns == events[gap.boot, "initcalls"].end_ns
+    assert len(artists(timeline(trace), "blackout-")) == 2
+
+
+def test_a_log_has_a_blackout_for_each_handover_that_came_up() -> None:
+    assert len(blackouts(recorded("chain10-16G"))) == 10
+    assert not blackouts(recorded("b-noext-8G-16M_16M_16M"))
+
+
+def test_the_timeline_reads_microseconds_and_hours() -> None:
+    figure = timeline(small())
+    told = words(figure)
+    assert "1h 00m" in told
+    assert " us" in told
+    figure.canvas.draw()
+    low, high = figure.axes[1].get_xlim()
+    seen = [tick for tick in figure.axes[1].get_xticks() if low < tick < high]
+    assert 4 <= len(seen) <= 12
+
+
+def test_failures_are_counted_with_and_without_the_extension() -> None:
+    trace = simulated("growing-kernel")
+    text = words(failures(trace))
+    assert "0 with the extension" in text
+    assert "1 without" in text
+    assert "without: not reached, boot_failed in boot 3" in text
+    assert len(artists(failures(trace), "avoided")) == 1
+
+
+def test_the_lineage_has_a_box_a_kernel_and_says_what_was_lost() -> None:
+    trace = simulated("growing-kernel")
+    figure = lineage(trace)
+    kernels = len(trace.boot_records) + len(trace.twin.boot_records) - 1
+    assert len(artists(figure, "kernel-")) == kernels
+    assert len(artists(figure, "branch")) == 1
+    lost = words(lineage(recorded("b-noext-8G-16M_16M_16M")))
+    assert "lost:\n1.04 MiB" in lost
+
+
+def test_the_tree_has_a_mark_a_page() -> None:
+    trace = simulated("hypervisor")
+    figure = tree(trace, 1)
+    shown = sum(len(line.get_xdata()) for line in artists(figure, "level-"))
+    assert shown == trace.boot_records[1].radix_nodes
+    keys = sum(bar.get_height() for group in figure.axes[1].containers for bar in group)
+    assert keys == trace.boot_records[1].preservations
+
+
+@pytest.mark.parametrize("draw", TRACE_FIGURES.values(), ids=TRACE_FIGURES)
+def test_a_trace_that_tells_nothing_is_refused_or_drawn_empty(
+    draw: Callable[[Trace], Figure],
+) -> None:
+    empty = Trace(provenance={"source": "log"}, outcome=Outcome(kind="unknown", boot=0))
+    with pytest.raises(InputError):
+        draw(empty)

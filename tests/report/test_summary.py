@@ -1,0 +1,120 @@
+"""The summary and the JSON document, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from kho_sim.scenario import loads, with_values
+from kho_sim.trace.provenance import run_provenance
+from kho_sim.trace.records import FACTS
+from kho_sim.trace.summary import SUMMARY, run_document, summary
+from kho_sim.trace.trace import Trace
+from tests.frames.hand_made import (
+    GIB,
+    MIB,
+    TRACES,
+    cold_boot,
+    empty_trace,
+    hand_made_trace,
+    kho_boot,
+    sparse_trace,
+)
+
+
+def test_every_number_of_the_hand_made_trace() -> None:
+    assert summary(hand_made_trace()) == {
+        "boots": 3,
+        "boots_without_extension": 3,
+        "outcome_without_extension": "boot_failed",
+        "failures": 1,
+        "failures_without_extension": 9,
+        "failures_avoided": 8,
+        "extended_bytes_min": 4 * GIB,
+        "extended_bytes_max": 5 * GIB,
+        "extend_ns_max": 1_250_000,
+        "digest_pages_max": 6,
+        "gigantic_pages_requested_min": 4,
+        "gigantic_pages_allocated_min": 4,
+        "gigantic_pages_without_extension_min": 0,
+        "preservations_max": 520,
+        "preserved_bytes_max": 18 * MIB,
+        "radix_nodes_max": 11,
+        "busy_blocks_max": 2,
+        "memory_regions_max": 7,
+        "reserved_regions_max": 44,
+    }
+
+
+def test_hand_made_trace_has_every_name_in_the_order_of_the_list() -> None:
+    assert list(summary(hand_made_trace())) == list(SUMMARY)
+
+
+@pytest.mark.parametrize(
+    ("trace", "known"),
+    [
+        (empty_trace(), {"boots": 0}),
+        (sparse_trace(), {"boots": 2}),
+        (
+            replace(empty_trace(), boot_records=(cold_boot(),)),
+            {"boots": 1, "failures": 0, "failures_avoided": 0},
+        ),
+    ],
+)
+def test_what_a_trace_does_not_tell_is_left_out(trace: Trace, known: dict[str, int]) -> None:
+    assert summary(trace) == known
+
+
+def test_failures_of_the_twins_cold_boot_are_not_for_want_of_an_extension() -> None:
+    twin = replace(
+        empty_trace(), boot_records=(replace(cold_boot(), failures=3), kho_boot(1, failures=2))
+    )
+    assert summary(replace(empty_trace(), twin=twin))["failures_without_extension"] == 2
+
+
+@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
+def test_document_is_plain_json_without_nulls(trace: Trace) -> None:
+    document = run_document(trace)
+    assert json.loads(json.dumps(document)) == document
+    assert "null" not in json.dumps([document["boots"], document["summary"]])
+    assert (document["schema"], document["schema_version"]) == ("kho-sim/run", 1)
+
+
+def test_document_tells_each_boots_facts() -> None:
+    cold, first, _ = run_document(hand_made_trace())["boots"]
+    assert set(first) == {"boot", "kind", "release", "command_line", *FACTS} - {
+        "kernel_reserved_bytes"
+    }
+    assert first["preservations_by_order"] == {"0": 512, "9": 8}
+    assert first["scratch_areas"] == [[3 * GIB, 64 * MIB], [8 * GIB, 128 * MIB]]
+    assert cold["kernel_reserved_bytes"] == 96 * MIB
+    assert "extended_bytes" not in cold
+
+
+def test_document_tells_the_twins_fate_and_all_failures() -> None:
+    document = run_document(hand_made_trace())
+    assert document["twin"]["outcome"] == {
+        "kind": "boot_failed",
+        "boot": 2,
+        "message": "Failed to allocate memmap",
+    }
+    assert [boot["failures"] for boot in document["twin"]["boots"]] == [0, 4, 5]
+    assert [(row["extended"], row["what"], row["count"]) for row in document["failures"]] == [
+        (True, "bounce buffer", 1),
+        (False, "gigantic page", 4),
+        (False, "gigantic page", 4),
+        (False, "memmap", 1),
+    ]
+
+
+def test_provenance_repeats_the_scenario_and_only_the_environment_is_of_this_machine() -> None:
+    scenario = loads("machine: {memory: 4GiB}\nchain: {seed: 11}")
+    provenance = run_provenance(scenario)
+    assert provenance["scenario"] == scenario.to_dict()
+    assert provenance["seed"] == 11
+    assert set(provenance) == {"source", "software", "seed", "scenario", "environment"}
+    assert "simpy" in provenance["environment"]["libraries"]
+    other = run_provenance(with_values(scenario, {"chain.seed": 12}))
+    assert other["seed"] == 12
