@@ -43,15 +43,15 @@ def verb(
     show_all: bool,
     as_json: bool,
 ) -> int:
-    """Compare the sweeps stored in A and B (or two values inside A, with --a and --b).
+    """Compare what is stored in A and B, sweeps or runs (or values inside A, by --a and --b).
 
     Runs are paired by all parameters that both sides vary, but for those named by --a and --b.
     """
     from kho_sim.sweeps.compare import compare
-    from kho_sim.sweeps.results import open_sweep
+    from kho_sim.sweeps.stored import stored_runs
 
-    runs_a = open_sweep(a).runs()
-    runs_b = runs_a if b is None else open_sweep(b).runs()
+    runs_a = stored_runs(a)
+    runs_b = runs_a if b is None else stored_runs(b)
     comparison = compare(runs_a, runs_b, only_a=only_a, only_b=only_b)
     if as_json:
         head = {"schema": "kho-sim/compare", "schema_version": 1}

@@ -12,19 +12,30 @@ if TYPE_CHECKING:
     from kho_sim.sweeps.design import product, read_points, zipped
     from kho_sim.sweeps.results import Sweep, open_sweep
     from kho_sim.sweeps.stop import SweepInterrupted
+    from kho_sim.sweeps.stored import open_stored
     from kho_sim.sweeps.sweeping import sweep
 
 _HOMES = {
     "Sweep": "results",
     "SweepInterrupted": "stop",
     "sweep": "sweeping",
+    "open_stored": "stored",
     "open_sweep": "results",
     "product": "design",
     "read_points": "design",
     "zipped": "design",
 }
 
-__all__ = ["Sweep", "SweepInterrupted", "open_sweep", "product", "read_points", "sweep", "zipped"]
+__all__ = [
+    "Sweep",
+    "SweepInterrupted",
+    "open_stored",
+    "open_sweep",
+    "product",
+    "read_points",
+    "sweep",
+    "zipped",
+]
 
 
 def __getattr__(name: str) -> Any:

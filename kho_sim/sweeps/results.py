@@ -21,7 +21,8 @@ from kho_sim.errors import TraceError
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
 from kho_sim.sweeps.parts import finished_runs, part_names
 from kho_sim.sweeps.store import in_shard, read_design, read_manifest
-from kho_sim.sweeps.tables import SCHEMAS
+from kho_sim.sweeps.tables import SCHEMAS, rows_of
+from kho_sim.trace.trace import Trace
 
 PENDING = "pending"
 STATES = (OK, FAILED, LOST, SKIPPED, PENDING)
@@ -35,6 +36,9 @@ _DTYPES = {
     pa.string(): pd.StringDtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
+
+
+_RUN_HEAD = {"state": "string", "replicate": "Int64", "seed": "Int64"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,15 @@ def open_sweep(directory: str | Path) -> Sweep:
     sweep = Sweep(Path(directory))
     read_manifest(sweep.directory)
     return sweep
+
+
+def runs_of_trace(trace: Trace) -> pd.DataFrame:
+    """Return a single run as a table like that of ``Sweep.runs()``, with no varied places."""
+    rows = _frame(pa.Table.from_batches([rows_of("runs", "", trace)]))
+    seed = trace.provenance.get("seed")
+    for position, (name, value) in enumerate({"state": OK, "replicate": 0, "seed": seed}.items()):
+        rows.insert(position + 1, name, pd.array([value], dtype=_RUN_HEAD[name]))
+    return rows
 
 
 def _state_row(

@@ -26,7 +26,7 @@ NOT_COMPARED = ("extend_ns",)
 TOLERANCES = {
     "radix_nodes": (0.25, 4),
     "busy_blocks": (0.25, 2),
-    "extended_bytes": (0.10, 4 << 30),
+    "extended_bytes": (0.20, 1 << 30),
     "digest_pages": (0.0, 4),
     "memory_regions_after": (0.5, 8),
     "reserved_regions_before": (0.1, 6),
@@ -36,7 +36,8 @@ TOLERANCES = {
     "failures": (0.05, 8),
 }
 """Facts of a KHO boot that follow the page allocator: allowed difference, as a share of the
-observed value or absolute, whichever is larger. Blocks count by how many are busy."""
+observed value or absolute, whichever is larger. Blocks count by how many are busy. Chosen with the
+recorded logs in view: they say how far the model is off there, not how far it may be elsewhere."""
 FOLIO_TOLERANCES = {
     "preservations": (0.25, 8),
     "preservations_by_order": (0.25, 8),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kho_sim.cli.app import call
-from kho_sim.sweeps.results import open_sweep
+from kho_sim.sweeps import open_stored, open_sweep
 from tests.sweeps.conftest import TINY
 
 
@@ -144,3 +144,14 @@ def test_compare_prints_a_table_or_a_document(scenario, capsys):
     document = json.loads(capsys.readouterr().out)
     assert (document["schema"], document["pairs"]) == ("kho-sim/compare", 10)
     assert call(["compare", "s", "nowhere"]) == 3
+
+
+def test_two_single_runs_are_one_pair(scenario, capsys):
+    assert call(["run", scenario, "-o", "a"]) == 0
+    assert call(["run", scenario, "-s", "chain.boots=3", "-o", "b"]) == 0
+    capsys.readouterr()
+    assert call(["compare", "a", "b", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (boots,) = [one for one in document["differences"] if one["name"] == "boots"]
+    assert (document["pairs"], boots["mean_difference"], boots["low"]) == (1, 1, None)
+    assert open_stored("a").outcome.kind == "completed"

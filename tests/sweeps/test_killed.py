@@ -118,6 +118,6 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path, command):
     unguarded = PROGRAM.replace('if __name__ == "__main__":', "if True:")
     assert unguarded != PROGRAM
     (tmp_path / "program.py").write_text(unguarded)
-    done = subprocess.run(command(2), stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run(command(2), stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert 'under if __name__ == "__main__"' in done.stderr.splitlines()[-1]
