@@ -61,8 +61,8 @@ class ModelError(KhoSimError):
 
 
 def ensure(condition: bool, message: str, *values: object) -> None:
-    """Raise ``ModelError`` unless ``condition`` holds; can not be switched off, unlike ``assert``.
-    """
+    """Raise ``ModelError`` unless ``condition`` holds; can not be switched off, unlike
+    ``assert``."""
     if not condition:
         raise ModelError(message.format(*values))
 

@@ -30,8 +30,8 @@ PROFILE_KEYS = {
 
 
 def build_plan(scenario: Scenario) -> ChainPlan:
-    """Return the chain that a scenario describes. Raises ScenarioError for what can not be built.
-    """
+    """Return the chain that a scenario describes. Raises ScenarioError for what can not be
+    built."""
     machine = build_machine(scenario)
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
     named = [

@@ -33,11 +33,12 @@ def explain_scenario(scenario: Scenario) -> str:
     """Return the explanation as text. Raises ScenarioError."""
     plan = build_plan(scenario)
     trace = run_plan(plan, {})
+    ending = trace.outcome
     lines = [
         *_machine(plan),
         *(line for boot in trace.boot_records for line in _boot(plan, trace, boot)),
         "",
-        f"The chain ends: {trace.outcome.kind} at boot {trace.outcome.boot} {trace.outcome.message}",
+        f"The chain ends: {ending.kind} at boot {ending.boot} {ending.message}".rstrip(),
         *_assumptions(plan),
     ]
     return "\n".join(lines)
@@ -48,7 +49,8 @@ def _machine(plan: ChainPlan) -> Iterator[str]:
     yield f"Machine: {machine.cpus} CPUs, {len(machine.nodes)} node(s), usable memory"
     for extent in machine.memory:
         size = format_size(extent.size)
-        yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {machine.node_of(extent.start)}"
+        nid = machine.node_of(extent.start)
+        yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {nid}"
 
 
 def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:

@@ -63,8 +63,8 @@ class Journal:
         )
 
     def note_gigantic(self, boot: int, booted: BootedMemory, kept: set[int]) -> None:
-        """Write down the gigantic pages of a kernel: its own, and those it was handed (``kept``).
-        """
+        """Write down the gigantic pages of a kernel: its own, and those it was handed
+        (``kept``)."""
         own = dict(booted.early.gigantic.pages)
         for start in sorted(own.keys() | kept):
             row = GiganticPage(

@@ -19,8 +19,8 @@ from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN
 
 
 def judge_early_boot(booted: BootedMemory, handover: Handover) -> None:
-    """No early allocation touched preserved memory or a page of the tree that is still to be read.
-    """
+    """No early allocation touched preserved memory or a page of the tree that is still to be
+    read."""
     kept = handover.tree.preserved_extents()
     tables = [Extent(page, page + PAGE_SIZE) for page in handover.tree.table_pages()]
     promised = sorted([*kept, *tables])
@@ -43,8 +43,8 @@ def judge_running(memory: RunningMemory, handover: Handover) -> None:
 
 
 def judge_hand_over(handover: Handover) -> None:
-    """All that is promised is in the tree, nothing of it lies in scratch, and no two files share.
-    """
+    """All that is promised is in the tree, nothing of it lies in scratch, and no two files
+    share."""
     kept = handover.tree.preserved_extents()
     spans = sorted(run.extent for handed in handover.files for run in handed.data)
     for left, right in pairwise(spans):

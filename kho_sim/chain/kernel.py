@@ -134,8 +134,8 @@ class Kernel:
         return booted
 
     def _start_user_space(self, booted: BootedMemory) -> Process:
-        """From the page allocator to files: initcalls, retrieval by user space, then the workloads.
-        """
+        """From the page allocator to files: initcalls, retrieval by user space, then the
+        workloads."""
         try:
             self.memory = RunningMemory.start(
                 self.plan.machine,

@@ -30,8 +30,8 @@ from kho_sim.work import Work
 
 @dataclass(frozen=True, slots=True)
 class KernelSetup:
-    """What decides a kernel's early memory: its build, its command line, its way to extend scratch.
-    """
+    """What decides a kernel's early memory: its build, its command line, its way to extend
+    scratch."""
 
     profile: KernelProfile
     options: BootOptions

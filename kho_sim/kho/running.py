@@ -192,8 +192,8 @@ class RunningMemory:
             self.handed.append(preserve_file(outgoing, luo, self.files[name]))
 
     def preserve_areas(self) -> None:
-        """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises PreserveFailed.
-        """
+        """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises
+        PreserveFailed."""
         outgoing, areas = self.outgoing, self.booted.early.named_areas
         if outgoing is None or not areas:
             return

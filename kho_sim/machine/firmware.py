@@ -102,8 +102,8 @@ def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -
 
 
 def _joined(entries: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
-    """Join usable neighbours: the kernel's map has no borders inside memory, and it counts entries.
-    """
+    """Join usable neighbours: the kernel's map has no borders inside memory, and it counts
+    entries."""
     joined: list[FirmwareRange] = []
     for entry in entries:
         last = joined[-1] if joined else None

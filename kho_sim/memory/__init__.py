@@ -1,2 +1,2 @@
-"""What any kernel does with physical memory: memblock, early boot, gigantic pages, page allocator.
-"""
+"""What any kernel does with physical memory: memblock, early boot, gigantic pages, page
+allocator."""

@@ -151,8 +151,8 @@ class Memblock:
     def find(
         self, size: int, align: int, start: int, end: int, nid: int = NO_NODE, flags: int = 0
     ) -> int:
-        """Return the address where ``size`` bytes fit, or 0. Source: memblock_find_in_range_node().
-        """
+        """Return the address where ``size`` bytes fit, or 0. Source:
+        memblock_find_in_range_node()."""
         end = self.current_limit if end in (0, NOLEAKTRACE) else end
         start = max(start, PAGE_SIZE)
         end = max(start, end)
@@ -164,8 +164,8 @@ class Memblock:
     def alloc_range_nid(
         self, size: int, align: int, start: int, end: int, nid: int, exact_nid: bool
     ) -> int:
-        """Allocate inside [start, end), on a node if possible. Source: memblock_alloc_range_nid().
-        """
+        """Allocate inside [start, end), on a node if possible. Source:
+        memblock_alloc_range_nid()."""
         nid = nid if _is_node(nid) else NO_NODE
         align = align or SMP_CACHE_BYTES
         wanted = self._wanted_flags()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EarlyRequest:
-    """One more early allocation of a kernel build, in order, after (or before) the extension step.
-    """
+    """One more early allocation of a kernel build, in order, after (or before) the extension
+    step."""
 
     what: str
     size_bytes: int

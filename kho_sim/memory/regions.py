@@ -141,8 +141,8 @@ class RegionArray(Sequence[Region]):
         return error
 
     def check(self) -> None:
-        """Raise ModelError unless the regions are sorted, disjoint, not empty and within capacity.
-        """
+        """Raise ModelError unless the regions are sorted, disjoint, not empty and within
+        capacity."""
         ensure(len(self) <= self.capacity, "{} holds {} regions", self.name, len(self))
         ensure(self._bases == [r.base for r in self._regions], "{}: index is stale", self.name)
         for region in self._regions:

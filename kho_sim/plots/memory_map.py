@@ -202,7 +202,8 @@ def _draw_key(figure: Figure, axis: AddressAxis, boots: list[BootMemory]) -> Non
     used = [mark for mark in LOOK if any(getattr(facts, mark) for facts in boots)]
     handles = [Patch(facecolor=LOOK[mark][0], label=LOOK[mark][1]) for mark in used]
     least = round(LEAST_WIDTH * axis.bytes_per_x)
-    least_text = format_size(round(least, 2 - len(str(least))))
+    unit = 1 << (least.bit_length() - 1) // 10 * 10
+    least_text = format_size(round(least / unit) * unit)
     holes = " Strokes on the axis: holes, cut short." if len(axis.pieces) > 1 else ""
     figure.legend(
         handles=handles,

@@ -140,8 +140,8 @@ class GiganticPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Where kexec placed a segment in the running kernel's scratch (boot: the kernel that loads).
-    """
+    """Where kexec placed a segment in the running kernel's scratch (boot: the kernel that
+    loads)."""
 
     boot: int
     what: str

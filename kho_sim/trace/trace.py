@@ -53,8 +53,8 @@ class Trace:
 
     @property
     def boots(self) -> pd.DataFrame:
-        """One row a boot; columns as ``records.Boot``, facts that are unknown are missing values.
-        """
+        """One row a boot; columns as ``records.Boot``, facts that are unknown are missing
+        values."""
         from kho_sim.frames import boots_table
 
         return boots_table(self)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kho_sim.command_line import parse_command_line
+from kho_sim.command_line.hugepages import HugepageRequest, HugetlbCma
 from kho_sim.command_line.parse import (
     _HANDLERS,
     Crashkernel,
@@ -14,7 +15,6 @@ from kho_sim.command_line.parse import (
     ScratchRequest,
     Swiotlb,
 )
-from kho_sim.command_line.hugepages import HugepageRequest, HugetlbCma
 from kho_sim.command_line.words import boolean, decimal_number, split_words
 
 MIB, GIB = 1 << 20, 1 << 30

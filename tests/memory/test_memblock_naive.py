@@ -68,8 +68,8 @@ def test_memblock_agrees_with_page_sets(calls):
 
 
 def flattened(regions):
-    """Join neighbours of equal node and flags: the kernel leaves some that it did not touch apart.
-    """
+    """Join neighbours of equal node and flags: the kernel leaves some that it did not touch
+    apart."""
     result = []
     for base, size, nid, flags in regions:
         if result and result[-1][0] + result[-1][1] == base and result[-1][2:] == (nid, flags):

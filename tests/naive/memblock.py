@@ -58,8 +58,8 @@ class NaiveMemblock:
         return [(a * PAGE, (b - a) * PAGE, *array[a]) for a, b in runs]
 
     def alloc(self, size, align, start, end, nid, exact):
-        """Try the highest page-aligned address first; return the first at which all pages will do.
-        """
+        """Try the highest page-aligned address first; return the first at which all pages
+        will do."""
         for wanted in [nid] if nid < 0 or exact else [nid, -1]:
             address = self._highest(size, align, max(start, PAGE), end, wanted)
             if address:

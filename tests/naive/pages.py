@@ -314,7 +314,8 @@ class NaivePages:
             zone.resize(min(125, 2 * self.cpus.bit_length() * (1 + units)))
 
     def woven(self, zone):
-        """Order the deferred pages as workers free them: 32 MiB each per turn, begun 4 turns apart."""
+        """Order the deferred pages as workers free them: 32 MiB each per turn, begun 4 turns
+        apart."""
         size = -(-zone.end // SECTION) * SECTION - self.first_deferred
         workers = max(1, min(size // SECTION, self.cpus))
         chunk = -(-max(size // (workers * 4), SECTION) // SECTION) * SECTION

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kho_sim.errors import InputError, TraceError
+from kho_sim.extent import merged, total_size
 from kho_sim.plots import (
     TRACE_FIGURES,
     failures,
@@ -24,6 +25,7 @@ from kho_sim.plots import (
     timeline,
     tree,
 )
+from kho_sim.plots.memory_facts import machine_memory, memory_of_boots
 from kho_sim.plots.timeline import blackouts
 from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
@@ -106,6 +108,17 @@ def test_the_map_tells_extended_from_kept_off_and_shows_what_was_inherited() -> 
         assert not marks(figure, f"free-{boot}")
     assert marks(figure, "free-0")
     assert not marks(figure, "inherited-0")
+
+
+@pytest.mark.parametrize("name", ["numa-two-socket", "growing-kernel"])
+def test_extended_kept_off_and_scratch_are_all_of_memory_and_disjoint(name: str) -> None:
+    trace = simulated(name)
+    memory = total_size(machine_memory(trace))
+    for facts in memory_of_boots(trace):
+        parts = [*facts.free, *facts.extended, *facts.kept_off, *merged(facts.scratch)]
+        assert total_size(merged(parts)) == total_size(parts) == memory
+        assert total_size(facts.extended) == (facts.boot.extended_bytes or 0)
+        assert total_size(facts.inherited) == (facts.boot.preserved_bytes or 0)
 
 
 def test_the_map_names_nodes_and_marks_holes() -> None:

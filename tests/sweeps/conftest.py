@@ -1,8 +1,14 @@
-"""A scenario that is over in milliseconds, and sweeps of it."""
+"""A scenario that is over in milliseconds, sweeps to kill, and a Dask cluster on loopback."""
+loopback."""
+
+import subprocess
+import sys
+import time
 
 import pytest
 
 from kho_sim.scenario import loads
+from kho_sim.sweeps.engine import Dask
 
 TINY = """
 machine: {memory: 1GiB, cpus: 1}
@@ -12,7 +18,83 @@ workload:
 chain: {boots: 2, seed: 5, twin: false}
 """
 
+PROGRAM = """
+import sys
+from kho_sim.sweeps.sweeping import sweep
+if __name__ == "__main__":
+    axes = {"kernel.extend.shift": range(22, 34), "chain.seed": range(12)}
+    sweep(sys.argv[1], axes, sys.argv[2], workers=int(sys.argv[3]))
+"""
+
 
 @pytest.fixture
 def tiny():
     return loads(TINY)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Return the command of a sweep into ``tmp_path/s`` by some workers."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def command_for(workers):
+        names = [str(tmp_path / name) for name in ("program.py", "tiny.yaml", "s")]
+        return [sys.executable, *names, str(workers)]
+
+    return command_for
+
+
+def kill_after_a_part(command, directory):
+    """Begin a sweep and kill it, parent and all, when it has stored something more."""
+    had = parts(directory)
+    victim = subprocess.Popen(command, start_new_session=True)
+    wait_for(lambda: parts(directory) - had or victim.poll() is not None)
+    assert victim.poll() is None, "it ended before it could be killed"
+    victim.kill()
+    victim.wait()
+
+
+def parts(directory):
+    return {path.name for path in (directory / "runs").glob("*.parquet")}
+
+
+def wait_for(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Yield the scheduler's file and the two worker processes."""
+    file = tmp_path / "scheduler.json"
+    scheduler = ["distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1"]
+    worker = ["distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
+    worker += ["--local-directory", str(tmp_path)]
+    common = ["--no-dashboard", "--scheduler-file", str(file)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", *words, *common],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for words in (scheduler, worker, worker)
+    ]
+    try:
+        wait_for(file.exists)
+        wait_for(lambda: workers_at(file) == 2)
+        yield file, started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def workers_at(file):
+    engine = Dask(str(file))
+    try:
+        return engine.slots()
+    finally:
+        engine.close()

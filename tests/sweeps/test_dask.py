@@ -1,16 +1,12 @@
 """A real Dask scheduler and two real worker processes, on loopback; one is killed in mid-run."""
 
-import subprocess
-import sys
-import time
-
 import pytest
 
 from kho_sim.errors import EngineError
 from kho_sim.scenario import with_values
 from kho_sim.sweeps.design import build_design, product
 from kho_sim.sweeps.driver import Driver
-from kho_sim.sweeps.engine import Dask, open_engine
+from kho_sim.sweeps.engine import open_engine
 from kho_sim.sweeps.results import Sweep
 from kho_sim.sweeps.store import Store
 from kho_sim.sweeps.sweeping import sweep
@@ -20,47 +16,6 @@ from tests.sweeps import faults
 pytest.importorskip("distributed")
 
 AXES = {"kernel.extend.shift": range(22, 34), "chain.seed": range(3)}
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """Yield the scheduler's file and the two worker processes."""
-    file = tmp_path / "scheduler.json"
-    scheduler = ["distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1"]
-    worker = ["distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
-    worker += ["--local-directory", str(tmp_path)]
-    common = ["--no-dashboard", "--scheduler-file", str(file)]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", *words, *common],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for words in (scheduler, worker, worker)
-    ]
-    try:
-        wait_for(file.exists)
-        wait_for(lambda: workers_at(file) == 2)
-        yield file, started
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def wait_for(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
-
-
-def workers_at(file):
-    engine = Dask(str(file))
-    try:
-        return engine.slots()
-    finally:
-        engine.close()
 
 
 def test_dask_gives_the_same_tables_as_one_process(tmp_path, tiny, cluster):

@@ -3,25 +3,15 @@
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from kho_sim.sweeps.results import Sweep
 from kho_sim.sweeps.sweeping import sweep
-from tests.sweeps.conftest import TINY
+from tests.sweeps.conftest import PROGRAM, TINY, kill_after_a_part, parts, wait_for
 
 AXES = {"kernel.extend.shift": range(22, 34), "chain.seed": range(12)}
-
-PROGRAM = """
-import sys
-from kho_sim.sweeps.sweeping import sweep
-if __name__ == "__main__":
-    axes = {"kernel.extend.shift": range(22, 34), "chain.seed": range(12)}
-    sweep(sys.argv[1], axes, sys.argv[2], workers=int(sys.argv[3]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -31,40 +21,11 @@ def undisturbed(tmp_path_factory):
     return sweep(loads(TINY), AXES, tmp_path_factory.mktemp("sweep") / "s", workers=1)
 
 
-@pytest.fixture
-def command(tmp_path):
-    """Return the command of a sweep into ``tmp_path/s`` by some workers."""
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    (tmp_path / "program.py").write_text(PROGRAM)
-
-    def command_for(workers):
-        names = [str(tmp_path / name) for name in ("program.py", "tiny.yaml", "s")]
-        return [sys.executable, *names, str(workers)]
-
-    return command_for
-
-
-def parts(directory):
-    return {path.name for path in (directory / "runs").glob("*.parquet")}
-
-
-def wait_for(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.005)
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_twice_and_resumed_gives_the_same_tables(tmp_path, undisturbed, command, workers):
     directory = tmp_path / "s"
     for _ in range(2):
-        had = parts(directory)
-        victim = subprocess.Popen(command(workers), start_new_session=True)
-        wait_for(lambda had=had, victim=victim: parts(directory) - had or victim.poll() is not None)
-        assert victim.poll() is None, "it ended before it could be killed"
-        victim.kill()
-        victim.wait()
+        kill_after_a_part(command(workers), directory)
     killed = Sweep(directory)
     runs_before = killed.runs()
     assert 0 < len(runs_before) < len(undisturbed.runs())

@@ -70,8 +70,8 @@ class LiveUpdate:
         self.outgoing.allocate_preserved()
 
     def add_file(self, session_name: str) -> None:
-        """Make room in a session's list of files for one more; the session begins with its first.
-        """
+        """Make room in a session's list of files for one more; the session begins with its
+        first."""
         session = self.sessions.get(session_name)
         if session is None:
             session = self.sessions[session_name] = Session()

@@ -67,8 +67,8 @@ def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> Hande
 
 
 def _pin(outgoing: Outgoing, file: FilePages) -> None:
-    """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts 10.4).
-    """
+    """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts
+    10.4)."""
     pinned: list[Folios] = []
     for order, folios in groupby(file.data, key=attrgetter("order")):
         runs = [Run(run.first_pfn, run.blocks) for run in folios]

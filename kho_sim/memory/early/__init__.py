@@ -1,5 +1,5 @@
-"""The early boot of one kernel: every memblock allocation of kernel-facts section 6, in its order.
-"""
+"""The early boot of one kernel: every memblock allocation of kernel-facts section 6, in its
+order."""
 
 from kho_sim.memory.early.boot import EarlyBoot, Inherited, NamedArea
 from kho_sim.memory.early.options import BootOptions

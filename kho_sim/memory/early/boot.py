@@ -161,8 +161,8 @@ class EarlyBoot:
         self.messages.append("KHO: found kexec handover data.")
 
     def _register_memory(self) -> None:
-        """Source: e820__memblock_setup(). The first MiB may be used until real mode has its part.
-        """
+        """Source: e820__memblock_setup(). The first MiB may be used until real mode has its
+        part."""
         for extent in self.machine.memory:
             self.memblock.add(*_base_size(extent))
         self.memblock.mark_kho_scratch(0, MIB)

@@ -21,8 +21,8 @@ class GiganticPages:
 def allocate_gigantic_pages(
     requests: Requests, options: BootOptions, nodes: tuple[int, ...]
 ) -> GiganticPages:
-    """Allocate what ``hugepages=`` asks for in 1 GiB pages; a shortfall is reported, never fatal.
-    """
+    """Allocate what ``hugepages=`` asks for in 1 GiB pages; a shortfall is reported, never
+    fatal."""
     result = GiganticPages()
     for request in options.hugepages:
         if request.size_bytes != GIGANTIC_PAGE_BYTES:

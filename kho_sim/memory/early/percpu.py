@@ -55,8 +55,8 @@ def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
 def set_up_per_cpu(
     requests: Requests, profile: KernelProfile, cpus_by_node: dict[int, int]
 ) -> None:
-    """Allocate the per-CPU areas and what describes them. ``cpus_by_node``: nodes with CPUs only.
-    """
+    """Allocate the per-CPU areas and what describes them. ``cpus_by_node``: nodes with CPUs
+    only."""
     groups = [(nid, cpus) for nid, cpus in cpus_by_node.items() if cpus]
     layout = unit_layout(profile, [cpus for _, cpus in groups])
     units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]

@@ -78,8 +78,8 @@ class Requests:
         return address
 
     def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
-        """Allocate inside a range without giving up its lower limit (memblock_phys_alloc_range()).
-        """
+        """Allocate inside a range without giving up its lower limit
+        (memblock_phys_alloc_range())."""
         return self._ask(
             what,
             size,

@@ -44,8 +44,8 @@ def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
 
 
 def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
-    """Return (section, node) of every present section, ascending; its root is allocated on the way.
-    """
+    """Return (section, node) of every present section, ascending; its root is allocated on
+    the way."""
     present: dict[int, int] = {}
     roots: set[int] = set()
     for region in list(requests.memblock.memory):

@@ -229,8 +229,8 @@ class PageAllocator:
         return joined(done + self._migrate(batch, order, node), order)
 
     def settle(self) -> None:
-        """Let time pass in which nobody allocates: minutes are enough for what is cached to return.
-        """
+        """Let time pass in which nobody allocates: minutes are enough for what is cached to
+        return."""
         for zone in self._zones:
             zone.settle()
 
