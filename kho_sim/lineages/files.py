@@ -64,5 +64,5 @@ def _told(key: str, value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("q", "q").replace('"', '\\"').replace("\n", "\\n")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

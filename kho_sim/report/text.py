@@ -88,7 +88,8 @@ def _setting_lines(trace: Trace) -> list[str]:
 
 def _machine_text(machine: dict[str, Any]) -> str:
     ranges = machine.get("memory_map", ())
-    memory = machine.get("memory") or sum(part["end"] - part["start"] for part in ranges)
+    usable = [part for part in ranges if part["kind"] == "usable"]
+    memory = machine.get("memory") or sum(part["end"] - part["start"] for part in usable)
     nodes, cpus = machine["nodes"], machine["cpus"]
     where = machine.get("firmware") or "memory map of a real machine"
     return (

@@ -34,6 +34,9 @@ from kho_sim.scenario.yaml_tree import write_yaml
 from kho_sim.units import DURATION_UNITS, format_exact
 
 STRATEGIES = ("blocks", "none", "reserve-early")
+FOUR_GIB = 4 << 30
+BOOTABLE = 64 << 20
+"""Room that a boot loader needs below 4 GiB for kernel and initrd."""
 WORKERS = ("drawn", "parallel", "emulated")
 FIRMWARES = ("qemu-pc", "qemu-q35")
 COMMAND_LINE_MAX_BYTES = 2047
@@ -113,8 +116,9 @@ class Machine(Section):
                     ("memory_map", index, "node"),
                     f"node {part.node} is not there; nodes: {self.nodes}",
                 )
-        if not any(part.kind == "usable" for part in ranges):
-            yield ("memory_map",), "no range is usable, so there is no memory"
+        usable = [part for part in ranges if part.kind == "usable"]
+        if not any(part.start < FOUR_GIB and part.end - part.start >= BOOTABLE for part in usable):
+            yield ("memory_map",), "no usable range of 64MiB below 4GiB, where a kernel is started"
         if self.firmware:
             yield ("firmware",), "firmware goes with memory; a memory_map needs none"
         if self.node_memory:

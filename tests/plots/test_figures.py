@@ -196,7 +196,7 @@ def test_failures_are_counted_with_and_without_the_extension() -> None:
     trace = simulated("growing-kernel")
     text = words(failures(trace))
     assert "0 with the extension" in text
-    assert "1 without" in text
+    assert "1 without, 384 MiB" in text
     assert "without: not reached, boot_failed in boot 3" in text
     assert len(artists(failures(trace), "avoided")) == 1
 

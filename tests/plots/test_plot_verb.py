@@ -39,8 +39,10 @@ def test_a_log_without_facts_leaves_figures_out_and_says_so(tmp_path: Path, caps
     assert "memory_map.png" in names(tmp_path)
     assert "tree.png" not in names(tmp_path)
     assert "tree is left out" in capsys.readouterr().err
-    assert call(["plot", log, "-o", str(tmp_path), "--figure", "tree"]) == 3
+    asked = ["--figure", "memory_map", "--figure", "tree"]
+    assert call(["plot", log, "-o", str(tmp_path / "asked"), *asked]) == 3
     assert "Traceback" not in capsys.readouterr().err
+    assert not names(tmp_path / "asked")
 
 
 def test_graphs_are_written_when_asked_for(tmp_path: Path) -> None:

@@ -192,8 +192,8 @@ def test_scenarios_are_frozen():
 def test_all_memory_of_a_machine_however_given():
     assert loads("machine: {memory: 4GiB}").machine.total_bytes == 4 << 30
     assert loads("machine: {node_memory: [1GiB, 3GiB]}").machine.total_bytes == 4 << 30
-    ranges = "machine: {memory_map: [{start: 4096, end: 8192}, {start: 1M, end: 2M}]}"
-    assert loads(ranges).machine.total_bytes == 4096 + (1 << 20)
+    ranges = "machine: {memory_map: [{start: 4096, end: 8192}, {start: 1M, end: 129M}]}"
+    assert loads(ranges).machine.total_bytes == 4096 + (128 << 20)
 
 
 @pytest.mark.parametrize(

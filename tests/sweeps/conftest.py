@@ -1,5 +1,4 @@
 """A scenario that is over in milliseconds, sweeps to kill, and a Dask cluster on loopback."""
-loopback."""
 
 import subprocess
 import sys
