@@ -4,7 +4,7 @@ PYTHON   ?= python3
 SCENARIO ?= scenarios/seed-case-2.yaml
 BIN      := .venv/bin
 
-.PHONY: run test test-long lint bench clean
+.PHONY: run test test-long lint bench docs clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -22,6 +22,15 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m pytest benchmarks
+
+docs: .venv/docs-installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+.venv/docs-installed: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -49,9 +49,9 @@ def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool)
     opened = _open(Path(source))
     chosen = _chosen(opened, names)
     drawn_graphs = _graphs_of(opened.what) if graphs else {}
+    drawn = _drawn(opened, chosen, bool(names))
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = _drawn(opened, chosen, bool(names))
     for name, figure in drawn.items():
         path = folder / f"{name}.{kind}"
         save(figure, path, opened.provenance)

@@ -15,7 +15,7 @@ from matplotlib.collections import PolyCollection
 
 from kho_sim.extent import Extent, merged
 from kho_sim.plots.style import GREY
-from kho_sim.units import format_size
+from kho_sim.units import format_exact, format_size
 
 HOLE_WIDTH = 0.012
 """What a hole takes of the axis at most, all memory being about 1."""
@@ -23,6 +23,7 @@ LEAST_WIDTH = 1 / 600
 TICK_DISTANCE = 0.055
 TICKS_WANTED = 10
 MIB = 1 << 20
+EXACT_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,12 @@ class AddressAxis:
 
 
 def _address_text(address: int) -> str:
-    return format_size(address) if address else "0"
+    """A round address exactly, in its unit; another, as where memory goes on, to two decimals."""
+    exact = format_exact(address)
+    digits = exact.rstrip("KMGTPEiB")
+    if len(digits) > EXACT_DIGITS:
+        return format_size(address)
+    return f"{digits} {exact[len(digits) :]}".rstrip()
 
 
 def bars(

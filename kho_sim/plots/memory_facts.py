@@ -21,7 +21,8 @@ MOMENTS = ("after_extend", "before_extend", "before_retrieve", "after_retrieve")
 @dataclass(frozen=True)
 class BootMemory:
     """The memory of one boot, as sorted disjoint ranges of bytes. Ranges of a cold boot's ordinary
-    memory are in ``free``; a KHO boot's are either ``extended`` or ``kept_off``.
+    memory are in ``free``; a KHO boot's are either ``extended`` or ``kept_off``. Inherited gigantic
+    pages are in ``inherited`` alone.
     """
 
     boot: Boot
@@ -79,6 +80,9 @@ def _memory_of(trace: Trace, boot: Boot, rows: list[RegionRow]) -> BootMemory:
     memory = merged((row.start, row.end) for row in regions)
     marked = merged((row.start, row.end) for row in regions if row.flags & KHO_SCRATCH)
     scratch = tuple(Extent(start, start + size) for start, size in boot.scratch_areas or ())
+    inherited = merged(
+        (row.start, row.end) for row in trace.preserved_records if row.boot == boot.boot
+    )
     cold = boot.kind == "cold"
     return BootMemory(
         boot=boot,
@@ -87,10 +91,10 @@ def _memory_of(trace: Trace, boot: Boot, rows: list[RegionRow]) -> BootMemory:
         extended=[] if cold else subtracted(marked, scratch),
         kept_off=[] if cold else subtracted(memory, [*marked, *scratch]),
         scratch=scratch,
-        inherited=merged(
-            (row.start, row.end) for row in trace.preserved_records if row.boot == boot.boot
+        inherited=inherited,
+        gigantic=subtracted(
+            ((start, start + GIGANTIC_PAGE_BYTES) for start in _gigantic(trace, boot)), inherited
         ),
-        gigantic=merged((start, start + GIGANTIC_PAGE_BYTES) for start in _gigantic(trace, boot)),
         early=_early(trace, boot),
     )
 

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kho_sim.errors import InputError, TraceError
-from kho_sim.extent import merged, total_size
+from kho_sim.extent import intersected, merged, total_size
 from kho_sim.plots import (
     TRACE_FIGURES,
     failures,
@@ -110,7 +110,7 @@ def test_the_map_tells_extended_from_kept_off_and_shows_what_was_inherited() -> 
     assert not marks(figure, "inherited-0")
 
 
-@pytest.mark.parametrize("name", ["numa-two-socket", "growing-kernel"])
+@pytest.mark.parametrize("name", ["numa-two-socket", "growing-kernel", "hypervisor"])
 def test_extended_kept_off_and_scratch_are_all_of_memory_and_disjoint(name: str) -> None:
     trace = simulated(name)
     memory = total_size(machine_memory(trace))
@@ -119,6 +119,8 @@ def test_extended_kept_off_and_scratch_are_all_of_memory_and_disjoint(name: str)
         assert total_size(merged(parts)) == total_size(parts) == memory
         assert total_size(facts.extended) == (facts.boot.extended_bytes or 0)
         assert total_size(facts.inherited) == (facts.boot.preserved_bytes or 0)
+        assert not intersected(facts.gigantic, facts.inherited)
+        assert total_size(facts.gigantic) == (facts.boot.gigantic_pages_allocated or 0) << 30
 
 
 def test_the_map_names_nodes_and_marks_holes() -> None:
