@@ -96,16 +96,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
 @click.option("--scheduler", metavar="ADDRESS|FILE", help="A Dask scheduler instead of processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verb(
-    scenario: str,
-    settings: dict[str, str],
-    tries: list[Areas],
-    shifts: list[int],
-    margin: float,
-    replicates: int,
-    out: str | None,
-    workers: int | None,
-    scheduler: str | None,
-    as_json: bool,
+    scenario: str, settings: dict[str, str], out: str | None, as_json: bool, **options: Any
 ) -> int:
     """Search the smallest kho_scratch= with which the chain of SCENARIO survives, with and without
     the extension, and the block shift to choose.
@@ -121,17 +112,7 @@ def verb(
     base = with_values(base, settings, "-s") if settings else base
     directory = Path(out) if out else _default_directory(scenario, base)
     try:
-        advice = advise(
-            base,
-            directory,
-            tries=tries,
-            shifts=shifts,
-            margin=margin,
-            replicates=replicates,
-            workers=workers,
-            scheduler=scheduler,
-            progress=_Counter(),
-        )
+        advice = advise(base, directory, progress=_Counter(), **options)
     except SweepInterrupted as stop:
         click.echo(f"stopped; the same command goes on from {directory}", err=True)
         return SIGNAL_EXIT_BASE + stop.signal_number

@@ -141,63 +141,63 @@ def verb(
     settings: dict[str, str],
     zip_axes: bool,
     points: str | None,
-    replicates: int,
     out: str | None,
-    workers: int | None,
-    scheduler: str | None,
-    shard: tuple[int, int] | None,
-    retry: tuple[str, ...],
-    max_failures: int | None,
-    fail_fast: bool,
-    allocations: bool,
     dry_run: bool,
-    run_seconds: float | None,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Run SCENARIO with all combinations of the axes' values, and store the results in DIR.
 
     The same command goes on where it was stopped, and a larger design runs only what is new.
     """
-    from kho_sim.sweeps.progress import telling
     from kho_sim.sweeps.stop import SweepInterrupted
-    from kho_sim.sweeps.sweeping import design_of, sweep
-    from kho_sim.sweeps.tables import ALWAYS
 
     base = _scenario(scenario, settings)
     chosen = _points(axes, zip_axes, points)
     directory = Path(out) if out else _default_directory(scenario, base, chosen)
     if dry_run:
-        from kho_sim.sweeps.engine import processors
-        from kho_sim.sweeps.plan import plan_sweep
-
-        tables = (*ALWAYS, "allocations") if allocations else ALWAYS
-        count = processors() if workers is None else max(workers, 1)
-        design = design_of(base, chosen, replicates)
-        plan = plan_sweep(
-            design, directory, tables, workers=count, shard=shard, run_seconds=run_seconds
-        )
-        _print_plan(plan, directory, as_json)
+        _print_plan(_plan(base, chosen, directory, options), directory, as_json)
         return 0
     try:
-        with telling() as progress:
-            done = sweep(
-                base,
-                chosen,
-                directory,
-                replicates=replicates,
-                workers=workers,
-                scheduler=scheduler,
-                progress=progress,
-                shard=shard,
-                retry=retry,
-                failures_max=1 if fail_fast else max_failures,
-                allocations=allocations,
-            )
+        done = _sweep(base, chosen, directory, options)
     except KeyboardInterrupt as stop:
         _print_resume(directory, out)
         heard = stop.signal_number if isinstance(stop, SweepInterrupted) else signal.SIGINT
         return SIGNAL_EXIT_BASE + heard
-    return _print_result(done, shard, as_json)
+    return _print_result(done, options["shard"], as_json)
+
+
+def _plan(base: Scenario, points: list[Point], directory: Path, options: dict[str, Any]) -> Plan:
+    from kho_sim.sweeps.engine import processors
+    from kho_sim.sweeps.plan import plan_sweep
+    from kho_sim.sweeps.sweeping import design_of
+    from kho_sim.sweeps.tables import ALWAYS
+
+    workers = options["workers"]
+    return plan_sweep(
+        design_of(base, points, options["replicates"]),
+        directory,
+        (*ALWAYS, "allocations") if options["allocations"] else ALWAYS,
+        workers=processors() if workers is None else max(workers, 1),
+        shard=options["shard"],
+        run_seconds=options["run_seconds"],
+    )
+
+
+def _sweep(base: Scenario, points: list[Point], directory: Path, options: dict[str, Any]) -> Sweep:
+    from kho_sim.sweeps.progress import telling
+    from kho_sim.sweeps.sweeping import sweep
+
+    passed_on = ("replicates", "workers", "scheduler", "shard", "retry", "allocations")
+    with telling() as progress:
+        return sweep(
+            base,
+            points,
+            directory,
+            progress=progress,
+            failures_max=1 if options["fail_fast"] else options["max_failures"],
+            **{name: options[name] for name in passed_on},
+        )
 
 
 def _scenario(path: str, settings: dict[str, str]) -> Scenario:

@@ -28,7 +28,9 @@ HUGE_ORDER = 9
 HUGE_PAGE_BYTES = 1 << (PAGE_SHIFT + HUGE_ORDER)
 MOUNT_HASH_SCALE = 19
 MOUNT_HASHES = 2
-"""Mount and mountpoint cache: large tables that come after memblock is gone."""
+"""Mount and mountpoint cache: large tables that come after memblock is gone; vmalloc() if they
+are larger than the largest block."""
+MAX_ORDER_PAGES = 1024
 
 
 def open_allocator(
@@ -60,7 +62,10 @@ def initialise_deferred(
     pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
     mount_pages = table_bytes(booted.early.free_pages, MOUNT_HASH_SCALE) >> PAGE_SHIFT
     for _ in range(MOUNT_HASHES):
-        pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
+        if mount_pages > MAX_ORDER_PAGES:
+            pages.alloc_largest(mount_pages)
+        else:
+            pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
     pages.finish_deferred()
     pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
 
