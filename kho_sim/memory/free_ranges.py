@@ -8,7 +8,7 @@ inside one of them is cut out in place. So a search costs what is free, not what
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kho_sim.errors import ensure
@@ -27,7 +27,15 @@ class Gap(NamedTuple):
     flags: int
 
 
-Skip = Callable[[Gap], bool]
+class Filter(NamedTuple):
+    """Which memory will do: on node ``nid`` (-1: any), all flags of ``needs``, none of ``avoids``.
+
+    Source: should_skip_region().
+    """
+
+    nid: int
+    needs: int
+    avoids: int
 
 
 class FreeRanges:
@@ -64,27 +72,33 @@ class FreeRanges:
             rest.append(gap._replace(start=end))
         self._gaps[index : index + 1] = rest
 
-    def highest(self, size: int, align: int, start: int, end: int, skip: Skip) -> int:
+    def highest(self, size: int, align: int, start: int, end: int, wanted: Filter) -> int:
         """Return the highest address that fits, or 0. Source: __memblock_find_range_top_down()."""
-        for gap in reversed(self._candidates(size)):
-            if size and gap.end <= start:
-                break
-            top = min(max(gap.end, start), end)
-            bottom = min(max(gap.start, start), end)
-            if top - bottom < size or skip(gap):
+        nid, needs, avoids = wanted
+        for gap_start, gap_end, gap_nid, flags in reversed(self._candidates(size)):
+            if gap_end - gap_start < size or (nid >= 0 and gap_nid != nid):
                 continue
+            if flags & needs != needs or flags & avoids:
+                continue
+            if size and gap_end <= start:
+                break
+            top = min(max(gap_end, start), end)
+            bottom = min(max(gap_start, start), end)
             found = round_down(top - size, align)
-            if found >= bottom:
+            if top >= size and found >= bottom:
                 return found
         return 0
 
-    def lowest(self, size: int, align: int, start: int, end: int, skip: Skip) -> int:
+    def lowest(self, size: int, align: int, start: int, end: int, wanted: Filter) -> int:
         """Return the lowest address that fits, or 0. Source: __memblock_find_range_bottom_up()."""
-        for gap in self._candidates(size):
-            if skip(gap):
+        nid, needs, avoids = wanted
+        for gap_start, gap_end, gap_nid, flags in self._candidates(size):
+            if gap_end - gap_start < size or (nid >= 0 and gap_nid != nid):
                 continue
-            top = min(max(gap.end, start), end)
-            found = round_up(min(max(gap.start, start), end), align)
+            if flags & needs != needs or flags & avoids:
+                continue
+            top = min(max(gap_end, start), end)
+            found = round_up(min(max(gap_start, start), end), align)
             if found < top and top - found >= size:
                 return found
         return 0

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from kho_sim.errors import ensure
 from kho_sim.extent import Extent, round_up
-from kho_sim.memory.free_ranges import ADDRESS_MAX, FreeRanges, Gap
+from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
 from kho_sim.memory.regions import ENOMEM, Region, RegionArray
 
 PAGE_SIZE = 4096
@@ -157,7 +157,7 @@ class Memblock:
         start = max(start, PAGE_SIZE)
         end = max(start, end)
         search = self._free.lowest if self.bottom_up else self._free.highest
-        found = search(size, align, start, end, lambda gap: self._skips(gap, nid, flags))
+        found = search(size, align, start, end, self._filter(nid, flags))
         self.regions_scanned += self._walked_by_kernel(found)
         return found
 
@@ -308,16 +308,10 @@ class Memblock:
                 total += min(region.end, limit) - region.base
         return total
 
-    def _skips(self, gap: Gap, nid: int, wanted: int) -> bool:
-        """Source: should_skip_region()."""
-        flags = gap.flags
-        return (
-            (_is_node(nid) and gap.nid != nid)
-            or bool(flags & HOTPLUG and self.movable_node and not wanted & HOTPLUG)
-            or bool(wanted & MIRROR and not flags & MIRROR)
-            or bool(flags & NOMAP and not wanted & NOMAP)
-            or bool(flags & DRIVER_MANAGED and not wanted & DRIVER_MANAGED)
-            or bool(wanted & KHO_SCRATCH and not flags & KHO_SCRATCH)
+    def _filter(self, nid: int, wanted: int) -> Filter:
+        avoids = NOMAP | DRIVER_MANAGED | (HOTPLUG if self.movable_node else 0)
+        return Filter(
+            nid if _is_node(nid) else NO_NODE, wanted & (MIRROR | KHO_SCRATCH), avoids & ~wanted
         )
 
     def _walked_by_kernel(self, found: int) -> int:

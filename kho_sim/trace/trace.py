@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.trace.records import (
@@ -78,9 +79,12 @@ class Trace:
         """SHA-256 over the outcome and all records: equal for equal results, on any machine."""
         sha = hashlib.sha256()
         for rows in self._rows():
-            for row in rows:
-                sha.update(json.dumps(asdict(row), sort_keys=True).encode())
-                sha.update(b"\n")
+            if rows:
+                names = [column.name for column in fields(rows[0])]
+                values = attrgetter(*names)
+                sha.update(json.dumps(names).encode())
+                for row in rows:
+                    sha.update(json.dumps(values(row)).encode())
             sha.update(b"\f")
         if self.twin is not None:
             sha.update(self.twin.digest.encode())
