@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 from kho_sim._version import __version__
 
 if TYPE_CHECKING:
+    from kho_sim import plots
     from kho_sim.errors import ScenarioError, TraceError
+    from kho_sim.lineages import lineage
     from kho_sim.scenario import Scenario, load, loads
+    from kho_sim.sweeps import open_stored as open
+    from kho_sim.sweeps import sweep
     from kho_sim.trace.boot_log import read_boot_log
-    from kho_sim.trace.store import load_run as open
     from kho_sim.trace.trace import Trace
 
 __all__ = [
@@ -27,11 +30,14 @@ __all__ = [
     "Trace",
     "TraceError",
     "__version__",
+    "lineage",
     "load",
     "loads",
     "open",
+    "plots",
     "read_boot_log",
     "run",
+    "sweep",
 ]
 
 _HOMES = {
@@ -39,12 +45,15 @@ _HOMES = {
     "ScenarioError": ("kho_sim.errors", "ScenarioError"),
     "Trace": ("kho_sim.trace.trace", "Trace"),
     "TraceError": ("kho_sim.errors", "TraceError"),
+    "lineage": ("kho_sim.lineages", "lineage"),
     "load": ("kho_sim.scenario", "load"),
     "loads": ("kho_sim.scenario", "loads"),
-    "open": ("kho_sim.trace.store", "load_run"),
+    "open": ("kho_sim.sweeps", "open_stored"),
+    "plots": ("kho_sim.plots", ""),
     "read_boot_log": ("kho_sim.trace.boot_log", "read_boot_log"),
+    "sweep": ("kho_sim.sweeps", "sweep"),
 }
-"""Public name -> the module that has it, and its name there."""
+"""Public name -> the module that has it, and its name there ('': the module itself)."""
 
 
 def run(scenario: Scenario, seed: int | None = None) -> Trace:
@@ -66,7 +75,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name]
-    value = getattr(import_module(module), attribute)
+    home = import_module(module)
+    value = getattr(home, attribute) if attribute else home
     globals()[name] = value
     return value
 
