@@ -3,14 +3,16 @@ uses."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kho_sim.chain.plan import ChainPlan, WorkloadPlan
-from kho_sim.command_line import CommandLine, ReserveMem, parse_command_line
+from kho_sim.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine import Machine, from_memory_map, qemu_machine
 from kho_sim.memory.early import BootOptions
+from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.memory.profile import EarlyRequest, KernelProfile
 
@@ -73,12 +75,13 @@ def build_kernel(kernel: spec.Kernel, machine: Machine, named: list[ReserveMem])
     """Return the setup of one kernel: its profile, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     return KernelSetup(
-        profile=build_profile(kernel),
+        profile=_with_bounce_buffers(build_profile(kernel), line.swiotlb),
         options=_options(line, machine, named),
         kho=line.kho,
         scratch=line.kho_scratch,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),
+        messages=(*line.messages, *line.hugepage_messages(len(machine.nodes))),
     )
 
 
@@ -101,6 +104,15 @@ def build_profile(kernel: spec.Kernel) -> KernelProfile:
         for entry in kernel.early
     )
     return KernelProfile(release=kernel.release, early=early, **given)
+
+
+def _with_bounce_buffers(profile: KernelProfile, wanted: Swiotlb) -> KernelProfile:
+    """Apply ``swiotlb=``: slabs of 2 KiB, or none at all."""
+    if wanted.noforce:
+        return replace(profile, swiotlb_bytes=0)
+    if wanted.slabs:
+        return replace(profile, swiotlb_bytes=wanted.slabs * SLAB_BYTES)
+    return profile
 
 
 def _options(line: CommandLine, machine: Machine, named: list[ReserveMem]) -> BootOptions:

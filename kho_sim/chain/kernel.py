@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -207,7 +208,9 @@ class Kernel:
     def _note_boot(self, booted: BootedMemory) -> None:
         names = (self.plan.releases[self.index], self.plan.command_lines[self.index])
         self.journal.note_boot(self.index, self.setup, names, booted, self.handover)
-        for message in (*booted.early.messages, *booted.messages, *booted.early.memblock.messages):
+        early = booted.early
+        said = (self.setup.messages, early.messages, booted.messages, early.memblock.messages)
+        for message in chain.from_iterable(said):
             self.say(message)
 
     def _note_gigantic(self, booted: BootedMemory) -> None:

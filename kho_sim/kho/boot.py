@@ -39,6 +39,8 @@ class KernelSetup:
     scratch: ScratchRequest = field(default_factory=ScratchRequest)
     strategy: str = "blocks"
     extend: ExtendOptions = field(default_factory=ExtendOptions)
+    messages: tuple[str, ...] = ()
+    """What the kernel prints about its command line."""
 
 
 @dataclass

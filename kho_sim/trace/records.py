@@ -162,6 +162,3 @@ class Event:
     end_ns: int
     what: str
     detail: str = ""
-
-
-RECORDS = (Boot, Allocation, RegionRow, PreservedRun, TablePage, GiganticPage, Segment, Event)

@@ -185,3 +185,15 @@ def test_an_extension_that_gives_preserved_memory_away_is_caught(monkeypatch):
     )
     with pytest.raises(ModelError, match="touches preserved"):
         run_scenario(scenario)
+
+
+def test_what_the_kernel_prints_about_its_command_line_is_in_the_trace():
+    trace = run_scenario(small(kernel__command_line="kho_scratch=64M,128M", chain__boots=1))
+    said = [event.detail for event in trace.event_records if event.what == "message"]
+    assert "Malformed early option 'kho_scratch'" in said
+
+
+def test_swiotlb_sizes_the_bounce_buffers():
+    trace = run_scenario(small(kernel__command_line="swiotlb=4096", chain__boots=1))
+    sizes = [row.size_bytes for row in trace.allocation_records if row.what == "swiotlb"]
+    assert sizes == [4096 * 2048]

@@ -57,11 +57,6 @@ class Outgoing:
             if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
                 raise PreserveFailed("-ENOMEM")
 
-    def unpreserve(self, runs: Sequence[Run], order: int) -> None:
-        """Take the keys back; tables stay (kernel-facts 4.2)."""
-        for run in runs:
-            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
-
     def vmalloc(self, pages: int) -> list[Run]:
         """Take a virtually contiguous area in the largest pieces that are free, as order-0 runs."""
         try:

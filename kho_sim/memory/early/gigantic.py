@@ -13,7 +13,6 @@ from kho_sim.memory.memblock import PAGE_SIZE
 class GiganticPages:
     """The pages obtained, in allocation order, as (address, node asked for), and the messages."""
 
-    requested: int = 0
     pages: list[tuple[int, int]] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
@@ -27,7 +26,6 @@ def allocate_gigantic_pages(
     for request in options.hugepages:
         if request.size_bytes != GIGANTIC_PAGE_BYTES:
             continue
-        result.requested += request.count
         if request.per_node:
             for nid, count in request.per_node:
                 got = _allocate_on_node(requests, result, nid, count)
