@@ -24,7 +24,6 @@ from kho_sim.kho.kexec_load import LoadRefused, Placement
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.kho.running import GIGANTIC_ORDER, RunningMemory
-from kho_sim.memory.early import BootPanic
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.seeds import stream
@@ -117,17 +116,14 @@ class Kernel:
 
     def _boot(self) -> Generator[simpy.Event, Any, BootedMemory]:
         """Early boot: memblock, the extension, retrieval. It has no console: a panic is silent."""
-        try:
-            booted = boot_memory(self.plan.machine, self.setup, self.handover)
-        except BootPanic as panic:
-            booted = panic.booted  # type: ignore[attr-defined]
-            self._note_boot(booted)
-            raise self._end("boot_failed", str(panic)) from panic
+        booted = boot_memory(self.plan.machine, self.setup, self.handover)
         self._note_boot(booted)
+        if booted.panic:
+            raise self._end("boot_failed", booted.panic)
         if self.handover:
             judge_early_boot(booted, self.handover)
-        zeroing_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
-        yield from self._spend("early_boot", zeroing_ns + nanoseconds(booted.early_work))
+        allocations_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
+        yield from self._spend("early_boot", allocations_ns + nanoseconds(booted.early_work))
         if booted.extension:
             yield from self._spend("extend", nanoseconds(booted.extension.work))
         if booted.retrieval:
@@ -148,6 +144,8 @@ class Kernel:
             )
         except (PreserveFailed, OutOfMemory) as error:
             raise self._end("boot_failed", str(error)) from error
+        for message in self.memory.messages:
+            self.say(message)
         yield from self._spend("initcalls", round(PHASE_RATES["initcalls"].ns))
         if not self.memory.kho_enabled:
             messages = booted.reservation.messages if booted.reservation else ("KHO: disabled",)

@@ -15,13 +15,9 @@ from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve import Retrieval, retrieve
-from kho_sim.kho.scratch import (
-    ScratchReservation,
-    kernel_reserved_bytes,
-    reserve_scratch,
-)
+from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
 from kho_sim.machine.machine import Machine
-from kho_sim.memory.early import BootOptions, EarlyBoot, Requests
+from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Requests
 from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.profile import KernelProfile
 from kho_sim.memory.regions import Region
@@ -57,7 +53,8 @@ class BootedMemory:
     retrieval: Retrieval | None = None
     messages: list[str] = field(default_factory=list)
     regions: dict[str, tuple[list[Region], list[Region]]] = field(default_factory=dict)
-    kernel_reserved_bytes: int = 0
+    panic: str = ""
+    """What the kernel said when it died, if it did; the state is then that of this moment."""
     early_work: Work = field(default_factory=Work)
     """Searches and insertions of early boot itself, the KHO steps left out: where memory that was
     reserved early, page by page, is paid for by everyone else."""
@@ -68,9 +65,9 @@ class BootedMemory:
 
 
 def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None) -> BootedMemory:
-    """Boot a kernel up to the hand-over to the page allocator. Raises BootPanic where it dies.
+    """Boot a kernel up to the hand-over to the page allocator, or to where it dies.
 
-    ``handover`` is None for a first kernel. The exception carries the state reached as ``booted``.
+    ``handover`` is None for a first kernel.
     """
     inherited = handover.inherited if handover else None
     early = EarlyBoot(machine, setup.profile, setup.options, inherited)
@@ -80,17 +77,16 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         if handover:
             _extend(booted, setup, handover.tree)
         _counted(booted, early.after_extension)
-        booted.kernel_reserved_bytes = kernel_reserved_bytes(early.memblock)
-        booted.remember("before_retrieve")
-        if handover:
-            booted.retrieval = retrieve(early.memblock, handover.tree)
-        elif setup.kho:
-            booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)
-            booted.scratch_areas = booted.reservation.areas
-        booted.remember("after_retrieve")
-    except Exception as error:
-        error.booted = booted  # type: ignore[attr-defined]
-        raise
+    except BootPanic as panic:
+        booted.panic = str(panic)
+        return booted
+    booted.remember("before_retrieve")
+    if handover:
+        booted.retrieval = retrieve(early.memblock, handover.tree)
+    elif setup.kho:
+        booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)
+        booted.scratch_areas = booted.reservation.areas
+    booted.remember("after_retrieve")
     return booted
 
 

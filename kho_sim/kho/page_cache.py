@@ -25,13 +25,33 @@ def write_file(
 ) -> tuple[list[Folios], list[Run]]:
     """Write ``page_count`` pages; return the folios in file order and the kernel's own pages.
 
-    With ``huge_folios`` the file gets 2 MiB folios as long as there are any. Raises OutOfMemory.
+    With ``huge_folios`` the file gets 2 MiB folios as long as there are any. Raises
+    OutOfMemory, with nothing kept.
     """
     data: list[Folios] = []
+    index: list[Run] = []
     if huge_folios:
         data = [Folios(*run, HUGE_ORDER) for run in _huge_folios(pages, page_count >> HUGE_ORDER)]
         page_count -= sum(run.pages for run in data)
-    index: list[Run] = []
+    try:
+        _write_pages(pages, page_count, data, index)
+    except OutOfMemory as short:
+        pages.free(short.allocated, user=True)
+        forget_file(pages, data, index)
+        raise OutOfMemory([], page_count, 0) from short
+    return _joined(data), index
+
+
+def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> None:
+    """Free a file's folios and what the kernel took for it."""
+    pages.free(index)
+    for run in data:
+        pages.free([Run(run.first_pfn, run.blocks)], run.order, user=True)
+
+
+def _write_pages(
+    pages: PageAllocator, page_count: int, data: list[Folios], index: list[Run]
+) -> None:
     unmapped = 0
     while page_count:
         step = min(page_count, PAGES_PER_INDEX_PAGE)
@@ -42,7 +62,6 @@ def write_file(
         if unmapped >= PAGES_PER_PAGE_TABLE:
             unmapped -= PAGES_PER_PAGE_TABLE
             index += pages.alloc(1, 0, UNMOVABLE)
-    return _joined(data), index
 
 
 def touch_anonymous(pages: PageAllocator, page_count: int) -> None:

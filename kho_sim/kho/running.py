@@ -33,7 +33,12 @@ from kho_sim.kho.kexec_load import (
     setup_data_address,
     source_page_count,
 )
-from kho_sim.kho.page_cache import index_restored_file, touch_anonymous, write_file
+from kho_sim.kho.page_cache import (
+    forget_file,
+    index_restored_file,
+    touch_anonymous,
+    write_file,
+)
 from kho_sim.kho.preserve import (
     FilePages,
     LiveUpdate,
@@ -51,7 +56,6 @@ from kho_sim.memory.pages import (
     Interleaving,
     OutOfMemory,
     PageAllocator,
-    Run,
 )
 from kho_sim.work import Work
 
@@ -161,12 +165,11 @@ class RunningMemory:
     def close(self, name: str) -> None:
         """Close a file: its memory is free again (huge pages go back to their pool)."""
         file = self.files.pop(name)
-        self.pages.free(file.index)
-        for run in file.data:
-            if file.kind == "hugetlb":
+        if file.kind == "hugetlb":
+            for run in file.data:
                 self._return_to_pool(run)
-            else:
-                self.pages.free([Run(run.first_pfn, run.blocks)], run.order, user=True)
+        else:
+            forget_file(self.pages, file.data, file.index)
 
     def _return_to_pool(self, run: Folios) -> None:
         pool = self.pool_of(PAGE_SIZE << run.order)

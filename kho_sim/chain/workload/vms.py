@@ -73,8 +73,7 @@ class Vms(Workload):
         life_ns = round(self._random.expovariate(1 / self.plan.lifetime))
         try:
             self._take_memory(kernel, name)
-        except OutOfMemory as error:
-            kernel.memory.pages.free(error.allocated, 0, user=True)
+        except OutOfMemory:
             kernel.say(f"{name}: no memory for a machine of {self.plan.size} bytes")
             return
         heapq.heappush(self._departures, (now_ns + life_ns, name))
