@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from kho_sim.cli.sources import read_trace
+
 if TYPE_CHECKING:
     import networkx as nx
     from matplotlib.figure import Figure
@@ -76,7 +78,7 @@ def _open(path: Path) -> Source:
         return Source(sweep, SWEEP_FIGURES, told)
     if path.suffix == ".json":
         return _open_document(path)
-    return _of_trace(_read_trace(path))
+    return _of_trace(read_trace(path))
 
 
 def _open_document(path: Path) -> Source:
@@ -92,21 +94,6 @@ def _open_document(path: Path) -> Source:
     if not isinstance(document, dict):
         raise InputError(f"{path}: this is no document of kho-sim verify")
     return Source(document, VERIFY_FIGURES, {"source": "verify"})
-
-
-def _read_trace(path: Path) -> Trace:
-    if path.is_dir():
-        from kho_sim.trace.store import load_run
-
-        return load_run(path)
-    if path.suffix in (".yaml", ".yml"):
-        from kho_sim.chain import run_scenario
-        from kho_sim.cli.expectations import load_expecting
-
-        return run_scenario(load_expecting(str(path)))
-    from kho_sim.trace.boot_log import read_boot_log
-
-    return read_boot_log(path)
 
 
 def _of_trace(trace: Trace) -> Source:

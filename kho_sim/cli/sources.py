@@ -1,0 +1,25 @@
+"""Where a verb's trace comes from: a stored run, a scenario that is simulated first, or a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kho_sim.trace.trace import Trace
+
+
+def read_trace(path: Path) -> Trace:
+    """Return the trace of a path. Raises InputError if it is nothing that has one."""
+    if path.is_dir():
+        from kho_sim.trace.store import load_run
+
+        return load_run(path)
+    if path.suffix in (".yaml", ".yml"):
+        from kho_sim.chain import run_scenario
+        from kho_sim.cli.expectations import load_expecting
+
+        return run_scenario(load_expecting(str(path)))
+    from kho_sim.trace.boot_log import read_boot_log
+
+    return read_boot_log(path)
