@@ -76,10 +76,17 @@ def _is_number(column: pd.Series) -> bool:
     return column.dtype.kind in "iuf" or str(column.dtype) == "Int64"
 
 
+def _item(item: Any) -> str:
+    """Return an address, or a pair such as (start, size), in hexadecimal."""
+    if isinstance(item, (tuple, list)):
+        return "+".join(_item(part) for part in item)
+    return hex(item) if isinstance(item, int) else str(item)
+
+
 def _cell(value: Any) -> str:
     """Return a cell as text: long sequences are cut, missing values empty."""
     if isinstance(value, (tuple, list)):
-        shown = ", ".join(hex(v) if isinstance(v, int) else str(v) for v in value[:4])
+        shown = ", ".join(_item(item) for item in value[:4])
         return f"{shown}, ... {len(value) - 4} more" if len(value) > 4 else shown
     text = str(value)
     return "" if text in ("<NA>", "nan", "None") else text

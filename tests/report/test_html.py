@@ -1,6 +1,9 @@
 """The page to send: whole, self-contained, and safe with any name."""
 
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -63,6 +66,24 @@ def test_a_real_log_has_a_page_too(recorded_log):
     assert "completed" in report_html(read_boot_log(recorded_log))
 
 
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
+def test_a_browser_shows_it_and_sorts_its_tables(tmp_path):
+    html = report_html(run_scenario(loads(SCENARIO)))
+    click_first_head = "<script>document.querySelector('th').click();document.querySelector('th')"
+    file = tmp_path / "page.html"
+    file.write_text(html.replace("</body>", click_first_head + ".click()</script></body>"))
+    quiet = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-sync"
+    seen = subprocess.run(
+        ["chromium", *quiet.split(), f"--user-data-dir={tmp_path}", "--dump-dom", file.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    boots = seen[seen.index('id="boots"') : seen.index('id="failures"')]
+    assert boots.index(">kho<") < boots.index(">cold<")  # sorted by boot, descending
+    assert "completed: all 2 kernels came up" in seen
+
+
 @pytest.mark.parametrize("kind", ["text", "md", "csv", "json"])
 def test_other_formats(kind, tmp_path):
     (tmp_path / "a.yaml").write_text(SCENARIO)
@@ -73,6 +94,4 @@ def test_other_formats(kind, tmp_path):
 
 @pytest.fixture
 def recorded_log():
-    from pathlib import Path
-
     return Path(__file__).parents[1] / "recorded" / "machine-4G.log.xz"
