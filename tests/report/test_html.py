@@ -78,6 +78,7 @@ def test_a_browser_shows_it_and_sorts_its_tables(tmp_path):
         capture_output=True,
         text=True,
         timeout=60,
+        check=True,
     ).stdout
     boots = seen[seen.index('id="boots"') : seen.index('id="failures"')]
     assert boots.index(">kho<") < boots.index(">cold<")  # sorted by boot, descending
