@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kho_sim.errors import KhoSimError
-from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, Memblock
+from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
 
 
 class BootPanic(KhoSimError):  # noqa: N818 (a kernel panics; it is not an error of the simulator)
@@ -174,6 +174,7 @@ class Requests:
         """Say why a request of this form found no place: what was free, and the largest piece of
         it."""
         scratch_only = self.memblock.scratch_only
+        high = 0 if high == NOLEAKTRACE else high
         end = high or self.memblock.current_limit
         usable = [
             min(gap.end, end) - max(gap.start, low)
