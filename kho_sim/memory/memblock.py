@@ -82,8 +82,8 @@ class Memblock:
 
     # What exists and what is taken
 
-    def add(self, base: int, size: int, nid: int = MAX_NUMNODES, flags: int = 0) -> int:
-        """Add memory. Source: memblock_add_node()."""
+    def add(self, base: int, size: int, nid: int = 0, flags: int = 0) -> int:
+        """Add memory of a node (MAX_NUMNODES: not known yet). Source: memblock_add_node()."""
         self._free.forget()
         return self.memory.add(base, _capped(base, size), nid, flags)
 

@@ -16,7 +16,7 @@ from kho_sim.kho.extend import STRATEGIES, ExtendOptions
 from kho_sim.kho.scratch import SCRATCH_ALIGN
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.gigantic import GIGANTIC_PAGE_BYTES
-from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
+from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
 from kho_sim.scenario.spec import Extend
 from kho_sim.trace.boot_log import BootLog, MemblockCall
 from kho_sim.trace.records import Boot
@@ -142,7 +142,7 @@ class _Replay:
         verbs: dict[str, Callable[[], int]] = {
             "reserve": lambda: memblock.reserve(call.base, call.size, call.nid, call.flags),
             "free": lambda: memblock.phys_free(call.base, call.size),
-            "add": lambda: memblock.add(call.base, call.size),
+            "add": lambda: memblock.add(call.base, call.size, MAX_NUMNODES),
             "remove": lambda: memblock.remove(call.base, call.size),
         }
         verbs[call.op]()

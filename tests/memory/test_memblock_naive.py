@@ -100,3 +100,11 @@ def test_doubling_that_finds_no_scratch_fails_as_the_kernel_says():
     assert "Failed to double reserved array from 128 to 256 entries" in real.messages[0]
     assert real.alloc_range_nid(0x1000, 0x1000, 0, 0, -1, False) == 0
     real.check()
+
+
+def test_the_defaults_are_those_of_the_contract():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.reserve(0x100000, 0x1000)
+    assert [tuple(region) for region in real.memory] == [(0x100000, 0x100000, 0, 0)]
+    assert [tuple(region) for region in real.reserved] == [(0x100000, 0x1000, -1, 0)]

@@ -23,7 +23,7 @@ from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.percpu import set_up_per_cpu
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
-from kho_sim.memory.memblock import PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, Memblock
 from kho_sim.memory.profile import KernelProfile
 
 MIB = 1 << 20
@@ -150,7 +150,7 @@ class EarlyBoot:
         """Scratch areas become the only memory that may be used. Source: kho_populate()."""
         for start, size in inherited.scratch_areas:
             if size:
-                self.memblock.add(start, size)
+                self.memblock.add(start, size, MAX_NUMNODES)
                 self.memblock.mark_kho_scratch(start, size)
         descriptors_bytes = DESCRIPTOR_BYTES * len(inherited.scratch_areas)
         self.memblock.reserve(inherited.descriptors_address, descriptors_bytes)
@@ -164,7 +164,7 @@ class EarlyBoot:
         """Source: e820__memblock_setup(). The first MiB may be used until real mode has its
         part."""
         for extent in self.machine.memory:
-            self.memblock.add(*_base_size(extent))
+            self.memblock.add(extent.start, extent.size, MAX_NUMNODES)
         self.memblock.mark_kho_scratch(0, MIB)
         self.memblock.current_limit = MIB
         self.memblock.can_resize = True
