@@ -6,7 +6,7 @@ in ``cost/``. Simulated time is in integer nanoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -95,12 +95,8 @@ class Kernel:
 
     def preserve(self, names: list[str]) -> None:
         """Preserve files now; the time it takes is booked when the kernel preserves the rest."""
-        if self.is_last:
-            return
-        try:
-            self.memory.preserve(names)
-        except PreserveFailed as failure:
-            raise self._end("preserve_failed", str(failure)) from failure
+        if not self.is_last:
+            self._try_to_preserve(lambda: self.memory.preserve(names))
 
     @property
     def is_last(self) -> bool:
@@ -150,10 +146,10 @@ class Kernel:
         if not self.memory.kho_enabled:
             messages = booted.reservation.messages if booted.reservation else ("KHO: disabled",)
             raise self._end("kho_disabled", messages[0])
-        if self.handover:
-            self.memory.retrieve_files(self.handover)
-            judge_running(self.memory, self.handover)
         try:
+            if self.handover:
+                self.memory.retrieve_files(self.handover)
+                judge_running(self.memory, self.handover)
             for workload in self.workloads:
                 workload.arrive(self)
         except OutOfMemory as error:
@@ -170,7 +166,7 @@ class Kernel:
 
     def _preserve(self) -> Process:
         self.preserve([name for workload in self.workloads for name in workload.to_preserve(self)])
-        self.memory.preserve_areas()
+        self._try_to_preserve(self.memory.preserve_areas)
         yield from self._spend("preserve", nanoseconds(self.memory.work()))
 
     def _load(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
@@ -194,6 +190,13 @@ class Kernel:
         self.next_handover = handover
 
     # Helpers
+
+    def _try_to_preserve(self, step: Callable[[], None]) -> None:
+        """What can not be preserved ends the chain: the update is not to be made."""
+        try:
+            step()
+        except PreserveFailed as failure:
+            raise self._end("preserve_failed", str(failure)) from failure
 
     def _setup_of(self, index: int) -> KernelSetup:
         """A kernel's setup; gigantic pages that it is handed count towards ``hugepages=``."""

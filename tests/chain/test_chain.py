@@ -7,7 +7,9 @@ import pytest
 
 from kho_sim.chain import run_scenario
 from kho_sim.errors import ModelError
+from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.running import RunningMemory
+from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import loads, with_values
 
 SMALL = """
@@ -197,3 +199,18 @@ def test_swiotlb_sizes_the_bounce_buffers():
     trace = run_scenario(small(kernel__command_line="swiotlb=4096", chain__boots=1))
     sizes = [row.size_bytes for row in trace.allocation_records if row.what == "swiotlb"]
     assert sizes == [4096 * 2048]
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("preserve_areas", PreserveFailed("-ENOMEM")),
+        ("retrieve_files", OutOfMemory([], 1, 0)),
+    ],
+)
+def test_no_memory_at_any_step_is_an_outcome(step, error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(RunningMemory, step, fail)
+    assert run_scenario(small(chain__twin=False)).outcome.kind == "preserve_failed"
