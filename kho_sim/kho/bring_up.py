@@ -15,8 +15,11 @@ from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.memblock import RSRV_HUGETLB
 from kho_sim.memory.pages import (
+    HUGE_PAGE_BYTES,
+    MAX_ORDER_PAGES,
     MOVABLE,
     PAGE_SHIFT,
+    THP_ORDER,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -24,13 +27,10 @@ from kho_sim.memory.pages import (
     Run,
 )
 
-HUGE_ORDER = 9
-HUGE_PAGE_BYTES = 1 << (PAGE_SHIFT + HUGE_ORDER)
 MOUNT_HASH_SCALE = 19
 MOUNT_HASHES = 2
 """Mount and mountpoint cache: large tables that come after memblock is gone; vmalloc() if they
 are larger than the largest block."""
-MAX_ORDER_PAGES = 1024
 
 
 def open_allocator(
@@ -74,7 +74,7 @@ def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[st
     """Take 2 MiB pages at subsys_initcall (kernel-facts 7.3); return addresses and messages."""
     messages = []
     try:
-        runs = pages.alloc(count, HUGE_ORDER, MOVABLE)
+        runs = pages.alloc(count, THP_ORDER, MOVABLE)
     except OutOfMemory as error:
         runs = error.allocated
         got = sum(run.blocks for run in runs)

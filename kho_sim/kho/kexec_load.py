@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kho_sim.extent import Extent, round_down, round_up
+from kho_sim.memory.early.boot import DESCRIPTOR_BYTES
 from kho_sim.memory.memblock import PAGE_SIZE
 
 BOOT_PARAMS_BYTES = 4096
@@ -20,8 +21,6 @@ ELFCOREHDR_TEXT_BYTES = 30
 SETUP_DATA_BYTES = 16 + 32
 """A struct setup_data with 32 bytes behind its header: EFI's, the random seed's and KHO's."""
 SETUP_DATA_COUNT = 3
-DESCRIPTOR_BYTES = 16
-"""struct kho_scratch: address and size of one area."""
 DESCRIPTORS_ALIGN_BYTES = 64 << 10
 KERNEL_ALIGN_BYTES = 2 << 20
 MIN_PURGATORY_ADDRESS = 0x3000

@@ -10,9 +10,8 @@ order.
 from __future__ import annotations
 
 from kho_sim.kho.handover import Folios
-from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.memory.pages import MOVABLE, THP_ORDER, UNMOVABLE, OutOfMemory, PageAllocator, Run
 
-HUGE_ORDER = 9
 PAGES_PER_INDEX_NODE = 64
 INDEX_NODES_PER_PAGE = 7
 """struct xa_node takes 576 bytes."""
@@ -31,7 +30,7 @@ def write_file(
     data: list[Folios] = []
     index: list[Run] = []
     if huge_folios:
-        data = [Folios(*run, HUGE_ORDER) for run in _huge_folios(pages, page_count >> HUGE_ORDER)]
+        data = [Folios(*run, THP_ORDER) for run in _huge_folios(pages, page_count >> THP_ORDER)]
         page_count -= sum(run.pages for run in data)
     try:
         _write_pages(pages, page_count, data, index)
@@ -81,7 +80,7 @@ def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:
 
 def _huge_folios(pages: PageAllocator, count: int) -> list[Run]:
     try:
-        return pages.alloc(count, HUGE_ORDER, MOVABLE) if count else []
+        return pages.alloc(count, THP_ORDER, MOVABLE) if count else []
     except OutOfMemory as error:
         return error.allocated
 

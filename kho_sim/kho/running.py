@@ -16,7 +16,6 @@ from kho_sim.errors import ModelError
 from kho_sim.extent import round_up
 from kho_sim.kho.boot import BootedMemory, KernelSetup
 from kho_sim.kho.bring_up import (
-    HUGE_PAGE_BYTES,
     adopt_gigantic_pages,
     fill_huge_pool,
     initialise_deferred,
@@ -51,7 +50,10 @@ from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import Inherited
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import (
+    HUGE_PAGE_BYTES,
     PAGE_SHIFT,
+    PAGE_SIZE,
+    THP_ORDER,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -59,8 +61,6 @@ from kho_sim.memory.pages import (
 )
 from kho_sim.work import Work
 
-PAGE_SIZE = 1 << PAGE_SHIFT
-HUGE_ORDER = 9
 GIGANTIC_ORDER = 18
 
 
@@ -155,7 +155,7 @@ class RunningMemory:
     def create_hugetlb(self, name: str, count: int, page_bytes: int, session: str) -> FilePages:
         """Make a file of pages from a huge page pool; it gets as many as the pool still has."""
         pool = self.pool_of(page_bytes)
-        order = GIGANTIC_ORDER if page_bytes == GIGANTIC_PAGE_BYTES else HUGE_ORDER
+        order = GIGANTIC_ORDER if page_bytes == GIGANTIC_PAGE_BYTES else THP_ORDER
         taken, pool[:] = pool[:count], pool[count:]
         data = [Folios(address >> PAGE_SHIFT, 1, order) for address in taken]
         file = FilePages(name, "hugetlb", len(taken) * page_bytes, data, session)

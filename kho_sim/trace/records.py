@@ -130,7 +130,7 @@ class TablePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiganticPage:
-    """A boot-time 1 GiB page that was obtained; ``preserved``: handed on to the next kernel."""
+    """A 1 GiB page that a kernel has; ``preserved``: it was handed over by the kernel before."""
 
     boot: int
     start: int

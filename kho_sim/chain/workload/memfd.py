@@ -5,8 +5,7 @@ from __future__ import annotations
 from kho_sim.chain.kernel import Kernel
 from kho_sim.chain.plan import WorkloadPlan
 from kho_sim.chain.workload.base import Workload
-
-HUGE_FOLIO_BYTES = 2 << 20
+from kho_sim.memory.pages import HUGE_PAGE_BYTES
 
 
 class Memfds(Workload):
@@ -45,7 +44,7 @@ class Memfds(Workload):
         for _ in range(count):
             name = f"{self.name}/{self._made}"
             self._made += 1
-            huge = self.plan.folio == HUGE_FOLIO_BYTES
+            huge = self.plan.folio == HUGE_PAGE_BYTES
             kernel.memory.create_memfd(name, self.plan.size, huge, self.plan.session)
             self._alive.append(name)
             if self.plan.preserve and self.plan.preserve_when == "made":

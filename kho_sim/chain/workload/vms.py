@@ -14,11 +14,9 @@ from typing import Any
 from kho_sim.chain.kernel import Kernel
 from kho_sim.chain.plan import NANOSECONDS_PER_HOUR, WorkloadPlan
 from kho_sim.chain.workload.base import Workload
-from kho_sim.memory.pages import OutOfMemory
+from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
+from kho_sim.memory.pages import HUGE_PAGE_BYTES, OutOfMemory
 from kho_sim.seeds import stream
-
-HUGE_FOLIO_BYTES = 2 << 20
-GIGANTIC_PAGE_BYTES = 1 << 30
 
 
 class Vms(Workload):
@@ -81,7 +79,7 @@ class Vms(Workload):
     def _take_memory(self, kernel: Kernel, name: str) -> None:
         memory = kernel.memory
         if self.plan.backing == "memfd":
-            huge = self.plan.folio == HUGE_FOLIO_BYTES
+            huge = self.plan.folio == HUGE_PAGE_BYTES
             memory.create_memfd(name, self.plan.size, huge, self.plan.session)
             return
         pages = self.plan.size // GIGANTIC_PAGE_BYTES

@@ -15,10 +15,9 @@ from operator import attrgetter
 from kho_sim.kho.handover import Folios, HandedFile
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
-from kho_sim.memory.pages import OutOfMemory, Run
+from kho_sim.memory.pages import PAGE_SIZE, OutOfMemory, Run
 from kho_sim.work import Work
 
-PAGE_SIZE = 4096
 FOLIO_RECORD_BYTES = 16
 PIN_RECORD_BYTES = 8
 DEADLOCK = "System is deadlocked on memory"

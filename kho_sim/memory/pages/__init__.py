@@ -4,9 +4,13 @@ from .allocator import FreeCounts, PageAllocator
 from .handover import INTERLEAVINGS, Interleaving
 from .kinds import (
     CMA,
+    HUGE_PAGE_BYTES,
+    MAX_ORDER_PAGES,
     MOVABLE,
     PAGE_SHIFT,
+    PAGE_SIZE,
     RECLAIMABLE,
+    THP_ORDER,
     UNMOVABLE,
     Migratetype,
     OutOfMemory,
@@ -15,10 +19,14 @@ from .kinds import (
 
 __all__ = [
     "CMA",
+    "HUGE_PAGE_BYTES",
     "INTERLEAVINGS",
+    "MAX_ORDER_PAGES",
     "MOVABLE",
     "PAGE_SHIFT",
+    "PAGE_SIZE",
     "RECLAIMABLE",
+    "THP_ORDER",
     "UNMOVABLE",
     "FreeCounts",
     "Interleaving",

@@ -22,6 +22,7 @@ DMA32_END_PFN = (4 << 30) >> PAGE_SHIFT
 COSTLY_ORDER = 3
 """The highest order that per-CPU lists keep besides THP_ORDER."""
 THP_ORDER = PAGEBLOCK_ORDER
+HUGE_PAGE_BYTES = PAGE_SIZE << THP_ORDER
 
 
 class Migratetype(IntEnum):
