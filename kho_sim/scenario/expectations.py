@@ -12,8 +12,16 @@ from kho_sim.scenario.fields import FieldRule, found, one_of
 from kho_sim.scenario.section import BrokenRule, refuse_if
 from kho_sim.units import parse_size
 
-OUTCOMES = ("completed", "kho_disabled", "load_refused", "preserve_failed", "boot_failed")
-"""The kinds of outcome that a run can have; the contract names them."""
+OUTCOMES = (
+    "completed",
+    "kho_disabled",
+    "load_refused",
+    "preserve_failed",
+    "boot_failed",
+    "panicked",
+)
+"""The kinds of outcome that a run can have: those of the contract, and that of a kernel which
+dies while it serves (only a fault of the scenario does that)."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda actual, value: actual <= value,

@@ -60,8 +60,8 @@ def _findings(error: Any, document: Document) -> Iterator[Finding]:
 
 
 def without_kind(loc: Path) -> Path:
-    """Return the path in the file: the schema's own has the kind of a workload after its index."""
-    return loc[:2] + loc[3:] if len(loc) > 2 and loc[0] == "workload" else loc
+    """Return the path in the file: the schema's own has an entry's kind after its index."""
+    return loc[:2] + loc[3:] if len(loc) > 2 and loc[0] in LISTS_OF_KINDS else loc
 
 
 def _message(error: Any, path: Path, data: Any) -> str:
@@ -75,9 +75,11 @@ def _message(error: Any, path: Path, data: Any) -> str:
         known = tuple(section_at(path[:-1], data).model_fields)
         return f"this key is not known here; {one_of(known, str(path[-1]))}"
     if kind.startswith("union_tag"):
-        known = tuple(kind_of(section) for section in sections_in(_WORKLOAD))
+        entries = str(path[0])
+        known = tuple(kind_of(s) for s in sections_in(Scenario.model_fields[entries].annotation))
         tag = value.get("kind") if isinstance(value, Mapping) else None
-        what = "this is missing" if tag is None else f"{found(tag)} is no kind of workload"
+        entry = entries.removesuffix("s")
+        what = "this is missing" if tag is None else f"{found(tag)} is no kind of {entry}"
         return f"{what}; {one_of(known, str(tag))}"
     return str(error["msg"])
 
@@ -99,7 +101,8 @@ _SENTENCES: dict[str, Callable[[str, Any], str]] = {
     ),
 }
 
-_WORKLOAD = Scenario.model_fields["workload"].annotation
+LISTS_OF_KINDS = ("workload", "faults")
+"""Sections that are lists of entries whose ``kind`` picks the model."""
 
 
 def sections_in(annotation: Any) -> list[type[Section]]:

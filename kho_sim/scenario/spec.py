@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
+from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
     ADDRESS_LIMIT,
     PAGE_BYTES,
@@ -39,6 +40,7 @@ BOOTABLE = 64 << 20
 """Room that a boot loader needs below 4 GiB for kernel and initrd."""
 WORKERS = ("drawn", "parallel", "emulated")
 FIRMWARES = ("qemu-pc", "qemu-q35")
+ON_FAILURE = ("stop", "retry", "cold_boot")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
@@ -238,6 +240,13 @@ class Chain(Section):
     """How long each kernel runs before the next update, as in 90s, 30m, 2h."""
     twin: bool = True
     """Whether the same chain is run without the extension, for comparison."""
+    on_failure: Annotated[str, Choice(ON_FAILURE, "a way to meet a failure")] = "stop"
+    """stop: the chain ends at its first failure. retry: a refused update is tried again after
+    another uptime, for which the running kernel serves on; a kernel that dies ends the chain.
+    cold_boot: as retry, and a kernel that dies, or whose retries are used up, is followed by a cold
+    boot through firmware, with everything lost."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often a refused update is tried again, with on_failure: retry or cold_boot."""
 
 
 class Scenario(Section):
@@ -248,6 +257,8 @@ class Scenario(Section):
     kernel: Kernel = Kernel()
     workload: ListOf[Workload] = ()
     chain: Chain = Chain()
+    faults: ListOf[Fault] = ()
+    """What goes wrong, at which boot."""
     expect: Annotated[dict[str, int | float | str], ExpectRule()] = Field(default_factory=dict)
     """Expected results: outcome, or any key of a run's summary; a number, or text as in '<= 3'."""
     sources: ListOf[str] = ()
@@ -267,6 +278,7 @@ class Scenario(Section):
                 if allocation.node is not None and allocation.node >= self.machine.nodes:
                     text = f"node {allocation.node} is not there; nodes: {self.machine.nodes}"
                     yield (*place, "early", index, "node"), text
+        yield from broken_fault_rules(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved form: everything filled in, sizes as ints, fit for JSON.
@@ -284,11 +296,17 @@ class Scenario(Section):
     def digest_key(self) -> str:
         """Return canonical JSON of all that decides a run: for hashing.
 
-        ``description``, ``sources`` and ``expect`` decide nothing and are left out.
+        ``description``, ``sources`` and ``expect`` decide nothing and are left out, and so are
+        ``faults`` and what to do about failures while they are as they were before there were any.
         """
         resolved = self.to_dict()
         for name in ("description", "sources", "expect"):
             resolved.pop(name)
+        if not self.faults:
+            resolved.pop("faults")
+        if self.chain.on_failure == "stop":
+            resolved["chain"].pop("on_failure")
+            resolved["chain"].pop("retries")
         return json.dumps(resolved, sort_keys=True, separators=(",", ":"))
 
 
