@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WorkloadPlan
 from kho_sim.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
 from kho_sim.kho.boot import KernelSetup
@@ -43,7 +44,10 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     ]
     return ChainPlan(
         machine=machine,
-        kernels=tuple(build_kernel(kernel, machine, named) for kernel in kernels),
+        kernels=tuple(
+            with_early_faults(build_kernel(kernel, machine, named), scenario.faults, boot)
+            for boot, kernel in enumerate(kernels)
+        ),
         releases=tuple(kernel.release for kernel in kernels),
         command_lines=tuple(kernel.command_line for kernel in kernels),
         workloads=tuple(
@@ -55,6 +59,9 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         uptime_ns=scenario.chain.uptime,
         seed=scenario.chain.seed,
         interleaving=INTERLEAVINGS[scenario.chain.workers],
+        faults=faults_of(scenario.faults),
+        on_failure=scenario.chain.on_failure,
+        retries=scenario.chain.retries if scenario.chain.on_failure != "stop" else 0,
     )
 
 

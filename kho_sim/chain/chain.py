@@ -16,7 +16,7 @@ from kho_sim.chain.workload import make_workloads
 from kho_sim.errors import ModelError
 from kho_sim.kho.handover import Handover
 from kho_sim.trace.provenance import run_provenance
-from kho_sim.trace.records import Outcome
+from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
         gigantic_records=tuple(journal.gigantic),
         segment_records=tuple(journal.segments),
         event_records=tuple(journal.events),
+        file_records=tuple(journal.files),
+        incident_records=tuple(journal.incidents),
+        fate_records=tuple(journal.fates),
         twin=twin,
     )
 
@@ -63,15 +66,23 @@ class _Chain:
     outcome: Outcome | None = None
 
     def life(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
-        """Each kernel begins with what the one before it handed over, and with nothing else."""
+        """Each kernel begins with what the one before it handed over, and with nothing else; after
+        a failure, if the plan says so, with nothing at all, through firmware."""
         workloads = make_workloads(self.plan.workloads, self.plan.seed)
         handover: Handover | None = None
+        served_ns, after_reset = 0, False
         for index in range(self.plan.boots):
-            kernel = Kernel(env, index, self.plan, handover, workloads, self.journal)
+            kernel = Kernel(
+                env, index, self.plan, handover, workloads, self.journal, served_ns, after_reset
+            )
+            after_reset = False
             try:
                 yield env.process(kernel.life())
             except ChainEnds as end:
-                self.outcome = end.outcome
-                return
-            handover = kernel.next_handover
+                after_reset = self.plan.on_failure == "cold_boot" and not kernel.is_last
+                kernel.note_end(end, COLD_BOOT if after_reset else CHAIN_ENDS)
+                if not after_reset:
+                    self.outcome = end.outcome
+                    return
+            handover, served_ns = kernel.next_handover, kernel.window[1]
         self.outcome = Outcome(kind="completed", boot=self.plan.boots - 1)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from kho_sim.chain.stakes import Stake, Trouble
 from kho_sim.cost import nanoseconds
 from kho_sim.kho.boot import BootedMemory, KernelSetup
-from kho_sim.kho.handover import Handover
 from kho_sim.kho.kexec_load import Placement
+from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.trace.records import (
     Allocation,
     Boot,
     Event,
+    FileFate,
     GiganticPage,
+    Incident,
+    PreservedFile,
     PreservedRun,
     RegionRow,
     Segment,
@@ -32,6 +37,10 @@ class Journal:
     gigantic: list[GiganticPage] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    files: list[PreservedFile] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    fates: list[FileFate] = field(default_factory=list)
+    _made_in: dict[str, int] = field(default_factory=dict)
 
     def note_boot(
         self,
@@ -39,23 +48,22 @@ class Journal:
         setup: KernelSetup,
         names: tuple[str, str],
         booted: BootedMemory,
-        handover: Handover | None,
     ) -> None:
         """Write down early boot, as far as it came; ``names`` are release and command line."""
         self._note_allocations(boot, booted)
         self._note_regions(boot, booted)
-        if handover:
-            self._note_incoming(boot, handover)
+        if booted.incoming is not None:
+            self._note_incoming(boot, booted.incoming)
         release, command_line = names
         facts = {
             **_facts_of_boot(booted, setup),
-            **(_facts_of_handover(handover) if handover else {}),
+            **(_facts_of_tree(booted.incoming) if booted.incoming is not None else {}),
             **_facts_of_extension(booted),
         }
         self.boots.append(
             Boot(
                 boot=boot,
-                kind="kho" if handover else "cold",
+                kind="kho" if booted.early.revived else "cold",
                 release=release,
                 command_line=command_line,
                 **facts,  # type: ignore[arg-type]
@@ -78,6 +86,38 @@ class Journal:
             Segment(boot=boot, what=place.name, start=place.start, size_bytes=place.size_bytes)
             for place in placed
         ]
+
+    def note_files(self, boot: int, files: Iterable[Stake], inherited: Collection[str]) -> None:
+        """Write down what ``boot`` hands on; ``inherited`` names what it was itself handed."""
+        made_in = {f.name: self._made_in[f.name] if f.name in inherited else boot for f in files}
+        self._made_in = made_in
+        self.files += [
+            PreservedFile(
+                boot=boot + 1, name=f.name, kind=f.kind, session=f.session, size_bytes=f.size_bytes,
+                order=f.order, made_in=made_in[f.name],
+            )
+            for f in files
+        ]  # fmt: skip
+
+    def note_incident(self, boot: int, time_ns: int, trouble: Trouble, then: str) -> int:
+        """Write down an incident and what came of it; return its number, for ``note_fates``."""
+        self.incidents.append(
+            Incident(
+                boot=boot, time_ns=time_ns, kind=trouble.kind, injected=trouble.injected,
+                message=trouble.message, then=then,
+            )
+        )  # fmt: skip
+        return len(self.incidents) - 1
+
+    def note_fates(self, incident: int, stakes: Iterable[Stake], kept: bool) -> None:
+        """Write down what became of the files that were at stake in an incident."""
+        self.fates += [
+            FileFate(
+                incident=incident, boot=self.incidents[incident].boot, name=stake.name,
+                kind=stake.kind, session=stake.session, size_bytes=stake.size_bytes, kept=kept,
+            )
+            for stake in stakes
+        ]  # fmt: skip
 
     def note_event(
         self, boot: int, start_ns: int, end_ns: int, what: str, detail: str = ""
@@ -125,14 +165,12 @@ class Journal:
                     for region in regions
                 ]
 
-    def _note_incoming(self, boot: int, handover: Handover) -> None:
+    def _note_incoming(self, boot: int, incoming: FrozenRadixTree) -> None:
         self.preserved += [
             PreservedRun(boot=boot, order=order, start=start, end=end)
-            for order, start, end in handover.tree.runs()
+            for order, start, end in incoming.runs()
         ]
-        self.tables += [
-            TablePage(boot=boot, address=address) for address in handover.tree.table_pages()
-        ]
+        self.tables += [TablePage(boot=boot, address=page) for page in incoming.table_pages()]
 
 
 def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object]:
@@ -154,13 +192,13 @@ def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object
     return facts
 
 
-def _facts_of_handover(handover: Handover) -> dict[str, object]:
-    counts = handover.tree.counts_by_order()
+def _facts_of_tree(incoming: FrozenRadixTree) -> dict[str, object]:
+    counts = incoming.counts_by_order()
     return {
-        "preservations": len(handover.tree),
+        "preservations": len(incoming),
         "preservations_by_order": tuple(sorted(counts.items())),
-        "preserved_bytes": handover.tree.preserved_bytes,
-        "radix_nodes": handover.tree.nodes,
+        "preserved_bytes": incoming.preserved_bytes,
+        "radix_nodes": incoming.nodes,
     }
 
 

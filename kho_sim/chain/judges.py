@@ -8,21 +8,24 @@ judged: the contents of memory, and memory that was never promised to survive.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from kho_sim.errors import ensure
-from kho_sim.extent import Extent, subtracted
+from kho_sim.extent import Extent, merged, subtracted
 from kho_sim.kho.boot import BootedMemory
-from kho_sim.kho.handover import Handover
+from kho_sim.kho.handover import HandedFile, Handover
+from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.running import RunningMemory
-from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN
+from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN, RSRV_NOINIT
+from kho_sim.memory.pages import PAGE_SHIFT
 
 
-def judge_early_boot(booted: BootedMemory, handover: Handover) -> None:
+def judge_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
     """No early allocation touched preserved memory or a page of the tree that is still to be
     read."""
-    kept = handover.tree.preserved_extents()
-    tables = [Extent(page, page + PAGE_SIZE) for page in handover.tree.table_pages()]
+    kept = incoming.preserved_extents()
+    tables = [Extent(page, page + PAGE_SIZE) for page in incoming.table_pages()]
     promised = sorted([*kept, *tables])
     for row in booted.early.requests.rows:
         if row.address:
@@ -31,6 +34,30 @@ def judge_early_boot(booted: BootedMemory, handover: Handover) -> None:
     for region in reserved:
         if region.flags & (RSRV_KERN | RSRV_HUGETLB):
             _ensure_clear(promised, Extent(region.base, region.end), f"{region}")
+
+
+def judge_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[str]) -> None:
+    """The files said to be ``kept`` are those whose memory the retrieval reserved: no file was lost
+    without need, and none is said to live in memory that anyone may have taken."""
+    _, reserved = booted.regions["after_retrieve"]
+    protected = merged(
+        (region.base, region.end)
+        for region in reserved
+        if region.flags & RSRV_NOINIT and not region.flags & (RSRV_KERN | RSRV_HUGETLB)
+    )
+    survivors = {
+        handed.name
+        for handed in handover.files
+        if not subtracted(sorted(_memory_of(handed)), protected)
+    }
+    ensure(survivors == set(kept), "{} survived, but {} are kept", survivors, kept)
+
+
+def _memory_of(handed: HandedFile) -> Iterator[Extent]:
+    """Yield the data of a file and its record, which even an empty one has."""
+    yield from (run.extent for run in handed.data)
+    record = handed.metadata[-1].first_pfn << PAGE_SHIFT
+    yield Extent(record, record + PAGE_SIZE)
 
 
 def judge_running(memory: RunningMemory, handover: Handover) -> None:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from kho_sim.chain.faults import NO_FAULTS, lost_handover, tolerated
 from kho_sim.chain.journal import Journal
-from kho_sim.chain.judges import judge_early_boot, judge_hand_over, judge_running
+from kho_sim.chain.judges import (
+    judge_early_boot,
+    judge_hand_over,
+    judge_running,
+    judge_survivors,
+)
 from kho_sim.chain.plan import ChainPlan
+from kho_sim.chain.stakes import Stake, Trouble, stakes_of
 from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.errors import KhoSimError
 from kho_sim.kho.boot import BootedMemory, KernelSetup, boot_memory
@@ -25,9 +32,11 @@ from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.kho.running import GIGANTIC_ORDER, RunningMemory
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
+from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.seeds import stream
-from kho_sim.trace.records import Outcome
+from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
+from kho_sim.work import Work
 
 if TYPE_CHECKING:
     from kho_sim.chain.workload.base import Workload
@@ -40,20 +49,24 @@ Process = Generator[simpy.Event, Any, None]
 
 
 class ChainEnds(KhoSimError):  # noqa: N818 (an end of the simulated chain)
-    """The chain ends with this kernel; ``outcome`` says how."""
+    """The chain ends with this kernel, or goes on with a cold boot; ``outcome`` says how, and
+    ``trouble`` what struck."""
 
-    def __init__(self, outcome: Outcome):
-        super().__init__(outcome)  # SimPy makes the exception anew from its arguments
+    def __init__(self, outcome: Outcome, trouble: Trouble):
+        super().__init__(outcome, trouble)  # SimPy makes the exception anew from its arguments
         self.outcome = outcome
+        self.trouble = trouble
 
 
 class Kernel:
     """A kernel between its boot and its jump.
 
-    ``memory`` exists once user space is about to start. ``next_handover`` is set when the kernel
-    jumps.
+    ``booted`` exists once early boot is over, ``memory`` once user space is about to start.
+    ``next_handover`` is set when the kernel jumps. ``window`` is the time that it serves now, on
+    the service clock: of all time that kernels have served, boots left out.
     """
 
+    booted: BootedMemory
     memory: RunningMemory
 
     def __init__(
@@ -64,24 +77,37 @@ class Kernel:
         handover: Handover | None,
         workloads: list[Workload],
         journal: Journal,
+        served_ns: int = 0,
+        after_reset: bool = False,
     ):
         self.env = env
         self.index = index
         self.plan = plan
-        self.handover = handover
+        self.faults = plan.faults.get(index, NO_FAULTS)
+        self.handover = self.faults.damaged(handover) if handover else None
         self.workloads = workloads
         self.journal = journal
         self.setup = self._setup_of(index)
         self.next_handover: Handover | None = None
+        self.window = (served_ns, served_ns)
+        self.after_reset = after_reset
+        self._promised = stakes_of(handover)
+        self._is_up = False
+        self._survived: list[int] = []
+        self._loads = 0
+        self._work_booked = Work()
 
     def life(self) -> Process:
         """The whole story. Raises ChainEnds where it ends before its time."""
+        if self.after_reset:
+            yield from self._spend("firmware", round(PHASE_RATES["firmware_reset"].ns))
         booted = yield from self._boot()
         yield from self._start_user_space(booted)
         yield from self._serve()
+        if not self.memory.kho_enabled:
+            raise self._end("kho_disabled", _why_disabled(booted))
         if not self.is_last:
-            yield from self._preserve()
-            placed = yield from self._load()
+            placed = yield from self._update()
             yield from self._jump(placed)
 
     @property
@@ -95,13 +121,18 @@ class Kernel:
 
     def preserve(self, names: list[str]) -> None:
         """Preserve files now; the time it takes is booked when the kernel preserves the rest."""
-        if not self.is_last:
+        if not self.is_last and self.memory.kho_enabled:
             self._try_to_preserve(lambda: self.memory.preserve(names))
 
     @property
     def is_last(self) -> bool:
         """Whether no kernel follows, so that nothing is preserved or loaded."""
         return self.index + 1 == self.plan.boots
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether this kernel found nothing that one before it had preserved."""
+        return self.booted.incoming is None
 
     def rest(self, duration_ns: int) -> None:
         """Nothing was asked of memory for so long: after a minute per-CPU lists have emptied."""
@@ -112,18 +143,21 @@ class Kernel:
 
     def _boot(self) -> Generator[simpy.Event, Any, BootedMemory]:
         """Early boot: memblock, the extension, retrieval. It has no console: a panic is silent."""
-        booted = boot_memory(self.plan.machine, self.setup, self.handover)
+        self.booted = booted = boot_memory(self.plan.machine, self.setup, self.handover)
         self._note_boot(booted)
+        self._note_early_faults(booted)
         if booted.panic:
-            raise self._end("boot_failed", booted.panic)
-        if self.handover:
-            judge_early_boot(booted, self.handover)
+            cause = "allocation" if booted.early.requests.rows[-1].why == REFUSED_BY_FAULT else ""
+            raise self._end("boot_failed", booted.panic, cause, died=True)
+        if booted.incoming is not None:
+            judge_early_boot(booted, booted.incoming)
         allocations_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
         yield from self._spend("early_boot", allocations_ns + nanoseconds(booted.early_work))
         if booted.extension:
             yield from self._spend("extend", nanoseconds(booted.extension.work))
         if booted.retrieval:
             yield from self._spend("retrieve", nanoseconds(booted.retrieval.work))
+        self._maybe_panic("early_boot", "boot_failed")
         return booted
 
     def _start_user_space(self, booted: BootedMemory) -> Process:
@@ -139,38 +173,68 @@ class Kernel:
                 stream(self.plan.seed, "page allocator", self.index),
             )
         except (PreserveFailed, OutOfMemory) as error:
-            raise self._end("boot_failed", str(error)) from error
+            raise self._end("boot_failed", str(error), died=True) from error
         for message in self.memory.messages:
             self.say(message)
         yield from self._spend("initcalls", round(PHASE_RATES["initcalls"].ns))
-        if not self.memory.kho_enabled:
-            messages = booted.reservation.messages if booted.reservation else ("KHO: disabled",)
-            raise self._end("kho_disabled", messages[0])
+        self._maybe_panic("initcalls", "boot_failed")
+        if not self.memory.kho_enabled and self.plan.on_failure != "cold_boot":
+            raise self._end("kho_disabled", _why_disabled(booted))
         try:
-            if self.handover:
+            if self.handover and booted.incoming is not None:
                 self.memory.retrieve_files(self.handover)
                 judge_running(self.memory, self.handover)
+            self._note_survivors(booted)
             for workload in self.workloads:
                 workload.arrive(self)
         except OutOfMemory as error:
-            raise self._end("preserve_failed", DEADLOCK) from error
+            raise self._end("preserve_failed", DEADLOCK, died=True) from error
+        self._is_up = True
         self._note_gigantic(booted)
 
     def _serve(self) -> Process:
         """The workloads run beside each other until the next update is due."""
         begin = self.now_ns
+        panics = self.faults.panic[0] == "serve"
+        uptime_ns = self.plan.uptime_ns // 2 if panics else self.plan.uptime_ns
+        self.window = (self.window[1], self.window[1] + uptime_ns)
         running = [self.env.process(workload.serve(self)) for workload in self.workloads]
-        yield self.env.all_of([self.env.timeout(self.plan.uptime_ns), *running])
-        self.rest(self.plan.uptime_ns)
+        yield self.env.all_of([self.env.timeout(uptime_ns), *running])
+        self.rest(uptime_ns)
         self.journal.note_event(self.index, begin, self.now_ns, "serve")
+        self._maybe_panic("serve", "panicked")
+
+    def _update(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
+        """Preserve and load. What is refused is taken back and tried again after another uptime,
+        as often as the plan says; the kernel serves on meanwhile."""
+        kept = len(self.memory.handed)
+        for retries in count():
+            try:
+                yield from self._preserve()
+                placed = yield from self._load()
+                break
+            except ChainEnds as end:
+                if end.trouble.died or retries == self.plan.retries:
+                    raise
+                self.note_end(end, RETRIED)
+            self.memory.unpreserve(kept)
+            yield from self._serve()
+        return placed
 
     def _preserve(self) -> Process:
         self.preserve([name for workload in self.workloads for name in workload.to_preserve(self)])
         self._try_to_preserve(self.memory.preserve_areas)
-        yield from self._spend("preserve", nanoseconds(self.memory.work()))
+        work = self.memory.work()
+        duration_ns = nanoseconds(work) - nanoseconds(self._work_booked)
+        self._work_booked = work
+        yield from self._spend("preserve", duration_ns)
 
     def _load(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
         """kexec_file_load(): the running kernel is unharmed if it is refused."""
+        self._loads += 1
+        if self._loads <= self.faults.loads_refused:
+            message = f"kexec_file_load: {self.faults.load_error}"
+            raise self._end("load_refused", message, "load")
         try:
             placed = self.memory.load(self._setup_of(self.index + 1))
         except PreserveFailed as failure:
@@ -186,6 +250,7 @@ class Kernel:
     def _jump(self, placed: tuple[Placement, ...]) -> Process:
         handover = self.memory.hand_over(placed, self._setup_of(self.index + 1))
         judge_hand_over(handover)
+        self.journal.note_files(self.index, stakes_of(handover), self._inherited())
         yield from self._spend("jump", round(PHASE_RATES["jump"].ns))
         self.next_handover = handover
 
@@ -196,36 +261,89 @@ class Kernel:
         try:
             step()
         except PreserveFailed as failure:
-            raise self._end("preserve_failed", str(failure)) from failure
+            died = str(failure) == DEADLOCK
+            raise self._end("preserve_failed", str(failure), died=died) from failure
 
     def _setup_of(self, index: int) -> KernelSetup:
         """A kernel's setup; gigantic pages that it is handed count towards ``hugepages=``."""
         setup = self.plan.kernels[index]
         if index != self.index or self.handover is None:
             return setup
-        kept = len(_gigantic_pages(self.handover))
+        kept = len(self._kept_gigantic_pages())
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
 
     def _note_boot(self, booted: BootedMemory) -> None:
         names = (self.plan.releases[self.index], self.plan.command_lines[self.index])
-        self.journal.note_boot(self.index, self.setup, names, booted, self.handover)
+        self.journal.note_boot(self.index, self.setup, names, booted)
         early = booted.early
         said = (self.setup.messages, early.messages, booted.messages, early.memblock.messages)
         for message in chain.from_iterable(said):
             self.say(message)
 
     def _note_gigantic(self, booted: BootedMemory) -> None:
-        kept = set(_gigantic_pages(self.handover)) if self.handover else set()
-        self.journal.note_gigantic(self.index, booted, kept)
+        self.journal.note_gigantic(self.index, booted, set(self._kept_gigantic_pages()))
+
+    def _kept_gigantic_pages(self) -> list[int]:
+        """Return the 1 GiB pages that this kernel was handed, if it can find them."""
+        if self.handover is None or not self.handover.inherited.data_found:
+            return []
+        return _gigantic_pages(self.handover)
 
     def _spend(self, what: str, duration_ns: int) -> Process:
         begin = self.now_ns
         yield self.env.timeout(duration_ns)
         self.journal.note_event(self.index, begin, self.now_ns, what)
 
-    def _end(self, kind: str, message: str) -> ChainEnds:
+    def _end(self, kind: str, message: str, fault: str = "", died: bool = False) -> ChainEnds:
+        """Return the end of this kernel's part; ``fault``: the kind of fault that brought it."""
         self.say(message)
-        return ChainEnds(Outcome(kind=kind, boot=self.index, message=message))
+        trouble = Trouble(fault or kind, message, bool(fault), died)
+        return ChainEnds(Outcome(kind=kind, boot=self.index, message=message), trouble)
+
+    # Faults, and what they cost
+
+    def note_end(self, end: ChainEnds, then: str) -> None:
+        """Write down a failure, what comes of it, and what becomes of the files at stake."""
+        number = self.journal.note_incident(self.index, self.now_ns, end.trouble, then)
+        kept = not end.trouble.died and then != COLD_BOOT
+        self.journal.note_fates(number, self._at_stake(), kept)
+
+    def _maybe_panic(self, phase: str, outcome: str) -> None:
+        if self.faults.panic[0] == phase:
+            raise self._end(outcome, self.faults.panic[1], "panic", died=True)
+
+    def _note_early_faults(self, booted: BootedMemory) -> None:
+        """Write down the faults that early boot lived through; what they cost is seen later, but
+        for a handover that is not found: all of it is lost at once."""
+        journal, now = self.journal, self.now_ns
+        if self.handover and not self.handover.inherited.data_found:
+            number = journal.note_incident(self.index, now, lost_handover(booted), GOES_ON)
+            journal.note_fates(number, self._promised, kept=False)
+            self._promised = []
+        for trouble in tolerated(booted, self.setup):
+            self._survived.append(journal.note_incident(self.index, now, trouble, GOES_ON))
+
+    def _note_survivors(self, booted: BootedMemory) -> None:
+        """After the retrieval: whoever is there lived through the faults of early boot."""
+        if self.handover and (self._survived or self.begins_anew):
+            judge_survivors(booted, self.handover, self.memory.files)
+        for number in self._survived:
+            self.journal.note_fates(number, self._promised, kept=True)
+
+    def _at_stake(self) -> list[Stake]:
+        """Return what is lost if this kernel goes now."""
+        if not self._is_up:
+            return self._promised
+        lasting = [name for workload in self.workloads for name in workload.lasting(self)]
+        files = [self.memory.files[name] for name in lasting if name in self.memory.files]
+        return [*map(Stake.of_file, files), *map(Stake.of_area, self.memory.lasting_areas)]
+
+    def _inherited(self) -> set[str]:
+        return {stake.name for stake in self._promised}
+
+
+def _why_disabled(booted: BootedMemory) -> str:
+    return booted.reservation.messages[0] if booted.reservation else "KHO: disabled"
 
 
 def _gigantic_pages(handover: Handover) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kho_sim.chain.faults import BootFaults
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.pages import Interleaving
@@ -30,7 +31,8 @@ class WorkloadPlan:
 
 @dataclass(frozen=True, slots=True)
 class ChainPlan:
-    """One machine, a kernel for each boot, what user space does, how long each kernel lives."""
+    """One machine, a kernel for each boot, what user space does, how long each kernel lives, and
+    what goes wrong."""
 
     machine: Machine
     kernels: tuple[KernelSetup, ...]
@@ -40,6 +42,10 @@ class ChainPlan:
     uptime_ns: int
     seed: int
     interleaving: Interleaving
+    faults: Mapping[int, BootFaults] = field(default_factory=dict)
+    """Boot -> what strikes it, beyond the refusals in its ``kernels`` entry; most have none."""
+    on_failure: str = "stop"
+    retries: int = 0
 
     @property
     def boots(self) -> int:

@@ -44,6 +44,7 @@ PHASE_RATES: dict[str, Rate] = {
     "initcalls": Rate(900e6, f"from the first initcall to init: {ASSUMED}"),
     "loaded_byte": Rate(0.5, f"reading, hashing and copying the image at 2 GB/s: {ASSUMED}"),
     "jump": Rate(150e6, f"device shutdown, relocation and decompression: {ASSUMED}"),
+    "firmware_reset": Rate(120e9, f"reset, firmware's self-test and boot loader: {ASSUMED}"),
     "first_touch_page": Rate(250.0, f"fault and zeroing of one page: {ASSUMED}"),
 }
 """Simulated time of phases whose work is not counted in detail."""

@@ -14,7 +14,10 @@ from kho_sim.frames.allocations import allocations_table
 from kho_sim.frames.boots import boots_table
 from kho_sim.frames.events import events_table
 from kho_sim.frames.failures import failures_table
+from kho_sim.frames.fates import fates_table
+from kho_sim.frames.files import files_table
 from kho_sim.frames.gigantic import gigantic_table
+from kho_sim.frames.incidents import incidents_table
 from kho_sim.frames.preserved import preserved_table
 from kho_sim.frames.regions import regions_table
 from kho_sim.frames.scratch import scratch_table
@@ -32,6 +35,9 @@ TABLES: dict[str, Callable[[Trace], pd.DataFrame]] = {
     "gigantic": gigantic_table,
     "segments": segments_table,
     "events": events_table,
+    "files": files_table,
+    "incidents": incidents_table,
+    "fates": fates_table,
     "scratch": scratch_table,
 }
 """Every table by its name, which is also its file's name in a stored run."""
@@ -42,7 +48,10 @@ __all__ = [
     "boots_table",
     "events_table",
     "failures_table",
+    "fates_table",
+    "files_table",
     "gigantic_table",
+    "incidents_table",
     "preserved_table",
     "regions_table",
     "scratch_table",

@@ -17,11 +17,14 @@ from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve import Retrieval, retrieve
 from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
 from kho_sim.machine.machine import Machine
-from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Requests
+from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
 from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.profile import KernelProfile
 from kho_sim.memory.regions import Region
 from kho_sim.work import Work
+
+NO_MAP = "KHO: no preserved memory map in the handover FDT"
+"""That a warning is printed is known (kernel-facts 5.1), its words are ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class KernelSetup:
     extend: ExtendOptions = field(default_factory=ExtendOptions)
     messages: tuple[str, ...] = ()
     """What the kernel prints about its command line."""
+    refusals: tuple[Refusal, ...] = ()
+    """Early allocations that a fault makes fail."""
 
 
 @dataclass
@@ -48,6 +53,8 @@ class BootedMemory:
 
     early: EarlyBoot
     scratch_areas: tuple[tuple[int, int], ...] = ()
+    incoming: FrozenRadixTree | None = None
+    """The tree that says what was preserved for this kernel, if it found one."""
     reservation: ScratchReservation | None = None
     extension: Extension | None = None
     retrieval: Retrieval | None = None
@@ -71,23 +78,40 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     """
     inherited = handover.inherited if handover else None
     early = EarlyBoot(machine, setup.profile, setup.options, inherited)
-    booted = BootedMemory(early, scratch_areas=inherited.scratch_areas if inherited else ())
+    early.requests.refusals = setup.refusals
+    booted = BootedMemory(early)
+    if inherited and inherited.scratch_found:
+        booted.scratch_areas = inherited.scratch_areas
     try:
         _counted(booted, early.before_extension)
-        if handover:
-            _extend(booted, setup, handover.tree)
+        if handover and early.revived:
+            _attach(booted, handover)
+        if booted.incoming is not None:
+            _extend(booted, setup, booted.incoming)
         _counted(booted, early.after_extension)
     except BootPanic as panic:
         booted.panic = str(panic)
         return booted
     booted.remember("before_retrieve")
-    if handover:
-        booted.retrieval = retrieve(early.memblock, handover.tree)
-    elif setup.kho:
+    if booted.incoming is not None:
+        booted.retrieval = retrieve(early.memblock, booted.incoming)
+    elif setup.kho and not early.revived:
         booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")
     return booted
+
+
+def _attach(booted: BootedMemory, handover: Handover) -> None:
+    """Take the incoming tree if the FDT has its root.
+
+    Without it the boot has no KHO data, but its scratch stays what it was, and early memory must
+    fit in there (kernel-facts 5.1, 12.1).
+    """
+    if handover.inherited.map_found:
+        booted.incoming = handover.tree
+    else:
+        booted.messages.append(NO_MAP)
 
 
 def _counted(booted: BootedMemory, half: Callable[[], None]) -> None:

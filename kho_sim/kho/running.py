@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kho_sim.errors import ModelError
-from kho_sim.extent import round_up
+from kho_sim.extent import Extent, round_up
 from kho_sim.kho.boot import BootedMemory, KernelSetup
 from kho_sim.kho.bring_up import (
     adopt_gigantic_pages,
@@ -45,9 +45,10 @@ from kho_sim.kho.preserve import (
     PreserveFailed,
     preserve_area,
     preserve_file,
+    unpreserve_file,
 )
 from kho_sim.machine.machine import Machine
-from kho_sim.memory.early import Inherited
+from kho_sim.memory.early import Inherited, NamedArea
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import (
     HUGE_PAGE_BYTES,
@@ -81,6 +82,7 @@ class RunningMemory:
     huge_pool: list[int] = field(default_factory=list)
     """Free 2 MiB pages, likewise."""
     handed: list[HandedFile] = field(default_factory=list)
+    _areas_preserved: bool = False
     messages: list[str] = field(default_factory=list)
 
     @property
@@ -101,7 +103,7 @@ class RunningMemory:
         drawn: random.Random,
     ) -> RunningMemory:
         """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
-        pages = open_allocator(machine, booted, handover is not None, interleaving, drawn)
+        pages = open_allocator(machine, booted, booted.early.revived, interleaving, drawn)
         initialise_deferred(pages, booted, setup, machine.cpus)
         memory = cls(machine, setup, booted, pages)
         memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
@@ -110,11 +112,12 @@ class RunningMemory:
                 memory.huge_pool, memory.messages = fill_huge_pool(pages, request.count)
         adopt_gigantic_pages(pages, booted)
         if memory.kho_enabled:
-            if handover is None:
+            if not booted.early.revived:
                 pages.release_scratch()
             memory.outgoing, memory.luo = start_kho_and_luo(pages, setup)
         pages.home = node_of_user_space(machine)
-        memory.kexec_count = handover.kexec_count if handover else 0
+        if handover and booted.incoming is not None:
+            memory.kexec_count = handover.kexec_count
         return memory
 
     # What was handed over
@@ -194,15 +197,44 @@ class RunningMemory:
         for name in names:
             self.handed.append(preserve_file(outgoing, luo, self.files[name]))
 
+    @property
+    def lasting_areas(self) -> tuple[NamedArea, ...]:
+        """The ``reserve_mem=`` areas that can be handed on: those outside of scratch.
+
+        A KHO boot that finds no area of that name may get one inside. The kernel notices that only
+        with a debug option (kernel-facts 3.4), and the next one would boot over it; here it is left
+        out of the handover.
+        """
+        scratch = [Extent(start, start + size) for start, size in self.booted.scratch_areas]
+        return tuple(
+            area
+            for area in self.booted.early.named_areas
+            if not any(area.extent.overlaps(part) for part in scratch)
+        )
+
     def preserve_areas(self) -> None:
         """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises
         PreserveFailed."""
-        outgoing, areas = self.outgoing, self.booted.early.named_areas
-        if outgoing is None or not areas:
+        outgoing, areas = self.outgoing, self.lasting_areas
+        if outgoing is None or not areas or self._areas_preserved:
             return
         outgoing.allocate_preserved()
         for area in areas:
             preserve_area(outgoing, area.start, area.size_bytes)
+        self._areas_preserved = True
+
+    def unpreserve(self, kept: int) -> None:
+        """Give up an update: the first ``kept`` preserved files stay so, the others are taken back.
+
+        As when user space closes their sessions: keys go and the kernel's pages are freed; tables
+        of the tree stay, and so do pages that were moved out of scratch (kernel-facts 10.4).
+        """
+        outgoing, luo = self.outgoing, self.luo
+        if outgoing is None or luo is None:
+            raise ModelError("nothing is preserved without KHO")
+        for handed in self.handed[kept:]:
+            unpreserve_file(outgoing, luo, handed)
+        del self.handed[kept:]
 
     def load(self, next_setup: KernelSetup) -> tuple[Placement, ...] | LoadRefused:
         """Load the next kernel into scratch (kexec_file_load()).
@@ -222,6 +254,7 @@ class RunningMemory:
             try:
                 self.pages.alloc(source_page_count(placed), 0, UNMOVABLE)
             except OutOfMemory as error:
+                self.pages.free(error.allocated)
                 raise PreserveFailed("Cannot allocate memory") from error
         return placed
 
@@ -241,7 +274,8 @@ class RunningMemory:
                 ),
                 descriptors_address=at["descriptors"].start,
                 scratch_areas=self.booted.scratch_areas,
-                named_areas=tuple(self.booted.early.named_areas),
+                named_areas=self.lasting_areas,
+                fdt_address=luo.fdt_address,
             ),
             tree=outgoing.tree.freeze(),
             files=tuple(self.handed),

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OUTCOMES = ("completed", "kho_disabled", "load_refused", "preserve_failed", "boot_failed")
+OUTCOMES = (
+    "completed",
+    "kho_disabled",
+    "load_refused",
+    "preserve_failed",
+    "boot_failed",
+    "panicked",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +154,61 @@ class Segment:
     what: str
     start: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreservedFile:
+    """A file, or a ``reserve_mem=`` area, that a kernel was handed.
+
+    ``boot``: the kernel that it was handed to, whether that found it or not. ``kind``: 'memfd',
+    'hugetlb' or 'reserve_mem'. ``session``: LUO's, '' for an area. ``size_bytes``: of its data.
+    ``order``: of its largest folio. ``made_in``: the kernel in which it was made.
+    """
+
+    boot: int
+    name: str
+    kind: str
+    session: str
+    size_bytes: int
+    order: int
+    made_in: int
+
+
+GOES_ON, RETRIED, COLD_BOOT, CHAIN_ENDS = "goes on", "retry", "cold boot", "chain ends"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """A fault of the scenario that struck, or a failure that came by itself.
+
+    ``kind``: a fault's kind, or the outcome that the failure would be. ``injected``: it is a fault
+    of the scenario. ``message``: what the kernel prints. ``then``: what came of it: 'goes on' (the
+    kernel lived), 'retry' (the update is tried again later), 'cold boot' or 'chain ends'.
+    """
+
+    boot: int
+    time_ns: int
+    kind: str
+    injected: bool
+    message: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFate:
+    """What an incident did to one file that was to outlive its kernel: kept, or lost.
+
+    ``incident`` counts the trace's incidents from 0. A file that no incident names was not at
+    stake in it.
+    """
+
+    incident: int
+    boot: int
+    name: str
+    kind: str
+    session: str
+    size_bytes: int
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

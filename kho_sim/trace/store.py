@@ -21,8 +21,11 @@ from kho_sim.trace.records import (
     Allocation,
     Boot,
     Event,
+    FileFate,
     GiganticPage,
+    Incident,
     Outcome,
+    PreservedFile,
     PreservedRun,
     RegionRow,
     Segment,
@@ -47,6 +50,8 @@ class _Stored:
 
     attribute: str
     record: type
+    added_later: bool = False
+    """A run that was stored before there were incidents has no such table, and no such records."""
 
 
 RECORD_TABLES = {
@@ -58,6 +63,9 @@ RECORD_TABLES = {
     "gigantic": _Stored("gigantic_records", GiganticPage),
     "segments": _Stored("segment_records", Segment),
     "events": _Stored("event_records", Event),
+    "files": _Stored("file_records", PreservedFile, added_later=True),
+    "incidents": _Stored("incident_records", Incident, added_later=True),
+    "fates": _Stored("fate_records", FileFate, added_later=True),
 }
 """Tables that together are the trace, by their names in ``frames``; the twin's have a prefix."""
 
@@ -119,13 +127,13 @@ def load_run(directory: str | PathLike[str]) -> Trace:
         outcome = Outcome(**document["outcome"])
         provenance = dict(document["provenance"])
         digest = provenance.pop("digest")
-        twin = None
+        twin, old = None, "incidents" not in document
         if "twin" in document:
             twin_outcome = Outcome(**document["twin"]["outcome"])
-            twin = _trace(folder, TWIN, {**provenance, "twin": True}, twin_outcome)
+            twin = _trace(folder, TWIN, {**provenance, "twin": True}, twin_outcome, old=old)
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(f"{folder / DOCUMENT} is damaged: {error!r}") from error
-    trace = _trace(folder, "", provenance, outcome, twin)
+    trace = _trace(folder, "", provenance, outcome, twin, old)
     if trace.digest != digest:
         raise TraceError(f"{folder} is damaged: its tables are not those of {DOCUMENT}")
     return trace
@@ -213,10 +221,13 @@ def _trace(
     provenance: dict[str, Any],
     outcome: Outcome,
     twin: Trace | None = None,
+    old: bool = False,
 ) -> Trace:
+    """``old``: stored before there were incidents."""
     records: dict[str, Any] = {
         stored.attribute: _records(folder / f"{prefix}{name}.parquet", stored.record)
         for name, stored in RECORD_TABLES.items()
+        if not (old and stored.added_later)
     }
     return Trace(provenance=provenance, outcome=outcome, twin=twin, **records)
 

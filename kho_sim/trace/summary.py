@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kho_sim.trace.records import FACTS, Allocation, Boot, Outcome
+from kho_sim.trace.records import (
+    COLD_BOOT,
+    FACTS,
+    RETRIED,
+    Allocation,
+    Boot,
+    FileFate,
+    Incident,
+    Outcome,
+)
 from kho_sim.trace.trace import Trace
 
 SCHEMA = "kho-sim/run"
@@ -35,6 +44,14 @@ SUMMARY: dict[str, str] = {
     "busy_blocks_max": "most blocks that an extension had to leave out",
     "memory_regions_max": "most memblock.memory regions around an extension",
     "reserved_regions_max": "most memblock.reserved regions around a retrieval",
+    "faults": "faults of the scenario that struck",
+    "cold_boots": "kernels after the first one that began without scratch of a kernel before them",
+    "firmware_resets": "times that the machine went through firmware after its first boot",
+    "updates_retried": "times that a refused update was tried again",
+    "files_lost": "files that were to outlive their kernel and did not, over all incidents",
+    "bytes_lost": "data in these files",
+    "files_lost_without_extension": "the same number of files in the twin",
+    "bytes_lost_without_extension": "data in these",
 }
 """Every name that a summary can have, and what it is, over the KHO boots unless said otherwise."""
 
@@ -54,7 +71,12 @@ FAILURE_FIELDS = (
 
 def summary(trace: Trace) -> dict[str, Any]:
     """Return the names of ``SUMMARY`` that this trace has a value for, in that order."""
-    values = {**_over_all_boots(trace), **_over_kho_boots(trace), **_of_twin(trace.twin)}
+    values = {
+        **_over_all_boots(trace),
+        **_over_kho_boots(trace),
+        **_over_incidents(trace),
+        **_of_twin(trace.twin),
+    }
     return {name: values[name] for name in SUMMARY if values.get(name) is not None}
 
 
@@ -64,6 +86,15 @@ def failures(trace: Trace) -> Iterator[tuple[bool, Allocation]]:
         for row in chain.allocation_records if chain else ():
             if row.failed:
                 yield extended, row
+
+
+def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileFate]]]:
+    """Yield each incident with the fates of the files that were at stake in it."""
+    fates: dict[int, list[FileFate]] = {}
+    for fate in trace.fate_records:
+        fates.setdefault(fate.incident, []).append(fate)
+    for number, incident in enumerate(trace.incident_records):
+        yield incident, fates.get(number, [])
 
 
 def run_document(trace: Trace) -> dict[str, Any]:
@@ -80,7 +111,9 @@ def run_document(trace: Trace) -> dict[str, Any]:
         document["twin"] = {
             "outcome": _outcome(trace.twin.outcome),
             "boots": [_boot(boot) for boot in trace.twin.boot_records],
+            "incidents": [_incident(*pair) for pair in incidents(trace.twin)],
         }
+    document["incidents"] = [_incident(*pair) for pair in incidents(trace)]
     document["failures"] = [
         {"extended": extended, **{name: getattr(row, name) for name in FAILURE_FIELDS}}
         for extended, row in failures(trace)
@@ -124,10 +157,26 @@ def _over_kho_boots(trace: Trace) -> dict[str, Any]:
     }
 
 
+def _over_incidents(trace: Trace) -> dict[str, Any]:
+    """What a log does not tell is left out: it names no files."""
+    if trace.provenance.get("source") != "simulation":
+        return {}
+    rows, lost = trace.incident_records, [row for row in trace.fate_records if not row.kept]
+    return {
+        "faults": sum(row.injected for row in rows),
+        "cold_boots": sum(boot.kind == "cold" for boot in trace.boot_records[1:]),
+        "firmware_resets": sum(row.then == COLD_BOOT for row in rows),
+        "updates_retried": sum(row.then == RETRIED for row in rows),
+        "files_lost": len(lost),
+        "bytes_lost": sum(row.size_bytes for row in lost),
+    }
+
+
 def _of_twin(twin: Trace | None) -> dict[str, Any]:
     if twin is None:
         return {}
     boots = _kho_boots(twin)
+    over_incidents = _over_incidents(twin)
     return {
         "boots_without_extension": len(twin.boot_records),
         "outcome_without_extension": twin.outcome.kind,
@@ -135,6 +184,8 @@ def _of_twin(twin: Trace | None) -> dict[str, Any]:
         "gigantic_pages_without_extension_min": _min(
             boot.gigantic_pages_allocated for boot in boots
         ),
+        "files_lost_without_extension": over_incidents.get("files_lost"),
+        "bytes_lost_without_extension": over_incidents.get("bytes_lost"),
     }
 
 
@@ -161,6 +212,16 @@ def _max(values: Iterable[int | None]) -> int | None:
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {"kind": outcome.kind, "boot": outcome.boot, "message": outcome.message}
+
+
+def _incident(incident: Incident, fates: list[FileFate]) -> dict[str, Any]:
+    """Files by name, and how much that is, kept and lost."""
+    told: dict[str, Any] = {name: getattr(incident, name) for name in Incident.__dataclass_fields__}
+    for word, kept in (("kept", True), ("lost", False)):
+        files = [fate for fate in fates if fate.kept == kept]
+        told[f"files_{word}"] = [fate.name for fate in files]
+        told[f"bytes_{word}"] = sum(fate.size_bytes for fate in files)
+    return told
 
 
 def _boot(boot: Boot) -> dict[str, Any]:

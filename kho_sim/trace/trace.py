@@ -14,11 +14,15 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.trace.records import (
+    CHAIN_ENDS,
     Allocation,
     Boot,
     Event,
+    FileFate,
     GiganticPage,
+    Incident,
     Outcome,
+    PreservedFile,
     PreservedRun,
     RegionRow,
     Segment,
@@ -47,6 +51,9 @@ class Trace:
     gigantic_records: tuple[GiganticPage, ...] = ()
     segment_records: tuple[Segment, ...] = ()
     event_records: tuple[Event, ...] = ()
+    file_records: tuple[PreservedFile, ...] = ()
+    incident_records: tuple[Incident, ...] = ()
+    fate_records: tuple[FileFate, ...] = ()
     twin: Trace | None = None
     """The paired chain without the extension (same seed), if one was simulated."""
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -76,7 +83,11 @@ class Trace:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the outcome and all records: equal for equal results, on any machine."""
+        """SHA-256 over the outcome and all records: equal for equal results, on any machine.
+
+        Left out, so that results from before they were written down keep their digest: the names of
+        preserved files, and incidents that say no more than the outcome does.
+        """
         sha = hashlib.sha256()
         for rows in self._rows():
             if rows:
@@ -101,4 +112,8 @@ class Trace:
             self.gigantic_records,
             self.segment_records,
             self.event_records,
+            *((self.incident_records, self.fate_records) if self._has_more_incidents() else ()),
         )
+
+    def _has_more_incidents(self) -> bool:
+        return any(row.injected or row.then != CHAIN_ENDS for row in self.incident_records)

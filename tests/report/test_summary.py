@@ -45,6 +45,14 @@ def test_every_number_of_the_hand_made_trace() -> None:
         "busy_blocks_max": 2,
         "memory_regions_max": 7,
         "reserved_regions_max": 44,
+        "faults": 2,
+        "cold_boots": 0,
+        "firmware_resets": 0,
+        "updates_retried": 1,
+        "files_lost": 1,
+        "bytes_lost": 2 * MIB,
+        "files_lost_without_extension": 0,
+        "bytes_lost_without_extension": 0,
     }
 
 

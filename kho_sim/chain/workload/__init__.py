@@ -2,7 +2,8 @@
 
 A workload outlives kernels: it is the users' side of the world. Each kernel calls ``arrive`` when
 user space is up (files of the last kernel are retrieved by then), runs ``serve`` as a SimPy process
-for its uptime, and asks ``to_preserve`` for the files to hand on, in order.
+for its uptime, and asks ``to_preserve`` for the files to hand on, in order. After a loss (a kernel
+that was handed nothing, or could not find it) ``arrive`` makes the lost files anew, by their names.
 """
 
 from __future__ import annotations

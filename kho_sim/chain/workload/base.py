@@ -33,3 +33,7 @@ class Workload:
     def to_preserve(self, kernel: Kernel) -> list[str]:
         """Return the names of the files to hand on, in order."""
         return []
+
+    def lasting(self, kernel: Kernel) -> list[str]:
+        """Return the names of the files that are to outlive ``kernel``, preserved by now or not."""
+        return self.to_preserve(kernel)

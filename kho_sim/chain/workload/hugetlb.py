@@ -11,12 +11,13 @@ class Hugetlb(Workload):
     kernel.
 
     ``count`` pages are in use together (the whole pool if not given). The preserved file is made by
-    the first kernel; later ones retrieve it and take the dying pages anew from their own pool.
+    the first kernel, or where it was lost; others retrieve it and take the dying pages anew from
+    their own pool.
     """
 
     def arrive(self, kernel: Kernel) -> None:
         memory, plan = kernel.memory, self.plan
-        if kernel.index == 0 and plan.preserve:
+        if plan.preserve and self.name not in memory.files:
             memory.create_hugetlb(self.name, plan.preserve, plan.size, plan.session)
         pool = memory.pool_of(plan.size)
         dying = len(pool) if plan.count is None else min(plan.count - plan.preserve, len(pool))

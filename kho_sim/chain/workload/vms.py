@@ -27,17 +27,22 @@ class Vms(Workload):
         self._random = stream(seed, self.name)
         self._departures: list[tuple[int, str]] = []
         self._made = 0
+        self._begun = False
         self._next_arrival_ns = self._draw_arrival(0)
 
     def arrive(self, kernel: Kernel) -> None:
-        if kernel.index == 0:
+        if not self._begun:
+            self._begun = True
             for _ in range(self.plan.count):
                 self._start_machine(kernel, 0)
+            return
+        for _, name in self._departures[:]:
+            if name not in kernel.memory.files:
+                self._restart_machine(kernel, name)
 
     def serve(self, kernel: Kernel) -> Generator[Any, Any, None]:
         """Wait for the next arrival or departure, until the kernel's service ends."""
-        begin = kernel.index * kernel.plan.uptime_ns
-        end = begin + kernel.plan.uptime_ns
+        begin, end = kernel.window
         now = begin
         while True:
             departure = self._departures[0][0] if self._departures else end
@@ -75,6 +80,15 @@ class Vms(Workload):
             kernel.say(f"{name}: no memory for a machine of {self.plan.size} bytes")
             return
         heapq.heappush(self._departures, (now_ns + life_ns, name))
+
+    def _restart_machine(self, kernel: Kernel, name: str) -> None:
+        """A machine whose memory is lost begins anew, and leaves when it would have left anyway."""
+        try:
+            self._take_memory(kernel, name)
+        except OutOfMemory:
+            kernel.say(f"{name}: no memory to begin anew in")
+            self._departures = [row for row in self._departures if row[1] != name]
+            heapq.heapify(self._departures)
 
     def _take_memory(self, kernel: Kernel, name: str) -> None:
         memory = kernel.memory

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from errno import ENOMEM
 
 from kho_sim.extent import Extent
-from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
+from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line, mark_ranges
 from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, KeySet, bit_runs, bits_set, coarser
 from kho_sim.kho.radix import (
     AllocatePage,
@@ -44,7 +44,8 @@ def extend(
     errno, work = _digest(incoming, digest, options.shift) if digest.root else (-ENOMEM, Work())
     busy, digest_pages = digest.keys, digest.nodes
     if not errno:
-        errno, ranges_marked = _mark_between(memblock, busy, options.shift)
+        gaps = _gaps(busy, options.shift, memblock.end_of_dram())
+        errno, ranges_marked = mark_ranges(memblock, gaps, options)
         work += Work(tables_walked=digest_pages, ranges_marked=ranges_marked)
     digest.destroy()
     return Extension(
@@ -96,17 +97,6 @@ def _add_blocks_of(span: LeafSpan, digest: RadixTree, shift: int) -> int:
         if errno:
             return errno
     return 0
-
-
-def _mark_between(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, int]:
-    """Mark the gaps between busy blocks as scratch; return (0 or -errno, ranges marked)."""
-    ranges_marked = 0
-    for gap in _gaps(busy, shift, memblock.end_of_dram()):
-        errno = memblock.mark_kho_scratch(gap.start, gap.size)
-        if errno:
-            return errno, ranges_marked
-        ranges_marked += 1
-    return 0, ranges_marked
 
 
 def _gaps(busy: KeySet, shift: int, end_of_dram: int) -> Iterator[Extent]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kho_sim.kho.preserve.outgoing import Outgoing
-from kho_sim.memory.pages import Run
+from kho_sim.memory.pages import PAGE_SHIFT, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,12 @@ class LiveUpdate:
         self.layout = layout
         self.sessions: dict[str, Session] = {}
         self.pages: list[tuple[Run, int]] = []
+        self.fdt_address = 0
+        self._session_blocks = 0
 
     def start_kho(self) -> None:
         """kho_init(): the FDT page and the kexec metadata."""
-        self.outgoing.allocate_preserved()
+        self.fdt_address = self.outgoing.allocate_preserved()[0].first_pfn << PAGE_SHIFT
         self.outgoing.allocate_preserved()
 
     def start_luo(self) -> None:
@@ -74,12 +76,21 @@ class LiveUpdate:
         first."""
         session = self.sessions.get(session_name)
         if session is None:
-            session = self.sessions[session_name] = Session()
             self._grow_sessions()
-        if session.files % self.layout.files_per_block == 0:
+            session = self.sessions[session_name] = Session()
+        if session.files == len(session.blocks) * self.layout.files_per_block:
             order = self.layout.files_order
             session.blocks += _blocks(self.outgoing.allocate_preserved(1, order), order)
         session.files += 1
+
+    def remove_file(self, session_name: str) -> None:
+        """Take a file out of its session; the last one closes it, and its list is freed."""
+        session = self.sessions[session_name]
+        session.files -= 1
+        if not session.files:
+            for run, order in session.blocks:
+                self.outgoing.give_back([run], order)
+            del self.sessions[session_name]
 
     def state_pages(self) -> tuple[tuple[Run, int], ...]:
         """All pages, with their order, that the next kernel frees once it has read the sessions."""
@@ -89,8 +100,9 @@ class LiveUpdate:
     def _grow_sessions(self) -> None:
         if self.layout.session_array_order is not None:
             return
-        if (len(self.sessions) - 1) % self.layout.sessions_per_block == 0:
+        if len(self.sessions) == self._session_blocks * self.layout.sessions_per_block:
             self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
+            self._session_blocks += 1
 
 
 def _blocks(runs: list[Run], order: int) -> list[tuple[Run, int]]:

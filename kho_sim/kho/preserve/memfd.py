@@ -8,6 +8,7 @@ record and array.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -48,9 +49,32 @@ def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> Hande
     """Preserve a file in its session; return what the next kernel will find of it.
 
     Raises PreserveFailed: -ENOMEM, or the panic of a kernel that can not move pinned pages out of
-    scratch and has nobody to kill.
+    scratch and has nobody to kill. Then nothing of the file is preserved.
     """
     luo.add_file(file.session)
+    outgoing.begin()
+    try:
+        return _preserve_folios(outgoing, file)
+    except PreserveFailed:
+        _delete_keys(outgoing, file.data)
+        outgoing.undo()
+        luo.remove_file(file.session)
+        raise
+
+
+def unpreserve_file(outgoing: Outgoing, luo: LiveUpdate, handed: HandedFile) -> None:
+    """Take a file back, as closing its session does: its keys go, record and array are freed."""
+    _delete_keys(outgoing, handed.data)
+    outgoing.give_back(handed.metadata)
+    luo.remove_file(handed.session)
+
+
+def _delete_keys(outgoing: Outgoing, data: Iterable[Folios]) -> None:
+    for order, runs in groupby(data, key=attrgetter("order")):
+        outgoing.unpreserve([Run(run.first_pfn, run.blocks) for run in runs], order)
+
+
+def _preserve_folios(outgoing: Outgoing, file: FilePages) -> HandedFile:
     record = outgoing.allocate_preserved()
     if not file.data:
         return _handed(file, record)

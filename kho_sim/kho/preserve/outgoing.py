@@ -30,6 +30,7 @@ class Outgoing:
     def __init__(self, pages: PageAllocator):
         self.pages = pages
         self.work = Work()
+        self._taken: list[tuple[list[Run], int]] = []
         self.tree = RadixTree(self._table_page, self._free_table_page)
         if not self.tree.root:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
@@ -42,6 +43,7 @@ class Outgoing:
             self.pages.free(error.allocated, order)
             raise PreserveFailed("-ENOMEM") from error
         self.work += Work(pages_allocated=count << order)
+        self._taken.append((runs, order))
         return runs
 
     def allocate_preserved(self, count: int = 1, order: int = 0) -> list[Run]:
@@ -57,6 +59,26 @@ class Outgoing:
             if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
                 raise PreserveFailed("-ENOMEM")
 
+    def unpreserve(self, runs: Sequence[Run], order: int) -> None:
+        """Delete the keys of the runs, where they have any; tables stay (kernel-facts 4.2)."""
+        for run in runs:
+            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
+
+    def give_back(self, runs: Sequence[Run], order: int = 0) -> None:
+        """Free the kernel's own pages, and delete their keys where they have any."""
+        self.unpreserve(runs, order)
+        self.pages.free(runs, order)
+
+    def begin(self) -> None:
+        """Begin something that ``undo`` may have to take back; what came before is settled."""
+        self._taken.clear()
+
+    def undo(self) -> None:
+        """Give back the kernel's own pages that were taken since ``begin``."""
+        for runs, order in reversed(self._taken):
+            self.give_back(runs, order)
+        self._taken.clear()
+
     def vmalloc(self, pages: int) -> list[Run]:
         """Take a virtually contiguous area in the largest pieces that are free, as order-0 runs."""
         try:
@@ -65,6 +87,7 @@ class Outgoing:
             self.pages.free(error.allocated, 0)
             raise PreserveFailed("-ENOMEM") from error
         self.work += Work(pages_allocated=pages)
+        self._taken.append((runs, 0))
         return runs
 
     def preserve_vmalloc(self, runs: Sequence[Run]) -> list[Run]:

@@ -3,7 +3,7 @@ order."""
 
 from kho_sim.memory.early.boot import EarlyBoot, Inherited, NamedArea
 from kho_sim.memory.early.options import BootOptions
-from kho_sim.memory.early.requests import BootPanic, Request, Requests
+from kho_sim.memory.early.requests import BootPanic, Refusal, Request, Requests
 
 __all__ = [
     "BootOptions",
@@ -11,6 +11,7 @@ __all__ = [
     "EarlyBoot",
     "Inherited",
     "NamedArea",
+    "Refusal",
     "Request",
     "Requests",
 ]

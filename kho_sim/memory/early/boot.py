@@ -38,12 +38,20 @@ DIRECT_MAP_WINDOW_BYTES = 512 * MIB
 CRASHKERNEL_ALIGN = 16 * MIB
 
 
+KHO_COMPATIBLE = "kho-v4"
+NO_REVIVAL = "KHO: disabling KHO revival"
+
+
 class NamedArea(NamedTuple):
     """A ``reserve_mem=`` area: the same memory in every kernel of a chain."""
 
     name: str
     start: int
     size_bytes: int
+
+    @property
+    def extent(self) -> Extent:
+        return Extent(self.start, self.start + self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,23 @@ class Inherited:
     scratch_areas: tuple[tuple[int, int], ...]
     """(start, size) in array order."""
     named_areas: tuple[NamedArea, ...] = ()
+    fdt_address: int = 0
+    fdt: str = KHO_COMPATIBLE
+    """What KHO's FDT says it is compatible with; '' if there is no FDT at its address."""
+    sound_areas: int | None = None
+    """Entries at the head of the descriptors that can be used; all if None."""
+    map_found: bool = True
+    """Whether the FDT says where the root of the preserved memory map is."""
+
+    @property
+    def scratch_found(self) -> bool:
+        """Whether a kernel gets at its scratch areas."""
+        return self.fdt == KHO_COMPATIBLE and self.sound_areas is None
+
+    @property
+    def data_found(self) -> bool:
+        """Whether a kernel gets at what was preserved for it."""
+        return self.scratch_found and self.map_found
 
 
 @dataclass
@@ -76,6 +101,8 @@ class EarlyBoot:
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
     named_areas: list[NamedArea] = field(default_factory=list)
+    revived: bool = False
+    """Whether scratch areas were handed over and found: this is a KHO boot."""
     free_pages: int = 0
     """Free pages when table sizes were fixed (``nr`` of kernel-facts 6.3)."""
 
@@ -148,8 +175,20 @@ class EarlyBoot:
         self.memblock.reserve(*_base_size(BIOS_AREA))
 
     def _populate_kho(self, inherited: Inherited) -> None:
-        """Scratch areas become the only memory that may be used. Source: kho_populate()."""
-        for start, size in inherited.scratch_areas:
+        """Scratch areas become the only memory that may be used. Source: kho_populate().
+
+        What is wrong with the handover makes this a first kernel; marks made until then stay
+        (kernel-facts 12.1, 13).
+        """
+        if inherited.fdt != KHO_COMPATIBLE:
+            found = "incompatible" if inherited.fdt else "invalid"
+            at = f"{inherited.fdt_address:#x}"
+            self.messages += [f"KHO: setup: handover FDT ({at}) is {found}", NO_REVIVAL]
+            return
+        for number, (start, size) in enumerate(inherited.scratch_areas):
+            if number == inherited.sound_areas:
+                self.messages.append(NO_REVIVAL)
+                return
             if size:
                 self.memblock.add(start, size, MAX_NUMNODES)
                 self.memblock.mark_kho_scratch(start, size)
@@ -160,6 +199,7 @@ class EarlyBoot:
             Extent(start, start + size) for start, size in inherited.scratch_areas if size
         )
         self.messages.append("KHO: found kexec handover data.")
+        self.revived = True
 
     def _register_memory(self) -> None:
         """Source: e820__memblock_setup(). The first MiB may be used until real mode has its
@@ -247,7 +287,8 @@ class EarlyBoot:
 
     def _reserve_named_memory(self) -> None:
         """``reserve_mem=``: an area that was handed over is found again, a new one is allocated."""
-        found = {area.name: area for area in self.inherited.named_areas} if self.inherited else {}
+        handed = self.inherited and self.inherited.data_found and self.inherited.named_areas
+        found = {area.name: area for area in handed or ()}
         for area in self.options.reserve_mem:
             if area.name in found:
                 self.named_areas.append(found[area.name])

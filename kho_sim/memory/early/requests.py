@@ -8,8 +8,10 @@ failure that the extension avoided.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kho_sim.errors import KhoSimError
 from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
@@ -38,6 +40,19 @@ class Request:
     why: str = ""
 
 
+class Refusal(NamedTuple):
+    """A fault: of the requests named ``what``, number ``occurrence`` (from 1) and ``times - 1``
+    after it find nothing, whatever is free."""
+
+    what: str
+    occurrence: int = 1
+    times: int = 1
+
+
+REFUSED_BY_FAULT = "refused by a fault of the scenario"
+"""The reason of such a refusal."""
+
+
 @dataclass
 class Requests:
     """Asks memblock, writes down each request, and keeps the shadow in step."""
@@ -46,6 +61,8 @@ class Requests:
     phase: str = "before"
     rows: list[Request] = field(default_factory=list)
     shadow: Memblock | None = None
+    refusals: tuple[Refusal, ...] = ()
+    _asked: Counter[str] = field(default_factory=Counter)
     _twins: dict[int, int] = field(default_factory=dict)
     """Address of a block -> address of its twin in the shadow (0: the shadow refused it)."""
 
@@ -138,6 +155,15 @@ class Requests:
         ask: Callable[[Memblock], int],
         missing: int = 1,
     ) -> int:
+        if self._is_struck(what):
+            self.rows.append(
+                Request(
+                    phase=self.phase, what=what, size_bytes=size, align_bytes=align, nid=nid,
+                    min_address=low, max_address=high, count=missing, failed=True,
+                    why=REFUSED_BY_FAULT,
+                )
+            )  # fmt: skip
+            return 0
         address = ask(self.memblock)
         twin = address
         if self.shadow is not None:
@@ -161,6 +187,16 @@ class Requests:
             )
         )
         return address
+
+    def _is_struck(self, what: str) -> bool:
+        """Whether a fault strikes the request of that name that is now being made."""
+        if not self.refusals:
+            return False
+        self._asked[what] += 1
+        return any(
+            what == refusal.what and 0 <= self._asked[what] - refusal.occurrence < refusal.times
+            for refusal in self.refusals
+        )
 
     def _source(self, address: int) -> str:
         if not address:

@@ -1,0 +1,120 @@
+"""Faults of the scenario, as what they do to one boot.
+
+Two kinds are part of a kernel's setup, so that early boot meets them like its command line: early
+allocations that are refused, and an extension that fails half-way. The others are here, by boot:
+damage to the handover on its way, a load that is refused, a panic. What comes of each is the
+model's own doing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kho_sim.chain.stakes import Trouble
+from kho_sim.kho.boot import NO_MAP, BootedMemory, KernelSetup
+from kho_sim.kho.handover import Handover
+from kho_sim.memory.early import Refusal
+from kho_sim.memory.early.boot import NO_REVIVAL
+from kho_sim.memory.early.requests import REFUSED_BY_FAULT
+from kho_sim.units import format_size
+
+if TYPE_CHECKING:
+    from kho_sim.scenario.faults import Fault
+
+ERRORS = {
+    "ENOMEM": "Cannot allocate memory",
+    "EINVAL": "Invalid argument",
+    "EADDRNOTAVAIL": "Cannot assign requested address",
+}
+"""What user space prints for an error of kexec_file_load()."""
+
+OTHER_FDT = "kho-v0"
+"""An FDT of a version that no kernel here is compatible with."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootFaults:
+    """What strikes one kernel.
+
+    ``damage`` maps a kind of fault of the handover to the fields of ``Inherited`` that it changes.
+    ``load_error`` is the message of the first ``loads_refused`` attempts to load the next kernel.
+    ``panic`` is (phase, message).
+    """
+
+    damage: Mapping[str, Mapping[str, Any]]
+    load_error: str = ""
+    loads_refused: int = 0
+    panic: tuple[str, str] = ("", "")
+
+    def damaged(self, handover: Handover) -> Handover:
+        """Return the handover as the kernel finds it."""
+        inherited = handover.inherited
+        for fields in self.damage.values():
+            inherited = replace(inherited, **fields)
+        if inherited.sound_areas is not None:
+            sound = inherited.sound_areas < len(inherited.scratch_areas)
+            inherited = replace(inherited, sound_areas=inherited.sound_areas if sound else None)
+        return replace(handover, inherited=inherited)
+
+
+NO_FAULTS = BootFaults({})
+
+
+def faults_of(faults: Iterable[Fault]) -> dict[int, BootFaults]:
+    """Return what strikes each boot, those faults left out that are part of a kernel's setup."""
+    values: defaultdict[int, dict[str, Any]] = defaultdict(lambda: {"damage": {}})
+    for fault in faults:
+        at = values[fault.boot]
+        if fault.kind == "fdt":
+            at["damage"]["fdt"] = {"fdt": "" if fault.found == "invalid" else OTHER_FDT}
+        elif fault.kind == "descriptors":
+            at["damage"]["descriptors"] = {"sound_areas": fault.after}
+        elif fault.kind == "tree_root":
+            at["damage"]["tree_root"] = {"map_found": False}
+        elif fault.kind == "load":
+            at |= {"load_error": ERRORS[fault.error], "loads_refused": fault.times}
+        elif fault.kind == "panic":
+            at["panic"] = (fault.phase, fault.message)
+    return {boot: BootFaults(**given) for boot, given in values.items()}
+
+
+def with_early_faults(setup: KernelSetup, faults: Iterable[Fault], boot: int) -> KernelSetup:
+    """Return a kernel's setup with the faults that its early boot meets by itself."""
+    here = [fault for fault in faults if fault.boot == boot]
+    refusals = tuple(
+        Refusal(fault.what, fault.occurrence, fault.times)
+        for fault in here
+        if fault.kind == "allocation"
+    )
+    extend = setup.extend
+    for fault in here:
+        if fault.kind == "extend":
+            extend = replace(extend, fails_after=fault.after)
+    return replace(setup, refusals=refusals, extend=extend)
+
+
+def lost_handover(booted: BootedMemory) -> Trouble:
+    """Return the fault that kept a kernel from its handover, by what it found and printed."""
+    early = booted.early
+    if early.revived:
+        return Trouble("tree_root", NO_MAP, injected=True)
+    found = next((line for line in early.messages if "handover FDT" in line), "")
+    kind = "fdt" if found else "descriptors"
+    return Trouble(kind, "; ".join(filter(None, (found, NO_REVIVAL))), injected=True)
+
+
+def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Trouble]:
+    """Yield the faults that struck an early boot and did not kill it."""
+    struck = [row for row in booted.early.requests.rows if row.why == REFUSED_BY_FAULT]
+    if booted.panic and struck and struck[-1] is booted.early.requests.rows[-1]:
+        struck = [row for row in struck if row.what != struck[-1].what]
+    for what in dict.fromkeys(row.what for row in struck):
+        rows = [row for row in struck if row.what == what]
+        refused = f"{sum(row.count for row in rows)} x {format_size(rows[0].size_bytes)}"
+        yield Trouble("allocation", f"no memory for {what}, {refused}", injected=True)
+    extension = booted.extension
+    if extension and extension.error and extension.work.ranges_marked == setup.extend.fails_after:
+        yield Trouble("extend", extension.error, injected=True)
