@@ -10,13 +10,15 @@ from typing import Any
 
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
+from kho_sim.report.incidents import incident_lines
 from kho_sim.report.layout import labelled, wrapped
 from kho_sim.report.paint import Paint
-from kho_sim.trace.records import Outcome
+from kho_sim.trace.records import COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.units import format_size
 
 MAX_LINES = 39
+LEAST_FOR_FAILURES = 5
 
 _SENTENCES = {
     "completed": "all of it, up to boot {boot}, came up",
@@ -24,6 +26,7 @@ _SENTENCES = {
     "load_refused": "the kernel of boot {boot} could not load its successor",
     "preserve_failed": "the kernel of boot {boot} could not preserve what it was to hand over",
     "boot_failed": "the kernel of boot {boot} died before its init",
+    "panicked": "the kernel of boot {boot} died while it served",
     "unknown": "the log stops in boot {boot}",
 }
 
@@ -35,12 +38,21 @@ def report_text(trace: Trace, *, colour: bool = False) -> str:
     if trace.boot_records:
         lines += [*boot_lines(trace, paint), ""]
     ending = ["", _origin_line(trace)]
+    room = MAX_LINES - len(lines) - len(ending)
+    told = incident_lines(trace, room - LEAST_FOR_FAILURES)
+    lines += [*told, ""] if told else []
     lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending))
     return "\n".join(lines + ending)
 
 
-def outcome_sentence(outcome: Outcome, kernels: int) -> str:
-    """Return how a chain of that many kernels ended, as in 'completed: all 3 kernels came up'."""
+def outcome_sentence(outcome: Outcome, kernels: int, resets: int = 0) -> str:
+    """Return how a chain of that many kernels ended, as in 'completed: all 3 kernels came up'.
+
+    ``resets``: how often it went on with a cold boot after a failure.
+    """
+    if outcome.kind == "completed" and resets:
+        after = f"{resets} cold boot{'s' * (resets != 1)} after failures"
+        return f"completed: the last of {kernels} kernels came up, with {after}"
     if outcome.kind == "completed":
         came = f"all {kernels} kernels came up" if kernels != 1 else "the only kernel came up"
         return f"completed: {came}"
@@ -58,7 +70,8 @@ def _outcome_lines(trace: Trace, paint: Paint) -> list[str]:
     lines = []
     for title, chain in chains:
         kind = chain.outcome.kind
-        sentence = outcome_sentence(chain.outcome, len(chain.boot_records))
+        resets = sum(row.then == COLD_BOOT for row in chain.incident_records)
+        sentence = outcome_sentence(chain.outcome, len(chain.boot_records), resets)
         first, *others = wrapped(title + sentence, indent=len(title), max_lines=3)
         word = "good" if kind == "completed" else "bad"
         lines += [first.replace(kind, paint(kind, word), 1), *others]

@@ -1,0 +1,107 @@
+"""The report's lines about faults and failures: what struck, what came of it, what it cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from kho_sim.report.layout import wrapped
+from kho_sim.trace.records import GOES_ON, FileFate, Incident
+from kho_sim.trace.summary import incidents
+from kho_sim.trace.trace import Trace
+from kho_sim.units import format_size
+
+MOST_NAMES = 6
+INDENT = 4
+
+
+def incident_lines(trace: Trace, max_lines: int) -> list[str]:
+    """Return a heading with the sums, then the incidents, as many as fit; nothing without any."""
+    if not trace.incident_records and not unstruck(trace):
+        return []
+    lines = wrapped(_sums(trace), max_lines=2)
+    told = [
+        (any(not fate.kept for fate in fates), _lines_of(incident, fates))
+        for incident, fates in incidents(trace)
+    ]
+    shown = _fitting(told, max_lines - len(lines))
+    for (_, more), fits in zip(told, shown, strict=True):
+        lines += more if fits else []
+    return lines if all(shown) else [*lines, f"  ... {shown.count(False)} more"]
+
+
+def _fitting(told: list[tuple[bool, list[str]]], room: int) -> list[bool]:
+    """Say of each incident whether it is shown: those that cost something come first."""
+    if sum(len(lines) for _, lines in told) <= room:
+        return [True] * len(told)
+    shown, used = [False] * len(told), 1
+    for wanted in (True, False):
+        for index, (costly, lines) in enumerate(told):
+            if costly == wanted and used + len(lines) <= room:
+                shown[index] = True
+                used += len(lines)
+    return shown
+
+
+def unstruck(trace: Trace) -> list[str]:
+    """Return the faults of the scenario that met nothing to strike, as 'swiotlb in boot 2'."""
+    scenario = trace.provenance.get("scenario") or {}
+    struck = Counter((row.boot, row.kind) for row in trace.incident_records if row.injected)
+    missed = []
+    for fault in scenario.get("faults", ()):
+        place = (fault["boot"], fault["kind"])
+        if struck[place]:
+            struck[place] -= 1
+        else:
+            what = f" of {fault['what']}" if "what" in fault else ""
+            missed.append(f"{fault['kind']}{what} in boot {fault['boot']}")
+    return missed
+
+
+def fates_text(fates: Iterable[FileFate]) -> str:
+    """Return what was kept and what was lost, with sizes, the lost ones by name."""
+    kept = [fate for fate in fates if fate.kept]
+    lost = [fate for fate in fates if not fate.kept]
+    if not kept and not lost:
+        return "no file was at stake"
+    if not lost:
+        return f"{_amount(kept)} kept"
+    rest = f"; {_amount(kept)} kept" if kept else ", nothing kept"
+    return f"{_amount(lost)} lost{rest}: {_names(lost)}"
+
+
+def _lines_of(incident: Incident, fates: list[FileFate]) -> list[str]:
+    kind = f"fault {incident.kind}" if incident.injected else incident.kind
+    then = "" if incident.then == GOES_ON else f"{incident.then}; "
+    told = f'"{incident.message}"; ' if incident.message else ""
+    text = f"  boot {incident.boot}: {kind}, {told}{then}{fates_text(fates)}"
+    return wrapped(text, indent=INDENT, max_lines=3)
+
+
+def _sums(trace: Trace) -> str:
+    injected = sum(row.injected for row in trace.incident_records)
+    came = len(trace.incident_records) - injected
+    lost = [fate for fate in trace.fate_records if not fate.kept]
+    parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario struck"]
+    if came:
+        parts.append(f"{came} failure{'s' * (came != 1)} came without")
+    parts.append(f"{_amount(lost)} lost" if lost else "nothing lost")
+    text = f"Faults and failures: {', '.join(parts)}"
+    if trace.twin is not None:
+        twin_lost = [fate for fate in trace.twin.fate_records if not fate.kept]
+        if len(twin_lost) != len(lost):
+            text += f" ({_amount(twin_lost)} in the twin)" if twin_lost else " (none in the twin)"
+    missed = unstruck(trace)
+    return f"{text}; not struck: {', '.join(missed)}" if missed else text
+
+
+def _amount(fates: list[FileFate]) -> str:
+    """A file that is lost twice counts twice."""
+    files = f"{len(fates)} file{'s' * (len(fates) != 1)}"
+    return f"{files}, {format_size(sum(fate.size_bytes for fate in fates))}" if fates else "no file"
+
+
+def _names(fates: list[FileFate]) -> str:
+    names = [fate.name for fate in fates]
+    more = f", ... {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
