@@ -16,12 +16,20 @@ from kho_sim.chain.plan import ChainPlan
 from kho_sim.cost import PHASE_RATES, WORK_RATES
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.trace.records import Boot
+from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
+from kho_sim.units import format_ns, format_size
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
 
+FAILURE_ASSUMPTIONS = (
+    "after a cold boot the kernel is the one that releases names for that boot",
+    "whoever lost a file makes it anew, by its name, as soon as user space is up",
+    "a refused update is taken back: its sessions are closed, and made again in the next window",
+    "a kernel that came up without KHO is followed by a cold boot through firmware",
+    "a kernel that panics while it serves does so half-way of its uptime",
+)
 MODEL_ASSUMPTIONS = (
     "deferred pages are freed by workers in an order drawn from the seed (kernel-facts 8)",
     "preserved gigantic pages count towards hugepages= of the next kernel",
@@ -39,7 +47,8 @@ def explain_scenario(scenario: Scenario) -> str:
         *(line for boot in trace.boot_records for line in _boot(plan, trace, boot)),
         "",
         f"The chain ends: {ending.kind} at boot {ending.boot} {ending.message}".rstrip(),
-        *_assumptions(plan),
+        *_faults(scenario, trace),
+        *_assumptions(plan, FAILURE_ASSUMPTIONS if _may_fail(scenario) else ()),
     ]
     return "\n".join(lines)
 
@@ -104,10 +113,35 @@ def _marks(trace: Trace, boot: int) -> Iterator[str]:
             yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  {state}"
 
 
-def _assumptions(plan: ChainPlan) -> Iterator[str]:
+def _may_fail(scenario: Scenario) -> bool:
+    return bool(scenario.faults) or scenario.chain.on_failure != "stop"
+
+
+def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
+    """What is to go wrong, then what struck and what it cost."""
+    if not _may_fail(scenario):
+        return
+    yield ""
+    retries = "" if scenario.chain.on_failure == "stop" else f", {scenario.chain.retries} retries"
+    yield f"Faults (on_failure: {scenario.chain.on_failure}{retries})"
+    for fault in scenario.faults:
+        values = fault.model_dump(exclude={"kind", "boot"})
+        how = "".join(f", {key} {value}" for key, value in values.items())
+        yield f"  boot {fault.boot}: {fault.kind}{how}"
+    yield "What struck"
+    for incident, fates in incidents(trace):
+        lost = [fate for fate in fates if not fate.kept]
+        cost = f"{len(lost)} files lost, {format_size(sum(f.size_bytes for f in lost))}"
+        yield (
+            f"  boot {incident.boot} at {format_ns(incident.time_ns)}: {incident.kind}, "
+            f"{incident.message!r}, {incident.then}; {cost if lost else 'nothing lost'}"
+        )
+
+
+def _assumptions(plan: ChainPlan, more: tuple[str, ...]) -> Iterator[str]:
     yield ""
     yield "Assumptions"
-    for text in (*plan.machine.assumptions, *MODEL_ASSUMPTIONS):
+    for text in (*plan.machine.assumptions, *MODEL_ASSUMPTIONS, *more):
         yield f"  {text}"
     yield "Rates (ns)"
     for name, rate in {**WORK_RATES, **PHASE_RATES}.items():

@@ -1,9 +1,10 @@
 """A chain as a graph: kernels, what they handed over, what of it went on, and where it was lost.
 
 Nodes have a ``kind``: 'kernel', 'handover', 'object' (the preserved memory of one order in one
-handover) or 'end'. Edges have a ``relation``, which is also their key. The twin is a second branch
-that leaves at the cold kernel, which both have in common. Left out: files and sessions, which a
-trace does not name; what a kernel allocates for itself.
+handover), 'session', 'file', 'incident' or 'end'. Edges have a ``relation``, which is also their
+key. The twin is a second branch that leaves at the cold kernel, which both have in common; kernels
+after a cold boot through firmware are a branch of their own. Left out: what a kernel allocates for
+itself.
 """
 
 from __future__ import annotations
@@ -11,14 +12,25 @@ from __future__ import annotations
 import networkx as nx
 
 from kho_sim.extent import Extent, intersected, merged, subtracted, total_size
-from kho_sim.trace.records import Boot
+from kho_sim.lineages.edges import (
+    ENDS,
+    FALLS_BACK,
+    GIVEN_UP,
+    GOES_ON,
+    HANDS_OVER,
+    HOLDS,
+    INHERITS,
+    LOST,
+    MISSED,
+    connect,
+)
+from kho_sim.lineages.file_graph import add_files, add_incidents, incident_name
+from kho_sim.trace.records import COLD_BOOT, Boot
 from kho_sim.trace.trace import Trace
 
-HANDS_OVER, INHERITS, HOLDS = "hands over", "inherits", "holds"
-GOES_ON, GIVEN_UP, LOST, ENDS = "goes on", "given up", "lost", "ends"
-
 MAIN, TWIN = "chain", "twin"
-"""The branches: the trace itself, and its twin without the extension."""
+"""The branches: the trace itself, and its twin without the extension. After the n-th cold boot
+of either the branch is 'chain, fall-back n'."""
 
 BOOT_FACTS = ("extended_bytes", "failures", "failures_avoided", "gigantic_pages_allocated")
 HANDOVER_FACTS = ("preservations", "preserved_bytes", "radix_nodes")
@@ -29,8 +41,10 @@ def lineage(trace: Trace) -> nx.MultiDiGraph:
 
     kernel -hands over-> handover -inherits-> kernel; handover -holds-> object; object -goes on->
     object of the next handover, with ``bytes`` that both cover; object -given up-> the kernel that
-    did not hand these ``bytes`` on; object -lost-> the end of a chain whose kernel died over it;
-    last kernel -ends-> end. Sizes are bytes. What a log does not tell is no attribute.
+    did not hand these ``bytes`` on; object -lost-> the incident, or the end of the chain, that cost
+    it; last kernel -ends-> end. A handover that its kernel did not find is -missed by-> it; a
+    kernel that is followed by a reset -falls back to-> the next. Files, sessions and incidents: see
+    ``file_graph``. Sizes are bytes. What a log does not tell is no attribute.
     """
     graph = nx.MultiDiGraph(digest=trace.digest)
     _add_branch(graph, trace, MAIN, shared=())
@@ -40,8 +54,8 @@ def lineage(trace: Trace) -> nx.MultiDiGraph:
 
 
 def _shared_kernels(trace: Trace, twin: Trace) -> tuple[int, ...]:
-    """The cold kernel extends nothing, so it is one and the same in both chains."""
-    both = zip(trace.boot_records, twin.boot_records, strict=False)
+    """The first kernel extends nothing, so it is one and the same in both chains."""
+    both = zip(trace.boot_records[:1], twin.boot_records[:1], strict=False)
     return tuple(a.boot for a, b in both if a == b and a.kind == "cold")
 
 
@@ -50,18 +64,27 @@ def _add_branch(graph: nx.MultiDiGraph, trace: Trace, branch: str, shared: tuple
         boot.boot: f"{MAIN if boot.boot in shared else branch}: kernel {boot.boot}"
         for boot in trace.boot_records
     }
+    part = branch
+    after_reset = [row.boot + 1 for row in trace.incident_records if row.then == COLD_BOOT]
     for boot in trace.boot_records:
+        if boot.boot in after_reset:
+            part = f"{branch}, fall-back {after_reset.index(boot.boot) + 1}"
         if boot.boot not in shared:
-            _add_kernel(graph, names[boot.boot], boot, branch)
+            _add_kernel(graph, names[boot.boot], boot, part)
+        if boot.boot in after_reset:
+            connect(graph, names[boot.boot - 1], names[boot.boot], FALLS_BACK)
     objects: dict[int, dict[int, list[Extent]]] = {}
+    handed = {row.boot for row in trace.file_records}
     for boot in trace.boot_records:
-        if boot.kind == "kho" and boot.boot - 1 in names:
+        if (boot.kind == "kho" or boot.boot in handed) and boot.boot - 1 in names:
             objects[boot.boot] = _objects_of(trace, boot.boot)
-            _add_handover(graph, names, boot, branch, objects[boot.boot])
+            _add_handover(graph, names, boot, branch, objects[boot.boot], handed)
     for number, held in objects.items():
         if number + 1 in objects:
             _add_fates(graph, names[number], branch, number, held, objects[number + 1])
+    add_incidents(graph, trace, names, branch)
     _add_end(graph, names, trace, branch, objects)
+    add_files(graph, trace, names, branch)
 
 
 def _add_kernel(graph: nx.MultiDiGraph, name: str, boot: Boot, branch: str) -> None:
@@ -86,12 +109,15 @@ def _add_handover(
     boot: Boot,
     branch: str,
     objects: dict[int, list[Extent]],
+    handed: set[int],
 ) -> None:
+    """``handed``: the kernels of which it is known what files they were handed."""
     name = _handover_name(branch, boot.boot)
     known = {fact: value for fact in HANDOVER_FACTS if (value := getattr(boot, fact)) is not None}
     graph.add_node(name, kind="handover", branch=branch, boot=boot.boot, **known)
-    _connect(graph, names[boot.boot - 1], name, HANDS_OVER)
-    _connect(graph, name, names[boot.boot], INHERITS)
+    connect(graph, names[boot.boot - 1], name, HANDS_OVER)
+    found = boot.kind == "kho" and (boot.preservations is not None or boot.boot not in handed)
+    connect(graph, name, names[boot.boot], INHERITS if found else MISSED)
     keys = dict(boot.preservations_by_order or ())
     for order, extents in objects.items():
         size = total_size(extents)
@@ -99,7 +125,7 @@ def _add_handover(
             _object_name(branch, boot.boot, order), kind="object", branch=branch, boot=boot.boot,
             order=order, runs=len(extents), bytes=size, keys=keys.get(order, size >> (12 + order)),
         )  # fmt: skip
-        _connect(graph, name, _object_name(branch, boot.boot, order), HOLDS)
+        connect(graph, name, _object_name(branch, boot.boot, order), HOLDS)
 
 
 def _add_fates(
@@ -117,10 +143,10 @@ def _add_fates(
         for next_order, next_extents in following.items():
             both = total_size(intersected(extents, next_extents))
             if both:
-                _connect(graph, name, _object_name(branch, boot + 1, next_order), GOES_ON, both)
+                connect(graph, name, _object_name(branch, boot + 1, next_order), GOES_ON, both)
         given_up = total_size(subtracted(extents, handed_on))
         if given_up:
-            _connect(graph, name, kernel, GIVEN_UP, given_up)
+            connect(graph, name, kernel, GIVEN_UP, given_up)
 
 
 def _add_end(
@@ -137,18 +163,14 @@ def _add_end(
         message=outcome.message,
     )  # fmt: skip
     if outcome.boot in names:
-        _connect(graph, names[outcome.boot], end, ENDS)
-    if outcome.kind == "boot_failed":
-        for order, extents in objects.get(outcome.boot, {}).items():
-            name = _object_name(branch, outcome.boot, order)
-            _connect(graph, name, end, LOST, total_size(extents))
-
-
-def _connect(
-    graph: nx.MultiDiGraph, source: str, target: str, relation: str, size_bytes: int | None = None
-) -> None:
-    weight = {} if size_bytes is None else {"bytes": size_bytes}
-    graph.add_edge(source, target, key=relation, relation=relation, **weight)
+        connect(graph, names[outcome.boot], end, ENDS)
+    lost_at = {outcome.boot: end} if outcome.kind in ("boot_failed", "panicked") else {}
+    for number, row in enumerate(trace.incident_records):
+        if row.then == COLD_BOOT:
+            lost_at[row.boot] = incident_name(branch, number)
+    for boot, target in lost_at.items():
+        for order, extents in objects.get(boot, {}).items():
+            connect(graph, _object_name(branch, boot, order), target, LOST, total_size(extents))
 
 
 def _handover_name(branch: str, boot: int) -> str:

@@ -16,9 +16,17 @@ import networkx as nx
 from kho_sim.errors import EngineError, InputError
 from kho_sim.units import format_size
 
-SHAPES = {"kernel": "box", "handover": "ellipse", "object": "note", "end": "octagon"}
+SHAPES = {
+    "kernel": "box",
+    "handover": "ellipse",
+    "object": "note",
+    "session": "folder",
+    "file": "tab",
+    "incident": "diamond",
+    "end": "octagon",
+}
 TABLE_SHAPE = "box"
-SIZES = ("bytes", "extended_bytes", "preserved_bytes")
+SIZES = ("bytes", "bytes_lost", "extended_bytes", "preserved_bytes")
 
 
 def write_graph(graph: nx.Graph, path: str | PathLike[str]) -> None:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from kho_sim.errors import TraceError
+from kho_sim.plots.lineage_cells import AREAS, OTHERS, Cell, cells_of, columns_of
 from kho_sim.plots.style import (
     BLACK,
     BLUE,
@@ -32,8 +33,11 @@ from kho_sim.units import format_size
 if TYPE_CHECKING:
     import networkx as nx
 
-KERNEL_WIDTH, OBJECT_WIDTH, BOX_HEIGHT = 1.7, 1.9, 0.44
+KERNEL_WIDTH, OBJECT_WIDTH, BOX_HEIGHT = 1.7, 1.9, 0.4
 OBJECTS_X, COLUMN = 3.0, 2.15
+INDENT, MOST_INDENTS = 0.45, 3
+ROW_INCHES, NARROW_ROW_INCHES = 1.1, 0.95
+LINE, MOST_INCIDENTS = 0.12, 3
 WIDEST_LINE = 9.0
 
 
@@ -49,74 +53,160 @@ def lineage(trace: Trace) -> Figure:
         raise TraceError("this trace has no boot")
     graph = lineage_graph(trace)
     boots = len(trace.boot_records)
-    figure = new_figure(1.5 + 0.95 * boots, f"Who came from whom{ending(trace)}", setting(trace))
+    rows = max(boots, len(trace.twin.boot_records) if trace.twin else 0)
+    pitch = ROW_INCHES if any(_of_kind(graph, "incident")) else NARROW_ROW_INCHES
+    figure = new_figure(1.5 + pitch * rows, f"Who came from whom{ending(trace)}", setting(trace))
     axes = figure.add_subplot()
     axes.set_axis_off()
-    orders = sorted({data["order"] for _, data in _nodes(graph, "object", "chain")})
-    columns = {order: OBJECTS_X + COLUMN * number for number, order in enumerate(orders)}
-    twin_x = OBJECTS_X + COLUMN * len(orders) + KERNEL_WIDTH / 2
-    _draw_objects(axes, graph, columns)
+    cells = cells_of(graph, "chain")
+    left = OBJECTS_X + INDENT * _falls(graph, "chain")
+    columns = {name: left + COLUMN * number for number, name in enumerate(columns_of(cells))}
+    twin_x = left + COLUMN * len(columns) + KERNEL_WIDTH / 2
+    _draw_cells(axes, cells, columns)
     _draw_spine(axes, graph, "chain", 0.0)
     if trace.twin is not None:
         _draw_spine(axes, graph, "twin", twin_x)
     _write_heads(axes, columns, twin_x if trace.twin is not None else None)
-    axes.set_xlim(-KERNEL_WIDTH / 2 - 0.1, twin_x + KERNEL_WIDTH)
-    axes.set_ylim(boots - 0.1, -0.75)
+    last = twin_x + KERNEL_WIDTH + INDENT * _falls(graph, "twin")
+    axes.set_xlim(-KERNEL_WIDTH / 2 - 0.1, last if trace.twin else twin_x - KERNEL_WIDTH / 2)
+    axes.set_ylim(rows - 0.1, -0.75)
     return figure
 
 
-def _nodes(graph: nx.MultiDiGraph, kind: str, branch: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, data in graph.nodes(data=True):
-        if data["kind"] == kind and data["branch"] == branch:
+def _of_kind(graph: nx.MultiDiGraph, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, data) for name, data in graph.nodes(data=True) if data["kind"] == kind)
+
+
+def _nodes(graph: nx.MultiDiGraph, kind: str, chain: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the nodes of a chain: its branch, and what came of its fall-backs."""
+    for name, data in _of_kind(graph, kind):
+        if data["branch"] == chain or data["branch"].startswith(f"{chain}, "):
             yield name, data
 
 
-def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, branch: str, x: float) -> None:
-    """Draw a branch's kernels from top to bottom, an arrow with its facts for each handover."""
-    for name, data in _nodes(graph, "kernel", branch):
-        died = any(
-            graph.nodes[end].get("outcome") == "boot_failed" for end in graph.successors(name)
-        )
-        colour = VERMILION if died else BLUE
-        _box(axes, x, data["boot"], KERNEL_WIDTH, _kernel_text(data), colour, f"kernel-{name}")
-    for name, data in _nodes(graph, "handover", branch):
-        source = next(iter(graph.predecessors(name)))
-        joins = graph.nodes[source]["branch"] != branch
-        above = data["boot"] - 1
-        if joins:
-            axes.plot(
-                [KERNEL_WIDTH / 2, x], [above, above], color=GREY, linestyle=":", gid="branch"
-            )
-        axes.annotate(
-            "", (x, data["boot"] - BOX_HEIGHT / 2), (x, above), gid=f"arrow-{name}", zorder=0,
-            arrowprops={"arrowstyle": "-|>", "color": GREY, "linestyle": ":" if joins else "-"},
-        )  # fmt: skip
-        axes.text(
-            x + 0.07, data["boot"] - 0.5, _handover_text(data), fontsize=7, color=GREY, va="center",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-        )  # fmt: skip
-    for _, data in _nodes(graph, "end", branch):
+def _falls(graph: nx.MultiDiGraph, chain: str) -> int:
+    """Return how far a chain's kernels are indented at most: a step a fall-back."""
+    branches = {data["branch"] for _, data in _nodes(graph, "kernel", chain)}
+    return min(len(branches - {chain}), MOST_INDENTS)
+
+
+def _x_of(data: dict[str, Any], x: float) -> float:
+    _, _, number = data["branch"].partition("fall-back ")
+    return x + INDENT * min(int(number or 0), MOST_INDENTS)
+
+
+def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> None:
+    """Draw a chain's kernels from top to bottom, what each handed over, and what struck it."""
+    for name, data in _nodes(graph, "kernel", chain):
+        colour = VERMILION if _died(graph, name) else BLUE
+        at = _x_of(data, x)
+        _box(axes, at, data["boot"], KERNEL_WIDTH, _kernel_text(data), colour, f"kernel-{name}")
+        for _, target, relation in graph.out_edges(name, keys=True):
+            if relation == "falls back to":
+                start, end = (at, data["boot"]), (_x_of(graph.nodes[target], x), data["boot"] + 1)
+                _arrow(axes, start, end, VERMILION, f"fall-back-{name}", dashed=True)
+                _label(axes, end[0] + 0.07, end[1] - 0.36, "cold boot, through firmware", VERMILION)
+    for name, data in _nodes(graph, "handover", chain):
+        _draw_handover(axes, graph, name, data, x)
+    struck = _write_incidents(axes, graph, chain, x)
+    for _, data in _nodes(graph, "end", chain):
         good = data["outcome"] == "completed"
+        at = _end_x(graph, chain, data["boot"], x)
         axes.text(
-            x, data["boot"] + 0.3, _end_text(data), fontsize=7.5, ha="center", va="top",
+            at, data["boot"] + 0.3 + LINE * struck.get(data["boot"], 0), _end_text(data),
+            fontsize=7.5, ha="center", va="top",
             fontweight="bold", color=GREEN if good else VERMILION,
         )  # fmt: skip
 
 
-def _draw_objects(axes: Axes, graph: nx.MultiDiGraph, columns: dict[int, float]) -> None:
-    """Draw what handovers hold, an order a column; lines are as wide as the share that goes on."""
-    for name, data in _nodes(graph, "object", "chain"):
-        x, y = columns[data["order"]], data["boot"] - 0.5
-        text = _object_text(data)
-        _box(axes, x, y, OBJECT_WIDTH, text, BLACK, f"object-{name}", PALE)
-        for _, target, edge in graph.out_edges(name, data=True):
-            if edge["relation"] == "goes on":
-                end = columns[graph.nodes[target]["order"]], y + 1
-                _flow(axes, (x, y), end, edge["bytes"] / data["bytes"], format_size(edge["bytes"]))
-            else:
-                fate = f"{edge['relation']}:\n{format_size(edge['bytes'])}"
+def _died(graph: nx.MultiDiGraph, kernel: str) -> bool:
+    """Whether a kernel is followed by a cold boot, or by an end that it did not live to see."""
+    return any(
+        relation == "falls back to"
+        or graph.nodes[target].get("outcome") in ("boot_failed", "panicked")
+        for _, target, relation in graph.out_edges(kernel, keys=True)
+    )
+
+
+def _draw_handover(
+    axes: Axes, graph: nx.MultiDiGraph, name: str, data: dict[str, Any], x: float
+) -> None:
+    source, target = (
+        next(iter(graph.predecessors(name))),
+        f"{data['branch']}: kernel {data['boot']}",
+    )
+    above = data["boot"] - 1
+    at = _x_of(graph.nodes[target], x)
+    joins = not graph.nodes[source]["branch"].startswith(data["branch"])
+    if joins:
+        axes.plot([KERNEL_WIDTH / 2, x], [above, above], color=GREY, linestyle=":", gid="branch")
+    missed = any(key == "missed by" for *_, key in graph.out_edges(name, keys=True))
+    colour = VERMILION if missed else GREY
+    _arrow(axes, (at, above), (at, data["boot"]), colour, f"arrow-{name}", dashed=joins)
+    text = "handed over, not found" if missed else _handover_text(data)
+    _label(axes, at + 0.07, data["boot"] - 0.36, text, colour)
+
+
+def _write_incidents(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> dict[int, int]:
+    """Write what struck each kernel below it; return the lines that this took, by boot."""
+    struck: dict[int, list[str]] = {}
+    for _, data in _nodes(graph, "incident", chain):
+        fault = "fault " if data["injected"] else ""
+        then = "" if data["then"] in ("goes on", "chain ends", "cold boot") else f", {data['then']}"
+        struck.setdefault(data["boot"], []).append(f"\u2715 {fault}{data['incident']}{then}")
+    places = {data["boot"]: _x_of(data, x) for _, data in _nodes(graph, "kernel", chain)}
+    for boot, texts in struck.items():
+        at = places.get(boot, x) - KERNEL_WIDTH / 2
+        if len(texts) > MOST_INCIDENTS:
+            texts[MOST_INCIDENTS - 1 :] = [f"and {len(texts) - MOST_INCIDENTS + 1} more"]
+        for line, text in enumerate(texts):
+            _label(axes, at, boot + 0.3 + LINE * line, text, VERMILION)
+    return {boot: len(texts) for boot, texts in struck.items()}
+
+
+def _end_x(graph: nx.MultiDiGraph, chain: str, boot: int, x: float) -> float:
+    kernels = (data for _, data in _nodes(graph, "kernel", chain) if data["boot"] == boot)
+    return next((_x_of(data, x) for data in kernels), x)
+
+
+def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float]) -> None:
+    """Draw what handovers hold; lines are as wide as the share that goes on."""
+    for cell in cells:
+        x, y = columns[cell.column], cell.boot - 0.5 if cell.handed else cell.boot + 0.5
+        edge = VERMILION if "lost" in cell.ends else BLACK
+        fill = PALE if cell.handed else "white"
+        _box(axes, x, y, OBJECT_WIDTH, cell.text, edge, f"object-{cell.boot}-{cell.column}", fill)
+        for column, size_bytes in cell.goes_on.items():
+            end = columns[column], y + 1
+            share = size_bytes / max(cell.size_bytes, 1)
+            _flow(axes, (x, y), end, share, format_size(size_bytes))
+        for line, (relation, amount) in enumerate(cell.ends.items()):
+            if relation != "kept by":
+                colour = GREY if relation == "given up" else VERMILION
+                text = f"{_fate(cell, relation)}:\n{amount}"
                 left = x - OBJECT_WIDTH / 2
-                axes.text(left, y + 0.5, fate, fontsize=7, color=VERMILION, va="center")
+                axes.text(left, y + 0.37 + 0.25 * line, text, fontsize=7, color=colour, va="center")
+
+
+def _fate(cell: Cell, relation: str) -> str:
+    if not cell.handed:
+        return "lost, never handed on"
+    return "closed" if relation == "given up" and not cell.column.startswith("order ") else relation
+
+
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, gid: str,
+    dashed: bool = False,
+) -> None:  # fmt: skip
+    """Draw an arrow from one box to the top of another, which lies straight or aslant below."""
+    style = {"arrowstyle": "-|>", "color": colour, "linestyle": ":" if dashed else "-"}
+    target = end[0], end[1] - BOX_HEIGHT / 2
+    axes.annotate("", target, start, gid=gid, zorder=0, arrowprops=style)
+
+
+def _label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    axes.text(x, y, text, fontsize=7, color=colour, va="center", bbox=box)
 
 
 def _flow(
@@ -146,7 +236,7 @@ def _box(
             gid=gid,
         )
     )
-    axes.text(x, y, text, ha="center", va="center", fontsize=7.5, linespacing=1.15)
+    axes.text(x, y, text, ha="center", va="center", fontsize=7, linespacing=1.15)
 
 
 def _kernel_text(data: dict[str, Any]) -> str:
@@ -156,11 +246,6 @@ def _kernel_text(data: dict[str, Any]) -> str:
     if data.get("failures") is not None:
         told.append(f"{data['failures']} failed")
     return "\n".join([boot_name(data["boot"], data["boot_kind"]), ", ".join(told)]).rstrip()
-
-
-def _object_text(data: dict[str, Any]) -> str:
-    runs = "1 run" if data["runs"] == 1 else f"{data['runs']:,} runs"
-    return f"{data['keys']:,} keys, {format_size(data['bytes'])}\nin {runs}"
 
 
 def _handover_text(data: dict[str, Any]) -> str:
@@ -174,8 +259,11 @@ def _end_text(data: dict[str, Any]) -> str:
     return f"{data['outcome']}{message}"
 
 
-def _write_heads(axes: Axes, columns: dict[int, float], twin_x: float | None) -> None:
-    heads = {0.0: "kernels", **{x: f"preserved, order {order}" for order, x in columns.items()}}
+def _write_heads(axes: Axes, columns: dict[str, float], twin_x: float | None) -> None:
+    heads = {0.0: "kernels"}
+    for name, x in columns.items():
+        known = name.startswith("order ") or name in (OTHERS, AREAS)
+        heads[x] = f"preserved, {name}" if known else f'session "{name}"'
     if twin_x is not None:
         heads[twin_x] = "twin without the extension"
     for x, head in heads.items():

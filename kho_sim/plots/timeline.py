@@ -2,7 +2,9 @@
 
 A phase may take 47 us or a week, so each is shown twice: on a linear axis from the jump until files
 are restored, which is what virtual machines notice, and on a logarithmic one together with all
-others. A log tells moments rather than phases; then the blackout is drawn as far as it is known.
+others. After a failure the blackout lasts until the kernel of the cold boot is up; firmware, which
+takes a hundred times as long as all the rest, is drawn hatched and out of scale. A log tells
+moments rather than phases; then the blackout is drawn as far as it is known.
 """
 
 from __future__ import annotations
@@ -33,15 +35,20 @@ from kho_sim.plots.style import (
     note,
     setting,
 )
-from kho_sim.trace.records import Boot, Event
+from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, GOES_ON, Boot, Event, Incident
 from kho_sim.trace.trace import Trace
 from kho_sim.units import format_ns
+
+FIRMWARE = "firmware"
+FIRMWARE_SHARE = 0.35
+"""The width that it is drawn with, in longest other blackouts."""
 
 PHASES: dict[str, tuple[str, str]] = {
     "serve": (GREEN, "serve"),
     "preserve": (YELLOW, "preserve"),
     "load": (PURPLE, "load"),
     "jump": (BLACK, "jump"),
+    FIRMWARE: (GREY, "firmware"),
     "early_boot": (ORANGE, "early boot"),
     "extend": (VERMILION, "extend"),
     "retrieve": (BLUE, "retrieve"),
@@ -57,11 +64,13 @@ BLACKOUT = "blackout"
 
 
 class Blackout(NamedTuple):
-    """From the jump out of the previous kernel until this one's files are restored."""
+    """From the jump out of the last kernel that served, or its death, until ``boot`` is up with
+    what files there are; or, if it died on its way (``came_up`` False), until then."""
 
     boot: int
     start_ns: int
     end_ns: int
+    came_up: bool = True
 
     @property
     def duration_ns(self) -> int:
@@ -69,16 +78,40 @@ class Blackout(NamedTuple):
 
 
 def blackouts(trace: Trace) -> list[Blackout]:
-    """Return the blackout of each KHO boot that came so far, in order."""
-    found = []
+    """Return the blackout of each boot but the first that came so far, in order."""
+    found: list[Blackout] = []
     for boot in trace.boot_records:
-        jumps = [e for e in trace.event_records if e.boot == boot.boot - 1 and e.what == "jump"]
-        restored = [
-            e.end_ns for e in trace.event_records if e.boot == boot.boot and e.what in RESTORED
-        ]
-        if jumps and restored:
-            found.append(Blackout(boot.boot, jumps[-1].start_ns, max(restored)))
+        events = [event for event in trace.event_records if event.boot == boot.boot]
+        before = [event for event in trace.event_records if event.boot == boot.boot - 1]
+        start_ns = _last_sign(trace, before, boot.boot - 1, found)
+        if start_ns is None:
+            continue
+        death_ns = _death(trace, boot.boot)
+        served = any(event.what == "serve" for event in events)
+        restored = [event.end_ns for event in events if event.what in RESTORED]
+        if death_ns is not None and not served:
+            found.append(Blackout(boot.boot, start_ns, death_ns, came_up=False))
+        elif restored:
+            found.append(Blackout(boot.boot, start_ns, max(restored)))
     return found
+
+
+def _last_sign(trace: Trace, events: list[Event], boot: int, found: list[Blackout]) -> int | None:
+    """Return when ``boot`` was last there for its users: its jump, its death, or, if it died on its
+    way up, what was the last sign before it."""
+    jumps = [event.start_ns for event in events if event.what == "jump"]
+    if jumps:
+        return jumps[-1]
+    if found and found[-1].boot == boot and not found[-1].came_up:
+        return found[-1].start_ns
+    return _death(trace, boot) if events else None
+
+
+def _death(trace: Trace, boot: int) -> int | None:
+    """Return when a kernel ended by a failure, as far as a trace tells that."""
+    ends = (COLD_BOOT, CHAIN_ENDS)
+    times = (r.time_ns for r in trace.incident_records if r.boot == boot and r.then in ends)
+    return next(times, None)
 
 
 @house_style
@@ -99,7 +132,7 @@ def timeline(trace: Trace) -> Figure:
         setting(trace),
     )
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    _draw_blackouts(left, boots, gaps, trace.event_records)
+    _draw_blackouts(left, boots, gaps, trace)
     _draw_durations(right, timed, gaps)
     left.set_yticks(range(len(boots)), [_row_name(boot, trace) for boot in boots])
     left.set_ylim(len(boots) - 0.4, -0.6)
@@ -112,33 +145,94 @@ def _row_name(boot: Boot, trace: Trace) -> str:
     return f"{boot_name(boot.boot, boot.kind)}{began}"
 
 
-def _draw_blackouts(
-    axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], events: Sequence[Event]
-) -> None:
-    axes.set_title("Blackout: from the jump until files are restored (linear)")
-    if not gaps:
-        note(axes, "no handover was completed")
-        return
+class _Scale(NamedTuple):
+    """Where a moment of a blackout is on the axis: to scale, but for firmware, whose place is as
+    wide for all."""
+
+    gap: Blackout
+    firmware: Event | None
+    width_ns: int
+
+    def __call__(self, time_ns: int) -> int:
+        since = time_ns - self.gap.start_ns
+        if self.firmware is None or time_ns <= self.firmware.start_ns:
+            return since
+        shortened = self.firmware.end_ns - self.firmware.start_ns - self.width_ns
+        return since - shortened if time_ns >= self.firmware.end_ns else since
+
+
+def _scales(gaps: list[Blackout], events: Sequence[Event]) -> list[_Scale]:
+    firmware = {event.boot: event for event in events if event.what == FIRMWARE}
+    spent = [gap.duration_ns - _duration(firmware.get(gap.boot)) for gap in gaps]
+    width_ns = round(FIRMWARE_SHARE * max(spent, default=0))
+    return [_Scale(gap, firmware.get(gap.boot), width_ns) for gap in gaps]
+
+
+def _duration(event: Event | None) -> int:
+    return event.end_ns - event.start_ns if event else 0
+
+
+def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], trace: Trace) -> None:
+    axes.set_title("Blackout: from the jump, or a death, until files are there (linear)")
     rows = {boot.boot: row for row, boot in enumerate(boots)}
-    for gap in gaps:
-        row = rows[gap.boot]
-        axes.barh(row, gap.duration_ns, 0.5, color=PALE, gid=f"blackout-{gap.boot}")
-        for event in events:
+    scales = _scales(gaps, trace.event_records)
+    ends = dict.fromkeys(rows, 0)
+    for scale in scales:
+        gap, row = scale.gap, rows[scale.gap.boot]
+        ends[gap.boot] = scale(gap.end_ns)
+        axes.barh(row, ends[gap.boot], 0.5, color=PALE, gid=f"blackout-{gap.boot}")
+        for event in trace.event_records:
             inside = gap.start_ns <= event.start_ns and event.end_ns <= gap.end_ns
             if inside and event.end_ns > event.start_ns:
-                colour, _ = PHASES.get(event.what, OTHER_PHASE)
-                axes.barh(
-                    row, event.end_ns - event.start_ns, 0.5, left=event.start_ns - gap.start_ns,
-                    color=colour, edgecolor=colour, linewidth=0.8, gid=f"{event.what}-{gap.boot}",
-                )  # fmt: skip
-        axes.annotate(
-            format_ns(gap.duration_ns), (gap.duration_ns, row), xytext=(5, 0),
-            textcoords="offset points", va="center", fontweight="bold",
-        )  # fmt: skip
-    axes.set_xlim(0, 1.18 * max(gap.duration_ns for gap in gaps))
+                _draw_phase(axes, row, scale, event)
+    _write_durations(axes, rows, gaps, trace, ends)
+    longest = max(ends.values())
+    if not longest:
+        note(axes, "no handover was completed")
+        return
+    axes.set_xlim(0, (1.18 if not trace.incident_records else 1.75) * longest)
     axes.grid(axis="x")
     label_times(axes.xaxis)
-    axes.set_xlabel("time since the jump")
+    axes.set_xlabel("time, firmware out of scale" if any(s.firmware for s in scales) else "time")
+
+
+def _draw_phase(axes: Axes, row: int, scale: _Scale, event: Event) -> None:
+    colour, _ = PHASES.get(event.what, OTHER_PHASE)
+    left, right = scale(event.start_ns), scale(event.end_ns)
+    out_of_scale = event.what == FIRMWARE
+    axes.barh(
+        row, right - left, 0.5, left=left, color="white" if out_of_scale else colour,
+        edgecolor=colour, linewidth=0.8, hatch="////" if out_of_scale else None,
+        gid=f"{event.what}-{scale.gap.boot}",
+    )  # fmt: skip
+
+
+def _write_durations(
+    axes: Axes, rows: dict[int, int], gaps: list[Blackout], trace: Trace, ends: dict[int, int]
+) -> None:
+    """Write behind each bar how long it is, and what struck that kernel when."""
+    durations = {gap.boot: gap for gap in gaps}
+    for boot, row in rows.items():
+        gap = durations.get(boot)
+        text = format_ns(gap.duration_ns) if gap and gap.came_up else ""
+        struck = [_incident_text(r) for r in trace.incident_records if r.boot == boot]
+        if text:
+            axes.annotate(
+                text, (ends[boot], row), xytext=(5, 0), textcoords="offset points", va="center",
+                fontweight="bold",
+            )  # fmt: skip
+        if struck:
+            axes.annotate(
+                "\n".join(struck), (ends[boot], row), xytext=(10 + 6 * len(text), 0),
+                textcoords="offset points", va="center", color=VERMILION, fontsize=8,
+                gid=f"incident-{boot}",
+            )  # fmt: skip
+
+
+def _incident_text(row: Incident) -> str:
+    fault = "fault " if row.injected else ""
+    then = "" if row.then in (GOES_ON, CHAIN_ENDS) else f", {row.then}"
+    return f"\u2715 {fault}{row.kind}{then}, at {format_ns(row.time_ns)}"
 
 
 def _draw_durations(axes: Axes, timed: list[Event], gaps: list[Blackout]) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).parent / "templates" / "page.html"
 SHOWN_TABLES = ("boots", "failures", "scratch", "segments", "gigantic", "events")
-SHOWN_FIGURES = ("memory_map", "failures", "scratch_use", "timeline")
+TABLES_OF_FAULTS = ("incidents", "fates", "files")
+"""Shown as well where something struck."""
+SHOWN_FIGURES = ("memory_map", "failures", "scratch_use", "timeline", "lineage")
 MOST_ROWS = 500
 
 
@@ -31,11 +33,12 @@ def report_html(trace: Trace) -> str:
 
     template = Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = report_text(trace)
+    shown = [*SHOWN_TABLES, *(TABLES_OF_FAULTS if trace.incident_records else ())]
     return template.render(
         title=_title(trace),
         summary=text,
         figures=list(_figures(trace)),
-        tables=[_table(name, TABLES[name](trace)) for name in SHOWN_TABLES],
+        tables=[_table(name, TABLES[name](trace)) for name in shown],
         footer=f"digest {trace.digest}",
     )
 

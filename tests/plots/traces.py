@@ -24,9 +24,10 @@ chain: {boots: 3, uptime: 1h}
 
 @cache
 def simulated(name: str) -> Trace:
-    """The chain of a scenario in the project, cut to two boots where its kernels do not differ."""
+    """The chain of a scenario in the project, cut to two boots where its kernels do not differ and
+    nothing goes wrong."""
     scenario = load(ROOT / "scenarios" / f"{name}.yaml")
-    if not scenario.kernel.releases:
+    if not scenario.kernel.releases and not scenario.faults:
         scenario = with_values(scenario, {"chain.boots": 2})
     return run_scenario(scenario)
 
