@@ -9,14 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kho_sim.chain import kernel as kernel_module
 from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.kernel import Kernel
 from kho_sim.cost import PHASE_RATES
 from kho_sim.errors import ModelError
-from kho_sim.kho.boot import boot_memory
 from kho_sim.kho.extend import STRATEGIES
+from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, from_dict, loads
 from kho_sim.scenario.faults import OF_A_HANDOVER, REQUESTERS
@@ -151,3 +152,272 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
             assert not witness.found.get(boot + 1)
     assert told[False] - {"log"} == handed.keys() - found.keys()
     assert told[True] <= found.keys() | {"log"}
+
+
+def test_a_corrupt_fdt_makes_a_first_kernel_and_loses_all() -> None:
+    trace = run_scenario(faulty({"kind": "fdt", "boot": 2}, boots=4))
+    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho", "cold", "kho"]
+    (incident,) = trace.incident_records
+    assert "KHO: setup: handover FDT (0x" in incident.message
+    assert incident.message.endswith("is invalid; KHO: disabling KHO revival")
+    assert lost_and_kept(trace, 2) == (handed_to(trace, 2), set())
+    assert {row.source for row in trace.allocation_records if row.boot == 2} == {"memory"}
+    first, third = trace.boot_records[0], trace.boot_records[2]
+    assert third.kernel_reserved_bytes is not None
+    assert third.scratch_areas != first.scratch_areas
+    assert not any(row.what == "firmware" for row in trace.event_records)
+    remade = {row.made_in for row in trace.file_records if row.boot == 3}
+    assert remade == {2}
+
+
+def booted_after(*faults: dict, boot: int = 1):
+    """Return the early memory of a kernel that is handed what the faults left of it."""
+    plan = build_plan(faulty(*faults, boots=boot + 2))
+    seen = {}
+    chain = kernel_module.boot_memory
+
+    def boots(machine, setup, handover):
+        seen[len(seen)] = chain(machine, setup, handover)
+        return seen[len(seen) - 1]
+
+    with patch.object(kernel_module, "boot_memory", boots):
+        run_plan(plan, {})
+    return seen[boot]
+
+
+@pytest.mark.parametrize("sound", [0, 1, 2])
+def test_areas_marked_before_the_revival_is_given_up_stay_marked(sound: int) -> None:
+    whole = booted_after()
+    booted = booted_after({"kind": "descriptors", "boot": 1, "after": sound})
+    areas = whole.scratch_areas[:sound]
+    marked = [r for r in booted.early.memblock.memory if r.flags & KHO_SCRATCH]
+    assert sum(r.end - r.base for r in marked) == sum(size for _, size in areas)
+    assert not booted.early.revived
+    assert not booted.early.memblock.scratch_only
+    assert booted.reservation is not None
+    assert {row.source for row in booted.early.requests.rows} == {"memory"}
+
+
+def test_descriptors_that_are_all_sound_are_no_fault() -> None:
+    trace = run_scenario(faulty({"kind": "descriptors", "boot": 1, "after": 3}))
+    assert not trace.incident_records
+
+
+def test_a_lost_tree_root_keeps_the_scratch_and_all_of_early_boot_in_it() -> None:
+    trace = run_scenario(faulty({"kind": "tree_root", "boot": 2}))
+    sound, lost = trace.boot_records[1:3]
+    assert (lost.kind, lost.scratch_areas) == ("kho", sound.scratch_areas)
+    assert (lost.preservations, lost.extended_bytes) == (None, None)
+    served = [row for row in trace.allocation_records if row.boot == 2 and not row.failed]
+    outside = {row.what for row in served if row.source != "scratch"}
+    assert outside == {"real-mode trampoline"}
+    assert lost_and_kept(trace, 2) == (handed_to(trace, 2), set())
+    assert trace.boot_records[3].preservations
+
+
+def test_an_extension_that_fails_half_way_keeps_its_marks() -> None:
+    scenario = faulty({"kind": "extend", "boot": 1, "after": 1})
+    trace, whole = run_scenario(scenario), run_scenario(faulty())
+    part, full = (t.boot_records[1].extended_bytes for t in (trace, whole))
+    assert 0 < part < full
+    (incident,) = trace.incident_records
+    assert incident.message == "KHO: Failed to extend scratch: -ENOMEM"
+    assert lost_and_kept(trace, 1) == (set(), handed_to(trace, 1))
+    assert trace.boot_records[2].extended_bytes == whole.boot_records[2].extended_bytes
+
+
+def test_a_refused_load_is_tried_again_and_takes_nothing() -> None:
+    trace = run_scenario(faulty({"kind": "load", "boot": 1, "times": 2}, on_failure="retry"))
+    assert trace.outcome.kind == "completed"
+    assert [row.then for row in trace.incident_records] == ["retry", "retry"]
+    assert all(fate.kept for fate in trace.fate_records)
+    windows = [row for row in trace.event_records if (row.boot, row.what) == (1, "serve")]
+    assert len(windows) == 3
+    assert {row.message for row in trace.incident_records} == {
+        "kexec_file_load: Cannot allocate memory"
+    }
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "outcome", "boots", "resets"),
+    [
+        ("stop", "load_refused", 2, 0),
+        ("retry", "load_refused", 2, 0),
+        ("cold_boot", "completed", 4, 1),
+    ],
+)
+def test_what_follows_a_load_that_stays_refused(on_failure, outcome, boots, resets) -> None:
+    fault = {"kind": "load", "boot": 1, "times": 9, "error": "EINVAL"}
+    trace = run_scenario(faulty(fault, on_failure=on_failure, retries=2))
+    assert (trace.outcome.kind, len(trace.boot_records)) == (outcome, boots)
+    assert summary(trace)["firmware_resets"] == resets
+    assert summary(trace)["updates_retried"] == (0 if on_failure == "stop" else 2)
+    lost, _ = lost_and_kept(trace, 1)
+    assert bool(lost) == (on_failure == "cold_boot")
+    assert trace.incident_records[-1].message == "kexec_file_load: Invalid argument"
+
+
+def test_an_update_that_is_taken_back_leaves_the_memory_as_it_was() -> None:
+    seen = []
+    unpreserve = RunningMemory.unpreserve
+    preserve = Kernel._preserve
+
+    def look(memory):
+        pages = memory.pages.free_pages()[0]
+        tables = memory.outgoing.tree.nodes
+        return set(memory.outgoing.tree.walk()), pages + tables
+
+    def preserves(kernel):
+        seen.append(look(kernel.memory))
+        yield from preserve(kernel)
+
+    def takes_back(memory, kept):
+        unpreserve(memory, kept)
+        memory.pages.settle()
+        seen.append(look(memory))
+        memory.pages.check()
+
+    scenario = faulty({"kind": "load", "boot": 0}, boots=2, uptime="1h")
+    resolved = scenario.to_dict()
+    resolved["workload"] = [resolved["workload"][0] | {"session": name} for name in ("a", "b")]
+    with (
+        patch.object(RunningMemory, "unpreserve", takes_back),
+        patch.object(Kernel, "_preserve", preserves),
+    ):
+        trace = run_scenario(from_dict(resolved))
+    (keys, pages), (keys_after, pages_after) = seen[:2]
+    # LUO keeps its list of sessions; a page more is one for it.
+    assert len(keys_after - keys) == 1
+    assert keys <= keys_after
+    assert pages - pages_after == 1
+    assert trace.outcome.kind == "completed"
+
+
+@pytest.mark.parametrize(
+    ("phase", "outcome", "restored"),
+    [
+        ("early_boot", "boot_failed", False),
+        ("initcalls", "boot_failed", False),
+        ("serve", "panicked", True),
+    ],
+)
+def test_a_panic_ends_the_chain_or_costs_everything(phase, outcome, restored) -> None:
+    fault = {"kind": "panic", "boot": 2, "phase": phase, "message": "Kernel panic - no reason"}
+    ended = run_scenario(faulty(fault, on_failure="retry"))
+    assert (ended.outcome.kind, ended.outcome.boot) == (outcome, 2)
+    assert ended.outcome.message == "Kernel panic - no reason"
+    trace = run_scenario(faulty(fault))
+    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho", "kho", "cold"]
+    lost, kept = lost_and_kept(trace, 2)
+    assert (lost, kept) == (lost_and_kept(ended, 2)[0], set())
+    # A guest that had left by then is not lost; one that came since is.
+    assert lost == handed_to(trace, 2) or restored
+    last = trace.boot_records[3]
+    assert last.scratch_areas == trace.boot_records[0].scratch_areas
+    (reset,) = [row for row in trace.event_records if row.what == "firmware"]
+    assert reset.boot == 3
+    assert reset.end_ns - reset.start_ns == PHASE_RATES["firmware_reset"].ns
+
+
+def test_guests_begin_anew_by_their_names_and_leave_when_they_would_have() -> None:
+    trace, whole = (
+        run_scenario(faulty(*faults, boots=6))
+        for faults in ([{"kind": "panic", "boot": 2, "phase": "initcalls"}], [])
+    )
+    # The dead kernel served no window, so the users' side of the chain is one kernel behind.
+    assert handed_to(trace, 4) == handed_to(whole, 3)
+    assert {r.made_in for r in trace.file_records if r.boot == 4} == {3}
+
+
+def test_a_refused_memmap_kills_where_the_kernel_has_no_other_way() -> None:
+    once = {"kind": "allocation", "boot": 1, "what": "memmap"}
+    trace = run_scenario(faulty(once, boots=2))
+    pages = [r for r in trace.allocation_records if (r.boot, r.what) == (1, "memmap page")]
+    assert (trace.outcome.kind, len(pages)) == ("completed", 512)
+    both = [once, {"kind": "allocation", "boot": 1, "what": "memmap page", "occurrence": 7}]
+    dead = run_scenario(faulty(*both, boots=2, on_failure="stop"))
+    assert (dead.outcome.kind, dead.outcome.boot) == ("boot_failed", 1)
+    assert dead.outcome.message.startswith("Failed to allocate memmap for section")
+    assert [(row.kind, row.then) for row in dead.incident_records] == [
+        ("allocation", "goes on"),
+        ("allocation", "chain ends"),
+    ]
+    assert lost_and_kept(dead, 1) == (handed_to(dead, 1), set())
+
+
+def test_the_twin_is_struck_as_well_but_for_the_extension() -> None:
+    faults = [{"kind": "extend", "boot": 1}, {"kind": "fdt", "boot": 2}]
+    trace = run_scenario(faulty(*faults, twin=True))
+    assert [row.kind for row in trace.incident_records] == ["extend", "fdt"]
+    assert [row.kind for row in trace.twin.incident_records] == ["fdt"]
+    assert summary(trace)["files_lost_without_extension"] == summary(trace)["files_lost"] > 0
+
+
+def test_without_kho_every_update_is_a_cold_boot() -> None:
+    resolved = faulty(boots=3).to_dict()
+    resolved["kernel"]["command_line"] = "kho=off"
+    trace = run_scenario(from_dict(resolved))
+    assert (trace.outcome.kind, trace.outcome.boot) == ("kho_disabled", 2)
+    assert [row.then for row in trace.incident_records] == ["cold boot", "cold boot", "chain ends"]
+    served = [row.boot for row in trace.event_records if row.what == "serve"]
+    assert served == [0, 1, 2]
+    assert lost_and_kept(trace, 0)[0] >= {"memfd0/0", "memfd0/1"}
+
+
+def test_without_failures_it_does_not_matter_what_is_done_about_them() -> None:
+    digests = {
+        run_scenario(faulty(on_failure=on_failure)).digest
+        for on_failure in ("stop", "retry", "cold_boot")
+    }
+    assert len(digests) == 1
+
+
+def test_faults_are_in_the_digest_and_the_document() -> None:
+    fault = {"kind": "allocation", "boot": 1, "what": "command line", "occurrence": 9}
+    missed = run_scenario(faulty(fault))
+    assert missed.digest == run_scenario(faulty()).digest
+    struck = run_scenario(faulty({"kind": "extend", "boot": 1, "after": 9}))
+    assert not struck.incident_records
+    trace = run_scenario(faulty({"kind": "fdt", "boot": 1}))
+    (told,) = run_document(trace)["incidents"]
+    assert set(told["files_lost"]) == handed_to(trace, 1)
+    assert told["bytes_lost"] == summary(trace)["bytes_lost"]
+    assert (told["files_kept"], told["bytes_kept"]) == ([], 0)
+
+
+def test_a_file_that_is_not_in_preserved_memory_is_caught(monkeypatch) -> None:
+    """The judges look at memory, not at faults: a file that is kept by mistake is noticed."""
+
+    def finds_a_ghost(kernel, booted):
+        if kernel.memory.files:
+            kernel.memory.files["ghost"] = kernel.memory.files["memfd0/0"]
+        return survivors(kernel, booted)
+
+    survivors = Kernel._note_survivors
+    monkeypatch.setattr(Kernel, "_note_survivors", finds_a_ghost)
+    with pytest.raises(ModelError, match="are kept"):
+        run_scenario(faulty({"kind": "extend", "boot": 1}))
+
+
+COMPLETE = """
+machine: {memory: 8GiB, cpus: 2}
+kernel: {command_line: "log_buf_len=8M hugepagesz=1G hugepages=1 crashkernel=64M nokaslr"}
+chain: {boots: 2, twin: false}
+faults: [{kind: allocation, boot: 1, what: memmap}]
+"""
+
+
+def test_requesters_are_those_that_early_boots_have() -> None:
+    trace = run_scenario(loads(COMPLETE))
+    asked = {row.what for row in trace.allocation_records}
+    assert asked - {"node 0 scratch"} == set(REQUESTERS)
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"none"}))
+def test_every_strategy_fails_where_a_fault_says(name: str) -> None:
+    resolved = faulty({"kind": "extend", "boot": 1}).to_dict()
+    resolved["kernel"]["extend"]["strategy"] = name
+    trace = run_scenario(from_dict(resolved))
+    assert [row.kind for row in trace.incident_records] == ["extend"]
+    assert trace.boot_records[1].extended_bytes == 0
+    assert trace.outcome.kind == "completed"
