@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.lineages import lineage
+from kho_sim.chain import run_scenario
+from kho_sim.lineages import lineage, write_graph
+from kho_sim.scenario import loads
 from kho_sim.trace.records import Boot, Outcome, PreservedRun
 from kho_sim.trace.trace import Trace
 from tests.plots.traces import recorded, simulated, small
@@ -143,3 +146,90 @@ def test_a_log_that_begins_late_has_no_handover_out_of_nowhere() -> None:
     graph = lineage(replace(trace, boot_records=trace.boot_records[1:]))
     assert not nodes(graph, "handover")
     assert set(nodes(graph, "kernel")) == {"chain: kernel 1"}
+
+
+@cache
+def faulty(*faults: str) -> Trace:
+    text = f"""
+machine: {{memory: 4GiB, cpus: 2}}
+kernel: {{command_line: "kho_scratch=64M,128M,64M", extend: {{shift: 26}}}}
+workload:
+- {{kind: memfd, count: 2, size: 1MiB, grow: 1, drop: 1, session: host}}
+- {{kind: vms, count: 2, size: 1MiB, arrivals_per_hour: 1, lifetime: 2h, session: guests}}
+- {{kind: reserve_mem, size: 64KiB, name: log}}
+chain: {{boots: 5, seed: 5, on_failure: cold_boot}}
+faults: [{", ".join(faults)}]
+"""
+    return run_scenario(loads(text))
+
+
+ALL_FAULTS = (
+    "{kind: load, boot: 0}",
+    "{kind: fdt, boot: 1}",
+    "{kind: panic, boot: 2, phase: initcalls}",
+    "{kind: panic, boot: 4, phase: serve}",
+)
+
+
+@pytest.mark.parametrize("branch", ["chain", "twin"])
+@pytest.mark.parametrize("faults", [(), ALL_FAULTS], ids=["sound", "faulty"])
+def test_every_file_has_a_maker_and_one_fate(faults: tuple[str, ...], branch: str) -> None:
+    trace = faulty(*faults)
+    graph = lineage(trace)
+    chain = trace if branch == "chain" else trace.twin
+    files = nodes(graph, "file", branch)
+    assert len(files) >= len(chain.file_records) > 10
+    for name, data in files.items():
+        inwards = [key for *_, key in graph.in_edges(name, keys=True)]
+        assert inwards.count("makes") + inwards.count("goes on") == 1
+        ((_, target, fate),) = graph.out_edges(name, keys=True)
+        assert fate in ("goes on", "given up", "kept by", "lost")
+        assert graph.nodes[target]["kind"] in ("file", "kernel", "incident", "end")
+        assert graph.edges[name, target, fate]["bytes"] == data["bytes"]
+    lost = sum(fate == "lost" for name in files for *_, fate in graph.out_edges(name, keys=True))
+    assert lost == sum(not fate.kept for fate in chain.fate_records)
+
+
+def test_sessions_list_the_files_of_their_handover() -> None:
+    trace = faulty(*ALL_FAULTS)
+    graph = lineage(trace)
+    for name, data in nodes(graph, "session").items():
+        rows = [
+            row
+            for row in trace.file_records
+            if (row.boot, row.session) == (data["boot"], data["session"])
+        ]
+        assert (data["files"], data["bytes"]) == (len(rows), sum(row.size_bytes for row in rows))
+        assert graph.out_degree(name) == len(rows)
+    areas = [d for d in nodes(graph, "file").values() if d["file_kind"] == "reserve_mem"]
+    assert {d["session"] for d in areas} == {""}
+
+
+def test_a_fall_back_is_a_branch_of_its_own_and_a_lost_handover_is_missed() -> None:
+    trace = faulty(*ALL_FAULTS)
+    graph = lineage(trace)
+    (fallen,) = edges(graph, "falls back to")[:1]
+    assert fallen[:2] == ("chain: kernel 2", "chain: kernel 3")
+    assert set(nodes(graph, "kernel", "chain, fall-back 1")) == {
+        "chain: kernel 3",
+        "chain: kernel 4",
+    }
+    missed = {target for _, target, _ in edges(graph, "missed by")}
+    assert missed == {"chain: kernel 1", "twin: kernel 1"}
+    incident = graph.nodes["chain: incident 2"]
+    assert (incident["incident"], incident["then"], incident["boot"]) == ("panic", "cold boot", 2)
+    handed = [row for row in trace.file_records if row.boot == 2]
+    assert incident["files_lost"] == len(handed)
+    assert incident["bytes_lost"] == sum(row.size_bytes for row in handed)
+    objects = [name for name, d in nodes(graph, "object").items() if d["boot"] == 2]
+    assert objects
+    assert all(graph.has_edge(name, "chain: incident 2", "lost") for name in objects)
+
+
+def test_a_faulty_lineage_can_be_written(tmp_path) -> None:
+    graph = lineage(faulty(*ALL_FAULTS))
+    for ending in ("graphml", "dot"):
+        write_graph(graph, tmp_path / f"lineage.{ending}")
+    again = nx.read_graphml(tmp_path / "lineage.graphml")
+    assert set(again) == set(graph)
+    assert "vms1/0" in (tmp_path / "lineage.dot").read_text()
