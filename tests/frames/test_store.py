@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ from kho_sim.errors import EngineError, TraceError
 from kho_sim.scenario import loads
 from kho_sim.trace import store
 from kho_sim.trace.provenance import run_provenance
-from kho_sim.trace.records import Allocation, Boot, Outcome, PreservedRun
+from kho_sim.trace.records import Allocation, Boot, Incident, Outcome, PreservedRun
 from kho_sim.trace.store import RECORD_TABLES, load_run, save_run
 from kho_sim.trace.summary import run_document
 from kho_sim.trace.trace import Trace
@@ -231,3 +232,28 @@ def test_document_that_is_none_is_refused(content: str, words: str, tmp_path: Pa
 def test_folder_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="is no folder"):
         load_run(tmp_path / "nothing")
+
+
+def test_a_run_stored_before_there_were_incidents_is_still_read(tmp_path: Path) -> None:
+    today = replace(
+        hand_made_trace(), file_records=(), incident_records=(), fate_records=(), twin=None
+    )
+    save_run(today, tmp_path)
+    for name in ("files", "incidents", "fates"):
+        (tmp_path / f"{name}.parquet").unlink()
+    document = json.loads((tmp_path / "run.json").read_text())
+    del document["incidents"]
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    assert load_run(tmp_path) == today
+
+
+def test_names_of_files_are_no_part_of_the_digest_but_what_struck_is() -> None:
+    trace = hand_made_trace()
+    assert replace(trace, file_records=()).digest == trace.digest
+    assert replace(trace, fate_records=()).digest != trace.digest
+    bare = replace(trace, incident_records=(), fate_records=())
+    ended = Incident(
+        boot=2, time_ns=9, kind="boot_failed", injected=False, message="", then="chain ends"
+    )
+    assert replace(bare, incident_records=(ended,)).digest == bare.digest
+    assert replace(bare, incident_records=(replace(ended, injected=True),)).digest != bare.digest

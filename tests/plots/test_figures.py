@@ -14,6 +14,8 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from kho_sim.chain import run_scenario
+from kho_sim.cost import PHASE_RATES
 from kho_sim.errors import InputError, TraceError
 from kho_sim.extent import intersected, merged, total_size
 from kho_sim.plots import (
@@ -27,9 +29,10 @@ from kho_sim.plots import (
 )
 from kho_sim.plots.memory_facts import machine_memory, memory_of_boots
 from kho_sim.plots.timeline import blackouts
+from kho_sim.scenario import from_dict, loads
 from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
-from tests.plots.traces import LOGS, SCENARIOS, recorded, simulated, small
+from tests.plots.traces import LOGS, SCENARIOS, SMALL, recorded, simulated, small
 
 
 def artists(figure: Figure, prefix: str) -> list[Artist]:
@@ -229,3 +232,48 @@ def test_a_trace_that_tells_nothing_is_refused_or_drawn_empty(
     empty = Trace(provenance={"source": "log"}, outcome=Outcome(kind="unknown", boot=0))
     with pytest.raises(InputError):
         draw(empty)
+
+
+def test_the_timeline_shows_faults_and_the_way_through_firmware() -> None:
+    trace = simulated("faults-failed-update")
+    figure = timeline(trace)
+    assert len(artists(figure, "firmware-4")) == 1
+    text = words(figure)
+    assert "✕ fault load, retry, at 48h 00m" in text
+    assert "✕ fault panic, cold boot, at 96h 00m" in text
+    assert "out of scale" in text
+    gaps = {gap.boot: gap for gap in blackouts(trace)}
+    assert set(gaps) == {1, 2, 3, 4, 5}
+    assert [boot for boot, gap in gaps.items() if not gap.came_up] == [3]
+    # The guests were gone from the jump to the kernel that died until the one after the reset.
+    assert gaps[4].start_ns == gaps[3].start_ns
+    reset_ns = round(PHASE_RATES["firmware_reset"].ns)
+    assert gaps[4].duration_ns > reset_ns > gaps[3].duration_ns
+    assert gaps[5].duration_ns < reset_ns
+
+
+def test_a_kernel_that_dies_while_it_serves_begins_the_blackout() -> None:
+    fault = {"kind": "panic", "boot": 1, "phase": "serve"}
+    resolved = loads(SMALL).to_dict() | {"faults": [fault]}
+    resolved["chain"] |= {"on_failure": "cold_boot", "twin": False}
+    trace = run_scenario(from_dict(resolved))
+    death = trace.incident_records[0].time_ns
+    assert [(g.boot, g.start_ns == death, g.came_up) for g in blackouts(trace)] == [
+        (1, False, True),
+        (2, True, True),
+    ]
+
+
+def test_the_lineage_shows_sessions_losses_and_the_fall_back() -> None:
+    figure = lineage(simulated("faults-failed-update"))
+    text = words(figure)
+    for said in (
+        'session "guests"',
+        "lost:\n3 files, 3 GiB",
+        "closed:\n1 file, 1 GiB",
+        "✕ fault panic",
+        "cold boot, through firmware",
+    ):
+        assert said in text
+    assert len(artists(figure, "fall-back-")) == 2
+    assert "handed over, not found" in words(lineage(simulated("faults-lost-handover")))
