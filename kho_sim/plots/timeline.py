@@ -239,7 +239,7 @@ def _draw_durations(axes: Axes, timed: list[Event], gaps: list[Blackout]) -> Non
     """A row a phase, a mark a boot, the range in words."""
     axes.set_title("How long each phase takes, a mark a boot (logarithmic)")
     taken = [(event.what, event.end_ns - event.start_ns) for event in timed]
-    taken += [(BLACKOUT, gap.duration_ns) for gap in gaps if gap.duration_ns]
+    taken += [(BLACKOUT, gap.duration_ns) for gap in gaps if gap.duration_ns and gap.came_up]
     found = {what for what, _ in taken}
     whats = [what for what in (*PHASES, BLACKOUT) if what in found]
     whats += sorted(found.difference(whats))
