@@ -16,7 +16,8 @@ from kho_sim.chain.chain import run_plan
 from kho_sim.chain.kernel import Kernel
 from kho_sim.cost import PHASE_RATES
 from kho_sim.errors import ModelError
-from kho_sim.kho.extend import STRATEGIES
+from kho_sim.kho.preserve import PreserveFailed
+from kho_sim.kho.preserve.outgoing import Outgoing
 from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, from_dict, loads
@@ -413,11 +414,27 @@ def test_requesters_are_those_that_early_boots_have() -> None:
     assert asked - {"node 0 scratch"} == set(REQUESTERS)
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"none"}))
-def test_every_strategy_fails_where_a_fault_says(name: str) -> None:
-    resolved = faulty({"kind": "extend", "boot": 1}).to_dict()
-    resolved["kernel"]["extend"]["strategy"] = name
-    trace = run_scenario(from_dict(resolved))
-    assert [row.kind for row in trace.incident_records] == ["extend"]
-    assert trace.boot_records[1].extended_bytes == 0
+def test_a_file_that_finds_no_memory_is_taken_back_and_preserved_later() -> None:
+    """The second file of the first attempt gets no folio array."""
+    vmalloc, calls = Outgoing.vmalloc, []
+
+    def fails_once(outgoing, pages):
+        calls.append(pages)
+        if len(calls) == 4:
+            raise PreserveFailed("-ENOMEM")
+        return vmalloc(outgoing, pages)
+
+    with patch.object(Outgoing, "vmalloc", fails_once):
+        resolved = faulty(boots=2, on_failure="retry").to_dict()
+        trace = run_scenario(from_dict(resolved | {"workload": resolved["workload"][:2]}))
+    (incident,) = trace.incident_records
+    assert (incident.kind, incident.injected, incident.then) == ("preserve_failed", False, "retry")
+    assert incident.message == "-ENOMEM"
     assert trace.outcome.kind == "completed"
+    # Guests have come and gone in the window more, but what is there is counted as ever.
+    files = [row for row in trace.file_records if row.kind == "memfd"]
+    per_file = 1024 + 4 + 1 + 1
+    fixed, sessions = 4, 1
+    blocks = len({row.session for row in files})
+    kho = trace.boot_records[1]
+    assert kho.preservations == len(files) * per_file + fixed + sessions + blocks

@@ -49,6 +49,21 @@ def test_flags_are_only_added(strategy, machine, shift):
 
 @FAMILY
 @settings(max_examples=40)
+@given(machine=machines(), shift=SHIFTS, after=st.integers(0, 3))
+def test_it_fails_where_a_fault_says_and_keeps_its_marks(strategy, machine, shift, after):
+    if strategy is STRATEGIES["none"]:
+        return
+    scratch_before = machine.memblock.scratch_bytes()
+    extension = machine.extend(strategy, ExtendOptions(shift, fails_after=after))
+    assert extension.work.ranges_marked <= after
+    assert extension.extended_bytes == machine.memblock.scratch_bytes() - scratch_before
+    if extension.work.ranges_marked == 0:
+        assert extension.extended_bytes == 0
+    machine.memblock.check()
+
+
+@FAMILY
+@settings(max_examples=40)
 @given(machine=machines(), shift=SHIFTS)
 def test_a_second_time_changes_nothing(strategy, machine, shift):
     # Scratch is there at the first time as at the second, so that both fail or both succeed.
