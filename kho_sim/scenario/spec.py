@@ -33,7 +33,14 @@ from kho_sim.scenario.workloads import Workload
 from kho_sim.scenario.yaml_tree import write_yaml
 from kho_sim.units import DURATION_UNITS, format_exact
 
-STRATEGIES = ("blocks", "none", "reserve-early")
+STRATEGIES = (
+    "blocks",
+    "none",
+    "reserve-early",
+    "blocks-skip",
+    "scaled-blocks",
+    "largest-gaps",
+)
 FOUR_GIB = 4 << 30
 BOOTABLE = 64 << 20
 """Room that a boot loader needs below 4 GiB for kernel and initrd."""
@@ -131,7 +138,11 @@ class Extend(Section):
     """How a KHO kernel makes memory outside of the original scratch usable early."""
 
     strategy: Strategy = "blocks"
-    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved."""
+    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved,
+    which the patch argues against. Proposals of ours: blocks-skip: the patch's blocks, found with
+    one visit for each block of a leaf; scaled-blocks: blocks of about a thousandth of memory, 2 MiB
+    to 2^shift; largest-gaps: the largest gaps between blocks of 2^shift, as many as memblock has
+    room for."""
     shift: Shift = 30
     """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
 

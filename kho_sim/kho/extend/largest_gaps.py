@@ -1,0 +1,76 @@
+"""Fine blocks, of whose gaps only the largest are marked: as many as memblock has room for.
+
+Fine blocks recover more than coarse ones and cost ranges. But a few large gaps hold nearly all of
+the free memory, and the many small ones between scattered pages hold nearly all of the ranges. So
+digest at the given shift (2 MiB, 21, is a good one), and mark the gaps with most memory, no more
+than memblock.memory takes without growing: for that number of ranges no other choice of gaps
+recovers more. The array never grows, so this step takes no memory but the digest's.
+
+A kernel would keep the largest gaps of one walk in a small heap; what that costs is counted as one
+more visit of each gap. No kernel does this. The walk skips as ``blocks-skip`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nlargest
+
+from kho_sim.extent import Extent
+from kho_sim.kho.extend.base import ExtendOptions, Extension
+from kho_sim.kho.extend.blocks import extend_around, gaps, mark_each
+from kho_sim.kho.extend.blocks_skip import once_a_block
+from kho_sim.kho.key import KeySet
+from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
+from kho_sim.memory.memblock import Memblock
+from kho_sim.memory.regions import Region
+from kho_sim.work import Work
+
+REGIONS_PER_MARK = 2
+"""A mark splits at most the two regions at its borders (memblock_isolate_range())."""
+
+
+def extend(
+    memblock: Memblock,
+    incoming: FrozenRadixTree,
+    options: ExtendOptions,
+    allocate_page: AllocatePage,
+    free_page: FreePage,
+) -> Extension:
+    """Mark the largest gaps between busy blocks, in address order. Errors are those of
+    ``blocks``, but marks never fail."""
+    return extend_around(
+        memblock,
+        incoming,
+        options.shift,
+        allocate_page,
+        free_page,
+        visits=once_a_block,
+        mark=mark_largest,
+    )
+
+
+def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
+    """Mark the gaps with most memory that fit into the array; return (0 or -errno, work)."""
+    array = memblock.memory
+    room = (array.capacity - len(array)) // REGIONS_PER_MARK
+    free = list(with_memory(gaps(busy, shift, memblock.end_of_dram()), array))
+    # Of equal gaps the upper one: early boot allocates from the top.
+    chosen = nlargest(room, free)
+    errno, work = mark_each(memblock, sorted(extent for _, extent in chosen))
+    return errno, work + Work(keys_walked=len(free))
+
+
+def with_memory(
+    ranges: Iterable[Extent], regions: Sequence[Region]
+) -> Iterator[tuple[int, Extent]]:
+    """Yield (bytes of memory in it, range) for ascending ranges that hold any memory."""
+    first = 0
+    for extent in ranges:
+        while first < len(regions) and regions[first].end <= extent.start:
+            first += 1
+        size, index = 0, first
+        while index < len(regions) and regions[index].base < extent.end:
+            size += extent.clip(Extent(regions[index].base, regions[index].end)).size
+            index += 1
+        if size:
+            yield size, extent
