@@ -15,6 +15,7 @@ import simpy
 
 from kho_sim.chain.journal import Journal
 from kho_sim.chain.judges import judge_early_boot, judge_hand_over, judge_running
+from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.errors import KhoSimError
@@ -114,16 +115,13 @@ class Kernel:
         """Early boot: memblock, the extension, retrieval. It has no console: a panic is silent."""
         booted = boot_memory(self.plan.machine, self.setup, self.handover)
         self._note_boot(booted)
+        self._try_what_ifs()
         if booted.panic:
             raise self._end("boot_failed", booted.panic)
         if self.handover:
             judge_early_boot(booted, self.handover)
-        allocations_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
-        yield from self._spend("early_boot", allocations_ns + nanoseconds(booted.early_work))
-        if booted.extension:
-            yield from self._spend("extend", nanoseconds(booted.extension.work))
-        if booted.retrieval:
-            yield from self._spend("retrieve", nanoseconds(booted.retrieval.work))
+        for phase, duration_ns in early_phases_ns(booted).items():
+            yield from self._spend(phase, duration_ns)
         return booted
 
     def _start_user_space(self, booted: BootedMemory) -> Process:
@@ -205,6 +203,15 @@ class Kernel:
             return setup
         kept = len(_gigantic_pages(self.handover))
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
+
+    def _try_what_ifs(self) -> None:
+        """Boot again, beside the chain, with other ways to extend scratch."""
+        if self.handover is None:
+            return
+        for what_if in self.plan.what_ifs_at(self.index):
+            setup = replace(self.setup, strategy=what_if.strategy, extend=what_if.extend)
+            tried = boot_memory(self.plan.machine, setup, self.handover)
+            self.journal.note_alternative(self.index, setup, tried)
 
     def _note_boot(self, booted: BootedMemory) -> None:
         names = (self.plan.releases[self.index], self.plan.command_lines[self.index])

@@ -171,13 +171,13 @@ def _plan(base: Scenario, points: list[Point], directory: Path, options: dict[st
     from kho_sim.sweeps.engine import processors
     from kho_sim.sweeps.plan import plan_sweep
     from kho_sim.sweeps.sweeping import design_of
-    from kho_sim.sweeps.tables import ALWAYS
+    from kho_sim.sweeps.tables import tables_of
 
     workers = options["workers"]
     return plan_sweep(
         design_of(base, points, options["replicates"]),
         directory,
-        (*ALWAYS, "allocations") if options["allocations"] else ALWAYS,
+        tables_of(base, options["allocations"]),
         workers=processors() if workers is None else max(workers, 1),
         shard=options["shard"],
         run_seconds=options["run_seconds"],

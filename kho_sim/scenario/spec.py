@@ -154,6 +154,16 @@ class ExtendOverride(Section):
     shift: Shift | None = None
 
 
+class WhatIf(Section):
+    """Another way to extend scratch, tried beside the kernel's own on what a KHO boot inherits."""
+
+    strategy: Strategy
+    shifts: Annotated[ListOf[Shift], Field(min_length=1)] = (30,)
+    """Block sizes to try, each 2^shift bytes."""
+    boots: Annotated[str, Choice(("every", "last"), "a choice of boots")] = "every"
+    """At which KHO boots: at every one, or at the last of the chain."""
+
+
 class EarlyAllocation(Section):
     """One early allocation that this kernel makes beyond those of the recorded kernel."""
 
@@ -259,6 +269,8 @@ class Scenario(Section):
     kernel: Kernel = Kernel()
     workload: ListOf[Workload] = ()
     chain: Chain = Chain()
+    what_if: ListOf[WhatIf] | None = None
+    """Early boots to try beside the chain's own, with all that they inherit the same."""
     expect: Annotated[dict[str, int | float | str], ExpectRule()] = Field(default_factory=dict)
     """Expected results: outcome, or any key of a run's summary; a number, or text as in '<= 3'."""
     sources: ListOf[str] = ()

@@ -77,6 +77,16 @@ class Sweep:
         rows = self.design().merge(self._table("allocations"), on="run_id")
         return _finish(rows, ["run_id", "twin", "boot", "sequence"])
 
+    def alternatives(self) -> pd.DataFrame:
+        """One row a what-if and KHO boot, if the scenario has ``what_if``; else TraceError.
+
+        Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALTERNATIVES``.
+        """
+        if "alternatives" not in self.manifest["tables"]:
+            raise TraceError(f"{self.directory} was swept without what_if in its scenario")
+        rows = self.design().merge(self._table("alternatives"), on="run_id")
+        return _finish(rows, ["run_id", "boot", "strategy", "shift"])
+
     def states(self) -> pd.DataFrame:
         """One row a run of the design: run_id, state, attempts, seed, error, message.
 

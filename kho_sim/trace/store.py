@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kho_sim.errors import EngineError, TraceError
 from kho_sim.trace.records import (
     Allocation,
+    Alternative,
     Boot,
     Event,
     GiganticPage,
@@ -58,6 +59,7 @@ RECORD_TABLES = {
     "gigantic": _Stored("gigantic_records", GiganticPage),
     "segments": _Stored("segment_records", Segment),
     "events": _Stored("event_records", Event),
+    "alternatives": _Stored("alternative_records", Alternative),
 }
 """Tables that together are the trace, by their names in ``frames``; the twin's have a prefix."""
 
