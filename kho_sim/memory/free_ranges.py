@@ -60,16 +60,16 @@ class FreeRanges:
         """A range has been reserved: cut it out, if it lies inside one free range."""
         if self._gaps is None or start >= end:
             return
-        index = bisect_right(self._gaps, start, key=lambda gap: gap.start) - 1
+        index = bisect_right(self._gaps, (start, ADDRESS_MAX)) - 1
         gap = self._gaps[index] if index >= 0 else None
         if gap is None or gap.end < end:
             self._gaps = None
             return
         rest = []
         if gap.start < start:
-            rest.append(gap._replace(end=start))
+            rest.append(Gap(gap.start, start, gap.nid, gap.flags))
         if end < gap.end:
-            rest.append(gap._replace(start=end))
+            rest.append(Gap(end, gap.end, gap.nid, gap.flags))
         self._gaps[index : index + 1] = rest
 
     def highest(self, size: int, align: int, start: int, end: int, wanted: Filter) -> int:

@@ -229,7 +229,8 @@ class Memblock:
 
     def overlaps_original_scratch(self, base: int, size: int) -> bool:
         """Tell whether a range touches an original scratch area. Source: kho_scratch_overlap()."""
-        return any(area.start < base + size and base < area.end for area in self.original_scratch)
+        end = base + size
+        return any(start < end and base < area_end for start, area_end in self.original_scratch)
 
     # Questions
 

@@ -102,7 +102,10 @@ class RegionArray(Sequence[Region]):
         for number, (start, end) in enumerate(gaps):
             last = bisect_left(self._bases, start)
             first = first if number else last
-            self._insert(last, Region(start, end - start, nid, flags))
+            new = Region(start, end - start, nid, flags)
+            if len(gaps) == 1 and self._extends_next_down(last, new):
+                return 0
+            self._insert(last, new)
         self._merge(first - 1, last + 1)
         return 0
 
@@ -178,6 +181,26 @@ class RegionArray(Sequence[Region]):
         self.moved += len(self._regions) - index
         self._regions.insert(index, region)
         self._bases.insert(index, region.base)
+
+    def _extends_next_down(self, index: int, new: Region) -> bool:
+        """Join a region that belongs at ``index`` to the one after it, if only that is its equal.
+
+        Short for inserting and merging it, with their count: most allocations come top-down.
+        """
+        if index == len(self._regions):
+            return False
+        base, size, nid, flags = new
+        after = self._regions[index]
+        if after.base != base + size or after.nid != nid or after.flags != flags:
+            return False
+        if index:
+            before = self._regions[index - 1]
+            if before.end == base and before.nid == nid and before.flags == flags:
+                return False
+        self._regions[index] = Region(base, size + after.size, nid, flags)
+        self._bases[index] = base
+        self.moved += 2 * (len(self._regions) - index) - 1
+        return True
 
     def _merge(self, first: int, last: int) -> None:
         """Join equal neighbours whose left one has an index in [first, last)."""

@@ -67,6 +67,22 @@ def test_memblock_agrees_with_page_sets(calls):
             assert flattened(getattr(real, array)) == flattened(merged), call
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(CALLS, max_size=40))
+def test_joining_downwards_counts_as_inserting_and_merging(calls):
+    plain, short = Memblock(), Memblock()
+    plain.reserved._extends_next_down = plain.memory._extends_next_down = lambda *_: False
+    for call in [("add", (1, PAGES // 2), 0, 0), *calls]:
+        answers = [both(memblock, NaiveMemblock(), call) for memblock in (plain, short)]
+        assert not answers[0] or answers[0][0] == answers[1][0]
+    for array in ("memory", "reserved"):
+        assert list(getattr(plain, array)) == list(getattr(short, array))
+    assert (plain.regions_moved, plain.regions_scanned) == (
+        short.regions_moved,
+        short.regions_scanned,
+    )
+
+
 def flattened(regions):
     """Join neighbours of equal node and flags: the kernel leaves some that it did not touch
     apart."""
