@@ -10,7 +10,10 @@ Searches go over ``free_ranges``; ``regions_scanned`` counts what the kernel wou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kho_sim.errors import ensure
 from kho_sim.extent import Extent, round_up
@@ -114,6 +117,16 @@ class Memblock:
     def mark_kho_scratch(self, base: int, size: int) -> int:
         """Allow early allocations of a KHO boot in a range of memory."""
         return self._set_flag(self.memory, base, size, KHO_SCRATCH)
+
+    def mark_kho_scratch_each(self, ranges: NDArray[np.uint64]) -> tuple[int, int]:
+        """Mark many ranges, one after the other, until one fails.
+
+        ``ranges``: rows of (start, end), ascending, something between any two. Returns (0 or
+        -ENOMEM, how many were marked).
+        """
+        result = self.memory.flag_each(ranges, KHO_SCRATCH)
+        self._free.forget()
+        return result
 
     def clear_kho_scratch(self, base: int, size: int) -> int:
         """Take that permission back."""
@@ -240,15 +253,15 @@ class Memblock:
 
     def memory_size(self) -> int:
         """Return the bytes of memory."""
-        return sum(region.size for region in self.memory)
+        return self.memory.size_flagged(0)
 
     def reserved_size(self) -> int:
         """Return the bytes that are reserved, memory or not."""
-        return sum(region.size for region in self.reserved)
+        return self.reserved.size_flagged(0)
 
     def scratch_bytes(self) -> int:
         """Return the bytes of memory flagged KHO_SCRATCH."""
-        return sum(region.size for region in self.memory if region.flags & KHO_SCRATCH)
+        return self.memory.size_flagged(KHO_SCRATCH)
 
     def kern_size(self, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
         """Return the bytes reserved for the kernel up to ``limit`` (kernel-facts 2.5)."""
@@ -258,7 +271,7 @@ class Memblock:
         """Return the bytes of gigantic pages up to ``limit``."""
         return self._flagged_size(RSRV_HUGETLB, limit, nid)
 
-    def free_ranges(self) -> list[Gap]:
+    def free_ranges(self) -> Sequence[Gap]:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
         return self._free.ascending()
 
@@ -331,6 +344,7 @@ class Memblock:
         new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)
         if array is not self.reserved:
             base = size = 0
+            self._free.forget()
         wanted = self._wanted_flags()
         place = self.find(new_bytes, PAGE_SIZE, base + size, self.current_limit, NO_NODE, wanted)
         if not place and size:

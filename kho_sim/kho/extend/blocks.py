@@ -8,10 +8,12 @@ a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from errno import ENOMEM
 
-from kho_sim.extent import Extent
+import numpy as np
+from numpy.typing import NDArray
+
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
 from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, KeySet, bit_runs, bits_set, coarser
 from kho_sim.kho.radix import (
@@ -98,26 +100,22 @@ def extend_around(
     )
 
 
-def mark_each(memblock: Memblock, ranges: Iterable[Extent]) -> tuple[int, Work]:
-    """Mark ranges as scratch until one fails; return (0 or -errno, work of marking)."""
-    ranges_marked = 0
-    for extent in ranges:
-        errno = memblock.mark_kho_scratch(extent.start, extent.size)
-        if errno:
-            return errno, Work(ranges_marked=ranges_marked)
-        ranges_marked += 1
-    return 0, Work(ranges_marked=ranges_marked)
+def mark_each(memblock: Memblock, ranges: NDArray[np.uint64]) -> tuple[int, Work]:
+    """Mark rows of (start, end) as scratch until one fails; return (0 or -errno, work)."""
+    errno, ranges_marked = memblock.mark_kho_scratch_each(ranges)
+    return errno, Work(ranges_marked=ranges_marked)
 
 
-def gaps(busy: KeySet, shift: int, end_of_dram: int) -> Iterator[Extent]:
-    """Yield what lies below, between and, as far as there is memory, above the busy blocks."""
-    previous_end = 0
-    for first, end in busy.runs():
-        if first << shift > previous_end:
-            yield Extent(previous_end, first << shift)
-        previous_end = end << shift
-    if previous_end < end_of_dram:
-        yield Extent(previous_end, end_of_dram)
+def gaps(busy: KeySet, shift: int, end_of_dram: int) -> NDArray[np.uint64]:
+    """Return what lies below, between and, as far as there is memory, above the busy blocks.
+
+    Rows of (start, end), ascending.
+    """
+    bounds = np.array([0, end_of_dram], np.uint64)
+    edges = np.concatenate((bounds[:1], busy.edges() << np.uint64(shift), bounds[1:]))
+    rows = edges.reshape(-1, 2)
+    lowest, highest = rows[0], rows[-1]
+    return rows[int(lowest[0] == lowest[1]) : len(rows) - int(highest[0] >= highest[1])]
 
 
 def _digest(

@@ -12,10 +12,11 @@ more visit of each gap. No kernel does this. The walk skips as ``blocks-skip`` d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from heapq import nlargest
+from collections.abc import Sequence
 
-from kho_sim.extent import Extent
+import numpy as np
+from numpy.typing import NDArray
+
 from kho_sim.kho.extend.base import ExtendOptions, Extension
 from kho_sim.kho.extend.blocks import extend_around, gaps, mark_each
 from kho_sim.kho.extend.blocks_skip import once_a_block
@@ -53,24 +54,25 @@ def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Wor
     """Mark the gaps with most memory that fit into the array; return (0 or -errno, work)."""
     array = memblock.memory
     room = (array.capacity - len(array)) // REGIONS_PER_MARK
-    free = list(with_memory(gaps(busy, shift, memblock.end_of_dram()), array))
+    free = gaps(busy, shift, memblock.end_of_dram())
+    sizes = memory_in(free, array)
     # Of equal gaps the upper one: early boot allocates from the top.
-    chosen = nlargest(room, free)
-    errno, work = mark_each(memblock, sorted(extent for _, extent in chosen))
+    ascending = np.argsort(sizes, kind="stable")
+    chosen = np.sort(ascending[max(len(ascending) - room, np.count_nonzero(sizes == 0)) :])
+    errno, work = mark_each(memblock, free[chosen])
     return errno, work + Work(keys_walked=len(free))
 
 
-def with_memory(
-    ranges: Iterable[Extent], regions: Sequence[Region]
-) -> Iterator[tuple[int, Extent]]:
-    """Yield (bytes of memory in it, range) for ascending ranges that hold any memory."""
-    first = 0
-    for extent in ranges:
-        while first < len(regions) and regions[first].end <= extent.start:
-            first += 1
-        size, index = 0, first
-        while index < len(regions) and regions[index].base < extent.end:
-            size += extent.clip(Extent(regions[index].base, regions[index].end)).size
-            index += 1
-        if size:
-            yield size, extent
+def memory_in(ranges: NDArray[np.uint64], regions: Sequence[Region]) -> NDArray[np.int64]:
+    """Return the bytes of memory in each of the ranges, rows of (start, end)."""
+    bases = np.array([region.base for region in regions], np.int64)
+    sizes = np.array([region.size for region in regions], np.int64)
+    before = np.concatenate(([0], np.cumsum(sizes)))
+
+    def memory_below(addresses: NDArray[np.uint64]) -> NDArray[np.int64]:
+        at = addresses.astype(np.int64)
+        last = np.searchsorted(bases, at, side="right") - 1
+        inside = np.clip(at - bases[last], 0, sizes[last])
+        return np.where(last < 0, 0, before[last] + inside)
+
+    return memory_below(ranges[:, 1]) - memory_below(ranges[:, 0])

@@ -48,7 +48,7 @@ def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
     the way."""
     present: dict[int, int] = {}
     roots: set[int] = set()
-    for region in list(requests.memblock.memory):
+    for region in requests.memblock.memory[:]:
         for section in range(region.base // SECTION_BYTES, -(-region.end // SECTION_BYTES)):
             if section // SECTIONS_PER_ROOT not in roots:
                 roots.add(section // SECTIONS_PER_ROOT)
