@@ -8,7 +8,6 @@ exception.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -69,5 +68,7 @@ def ensure(condition: bool, message: str, *values: object) -> None:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known word closest to ``word``, or '' if none is close: for "did you mean"."""
+    import difflib  # not when kho-sim starts up
+
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return matches[0] if matches else ""
