@@ -150,8 +150,6 @@ def verb(
 
     The same command goes on where it was stopped, and a larger design runs only what is new.
     """
-    from kho_sim.sweeps.stop import SweepInterrupted
-
     base = _scenario(scenario, settings)
     chosen = _points(axes, zip_axes, points)
     directory = Path(out) if out else _default_directory(scenario, base, chosen)
@@ -162,9 +160,16 @@ def verb(
         done = _sweep(base, chosen, directory, options)
     except KeyboardInterrupt as stop:
         _print_resume(directory, out)
-        heard = stop.signal_number if isinstance(stop, SweepInterrupted) else signal.SIGINT
-        return SIGNAL_EXIT_BASE + heard
+        return stopped_exit_code(stop)
     return _print_result(done, options["shard"], as_json)
+
+
+def stopped_exit_code(stop: KeyboardInterrupt) -> int:
+    """Return the exit code of a sweep that a signal stopped."""
+    from kho_sim.sweeps.stop import SweepInterrupted
+
+    heard = stop.signal_number if isinstance(stop, SweepInterrupted) else signal.SIGINT
+    return SIGNAL_EXIT_BASE + heard
 
 
 def _plan(base: Scenario, points: list[Point], directory: Path, options: dict[str, Any]) -> Plan:
