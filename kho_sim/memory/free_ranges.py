@@ -80,6 +80,15 @@ class FreeRanges:
             rest.append(Gap(end, gap.end, gap.nid, gap.flags))
         self._gaps[index : index + 1] = rest
 
+    def bottom_below(self, address: int) -> int:
+        """Return down to where all is free below ``address``, inside the memory region that holds
+        it."""
+        region = self._memory[self._memory.first_ending_after(address)]
+        gaps = self.ascending()
+        index = bisect_right(gaps, (address, 0)) - 1
+        free = index >= 0 and gaps[index].end == address
+        return max(gaps[index].start, region.base) if free else address
+
     def highest(self, size: int, align: int, start: int, end: int, wanted: Filter) -> int:
         """Return the highest address that fits, or 0. Source: __memblock_find_range_top_down()."""
         nid, needs, avoids = wanted

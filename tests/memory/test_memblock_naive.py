@@ -118,6 +118,17 @@ def test_doubling_that_finds_no_scratch_fails_as_the_kernel_says():
     real.check()
 
 
+def test_a_free_that_needs_room_leaves_nothing_stale():
+    """With 127 of 128 regions the kernel doubles the array before it takes one away."""
+    real = Memblock()
+    real.add(0x100000, 1 << 30, 0)
+    for number in range(127):
+        real.reserve(0x100000 + number * 0x10000, 0x1000)
+    assert real.phys_free(0x100000, 0x1000) == 0
+    assert real.reserved.capacity == 256
+    real.check()
+
+
 def test_the_defaults_are_those_of_the_contract():
     real = Memblock()
     real.add(0x100000, 0x100000)

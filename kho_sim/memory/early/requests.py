@@ -81,6 +81,37 @@ class Requests:
             raise BootPanic(or_panic)
         return address
 
+    def alloc_run(
+        self, what: str, size: int, align: int, count: int, *, nid: int, low: int, high: int
+    ) -> int:
+        """Allocate ``count`` equal blocks one after the other; return how many before one failed.
+
+        ``size`` is a multiple of ``align``. Once two lie right below each other and the second took
+        no new region and said nothing, the following meet the same arrays: they are made at once.
+        """
+        reserved, done, above = self.memblock.reserved, 0, 0
+        while done < count:
+            before = len(reserved), reserved.capacity, len(self.memblock.messages)
+            scanned, moved = self.memblock.regions_scanned, self.memblock.regions_moved
+            address = self.alloc(what, size, align, nid=nid, low=low, high=high)
+            if not address:
+                return done
+            done += 1
+            after = len(reserved), reserved.capacity, len(self.memblock.messages)
+            if address + size == above and before == after:
+                scanned = self.memblock.regions_scanned - scanned
+                moved = self.memblock.regions_moved - moved
+                left = count - done
+                times = self.memblock.repeat_below(address, size, low, left, scanned, moved)
+                call = (Memblock.alloc_try_nid_raw, size, align, low, high, nid)
+                for number in range(1, times + 1):
+                    place = address - number * size
+                    self._note(place, what, size, align, nid, low, high, call)
+                done += times
+                address -= times * size
+            above = address
+        return done
+
     def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
         """Allocate inside a range without giving up its lower limit
         (memblock_phys_alloc_range())."""
@@ -145,6 +176,22 @@ class Requests:
         missing: int = 1,
     ) -> int:
         address = _made_on(self.memblock, call)
+        self._note(address, what, size, align, nid, low, high, call, missing)
+        return address
+
+    def _note(
+        self,
+        address: int,
+        what: str,
+        size: int,
+        align: int,
+        nid: int,
+        low: int,
+        high: int,
+        call: Call,
+        missing: int = 1,
+    ) -> None:
+        """Ask the shadow as well, and write the request down."""
         twin = address
         if self.shadow is not None:
             twin = self._ask_shadow(self.shadow, call)
@@ -166,7 +213,6 @@ class Requests:
                 why="" if address else self.explain(size, align, low, high),
             )
         )
-        return address
 
     def _ask_shadow(self, shadow: Memblock, call: Call) -> int:
         """Allocations only take memory away, so what was refused stays refused until a free."""
