@@ -25,7 +25,6 @@ from kho_sim.kho.kexec_load import LoadRefused, Placement
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.kho.running import GIGANTIC_ORDER, RunningMemory
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.seeds import stream
 from kho_sim.trace.records import Outcome
@@ -238,9 +237,9 @@ class Kernel:
 def _gigantic_pages(handover: Handover) -> list[int]:
     """Return the addresses of the 1 GiB pages that a kernel was handed."""
     return [
-        run.extent.start + number * GIGANTIC_PAGE_BYTES
+        address
         for file in handover.files
-        for run in file.data
-        if run.order == GIGANTIC_ORDER
-        for number in range(run.blocks)
+        for folios in file.data
+        if folios.order == GIGANTIC_ORDER
+        for address in folios.addresses
     ]

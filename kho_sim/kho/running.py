@@ -58,6 +58,7 @@ from kho_sim.memory.pages import (
     Interleaving,
     OutOfMemory,
     PageAllocator,
+    Run,
 )
 from kho_sim.work import Work
 
@@ -129,10 +130,10 @@ class RunningMemory:
             )
             self.files[file.name] = file
             if file.kind == "memfd":
-                self.pages.adopt(run.extent for run in file.data)
+                self.pages.adopt(folios.extent for folios in file.data)
                 file.index = index_restored_file(self.pages, file.data)
             else:
-                self.pages.adopt_gigantic(run.extent for run in file.data)
+                self.pages.adopt_gigantic(folios.extent for folios in file.data)
         for handed in handover.files:
             self.pages.free(handed.metadata)
 
@@ -157,7 +158,7 @@ class RunningMemory:
         pool = self.pool_of(page_bytes)
         order = GIGANTIC_ORDER if page_bytes == GIGANTIC_PAGE_BYTES else THP_ORDER
         taken, pool[:] = pool[:count], pool[count:]
-        data = [Folios(address >> PAGE_SHIFT, 1, order) for address in taken]
+        data = [Folios(Run(address >> PAGE_SHIFT, 1), order) for address in taken]
         file = FilePages(name, "hugetlb", len(taken) * page_bytes, data, session)
         self.files[name] = file
         return file
@@ -166,15 +167,10 @@ class RunningMemory:
         """Close a file: its memory is free again (huge pages go back to their pool)."""
         file = self.files.pop(name)
         if file.kind == "hugetlb":
-            for run in file.data:
-                self._return_to_pool(run)
+            for folios in file.data:
+                self.pool_of(PAGE_SIZE << folios.order).extend(folios.addresses)
         else:
             forget_file(self.pages, file.data, file.index)
-
-    def _return_to_pool(self, run: Folios) -> None:
-        pool = self.pool_of(PAGE_SIZE << run.order)
-        step = 1 << run.order
-        pool += [(run.first_pfn + i * step) << PAGE_SHIFT for i in range(run.blocks)]
 
     def hold(self, size_bytes: int, movable: bool) -> None:
         """Take memory that dies with this kernel. Raises OutOfMemory."""

@@ -22,7 +22,7 @@ def visits(tree):
 
 # Runs of pages around table borders: 128 MiB and 64 GiB of order 0, and what lies between.
 RUN = st.tuples(
-    st.booleans(),
+    st.sampled_from(["add upwards", "add downwards", "delete"]),
     st.integers(0, 2),
     st.sampled_from([0, 2**15, 2**24, 2**24 + 2**15, 2**33]),
     st.integers(-40, 40),
@@ -40,12 +40,13 @@ def test_runs_of_pages_equal_single_keys(edits, pages_left):
     bulk_source, naive_source = PageSource(pages_left), PageSource(pages_left)
     bulk = RadixTree(bulk_source.allocate, bulk_source.free)
     naive = NaiveTree(naive_source.allocate, naive_source.free)
-    for add, order, border, offset, count in edits:
+    for edit, order, border, offset, count in edits:
         first, count = blocks_of(order, border, offset, count)
         keys = [encode_key(block << (12 + order), order) for block in range(first, first + count)]
-        if add:
-            expected = next((error for error in map(naive.add, keys) if error), 0)
-            assert bulk.add_pages(first << order, count << order, order) == expected
+        if edit != "delete":
+            step = 1 if edit == "add upwards" else -1
+            expected = next((error for error in map(naive.add, keys[::step]) if error), 0)
+            assert bulk.add_pages(first << order, count << order, order, step) == expected
         elif naive.root:
             for key in keys:
                 naive.delete(key)

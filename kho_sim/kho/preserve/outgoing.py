@@ -54,7 +54,8 @@ class Outgoing:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
         self.work += Work(keys_added=sum(run.blocks for run in runs))
         for run in runs:
-            if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
+            start, end = run.extent(order)
+            if self.tree.add_pages(start, end - start, order, run.step):
                 raise PreserveFailed("-ENOMEM")
 
     def vmalloc(self, pages: int) -> list[Run]:
@@ -75,11 +76,10 @@ class Outgoing:
         chunks = self.allocate_preserved()
         room = VMALLOC_ADDRESSES_PER_CHUNK
         for run in runs:
-            first, left = run.first_pfn, run.blocks
-            while left:
-                part = min(left, room)
-                self.preserve([Run(first, part)], 0)
-                first, left, room = first + part, left - part, room - part
+            while run.blocks:
+                part, run = run.split(min(run.blocks, room))
+                self.preserve([part], 0)
+                room -= part.blocks
                 if not room:
                     chunks += self.allocate_preserved()
                     room = VMALLOC_ADDRESSES_PER_CHUNK
