@@ -34,7 +34,14 @@ from .kinds import (
     joined,
     run_of,
 )
-from .nodes import build_zones, extents_of, set_lowmem_reserve, set_watermarks, zonelist
+from .nodes import (
+    avoids_fragmentation,
+    build_zones,
+    extents_of,
+    set_lowmem_reserve,
+    set_watermarks,
+    zonelist,
+)
 from .zone import Zone
 
 
@@ -87,6 +94,7 @@ class PageAllocator:
         self._zones = build_zones(self._memory, cpus_by_node)
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
+        self._strict = {nid: avoids_fragmentation(self._zones, nid) for nid in nids}
         self.home = min(nids)
         """The node of the CPU that asks, for requests that name none."""
         self._free: list[Extent] = []
@@ -262,10 +270,7 @@ class PageAllocator:
     def _serve(self, request: _Request, node: int) -> list[Run]:
         """Serve some requests: first above the low watermarks, then as the slow path does."""
         zones = self._zonelists[node]
-        strict = zones[0].name == "Normal" and any(
-            zone.nid == zones[0].nid and zone.name == "DMA32" for zone in zones
-        )
-        runs = self._ask(zones, "watermark_low", request, strict)
+        runs = self._ask(zones, "watermark_low", request, self._strict[node])
         runs = runs or self._ask(zones, "watermark_min", request, strict=False)
         if not runs:
             for zone in zones:
@@ -323,6 +328,9 @@ class PageAllocator:
     def _by_zone(self, run: Run, order: int = 0) -> list[tuple[Zone, Run]]:
         """Cut a run at zone borders."""
         pfn, end = run.extent(order)
+        zone = self._zone_of(pfn)
+        if end <= zone.end_pfn:
+            return [(zone, run)]
         parts = []
         while pfn < end:
             zone = self._zone_of(pfn)
