@@ -21,7 +21,7 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 bench: .venv/installed
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest --benchmark-timer=time.process_time benchmarks
 
 docs: .venv/docs-installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs docs/_build/html
