@@ -57,7 +57,7 @@ def finished_runs(directory: Path, name: str, tables: tuple[str, ...]) -> list[s
         ids = pq.read_table(directory / "runs" / name, columns=["run_id"])
     except (OSError, pa.ArrowException):
         return []
-    return ids.column("run_id").to_pylist()
+    return [str(run_id) for run_id in ids.column("run_id").to_pylist()]
 
 
 def part_names(directory: Path) -> Iterator[str]:
