@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from kho_sim.command_line import parse_command_line
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.fields import (
     ADDRESS_LIMIT,
@@ -29,7 +30,7 @@ from kho_sim.scenario.fields import (
     SizeRule,
 )
 from kho_sim.scenario.section import BrokenRule, Section
-from kho_sim.scenario.workloads import Workload
+from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 from kho_sim.units import DURATION_UNITS, format_exact
 
@@ -49,7 +50,8 @@ FIRMWARES = ("qemu-pc", "qemu-q35")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
-Memory = Annotated[int, SizeRule(16 << 20, ADDRESS_LIMIT, PAGE_BYTES)]
+LEAST_BYTES = 16 << 20
+Memory = Annotated[int, SizeRule(LEAST_BYTES, ADDRESS_LIMIT, PAGE_BYTES)]
 Strategy = Annotated[str, Choice(STRATEGIES, "an extension strategy")]
 Shift = Annotated[int, Field(ge=12, le=40)]
 
@@ -108,6 +110,8 @@ class Machine(Section):
         elif self.node_memory and self.memory != sum(self.node_memory):
             total = format_exact(sum(self.node_memory))
             yield ("memory",), f"memory is not the {total} that node_memory adds up to"
+        elif self.memory // self.nodes < LEAST_BYTES:
+            yield ("nodes",), f"{self.nodes} nodes would have less than 16MiB of memory each"
         if self.node_memory and self.nodes != len(self.node_memory):
             yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
 
@@ -290,6 +294,9 @@ class Scenario(Section):
                 if allocation.node is not None and allocation.node >= self.machine.nodes:
                     text = f"node {allocation.node} is not there; nodes: {self.machine.nodes}"
                     yield (*place, "early", index, "node"), text
+        boots = max(len(self.kernel.releases), 1)
+        lines = [parse_command_line(self.kernel.at(boot).command_line) for boot in range(boots)]
+        yield from broken_between(self.workload, lines, self.machine.nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved form: everything filled in, sizes as ints, fit for JSON.
