@@ -90,14 +90,19 @@ def _message(error: Any, path: Path, data: Any) -> str:
         known, key = tuple(section_at(path[:-1], data).model_fields), str(path[-1])
         outer, dot, inner = key.partition(".")
         if dot and outer in known:
-            return f"dots are for -s and -x; write {{{inner}: ...}} below {outer} in a file"
+            return f"dots are for -s and -x; in a file this is {outer}: {_nested(inner)}"
         return missing_space(key) or f"this key is not known here; {one_of(known, key)}"
     if kind.startswith("union_tag"):
         known = tuple(kind_of(section) for section in sections_in(_WORKLOAD))
         tag = value.get("kind") if isinstance(value, Mapping) else None
         what = "this is missing" if tag is None else f"{found(tag)} is no kind of workload"
-        return f"{what}; {one_of(known, str(tag))}"
+        return f"{what}; {one_of(known, tag)}"
     return str(error["msg"])
+
+
+def _nested(dotted: str) -> str:
+    key, dot, inner = dotted.partition(".")
+    return f"{{{key}: {_nested(inner) if dot else '...'}}}"
 
 
 _SENTENCES: dict[str, Callable[[str, Any], str]] = {

@@ -31,6 +31,16 @@ _FORBIDDEN = re.compile(
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,19})|0x[0-9a-fA-F]{1,16}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,19})\.[0-9]{1,20}")
 _NULLS = ("", "~", "null", "Null", "NULL")
+_HINTS = {
+    "cannot start any token": "a text that starts so needs quotes, and a tab is no indent",
+    "alphabetic or numeric": "a text that starts with * or & needs quotes",
+    "mapping values": "a text with a colon and a space in it needs quotes",
+    "unknown escape": "in single quotes a backslash is a backslash",
+    "end of stream": "a quote is not closed",
+    "<document start>": "it does not go on with what stands above",
+    "expected key": "its indent is not that of the keys above",
+}
+"""What to do about words of the parser."""
 NO_VALUE = "there is no value; leave the {}"
 
 
@@ -118,7 +128,8 @@ def read_yaml(text: str, file: str) -> Document:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         why = getattr(error, "problem", None) or getattr(error, "context", None) or "unreadable"
-        reader.stop_at(line, column, (), f"this is not YAML: {why}")
+        hint = next((f"; {hint}" for words, hint in _HINTS.items() if words in why), "")
+        reader.stop_at(line, column, (), f"this is not YAML: {why}{hint}")
     return document
 
 
@@ -137,8 +148,8 @@ def _unreadable(text: str) -> tuple[int, int, str] | None:
 
 def missing_space(key: str) -> str:
     """Return a sentence if a key is rather a key, a colon, and its value; else ''."""
-    name, colon, value = key.partition(":")
-    return f"a space is missing after the colon, as in {name}: {value}" if colon else ""
+    match = re.fullmatch(r"([a-z_]+):(\S+)", key)
+    return f"a space is missing after the colon, as in {match[1]}: {match[2]}" if match else ""
 
 
 def _is_empty(value: Any) -> bool:
