@@ -7,6 +7,7 @@ messages go to standard error, never a traceback.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -86,12 +87,42 @@ def kho_sim() -> None:
     """Simulate chains of kexec'd Linux kernels that hand memory over with KHO."""
 
 
-def main() -> NoReturn:
+def run_process() -> NoReturn:
     """Run the command line of this process and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    # A descriptor that the caller closed leaves None here.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stderr = _Messages(sys.stderr)
     sys.exit(call(sys.argv[1:]))
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error for messages that nobody may read: that ends no work and changes no code."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(
+            stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+        )
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            super().flush()
+
+    def close(self) -> None:
+        with suppress(OSError, ValueError):
+            super().close()
 
 
 def call(arguments: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kho_sim.cli.numbers import FiniteRange
 from kho_sim.cli.pairs import pairs
 
 if TYPE_CHECKING:
@@ -39,10 +41,10 @@ def _axes(
 def _shard(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise click.BadParameter(f"'{text}' is no shard; accepted: i/N with i from 1 to N.")
-    return int(number), int(of)
+    return int(match[1]), int(match[2])
 
 
 def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 @click.option("--dry-run", is_flag=True, help="Only say how many runs, how long, how large.")
 @click.option(
     "--run-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True, max=1e9),
     metavar="S",
     help="For --dry-run: how long a run takes, in place of a measurement.",
 )

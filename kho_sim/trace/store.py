@@ -199,7 +199,7 @@ def _document(folder: Path) -> dict[str, Any]:
         raise TraceError(f"{folder} {what}: {DOCUMENT} is not there") from error
     except OSError as error:
         raise TraceError(f"{path} can not be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TraceError(f"{path} is damaged: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise TraceError(f"{path} is no document of a run (schema {SCHEMA})")
