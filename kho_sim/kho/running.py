@@ -45,6 +45,7 @@ from kho_sim.kho.preserve import (
     PreserveFailed,
     preserve_area,
     preserve_file,
+    unpreserve_file,
 )
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import Inherited
@@ -190,6 +191,21 @@ class RunningMemory:
         for name in names:
             self.handed.append(preserve_file(outgoing, luo, self.files[name]))
 
+    def close_session(self, session: str) -> None:
+        """Close an outgoing session: none of its files is handed on, all stay open (kernel-facts
+        10.4).
+
+        Raises PreserveFailed if there is no such session.
+        """
+        luo, outgoing = self.luo, self.outgoing
+        if outgoing is None or luo is None or session not in luo.sessions:
+            raise PreserveFailed("-ENOENT")
+        for handed in reversed(self.handed):
+            if handed.session == session:
+                unpreserve_file(outgoing, luo, handed)
+        self.handed = [handed for handed in self.handed if handed.session != session]
+        luo.remove_session(session)
+
     def preserve_areas(self) -> None:
         """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises
         PreserveFailed."""
@@ -218,6 +234,7 @@ class RunningMemory:
             try:
                 self.pages.alloc(source_page_count(placed), 0, UNMOVABLE)
             except OutOfMemory as error:
+                self.pages.free(error.allocated)
                 raise PreserveFailed("Cannot allocate memory") from error
         return placed
 

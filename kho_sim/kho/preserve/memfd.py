@@ -65,6 +65,17 @@ def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> Hande
     return _handed(file, [*array, *chunks, *record])
 
 
+def unpreserve_file(outgoing: Outgoing, luo: LiveUpdate, handed: HandedFile) -> None:
+    """Take back the preservation of the file that its session lists last.
+
+    Its folios stay where pinning has moved them, and belong to the open file again.
+    """
+    for run in handed.data:
+        outgoing.unpreserve([Run(run.first_pfn, run.blocks)], run.order)
+    outgoing.free_preserved(handed.metadata)
+    luo.remove_file(handed.session)
+
+
 def _pin(outgoing: Outgoing, file: FilePages) -> None:
     """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts
     10.4)."""

@@ -58,6 +58,16 @@ class Outgoing:
             if self.tree.add_pages(start, end - start, order, run.step):
                 raise PreserveFailed("-ENOMEM")
 
+    def unpreserve(self, runs: Sequence[Run], order: int) -> None:
+        """Delete the key of every block of the runs; tables stay (kho_radix_del_key())."""
+        for run in runs:
+            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
+
+    def free_preserved(self, runs: Sequence[Run], order: int = 0) -> None:
+        """Take back what ``allocate_preserved`` gave (kho_unpreserve_free())."""
+        self.unpreserve(runs, order)
+        self.pages.free(runs, order)
+
     def vmalloc(self, pages: int) -> list[Run]:
         """Take a virtually contiguous area in the largest pieces that are free, as order-0 runs."""
         try:
