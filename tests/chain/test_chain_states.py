@@ -266,10 +266,16 @@ class ChainMachine(RuleBasedStateMachine):
             self.preserve(data)
         self.jump_to(strategy, shift, extra_pages)
 
-    @rule(shift=st.integers(12, 32), share=st.integers(1, 3))
-    def update(self, shift, share):
+    @rule(
+        shift=st.integers(12, 32),
+        share=st.integers(1, 3),
+        regret=st.sampled_from(["", "", "a", "b"]),
+    )
+    def update(self, shift, share, regret):
         """What a chain does all its life: hand files on to a kernel like this one."""
         self.preserve_files(self.open_files()[::share])
+        if regret:
+            self.close_session(regret)
         self.jump_to("blocks", shift, 0)
 
     def jump_to(self, strategy, shift, extra_pages):
