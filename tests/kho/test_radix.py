@@ -146,6 +146,38 @@ def test_a_walk_stops_at_the_first_result():
     assert tree.walk(leaf=lambda _: None, node=lambda _: 0) == 0
 
 
+def test_a_walk_may_see_pages_only():
+    tree = RadixTree()
+    tree.add_pages(5, 3)
+    pages = []
+    assert tree.walk(node=pages.append) == 0
+    assert pages == tree.table_pages()
+
+
+def test_membership_and_the_smallest_runs():
+    tree = RadixTree()
+    assert tree.add_pages(7, 0) == 0
+    assert (len(tree), tree.nodes) == (0, 1)
+    assert tree.add_pages(2**52 - 1, 1) == 0
+    assert encode_key((2**52 - 1) << 12, 0) in tree
+    assert encode_key(0, 0) not in tree
+
+
+def test_bits_right_behind_a_leaf_belong_to_the_next():
+    tree = RadixTree()
+    tree.add_bits(0, 1 << 32768)
+    assert list(tree.walk()) == [32768]
+    assert [bits for table, bits in tree.walk_tables() if table.level == 0] == [1]
+
+
+def test_a_tree_of_large_blocks_is_rebuilt_from_its_runs():
+    runs = [(4, 0x40000, 0x80000), (1, 0x2000, 0x4000)]
+    pages = list(range(0x100000, 0x100000 + 11 * 4096, 4096))
+    tree = RadixTree.from_runs(runs, pages)
+    assert list(tree.runs()) == runs
+    assert tree.table_pages() == pages
+
+
 def test_tables_outlive_their_keys():
     tree = RadixTree()
     tree.add_key(encode_key(0x1000, 0))
@@ -162,8 +194,13 @@ def test_what_can_not_be_added():
     assert tree.add_keys(2**53 - 2, 2**53 + 2) == -34
     assert list(tree.walk()) == [2**53 - 2, 2**53 - 1]
     assert tree.add_bits(2**53 - 1, 3) == -34
-    for bad in [(1, 1, 1), (0, 3, 1), (2**52 - 1, 2, 0), (0, -1, 0)]:
-        with pytest.raises(ValueError):
+    for bad, why in [
+        ((1, 1, 1), "not aligned|no whole blocks"),
+        ((0, 3, 1), "3 pages are no whole blocks of order 1"),
+        ((2**52 - 1, 2, 0), "2 pages from 0xfffffffffffff end above 64 bits"),
+        ((0, -1, 0), "-1 pages are no whole blocks"),
+    ]:
+        with pytest.raises(ValueError, match=why):
             tree.add_pages(*bad)
 
 

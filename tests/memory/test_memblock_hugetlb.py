@@ -123,10 +123,22 @@ def test_removable_memory_is_avoided_with_movable_node(movable_node, expected):
     assert real.alloc_range_nid(0x1000, PAGE, 0, 0, -1, False) == expected
 
 
+def test_an_empty_request_fits_between_two_reservations_from_above_only():
+    """Kernel-facts 2.3: the search from below wants a range that is not empty."""
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.reserve(0x100000, 0x80000)
+    real.reserve_kern(0x180000, 0x80000)
+    assert real.find(0, PAGE, 0, 0) == 0x180000
+    real.bottom_up = True
+    assert real.find(0, PAGE, 0, 0) == 0
+
+
 def test_the_dump_names_every_region():
     real = Memblock()
     real.add(0x100000, 0x1000, 1)
     real.reserve_kern(0x100000, 0x800)
+    assert real.copy().dump() == real.dump()
     assert real.dump().splitlines() == [
         "memory: 1 of 128",
         "  [0x100000-0x100fff] 0x1000 bytes node 1 flags 0x0",
