@@ -79,6 +79,7 @@ CANARIES = [
     (twins.restores_at_the_wrong_offset, [(RunningMemory, "retrieve_files")], chain),
     (twins.keeps_the_records, [(RunningMemory, "retrieve_files")], chain),
     (twins.unpreserves_nothing, [(Outgoing, "unpreserve")], chain),
+    (twins.closes_every_session, [(RunningMemory, "close_session")], chain),
     (twins.pins_in_place, [(PageAllocator, "migrate_out_of_cma")], chain),
     (twins.hands_out_a_page_twice, ALLOC, chain),
     (twins.hands_out_a_page_twice, ALLOC, test_twin.test_a_small_machine_in_one_zone),

@@ -86,6 +86,12 @@ def unpreserves_nothing(unpreserve, outgoing, runs, order):
     """Pages are freed, their keys stay."""
 
 
+def closes_every_session(close_session, memory, session):
+    close_session(memory, session)
+    for name in list(memory.luo.sessions):
+        close_session(memory, name)
+
+
 # The page allocator
 
 

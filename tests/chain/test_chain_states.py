@@ -119,17 +119,19 @@ class ChainMachine(RuleBasedStateMachine):
     # Files and other memory
 
     @rule(
-        sizes=st.lists(
-            st.one_of(st.integers(0, 40), st.integers(1, 4000), st.integers(4000, 9000)),
+        wanted=st.lists(
+            st.tuples(
+                st.one_of(st.integers(0, 40), st.integers(1, 4000), st.integers(4000, 9000)),
+                st.sampled_from("ab"),
+            ),
             min_size=1,
             max_size=3,
         ),
         huge=st.booleans(),
-        session=st.sampled_from("ab"),
         rest=st.integers(0, PAGE - 1),
     )
-    def create_memfds(self, sizes, huge, session, rest):
-        for pages in sizes:
+    def create_memfds(self, wanted, huge, rest):
+        for pages, session in wanted:
             self.create_memfd(max(pages * PAGE - rest, 0), huge, session)
 
     def create_memfd(self, size_bytes, huge, session):
