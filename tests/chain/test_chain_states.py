@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -55,9 +55,11 @@ SMALL_KERNEL = KernelProfile(
 )
 FIXED_PAGES = 3
 """FDT, kexec metadata and FLB header are preserved and never given back (kernel-facts 12.4)."""
-MACHINES = [(64,), (128,), (96, 96), (256,), (700,), (1024, 1024)]
-"""Memory in MiB, by node."""
+MACHINES = [(64,), (128,), (96, 96), (256,), (700,), (1024, 1024), (2600,)]
+"""Memory in MiB, by node; the last has room for one gigantic page."""
 SCRATCH = [(5, 4, 4), (8, 4, 8), (24, 16, 16)]
+SIZES = [(memory, scratch) for memory in MACHINES for scratch in SCRATCH if sum(memory) > 64]
+SIZES += [((64,), SCRATCH[0]), ((64,), SCRATCH[1])]
 
 
 @dataclass
@@ -79,21 +81,22 @@ class ChainMachine(RuleBasedStateMachine):
         self.made = 0
 
     @initialize(
-        memory=st.sampled_from(MACHINES),
-        scratch=st.sampled_from(SCRATCH),
+        sizes=st.sampled_from(SIZES),
         huge_pages=st.sampled_from([0, 0, 3]),
         release=st.sampled_from(["7.3", "7.3", "seed"]),
         workers=st.sampled_from(sorted(INTERLEAVINGS)),
         seed=st.integers(0, 9),
     )
-    def power_on(self, memory, scratch, huge_pages, release, workers, seed):
+    def power_on(self, sizes, huge_pages, release, workers, seed):
+        memory, scratch = sizes
         shares = [share * MIB for share in memory]
         self.machine = qemu_machine(sum(shares), cpus=2, node_bytes=shares)
         low, everywhere, per_node = (size * MIB for size in scratch)
-        hugepages = HugepageRequest(2 * MIB, huge_pages)
+        hugepages = (HugepageRequest(2 * MIB, huge_pages), HugepageRequest(GIB, 1))
+        self.options = BootOptions(99, hugepages=hugepages if huge_pages else ())
         self.setup = KernelSetup(
             replace(SMALL_KERNEL, release=release),
-            BootOptions(command_line_bytes=99, hugepages=(hugepages,) if huge_pages else ()),
+            self.options,
             scratch=ScratchRequest(0, low, everywhere, per_node),
         )
         self.interleaving = INTERLEAVINGS[workers]
@@ -106,7 +109,7 @@ class ChainMachine(RuleBasedStateMachine):
         self.files, self.held = {}, []
         booted = boot_memory(self.machine, self.setup, None)
         assert not booted.panic
-        assume(not booted.reservation.failed)
+        assert not booted.reservation.failed
         self.ram.set_scratch(booted.scratch_areas)
         self.start(booted, None)
 
@@ -149,15 +152,20 @@ class ChainMachine(RuleBasedStateMachine):
         assert (before[own] == FREE).all()
         self.write(name, own, File(np.array([]), size_bytes, "memfd", session))
 
-    @rule(count=st.integers(1, 3), session=st.sampled_from("ab"))
-    def create_hugetlb(self, count, session):
+    @rule(
+        count=st.integers(1, 3),
+        page_bytes=st.sampled_from([2 * MIB, GIB]),
+        session=st.sampled_from("ab"),
+    )
+    def create_hugetlb(self, count, page_bytes, session):
         self.made += 1
         name = f"hugetlb{self.made}"
-        pool = list(self.memory.huge_pool)
-        file = self.memory.create_hugetlb(name, count, 2 * MIB, session)
+        pool = list(self.memory.pool_of(page_bytes))
+        file = self.memory.create_hugetlb(name, count, page_bytes, session)
         own = pages_of_file(file.data)
-        assert own[::512].tolist() == [address // PAGE for address in pool[:count]]
-        size_bytes = min(count, len(pool)) * 2 * MIB
+        taken = [address // PAGE for address in pool[:count]]
+        assert own[:: page_bytes // PAGE].tolist() == taken
+        size_bytes = len(taken) * page_bytes
         self.write(name, own, File(np.array([]), size_bytes, "hugetlb", session))
 
     def write(self, name, pages, file):
@@ -170,7 +178,9 @@ class ChainMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.open_files())
     @rule(data=st.data())
     def close_file(self, data):
-        name = data.draw(st.sampled_from(self.open_files()))
+        self.close_file_named(data.draw(st.sampled_from(self.open_files())))
+
+    def close_file_named(self, name):
         own = pages_of_file(self.memory.files[name].data)
         self.memory.close(name)
         if self.files.pop(name).kind == "memfd":
@@ -241,9 +251,11 @@ class ChainMachine(RuleBasedStateMachine):
 
     def next_setup(self, strategy, shift, extra_pages):
         extra = EarlyRequest("a driver that has grown", extra_pages * PAGE, PAGE)
+        kept = [run.blocks for file in self.memory.handed for run in file.data if run.order == 18]
         return replace(
             self.setup,
             profile=replace(self.setup.profile, early=(extra,) if extra_pages else ()),
+            options=self.options.with_gigantic_pages_kept(sum(kept)),
             strategy=strategy,
             extend=ExtendOptions(shift),
         )
@@ -410,3 +422,20 @@ def test_any_sequence_keeps_what_must_survive_and_only_that():
 @pytest.mark.long
 def test_any_long_sequence_keeps_what_must_survive_and_only_that():
     run_state_machine_as_test(ChainMachine, settings=LONG)
+
+
+@pytest.mark.parametrize("strategy", ["blocks", "reserve-early"])
+def test_a_gigantic_page_is_handed_on_by_every_kernel(strategy):
+    chain = ChainMachine()
+    chain.power_on(((2600,), (24, 16, 16)), 3, "7.3", "parallel", 0)
+    chain.create_hugetlb(2, GIB, "a")
+    chain.create_hugetlb(2, 2 * MIB, "b")
+    for shift in (30, 21, 12):
+        chain.preserve_files(["hugetlb1", "hugetlb2"])
+        chain.jump_to(strategy, shift, 0)
+        assert list(chain.files) == ["hugetlb1", "hugetlb2"]
+        assert chain.memory.gigantic_pool == [], "the one that was handed on counts"
+        chain.files_hold_what_was_written()
+        chain.every_page_is_free_or_owned_or_reserved()
+    chain.close_file_named("hugetlb1")
+    assert chain.memory.gigantic_pool == [GIB]
