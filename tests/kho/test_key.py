@@ -93,6 +93,23 @@ def test_runs_at_the_borders_of_leaves(numbers):
     assert keys.edges().tolist() == [edge for run in runs for edge in run]
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [],
+        [(1, 4)],
+        [(LEAF_BITS - 9, LEAF_BITS - 5), (LEAF_BITS + 5, LEAF_BITS + 6)],
+        [(LEAF_BITS - 2, 2 * LEAF_BITS + 3), (3 * LEAF_BITS, 3 * LEAF_BITS + 1)],
+    ],
+)
+def test_runs_are_joined_across_leaves_and_nowhere_else(runs):
+    keys = KeySet()
+    for first, end in runs:
+        for leaf, bits in leaf_pieces(first, end):
+            keys.add_bits(leaf, bits)
+    assert list(keys.runs()) == runs
+
+
 def test_a_negative_key_is_a_bug():
     with pytest.raises(ModelError):
         list(leaf_pieces(-1, 3))

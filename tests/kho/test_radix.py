@@ -206,11 +206,17 @@ def test_what_can_not_be_added():
 
 def test_orders_above_37_share_one_leaf():
     tree = RadixTree()
-    for order in (52, 40, 38):
-        tree.add_key(encode_key(0, order))
-    tree.add_key(encode_key(1 << 50, 38))
-    assert tree.counts_by_order() == {38: 2, 40: 1, 52: 1}
-    assert [order for order, _, _ in tree.runs()] == [52, 40, 38]
+    blocks = [(52, 0), (41, 3 << 53), (40, 0), (39, 1 << 51), (38, 0), (38, 1 << 50)]
+    for order, address in blocks:
+        tree.add_key(encode_key(address, order))
+    assert tree.counts_by_order() == {38: 2, 39: 1, 40: 1, 41: 1, 52: 1}
+    assert list(tree.runs()) == [
+        (52, 0, 1 << 64),
+        (41, 3 << 53, 4 << 53),
+        (40, 0, 1 << 52),
+        (39, 1 << 51, 2 << 51),
+        (38, 0, 2 << 50),
+    ]
     with pytest.raises(ValueError):
         list(leaf_spans(0, 1))
 
