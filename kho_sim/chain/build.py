@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kho_sim.chain.faults import faults_of, with_early_faults
-from kho_sim.chain.plan import ChainPlan, WorkloadPlan
+from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
 from kho_sim.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
@@ -62,6 +62,11 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         faults=faults_of(scenario.faults),
         on_failure=scenario.chain.on_failure,
         retries=scenario.chain.retries if scenario.chain.on_failure != "stop" else 0,
+        what_ifs=tuple(
+            WhatIf(entry.strategy, ExtendOptions(shift), entry.boots == "last")
+            for entry in scenario.what_if or ()
+            for shift in entry.shifts
+        ),
     )
 
 

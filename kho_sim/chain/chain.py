@@ -55,6 +55,7 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
         file_records=tuple(journal.files),
         incident_records=tuple(journal.incidents),
         fate_records=tuple(journal.fates),
+        alternative_records=tuple(journal.alternatives),
         twin=twin,
     )
 

@@ -89,11 +89,8 @@ def with_early_faults(setup: KernelSetup, faults: Iterable[Fault], boot: int) ->
         for fault in here
         if fault.kind == "allocation"
     )
-    extend = setup.extend
-    for fault in here:
-        if fault.kind == "extend":
-            extend = replace(extend, fails_after=fault.after)
-    return replace(setup, refusals=refusals, extend=extend)
+    after = next((fault.after for fault in here if fault.kind == "extend"), None)
+    return replace(setup, refusals=refusals, extend_fails_after=after)
 
 
 def lost_handover(booted: BootedMemory) -> Trouble:
@@ -116,5 +113,5 @@ def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Trouble]:
         refused = f"{sum(row.count for row in rows)} x {format_size(rows[0].size_bytes)}"
         yield Trouble("allocation", f"no memory for {what}, {refused}", injected=True)
     extension = booted.extension
-    if extension and extension.error and extension.work.ranges_marked == setup.extend.fails_after:
+    if extension and extension.error and extension.work.ranges_marked == setup.extend_fails_after:
         yield Trouble("extend", extension.error, injected=True)

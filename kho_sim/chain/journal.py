@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.stakes import Stake, Trouble
 from kho_sim.cost import nanoseconds
 from kho_sim.kho.boot import BootedMemory, KernelSetup
 from kho_sim.kho.kexec_load import Placement
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.trace.records import (
+    FACTS,
     Allocation,
+    Alternative,
     Boot,
     Event,
     FileFate,
@@ -23,6 +26,8 @@ from kho_sim.trace.records import (
     Segment,
     TablePage,
 )
+
+ALTERNATIVE_FACTS = Alternative.__dataclass_fields__.keys() & set(FACTS)
 
 
 @dataclass
@@ -41,6 +46,7 @@ class Journal:
     incidents: list[Incident] = field(default_factory=list)
     fates: list[FileFate] = field(default_factory=list)
     _made_in: dict[str, int] = field(default_factory=dict)
+    alternatives: list[Alternative] = field(default_factory=list)
 
     def note_boot(
         self,
@@ -66,6 +72,24 @@ class Journal:
                 kind="kho" if booted.early.revived else "cold",
                 release=release,
                 command_line=command_line,
+                **facts,  # type: ignore[arg-type]
+            )
+        )
+
+    def note_alternative(self, boot: int, setup: KernelSetup, tried: BootedMemory) -> None:
+        """Write down what early boot with another ``setup`` came to, on the same heritage."""
+        facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried)}
+        facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
+        extension = tried.extension
+        self.alternatives.append(
+            Alternative(
+                boot=boot,
+                strategy=setup.strategy,
+                shift=extension.shift if extension else setup.extend.shift,
+                busy_block_count=len(extension.busy) if extension else 0,
+                early_ns=sum(early_phases_ns(tried).values()),
+                error=extension.error if extension else "",
+                panic=tried.panic,
                 **facts,  # type: ignore[arg-type]
             )
         )

@@ -21,6 +21,7 @@ from kho_sim.chain.judges import (
     judge_running,
     judge_survivors,
 )
+from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.stakes import Stake, Trouble, stakes_of
 from kho_sim.cost import PHASE_RATES, nanoseconds
@@ -31,7 +32,6 @@ from kho_sim.kho.kexec_load import LoadRefused, Placement
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.kho.running import GIGANTIC_ORDER, RunningMemory
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.seeds import stream
@@ -146,17 +146,14 @@ class Kernel:
         self.booted = booted = boot_memory(self.plan.machine, self.setup, self.handover)
         self._note_boot(booted)
         self._note_early_faults(booted)
+        self._try_what_ifs()
         if booted.panic:
             cause = "allocation" if booted.early.requests.rows[-1].why == REFUSED_BY_FAULT else ""
             raise self._end("boot_failed", booted.panic, cause, died=True)
         if booted.incoming is not None:
             judge_early_boot(booted, booted.incoming)
-        allocations_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
-        yield from self._spend("early_boot", allocations_ns + nanoseconds(booted.early_work))
-        if booted.extension:
-            yield from self._spend("extend", nanoseconds(booted.extension.work))
-        if booted.retrieval:
-            yield from self._spend("retrieve", nanoseconds(booted.retrieval.work))
+        for phase, duration_ns in early_phases_ns(booted).items():
+            yield from self._spend(phase, duration_ns)
         self._maybe_panic("early_boot", "boot_failed")
         return booted
 
@@ -272,6 +269,15 @@ class Kernel:
         kept = len(self._kept_gigantic_pages())
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
 
+    def _try_what_ifs(self) -> None:
+        """Boot again, beside the chain, with other ways to extend scratch."""
+        if self.handover is None:
+            return
+        for what_if in self.plan.what_ifs_at(self.index):
+            setup = replace(self.setup, strategy=what_if.strategy, extend=what_if.extend)
+            tried = boot_memory(self.plan.machine, setup, self.handover)
+            self.journal.note_alternative(self.index, setup, tried)
+
     def _note_boot(self, booted: BootedMemory) -> None:
         names = (self.plan.releases[self.index], self.plan.command_lines[self.index])
         self.journal.note_boot(self.index, self.setup, names, booted)
@@ -349,9 +355,9 @@ def _why_disabled(booted: BootedMemory) -> str:
 def _gigantic_pages(handover: Handover) -> list[int]:
     """Return the addresses of the 1 GiB pages that a kernel was handed."""
     return [
-        run.extent.start + number * GIGANTIC_PAGE_BYTES
+        address
         for file in handover.files
-        for run in file.data
-        if run.order == GIGANTIC_ORDER
-        for number in range(run.blocks)
+        for folios in file.data
+        if folios.order == GIGANTIC_ORDER
+        for address in folios.addresses
     ]

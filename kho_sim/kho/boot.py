@@ -7,7 +7,7 @@ done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kho_sim.command_line import ScratchRequest
@@ -18,7 +18,8 @@ from kho_sim.kho.retrieve import Retrieval, retrieve
 from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
-from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.memory.failing_marks import FailingMarks
+from kho_sim.memory.memblock import PAGE_SIZE, Memblock
 from kho_sim.memory.profile import KernelProfile
 from kho_sim.memory.regions import Region
 from kho_sim.work import Work
@@ -40,6 +41,8 @@ class KernelSetup:
     extend: ExtendOptions = field(default_factory=ExtendOptions)
     messages: tuple[str, ...] = ()
     """What the kernel prints about its command line."""
+    extend_fails_after: int | None = None
+    """A fault: how many ranges the extension can mark before it fails with -ENOMEM."""
     refusals: tuple[Refusal, ...] = ()
     """Early allocations that a fault makes fail."""
 
@@ -59,7 +62,7 @@ class BootedMemory:
     extension: Extension | None = None
     retrieval: Retrieval | None = None
     messages: list[str] = field(default_factory=list)
-    regions: dict[str, tuple[list[Region], list[Region]]] = field(default_factory=dict)
+    regions: dict[str, tuple[Sequence[Region], Sequence[Region]]] = field(default_factory=dict)
     panic: str = ""
     """What the kernel said when it died, if it did; the state is then that of this moment."""
     early_work: Work = field(default_factory=Work)
@@ -77,7 +80,8 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     ``handover`` is None for a first kernel.
     """
     inherited = handover.inherited if handover else None
-    early = EarlyBoot(machine, setup.profile, setup.options, inherited)
+    memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
+    early = EarlyBoot(machine, setup.profile, setup.options, inherited, memblock)
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
     if inherited and inherited.scratch_found:
@@ -129,13 +133,18 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
     booted.remember("before_extend")
     if setup.strategy != "none":
         requests.open_shadow()
+    memblock = booted.early.memblock
+    if isinstance(memblock, FailingMarks):
+        memblock.marks_left = setup.extend_fails_after
     booted.extension = STRATEGIES[setup.strategy](
-        booted.early.memblock,
+        memblock,
         incoming,
         setup.extend,
         lambda: _digest_page(requests),
         lambda address: requests.free(address, 0, PAGE_SIZE),
     )
+    if isinstance(memblock, FailingMarks):
+        memblock.marks_left = None
     if booted.extension.error:
         booted.messages.append(booted.extension.error)
     booted.remember("after_extend")

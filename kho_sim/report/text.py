@@ -13,6 +13,7 @@ from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
 from kho_sim.report.layout import labelled, wrapped
 from kho_sim.report.paint import Paint
+from kho_sim.report.what_if import what_if_lines
 from kho_sim.trace.records import COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.units import format_size
@@ -41,6 +42,7 @@ def report_text(trace: Trace, *, colour: bool = False) -> str:
     room = MAX_LINES - len(lines) - len(ending)
     told = incident_lines(trace, room - LEAST_FOR_FAILURES)
     lines += [*told, ""] if told else []
+    lines += what_if_lines(trace, MAX_LINES - len(lines) - len(ending))
     lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending))
     return "\n".join(lines + ending)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kho_sim.trace.records import (
     CHAIN_ENDS,
     Allocation,
+    Alternative,
     Boot,
     Event,
     FileFate,
@@ -54,6 +55,7 @@ class Trace:
     file_records: tuple[PreservedFile, ...] = ()
     incident_records: tuple[Incident, ...] = ()
     fate_records: tuple[FileFate, ...] = ()
+    alternative_records: tuple[Alternative, ...] = ()
     twin: Trace | None = None
     """The paired chain without the extension (same seed), if one was simulated."""
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -73,6 +75,13 @@ class Trace:
         from kho_sim.frames import allocations_table
 
         return allocations_table(self)
+
+    @property
+    def alternatives(self) -> pd.DataFrame:
+        """What other ways to extend scratch would have made of each KHO boot (``what_if``)."""
+        from kho_sim.frames import alternatives_table
+
+        return alternatives_table(self)
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -113,6 +122,7 @@ class Trace:
             self.segment_records,
             self.event_records,
             *((self.incident_records, self.fate_records) if self._has_more_incidents() else ()),
+            *((self.alternative_records,) if self.alternative_records else ()),
         )
 
     def _has_more_incidents(self) -> bool:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kho_sim.kho.key import encode_key
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
+from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 
 PAGE = 4096
@@ -47,7 +48,7 @@ def cut(first, end, max_order):
 
 def build(base, stretches, max_order, node_border, order_of_pages):
     """Lay stretches (kind, page count) out from page ``base`` upwards."""
-    memblock, keys, free_pages, preserved = Memblock(), [], [], set()
+    memblock, keys, free_pages, preserved = FailingMarks(), [], [], set()
     memblock.scratch_only = True  # so arrays that grow keep off what will be preserved
     position = base
     for kind, page_count in [*stretches, ("free", SPARE_PAGES)]:

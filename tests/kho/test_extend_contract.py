@@ -54,7 +54,8 @@ def test_it_fails_where_a_fault_says_and_keeps_its_marks(strategy, machine, shif
     if strategy is STRATEGIES["none"]:
         return
     scratch_before = machine.memblock.scratch_bytes()
-    extension = machine.extend(strategy, ExtendOptions(shift, fails_after=after))
+    machine.memblock.marks_left = after
+    extension = machine.extend(strategy, ExtendOptions(shift))
     assert extension.work.ranges_marked <= after
     assert extension.extended_bytes == machine.memblock.scratch_bytes() - scratch_before
     if extension.work.ranges_marked == 0:

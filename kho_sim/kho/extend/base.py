@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from errno import ENOMEM, errorcode
+from errno import errorcode
 
-from kho_sim.extent import Extent
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
@@ -24,8 +23,6 @@ class ExtendOptions:
     """
 
     shift: int = 30
-    fails_after: int | None = None
-    """A fault: how many ranges can be marked before the next one fails with -ENOMEM."""
 
     def __post_init__(self) -> None:
         if not SMALLEST_SHIFT <= self.shift <= LARGEST_SHIFT:
@@ -59,21 +56,6 @@ class Extension:
 
 Extend = Callable[[Memblock, FrozenRadixTree, ExtendOptions, AllocatePage, FreePage], Extension]
 """Extend scratch in a KHO boot: (memblock, incoming tree, options, allocate_page, free_page)."""
-
-
-def mark_ranges(
-    memblock: Memblock, ranges: Iterable[Extent], options: ExtendOptions
-) -> tuple[int, int]:
-    """Mark ranges as scratch until one can not be; return (0 or -errno, ranges marked)."""
-    marked = 0
-    for extent in ranges:
-        errno = -ENOMEM
-        if marked != options.fails_after:
-            errno = memblock.mark_kho_scratch(extent.start, extent.size)
-        if errno:
-            return errno, marked
-        marked += 1
-    return 0, marked
 
 
 def error_line(errno: int) -> str:

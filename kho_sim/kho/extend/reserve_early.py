@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kho_sim.extent import Extent
-from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line, mark_ranges
+from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
 from kho_sim.kho.key import PAGE_SHIFT, bit_runs
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, leaf_spans
 from kho_sim.kho.retrieve import BlockReserver
@@ -36,8 +36,8 @@ def extend(
     errno = _reserve_all(incoming, reserver)
     moved_before, ranges_marked = memblock.regions_moved, 0
     if not errno:
-        everything = [Extent(0, memblock.end_of_dram())]
-        errno, ranges_marked = mark_ranges(memblock, everything, options)
+        errno = memblock.mark_kho_scratch(0, memblock.end_of_dram())
+        ranges_marked = int(not errno)
     return Extension(
         shift=options.shift,
         extended_bytes=memblock.scratch_bytes() - scratch_before,

@@ -56,16 +56,19 @@ class Outgoing:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
         self.work += Work(keys_added=sum(run.blocks for run in runs))
         for run in runs:
-            if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
+            start, end = run.extent(order)
+            if self.tree.add_pages(start, end - start, order, run.step):
                 raise PreserveFailed("-ENOMEM")
 
     def unpreserve(self, runs: Sequence[Run], order: int) -> None:
-        """Delete the keys of the runs, where they have any; tables stay (kernel-facts 4.2)."""
+        """Delete the key of every block of the runs, where it has one; tables stay
+        (kho_radix_del_key())."""
         for run in runs:
-            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
+            start, end = run.extent(order)
+            self.tree.del_pages(start, end - start, order)
 
-    def give_back(self, runs: Sequence[Run], order: int = 0) -> None:
-        """Free the kernel's own pages, and delete their keys where they have any."""
+    def free_preserved(self, runs: Sequence[Run], order: int = 0) -> None:
+        """Take back what ``allocate_preserved`` gave (kho_unpreserve_free())."""
         self.unpreserve(runs, order)
         self.pages.free(runs, order)
 
@@ -76,7 +79,7 @@ class Outgoing:
     def undo(self) -> None:
         """Give back the kernel's own pages that were taken since ``begin``."""
         for runs, order in reversed(self._taken):
-            self.give_back(runs, order)
+            self.free_preserved(runs, order)
         self._taken.clear()
 
     def vmalloc(self, pages: int) -> list[Run]:
@@ -98,11 +101,10 @@ class Outgoing:
         chunks = self.allocate_preserved()
         room = VMALLOC_ADDRESSES_PER_CHUNK
         for run in runs:
-            first, left = run.first_pfn, run.blocks
-            while left:
-                part = min(left, room)
-                self.preserve([Run(first, part)], 0)
-                first, left, room = first + part, left - part, room - part
+            while run.blocks:
+                part, run = run.split(min(run.blocks, room))
+                self.preserve([part], 0)
+                room -= part.blocks
                 if not room:
                     chunks += self.allocate_preserved()
                     room = VMALLOC_ADDRESSES_PER_CHUNK
