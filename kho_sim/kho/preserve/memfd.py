@@ -70,8 +70,8 @@ def unpreserve_file(outgoing: Outgoing, luo: LiveUpdate, handed: HandedFile) -> 
 
     Its folios stay where pinning has moved them, and belong to the open file again.
     """
-    for run in handed.data:
-        outgoing.unpreserve([Run(run.first_pfn, run.blocks)], run.order)
+    for folios in handed.data:
+        outgoing.unpreserve([folios.run], folios.order)
     outgoing.free_preserved(handed.metadata)
     luo.remove_file(handed.session)
 

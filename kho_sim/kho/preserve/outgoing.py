@@ -61,7 +61,8 @@ class Outgoing:
     def unpreserve(self, runs: Sequence[Run], order: int) -> None:
         """Delete the key of every block of the runs; tables stay (kho_radix_del_key())."""
         for run in runs:
-            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
+            start, end = run.extent(order)
+            self.tree.del_pages(start, end - start, order)
 
     def free_preserved(self, runs: Sequence[Run], order: int = 0) -> None:
         """Take back what ``allocate_preserved`` gave (kho_unpreserve_free())."""
