@@ -12,7 +12,7 @@ from kho_sim.errors import KhoSimError
 from kho_sim.kho import boot
 from kho_sim.kho.extend import STRATEGIES
 from kho_sim.kho.key import KeySet
-from kho_sim.kho.preserve import Outgoing
+from kho_sim.kho.preserve import Outgoing, memfd
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
 from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.memblock import Memblock
@@ -80,7 +80,7 @@ CANARIES = [
     (twins.keeps_the_records, [(RunningMemory, "retrieve_files")], chain),
     (twins.unpreserves_nothing, [(Outgoing, "unpreserve")], chain),
     (twins.closes_every_session, [(RunningMemory, "close_session")], chain),
-    (twins.pins_in_place, [(PageAllocator, "migrate_out_of_cma")], chain),
+    (twins.pins_in_place, [(memfd, "migrate_out_of_cma")], chain),
     (twins.hands_out_a_page_twice, ALLOC, chain),
     (twins.hands_out_a_page_twice, ALLOC, test_twin.test_a_small_machine_in_one_zone),
     (twins.takes_unmovable_pages_from_cma, [(PageAllocator, "_serve")], chain),
@@ -115,6 +115,7 @@ CANARIES = [
         [(Memblock, "mark_kho_scratch")],
         memblock,
     ),
+    (twins.marks_a_page_too_many_each, [(Memblock, "mark_kho_scratch_each")], SETS),
     (
         twins.frees_a_page_too_many,
         [(Memblock, "phys_free")],

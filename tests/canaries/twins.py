@@ -5,8 +5,11 @@ A twin gets the real function first and is called in its place (see ``test_canar
 
 from dataclasses import replace
 
+import numpy as np
+
 from kho_sim.kho.key import LEAF_BITS
 from kho_sim.memory.memblock import NO_NODE
+from kho_sim.memory.pages import Pinned
 
 PAGE = 4096
 
@@ -96,7 +99,7 @@ def closes_every_session(close_session, memory, session):
 
 
 def pins_in_place(migrate, allocator, runs, order=0, node=None):
-    return list(runs)
+    return Pinned(list(runs), 0)
 
 
 def hands_out_a_page_twice(alloc, allocator, blocks, order=0, *args, **kwargs):
@@ -105,13 +108,12 @@ def hands_out_a_page_twice(alloc, allocator, blocks, order=0, *args, **kwargs):
     runs = alloc(allocator, blocks, order, *args, **kwargs)
     before, last[order] = last.get(order), runs[-1]
     if before and blocks > 1:
-        end = before.first_pfn + (before.blocks - 1 << order)
-        runs[0] = runs[0]._replace(first_pfn=end)
+        runs[0] = runs[0]._replace(first_pfn=before.pfns(order)[-1])
     return runs
 
 
-def takes_unmovable_pages_from_cma(serve, allocator, blocks, order, migratetype, node, cma):
-    return serve(allocator, blocks, order, migratetype, node, True)
+def takes_unmovable_pages_from_cma(serve, allocator, request, node):
+    return serve(allocator, replace(request, cma=True), node)
 
 
 def loses_a_freed_page(free, allocator, runs, order=0, user=False):
@@ -165,6 +167,10 @@ def merges_reservations_of_other_flags(reserve, memblock, base, size, nid=NO_NOD
 
 def marks_a_page_too_many(mark, memblock, base, size):
     return mark(memblock, base, size + PAGE)
+
+
+def marks_a_page_too_many_each(mark, memblock, ranges):
+    return mark(memblock, ranges + np.array([0, PAGE], np.uint64))
 
 
 def ignores_nodes(find, memblock, size, align, start, end, nid=NO_NODE, flags=0):

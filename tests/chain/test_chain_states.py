@@ -41,6 +41,7 @@ from tests.naive.chain import (
     pages_of_bytes,
     pages_of_file,
     pages_of_runs,
+    pins_watched,
     watched,
 )
 
@@ -194,7 +195,7 @@ class ChainMachine(RuleBasedStateMachine):
     def take_memory(self, order, kind, count):
         try:
             runs = self.memory.pages.alloc(count, order, kind)
-            assert sum(blocks for _, blocks in runs) == count
+            assert sum(run.blocks for run in runs) == count
         except OutOfMemory as short:
             runs = short.allocated
         self.held.append((runs, order, kind == MOVABLE))
@@ -227,7 +228,8 @@ class ChainMachine(RuleBasedStateMachine):
 
     def preserve_files(self, names):
         try:
-            self.memory.preserve(names)
+            with pins_watched(self.ram):
+                self.memory.preserve(names)
         except PreserveFailed:
             self.boot_cold()  # a panic: no room for pages that must leave scratch
             return
@@ -251,7 +253,12 @@ class ChainMachine(RuleBasedStateMachine):
 
     def next_setup(self, strategy, shift, extra_pages):
         extra = EarlyRequest("a driver that has grown", extra_pages * PAGE, PAGE)
-        kept = [run.blocks for file in self.memory.handed for run in file.data if run.order == 18]
+        kept = [
+            folios.run.blocks
+            for file in self.memory.handed
+            for folios in file.data
+            if folios.order == 18
+        ]
         return replace(
             self.setup,
             profile=replace(self.setup.profile, early=(extra,) if extra_pages else ()),

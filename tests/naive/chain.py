@@ -13,7 +13,8 @@ from unittest.mock import patch
 import numpy as np
 
 from kho_sim.kho import bring_up
-from kho_sim.memory.pages import MOVABLE, OutOfMemory, PageAllocator
+from kho_sim.kho.preserve import memfd
+from kho_sim.memory.pages import MOVABLE, OutOfMemory, PageAllocator, Run
 
 NONE, RESERVED, FREE, OWNED = range(4)
 PAGE = 4096
@@ -21,7 +22,8 @@ PAGE = 4096
 
 def pages_of_runs(runs, order=0):
     """Page numbers of runs of blocks, in order."""
-    parts = [np.arange(first, first + (blocks << order)) for first, blocks in runs]
+    inside = np.arange(1 << order)
+    parts = [(np.array(run.pfns(order))[:, None] + inside).ravel() for run in runs]
     return np.concatenate(parts) if parts else np.array([], dtype=np.int64)
 
 
@@ -32,7 +34,7 @@ def pages_of_bytes(start, end):
 
 def pages_of_file(data):
     """Page numbers of a file's folios, in file order."""
-    parts = [pages_of_runs([(run.first_pfn, run.blocks)], run.order) for run in data]
+    parts = [pages_of_runs([folios.run], folios.order) for folios in data]
     return np.concatenate(parts) if parts else np.array([], dtype=np.int64)
 
 
@@ -114,7 +116,7 @@ class Ram:
     def check(self, allocator):
         """What the allocator has free is what nobody owns; the rest of memory is accounted for."""
         listed = [
-            pages_of_runs([(first, 1) for first in blocks], order)
+            pages_of_runs([Run(first, 1) for first in blocks], order)
             for (_, _, order, _), blocks in allocator.free_lists().items()
         ]
         listed = np.concatenate(listed) if listed else np.array([], dtype=np.int64)
@@ -162,13 +164,6 @@ def watched(ram):
             with self.inside():
                 super().free(runs, order, user)
 
-        def migrate_out_of_cma(self, runs, order=0, *args, **kwargs):
-            runs = list(runs)
-            with self.inside():
-                places = super().migrate_out_of_cma(runs, order, *args, **kwargs)
-            ram.move(pages_of_runs(runs, order), pages_of_runs(places, order))
-            return places
-
         def served(self, method, movable, order, *args, **kwargs):
             try:
                 with self.inside():
@@ -181,7 +176,7 @@ def watched(ram):
 
         def taken(self, runs, movable, order):
             if not self.depth:
-                assert all(first % (1 << order) == 0 for first, _ in runs)
+                assert all(run.first_pfn % (1 << order) == 0 for run in runs)
                 ram.take(pages_of_runs(runs, order), movable)
 
         @contextmanager
@@ -193,4 +188,20 @@ def watched(ram):
                 self.depth -= 1
 
     with patch.object(bring_up, "PageAllocator", Watched):
+        yield
+
+
+@contextmanager
+def pins_watched(ram):
+    """Files that are preserved inside move under the eyes of ``ram``."""
+    real_pin = memfd.migrate_out_of_cma
+
+    def pin(allocator, runs, order=0, *args, **kwargs):
+        runs = list(runs)
+        with allocator.inside():
+            pinned = real_pin(allocator, runs, order, *args, **kwargs)
+        ram.move(pages_of_runs(runs, order), pages_of_runs(pinned.runs, order))
+        return pinned
+
+    with patch.object(memfd, "migrate_out_of_cma", pin):
         yield
