@@ -17,6 +17,7 @@ from kho_sim.kho.boot import BootedMemory
 from kho_sim.kho.handover import HandedFile, Handover
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.running import RunningMemory
+from kho_sim.memory.free_ranges import ADDRESS_MAX
 from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN, RSRV_NOINIT
 from kho_sim.memory.pages import PAGE_SHIFT
 
@@ -33,7 +34,7 @@ def judge_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
     _, reserved = booted.regions["before_retrieve"]
     for region in reserved:
         if region.flags & (RSRV_KERN | RSRV_HUGETLB):
-            _ensure_clear(promised, Extent(region.base, region.end), f"{region}")
+            _ensure_clear(promised, Extent(region.base, region.end), region)
 
 
 def judge_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[str]) -> None:
@@ -82,7 +83,7 @@ def judge_hand_over(handover: Handover) -> None:
         _ensure_clear(kept, Extent(start, start + size), "a scratch area")
 
 
-def _ensure_clear(promised: list[Extent], extent: Extent, what: str) -> None:
-    index = bisect_right(promised, extent.start, key=lambda kept: kept.start) - 1
+def _ensure_clear(promised: list[Extent], extent: Extent, what: object) -> None:
+    index = bisect_right(promised, (extent.start, ADDRESS_MAX)) - 1
     for kept in promised[max(index, 0) : index + 2]:
         ensure(not kept.overlaps(extent), "{} at {} touches preserved {}", what, extent, kept)
