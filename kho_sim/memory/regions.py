@@ -226,8 +226,10 @@ class RegionArray(Sequence[Region]):
         """
         edges = ranges.reshape(-1)
         index = bisect_right(self._bases, int(edges[0])) - 1
-        region = self._regions[max(index, 0)]
-        if not region.base < edges[0] or region.flags & flag == flag:
+        if index < 0:
+            return 0
+        region = self._regions[index]
+        if region.base == edges[0] or region.flags & flag == flag:
             return 0
         inside = int(np.searchsorted(edges, np.uint64(region.end))) // 2
         count = min(inside, (self.capacity - len(self)) // 2)

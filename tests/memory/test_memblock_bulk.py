@@ -103,6 +103,12 @@ def test_many_marks_end_as_single_marks_do(memblock, ranges):
     bulk.check()
 
 
+def test_without_memory_there_is_nothing_to_mark():
+    memblock = Memblock()
+    assert memblock.mark_kho_scratch_each(rows([(1, 1)] * 3)) == (0, 3)
+    assert (len(memblock.memory), memblock.regions_moved) == (0, 0)
+
+
 WINDOWS = st.tuples(st.integers(0, 900), st.integers(1, 300))
 CALLS = st.lists(
     st.one_of(

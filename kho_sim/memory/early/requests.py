@@ -54,6 +54,18 @@ Call = tuple[Any, ...]
 """A method of Memblock that allocates, and its arguments."""
 
 
+class _Asked(NamedTuple):
+    """What a row says of a request, and how memblock is asked."""
+
+    what: str
+    size: int
+    align: int
+    nid: int
+    low: int
+    high: int
+    call: Call
+
+
 @dataclass
 class Requests:
     """Asks memblock, writes down each request, and keeps the shadow in step."""
@@ -66,8 +78,9 @@ class Requests:
     _asked: Counter[str] = field(default_factory=Counter)
     _twins: dict[int, int] = field(default_factory=dict)
     """Address of a block -> address of its twin in the shadow (0: the shadow refused it)."""
-    _refused: set[Call] = field(default_factory=set)
-    """What the shadow has refused since something was last freed in it: it would refuse again."""
+    _refused: set[tuple[Call, int]] = field(default_factory=set)
+    """What the shadow, with its array of that capacity, has refused since something was last freed
+    in it: it would refuse again. (An array that grows frees the old one.)"""
 
     def alloc(
         self,
@@ -82,15 +95,8 @@ class Requests:
     ) -> int:
         """Allocate as memblock_alloc_try_nid() does; ``or_panic`` is what the kernel says if it
         dies."""
-        address = self._ask(
-            what,
-            size,
-            align,
-            nid,
-            low,
-            high,
-            (Memblock.alloc_try_nid_raw, size, align, low, high, nid),
-        )
+        call = (Memblock.alloc_try_nid_raw, size, align, low, high, nid)
+        address = self._ask(_Asked(what, size, align, nid, low, high, call))
         if not address and or_panic:
             raise BootPanic(or_panic)
         return address
@@ -103,24 +109,23 @@ class Requests:
         ``size`` is a multiple of ``align``. Once two lie right below each other and the second took
         no new region and said nothing, the following meet the same arrays: they are made at once.
         """
-        reserved, done, above = self.memblock.reserved, 0, 0
+        call = (Memblock.alloc_try_nid_raw, size, align, low, high, nid)
+        asked = _Asked(what, size, align, nid, low, high, call)
+        memblock, done, above = self.memblock, 0, 0
         while done < count:
-            before = len(reserved), reserved.capacity, len(self.memblock.messages)
-            scanned, moved = self.memblock.regions_scanned, self.memblock.regions_moved
-            address = self.alloc(what, size, align, nid=nid, low=low, high=high)
+            before = self._what_must_stay()
+            scanned, moved = memblock.regions_scanned, memblock.regions_moved
+            address = self._ask(asked)
             if not address:
                 return done
             done += 1
-            after = len(reserved), reserved.capacity, len(self.memblock.messages)
-            if address + size == above and before == after and not self.refusals:
-                scanned = self.memblock.regions_scanned - scanned
-                moved = self.memblock.regions_moved - moved
-                left = count - done
-                times = self.memblock.repeat_below(address, size, low, left, scanned, moved)
-                call = (Memblock.alloc_try_nid_raw, size, align, low, high, nid)
+            runs_on = address + size == above and before == self._what_must_stay()
+            if runs_on and not self.refusals:
+                scanned = memblock.regions_scanned - scanned
+                moved = memblock.regions_moved - moved
+                times = memblock.repeat_below(address, size, low, count - done, scanned, moved)
                 for number in range(1, times + 1):
-                    place = address - number * size
-                    self._note(place, what, size, align, nid, low, high, call)
+                    self._note(asked, address - number * size)
                 done += times
                 address -= times * size
             above = address
@@ -129,40 +134,18 @@ class Requests:
     def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
         """Allocate inside a range without giving up its lower limit
         (memblock_phys_alloc_range())."""
-        return self._ask(
-            what,
-            size,
-            align,
-            NO_NODE,
-            low,
-            high,
-            (Memblock.phys_alloc_range, size, align, low, high),
-        )
+        call = (Memblock.phys_alloc_range, size, align, low, high)
+        return self._ask(_Asked(what, size, align, NO_NODE, low, high, call))
 
     def alloc_exact(self, what: str, size: int, align: int, nid: int) -> int:
         """Allocate on exactly that node."""
-        return self._ask(
-            what,
-            size,
-            align,
-            nid,
-            0,
-            0,
-            (Memblock.alloc_range_nid, size, align, 0, 0, nid, True),
-        )
+        call = (Memblock.alloc_range_nid, size, align, 0, 0, nid, True)
+        return self._ask(_Asked(what, size, align, nid, 0, 0, call))
 
     def alloc_gigantic(self, size: int, nid: int, exact_nid: bool, missing: int) -> int:
         """Allocate a gigantic page; a refusal stands for all ``missing`` pages."""
-        return self._ask(
-            "gigantic page",
-            size,
-            size,
-            nid,
-            0,
-            0,
-            (Memblock.alloc_hugetlb, size, nid, exact_nid),
-            missing,
-        )
+        call = (Memblock.alloc_hugetlb, size, nid, exact_nid)
+        return self._ask(_Asked("gigantic page", size, size, nid, 0, 0, call), missing)
 
     def free(self, block: int, offset: int, size: int) -> None:
         """Free part of a block that was allocated here."""
@@ -178,43 +161,27 @@ class Requests:
         self._twins = {row.address: row.address for row in self.rows if row.address}
         self._refused.clear()
 
-    def _ask(
-        self,
-        what: str,
-        size: int,
-        align: int,
-        nid: int,
-        low: int,
-        high: int,
-        call: Call,
-        missing: int = 1,
-    ) -> int:
-        if self._is_struck(what):
+    def _what_must_stay(self) -> tuple[int, int, int]:
+        reserved = self.memblock.reserved
+        return len(reserved), reserved.capacity, len(self.memblock.messages)
+
+    def _ask(self, asked: _Asked, missing: int = 1) -> int:
+        if self._is_struck(asked.what):
             self.rows.append(
                 Request(
-                    phase=self.phase, what=what, size_bytes=size, align_bytes=align, nid=nid,
-                    min_address=low, max_address=high, count=missing, failed=True,
-                    why=REFUSED_BY_FAULT,
+                    phase=self.phase, what=asked.what, size_bytes=asked.size,
+                    align_bytes=asked.align, nid=asked.nid, min_address=asked.low,
+                    max_address=asked.high, count=missing, failed=True, why=REFUSED_BY_FAULT,
                 )
             )  # fmt: skip
             return 0
-        address = _made_on(self.memblock, call)
-        self._note(address, what, size, align, nid, low, high, call, missing)
+        address = _made_on(self.memblock, asked.call)
+        self._note(asked, address, missing)
         return address
 
-    def _note(
-        self,
-        address: int,
-        what: str,
-        size: int,
-        align: int,
-        nid: int,
-        low: int,
-        high: int,
-        call: Call,
-        missing: int = 1,
-    ) -> None:
+    def _note(self, asked: _Asked, address: int, missing: int = 1) -> None:
         """Ask the shadow as well, and write the request down."""
+        what, size, align, nid, low, high, call = asked
         twin = address
         if self.shadow is not None:
             twin = self._ask_shadow(self.shadow, call)
@@ -239,11 +206,11 @@ class Requests:
 
     def _ask_shadow(self, shadow: Memblock, call: Call) -> int:
         """Allocations only take memory away, so what was refused stays refused until a free."""
-        if call in self._refused:
+        if (call, shadow.reserved.capacity) in self._refused:
             return 0
         twin = _made_on(shadow, call)
         if not twin:
-            self._refused.add(call)
+            self._refused.add((call, shadow.reserved.capacity))
         return twin
 
     def _is_struck(self, what: str) -> bool:
