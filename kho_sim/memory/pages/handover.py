@@ -19,8 +19,9 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
-from kho_sim.extent import Extent, intersected, round_down, round_up
+from kho_sim.extent import Extent, intersected, round_down, round_up, total_size
 
 from .kinds import MAX_ORDER, MAX_ORDER_PAGES, SECTION_PAGES
 from .zone import Zone
@@ -82,7 +83,7 @@ def give_early(zone: Zone, free: list[Extent]) -> None:
 class _Worker:
     """One thread: the free ranges of its chunk by turn, when it begins, how fast it is."""
 
-    pieces: deque[list[Extent]]
+    pieces: deque[list[tuple[int, int]]]
     begins: int = 0
     speed: float = 1.0
     credit: float = 0.0
@@ -108,6 +109,7 @@ def give_deferred(
                     worker.credit -= 1
                     _free_piece(zone, worker, chunks)
         turn += 1
+    zone.managed_pages += total_size(free)
 
 
 def _workers(count: int, interleaving: Interleaving, drawn: random.Random) -> list[_Worker]:
@@ -119,14 +121,13 @@ def _workers(count: int, interleaving: Interleaving, drawn: random.Random) -> li
     return workers
 
 
-def _free_piece(zone: Zone, worker: _Worker, chunks: deque[deque[list[Extent]]]) -> None:
+def _free_piece(zone: Zone, worker: _Worker, chunks: deque[deque[list[tuple[int, int]]]]) -> None:
     while not worker.pieces:
         if not chunks:
             return
         worker.pieces = chunks.popleft()
-    for extent in worker.pieces.popleft():
-        zone.buddy.give_range(extent.start, extent.end)
-        zone.managed_pages += extent.size
+    for start, end in worker.pieces.popleft():
+        zone.buddy.give_range(start, end)
 
 
 def _threads(zone: Zone, first_pfn: int) -> int:
@@ -149,16 +150,15 @@ def _chunks(zone: Zone, first_pfn: int) -> Iterator[Extent]:
         pfn = end
 
 
-def _by_turn(free: list[Extent], step: int) -> deque[list[Extent]]:
+def _by_turn(free: list[Extent], step: int) -> deque[list[tuple[int, int]]]:
     """Cut free ranges at multiples of ``step`` pages, and put those of one turn together."""
-    pieces: deque[list[Extent]] = deque()
+    turns: deque[list[tuple[int, int]]] = deque()
     last = -1
     for start, end in free:
-        while start < end:
-            until = min(end, round_down(start, step) + step)
-            if start // step != last:
-                pieces.append([])
-            last = start // step
-            pieces[-1].append(Extent(start, until))
-            start = until
-    return pieces
+        borders = range(round_down(start, step) + step, end, step)
+        parts = pairwise((start, *borders, end))
+        if start // step == last:
+            turns[-1].append(next(parts))
+        turns.extend([part] for part in parts)
+        last = (end - 1) // step
+    return turns
