@@ -5,7 +5,7 @@ SCENARIO ?= scenarios/seed-case-2.yaml
 MODULE   ?= *
 BIN      := .venv/bin
 
-.PHONY: run test test-long lint bench mutants docs clean
+.PHONY: run test test-long lint bench cost mutants docs clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -23,6 +23,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m pytest --benchmark-timer=time.process_time benchmarks
+
+cost: .venv/installed
+	$(BIN)/python -m benchmarks.cost_by_size
 
 # make mutants MODULE=kho.key: break that module in every small way, and see which tests notice
 mutants: .venv/installed

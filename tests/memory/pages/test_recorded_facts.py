@@ -163,3 +163,17 @@ def test_a_large_machine_is_opened_in_ranges():
     runs = pages.alloc(GIB // PAGE)
     assert sum(run.blocks for run in runs) == GIB // PAGE
     assert len(runs) < 64
+
+
+def test_a_file_of_pages_that_come_back_in_reverse_is_few_runs():
+    areas = [(5 * GIB, 2 * GIB)]
+    pages = PageAllocator([(4 * GIB, 8 * GIB, 0)], areas, [4], kho_boot=True)
+    pages.open([])
+    pinned, migrated = migrate_out_of_cma(pages, pages.alloc(GIB // PAGE))
+    assert migrated > 100_000
+    reversed_file = pages.alloc(GIB // PAGE)
+    assert sum(run.blocks for run in reversed_file if run.step < 0) > 10_000
+    assert len(reversed_file) < 1000
+    pages.free(reversed_file, user=True)
+    pages.free(pinned, user=True)
+    pages.check()
