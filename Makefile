@@ -5,7 +5,7 @@ SCENARIO ?= scenarios/seed-case-2.yaml
 MODULE   ?= *
 BIN      := .venv/bin
 
-.PHONY: run test test-long lint bench cost mutants docs clean
+.PHONY: run test test-long coverage lint bench cost mutants docs clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -13,8 +13,13 @@ run: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not long" tests
 
-test-long: .venv/installed
+test-long: coverage
 	$(BIN)/python -m pytest -n 2 tests
+
+coverage: .venv/installed
+	$(BIN)/python -m pytest -n 2 -m "not long" --cov --cov-report= \
+		tests/scenario tests/command_line tests/memory tests/kho tests/chain tests/fuzz
+	$(BIN)/python -m tests.branch_coverage
 
 lint: .venv/installed
 	$(BIN)/ruff check .

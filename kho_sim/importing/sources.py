@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from kho_sim.errors import TraceError
+from kho_sim.errors import TraceError, one_line
 from kho_sim.importing import debugfs, lsmem, proc_files
 from kho_sim.importing.from_log import lines_of_log, source_of_trace
 from kho_sim.importing.imported import MEMORY_MAP, ImportedScenario, Source, combine
@@ -39,19 +39,20 @@ def import_files(paths: Sequence[str]) -> ImportedScenario:
 def read_source(path: str) -> tuple[str, Source]:
     """Return the kind of a file, one of RANKS, and what it tells. Raises TraceError."""
     file = Path(path)
+    name = one_line(file.name)
     text = _small_text(file)
     lines = [line.rstrip("\r") for line in text.splitlines()]
     match _kind(text, lines):
         case "lsmem":
-            return "lsmem", lsmem.read_lsmem(file.name, text)
+            return "lsmem", lsmem.read_lsmem(name, text)
         case "iomem":
-            return "iomem", proc_files.read_iomem(file.name, lines)
+            return "iomem", proc_files.read_iomem(name, lines)
         case "zoneinfo":
-            return "zoneinfo", proc_files.read_zoneinfo(file.name, lines)
+            return "zoneinfo", proc_files.read_zoneinfo(name, lines)
         case "memblock":
-            return "memblock", debugfs.read_memblock(file.name, lines)
+            return "memblock", debugfs.read_memblock(name, lines)
         case "scratch":
-            return "scratch", debugfs.read_scratch(file.name, lines)
+            return "scratch", debugfs.read_scratch(name, lines)
     trace = read_boot_log(file)
     return "log", source_of_trace(trace, lines_of_log(file_lines(file, lambda _: None)))
 

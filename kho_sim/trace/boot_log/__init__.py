@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
-from kho_sim.errors import TraceError
+from kho_sim.errors import TraceError, one_line
 from kho_sim.trace.boot_log.assemble import allocation_records, boot_record, gigantic_records
 from kho_sim.trace.boot_log.facts import BootLog, MemblockCall
 from kho_sim.trace.boot_log.outcome import judge
@@ -30,7 +30,7 @@ def read_boot_log(path: str | PathLike[str]) -> Trace:
     """
     path = Path(path)
     notes: list[str] = []
-    return _trace(file_lines(path, notes.append), path.name, notes)
+    return _trace(file_lines(path, notes.append), one_line(path.name), notes)
 
 
 def read_boot_log_lines(lines: Iterable[bytes], name: str) -> Trace:
