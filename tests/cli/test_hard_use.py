@@ -97,19 +97,20 @@ def test_any_arguments_end_with_a_code_of_the_contract(
     monkeypatch.setattr("kho_sim.advise.advise", refuse_work)
     words = st.sampled_from(VALUES) | st.sampled_from(OPTIONS) | st.text(max_size=6)
     options = st.tuples(st.sampled_from(OPTIONS), st.sampled_from(VALUES))
-    vectors = st.tuples(st.sampled_from(sorted(VERBS)), st.lists(words | options, max_size=7))
+    rest = st.lists(words | options, max_size=7)
+    vectors = st.tuples(st.sampled_from(sorted(VERBS)), st.booleans(), rest)
 
     @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
     @given(vectors)
-    def holds(vector: tuple[str, list[str | tuple[str, str]]]) -> None:
-        verb, rest = vector
+    def holds(vector: tuple[str, bool, list[str | tuple[str, str]]]) -> None:
+        verb, as_json, rest = vector
         flat = [word for one in rest for word in ([one] if isinstance(one, str) else one)]
-        code = call([verb, *flat])
+        code = call([verb, *(["--json"] * as_json), *flat])
         out, err = capsys.readouterr()
         assert code in PARTIAL_OR_BETTER, flat
         assert "Traceback" not in err, flat
         assert "a bug in kho_sim" not in err, (verb, flat, err)
-        if "--json" in flat and out and "-h" not in flat and "--help" not in flat:
+        if as_json and out and not {"-h", "--help"} & set(flat):
             json.loads(out)
 
     holds()
