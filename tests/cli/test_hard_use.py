@@ -56,7 +56,7 @@ VALUES = [
     *("1/2", "2/1", "0/0", "1/1/1", "٣/٣", "a=b", "=", "a==", "chain.seed=0..2", "chain.seed=1,2"),
     *("chain.seed=0..99999999", "chain.boots=5..1", "kernel.extend.shift=21..30", "x" * 5000),
     *("expect.failures=0", "expect.frequency=3", "workload[0].size=8MiB", "workload[9].size=1"),
-    *("machine.memory=4PiB", "kho.ext_shift=24", "chain.seed='a", "a\nb", "\udcff", "\x1b[2J"),
+    *("machine.memory=4PiB", "kho.ext_shift=24", "chain.seed='a", "a\nb", "\x1b[2J"),
     *("failures > 0", "outcome != completed", "failures >", "failed", "blocks", "boots", "text"),
     *("small.yaml", "wrong.yaml", "empty", "none", ".", "run", "points.csv", "points.json"),
     *(
@@ -302,6 +302,14 @@ def test_any_environment_gives_the_same(environment: dict[str, str], here: Path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\033" not in done.stdout
     assert done.stdout == run("run", "names.yaml", env={"LC_ALL": "C.UTF-8"}).stdout
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["report"], ["compare"], ["verify"], ["import"]])
+def test_a_name_that_is_no_text_is_said(arguments: list[str], here: Path) -> None:
+    done = run(*arguments, "none-\udcff")
+    assert done.returncode == 3
+    assert "none-\\udcff" in done.stderr
+    assert "bug" not in done.stderr
 
 
 def test_import_writes_utf_8_in_any_locale(here: Path) -> None:
