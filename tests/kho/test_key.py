@@ -39,16 +39,24 @@ def test_decoding_undoes_encoding(block):
 
 
 @pytest.mark.parametrize(
-    ("phys", "order"), [(0x800, 0), (0x1000, 1), (-4096, 0), (2**64, 0), (0, 53), (0, -1)]
+    ("phys", "order", "why"),
+    [
+        (0x800, 0, "0x800 is not aligned to a block of order 0"),
+        (0x1000, 1, "0x1000 is not aligned to a block of order 1"),
+        (-4096, 0, "-0x1000 is not within 64 bits"),
+        (2**64, 0, "0x10000000000000000 is not within 64 bits"),
+        (0, 53, r"order 53 is not within 0\.\.52"),
+        (0, -1, r"order -1 is not within 0\.\.52"),
+    ],
 )
-def test_what_is_no_block_has_no_key(phys, order):
-    with pytest.raises(ValueError):
+def test_what_is_no_block_has_no_key(phys, order, why):
+    with pytest.raises(ValueError, match=why):
         encode_key(phys, order)
 
 
 @pytest.mark.parametrize("key", [0, -1, 2**53])
 def test_what_is_no_key_is_not_decoded(key):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="is not the key of a preservation"):
         decode_key(key)
 
 
@@ -111,7 +119,7 @@ def test_runs_are_joined_across_leaves_and_nowhere_else(runs):
 
 
 def test_a_negative_key_is_a_bug():
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"^key -1 is negative"):
         list(leaf_pieces(-1, 3))
 
 

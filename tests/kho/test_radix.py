@@ -154,6 +154,15 @@ def test_a_walk_may_see_pages_only():
     assert pages == tree.table_pages()
 
 
+def test_a_leaf_may_have_the_number_of_a_table_above():
+    """2 MiB blocks below 64 GiB fill leaf 2**28, as 4 KiB pages there do table 2**28 of level 1."""
+    tree = RadixTree()
+    tree.add_pages(1, 1)
+    tree.add_pages(512, 512, 9)
+    assert tree.nodes == 1 + 5 + 5, "the root, and a path of its own for either order"
+    assert all(page % 4096 == 0 for page in tree.table_pages())
+
+
 def test_membership_and_the_smallest_runs():
     tree = RadixTree()
     assert tree.add_pages(7, 0) == 0

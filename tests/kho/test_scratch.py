@@ -61,9 +61,9 @@ def test_a_percentage_is_of_what_the_kernel_reserved_for_itself():
 
 
 def test_percentages_are_rounded_down_before_they_are_rounded_up():
-    memblock = machine()
+    memblock = machine(high_mib=1024)
     memblock.reserve(MIB, 400 * MIB + 50, 0, RSRV_KERN)  # 1 % is 4 MiB and half a byte
-    memblock.reserve(4 * GIB, 100 * MIB + 50, 1, RSRV_KERN)
+    memblock.reserve(4 * GIB, 400 * MIB, 1, RSRV_KERN)
     reservation, _ = scratch(memblock, scale_percent=1)
     assert [size // MIB for _, size in reservation.areas] == [4, 4, 4, 4]
 
