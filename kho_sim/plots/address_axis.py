@@ -107,9 +107,9 @@ class AddressAxis:
         for left, right in zip(self.edges[1:-1:2], self.edges[2::2], strict=True):
             axes.plot(
                 [(left + right) / 2],
-                [0],
+                [0.0],
                 marker=(2, 0, -20),
-                markersize=11,
+                markersize=9,
                 color=GREY,
                 clip_on=False,
                 transform=axes.get_xaxis_transform(),
