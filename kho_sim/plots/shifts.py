@@ -29,7 +29,7 @@ SHIFT = "kernel.extend.shift"
 SEED = "chain.seed"
 PATCH_SHIFT = 30
 """KHO_EXT_SHIFT of the patch: blocks of 1 GiB."""
-SUBTITLE = 140
+SUBTITLE = 147
 """Letters below the title."""
 EMPTY_SHARE = 0.3
 """Height of a plot that is a sentence, a full one being 1."""

@@ -9,6 +9,7 @@ common colour blindness tell apart; what matters most also differs in lightness 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import textwrap
@@ -167,6 +168,15 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
             figure.savefig(path, format=kind, metadata=_metadata(kind, text))
         except OSError as error:
             raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
+
+
+def svg_picture(figure: Figure) -> bytes:
+    """Return a figure as SVG, for a page that says by itself where it comes from."""
+    picture = io.BytesIO()
+    with matplotlib.rc_context():
+        _set_style()
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+    return picture.getvalue()
 
 
 def provenance_of(trace: Trace) -> dict[str, Any]:
