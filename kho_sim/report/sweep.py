@@ -56,6 +56,11 @@ _HEADS = {
     "memory_regions_max": "regions",
 }
 MOST_LINES = 40
+EXPLAINED = (
+    "A line a point; of its chains (seeds) the worst: the smallest extension of any boot, early",
+    "allocations that failed with the extension, those without it, those avoided; time of the",
+    "extension step, and regions of memblock.memory.",
+)
 
 
 def points_table(sweep: Sweep) -> pd.DataFrame:
@@ -86,7 +91,7 @@ def sweep_text(sweep: Sweep) -> str:
     head = [f"sweep over {', '.join(sweep.keys)}: {states}"]
     if scenario.get("description"):
         head.append(str(scenario["description"]))
-    head.append("Of the chains of a point (its seeds) the worst value.")
+    head += ["", *EXPLAINED]
     texts = pd.DataFrame(
         {_HEADS.get(name, name.rpartition(".")[2]): _texts(name, points[name]) for name in points}
     )
