@@ -2,9 +2,10 @@
 
 PYTHON   ?= python3
 SCENARIO ?= scenarios/seed-case-2.yaml
+MODULE   ?= *
 BIN      := .venv/bin
 
-.PHONY: run test test-long lint bench docs clean
+.PHONY: run test test-long lint bench mutants docs clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -21,7 +22,12 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 bench: .venv/installed
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest --benchmark-timer=time.process_time benchmarks
+
+# make mutants MODULE=kho.key: break that module in every small way, and see which tests notice
+mutants: .venv/installed
+	nice $(BIN)/mutmut run --max-children 1 'kho_sim.$(MODULE).*'
+	$(BIN)/mutmut results
 
 docs: .venv/docs-installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs docs/_build/html
@@ -40,4 +46,4 @@ docs: .venv/docs-installed
 	@touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis runs
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis mutants runs

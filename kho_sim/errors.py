@@ -8,7 +8,6 @@ exception.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,7 +36,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        return one_line(": ".join(part for part in (place, self.path, self.message) if part))
 
 
 class ScenarioError(InputError):
@@ -67,7 +66,17 @@ def ensure(condition: bool, message: str, *values: object) -> None:
         raise ModelError(message.format(*values))
 
 
+def one_line(text: str) -> str:
+    """Return a text without line ends and other control characters: each as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word closest to ``word``, or '' if none is close: for "did you mean"."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return matches[0] if matches else ""
+    """Return the known word closest to ``word`` in any case of letters, or '' if none is close."""
+    import difflib  # not when kho-sim starts up
+
+    by_folded = {one.casefold(): one for one in known}
+    matches = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
+    return by_folded[matches[0]] if matches else ""

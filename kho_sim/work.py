@@ -15,7 +15,7 @@ class Work:
     """How often each costly thing happened. Add two with ``+``."""
 
     keys_walked: int = 0
-    """Preservations visited by a tree walk (one leaf bit each)."""
+    """Keys visited by a tree walk (one leaf bit each): preservations, and blocks of a digest."""
     tables_walked: int = 0
     """Radix tree pages visited by a walk; each scans 512 slots or 512 words."""
     keys_added: int = 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kho_sim.chain.plan import ChainPlan, WorkloadPlan
+from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
 from kho_sim.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
@@ -55,6 +55,11 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         uptime_ns=scenario.chain.uptime,
         seed=scenario.chain.seed,
         interleaving=INTERLEAVINGS[scenario.chain.workers],
+        what_ifs=tuple(
+            WhatIf(entry.strategy, ExtendOptions(shift), entry.boots == "last")
+            for entry in scenario.what_if or ()
+            for shift in entry.shifts
+        ),
     )
 
 

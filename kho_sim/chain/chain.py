@@ -52,6 +52,7 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
         gigantic_records=tuple(journal.gigantic),
         segment_records=tuple(journal.segments),
         event_records=tuple(journal.events),
+        alternative_records=tuple(journal.alternatives),
         twin=twin,
     )
 

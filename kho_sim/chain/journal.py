@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kho_sim.chain.phases import early_phases_ns
 from kho_sim.cost import nanoseconds
 from kho_sim.kho.boot import BootedMemory, KernelSetup
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.kexec_load import Placement
 from kho_sim.trace.records import (
+    FACTS,
     Allocation,
+    Alternative,
     Boot,
     Event,
     GiganticPage,
@@ -18,6 +21,8 @@ from kho_sim.trace.records import (
     Segment,
     TablePage,
 )
+
+ALTERNATIVE_FACTS = Alternative.__dataclass_fields__.keys() & set(FACTS)
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Journal:
     gigantic: list[GiganticPage] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    alternatives: list[Alternative] = field(default_factory=list)
 
     def note_boot(
         self,
@@ -58,6 +64,24 @@ class Journal:
                 kind="kho" if handover else "cold",
                 release=release,
                 command_line=command_line,
+                **facts,  # type: ignore[arg-type]
+            )
+        )
+
+    def note_alternative(self, boot: int, setup: KernelSetup, tried: BootedMemory) -> None:
+        """Write down what early boot with another ``setup`` came to, on the same heritage."""
+        facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried)}
+        facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
+        extension = tried.extension
+        self.alternatives.append(
+            Alternative(
+                boot=boot,
+                strategy=setup.strategy,
+                shift=extension.shift if extension else setup.extend.shift,
+                busy_block_count=len(extension.busy) if extension else 0,
+                early_ns=sum(early_phases_ns(tried).values()),
+                error=extension.error if extension else "",
+                panic=tried.panic,
                 **facts,  # type: ignore[arg-type]
             )
         )

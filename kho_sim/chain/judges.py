@@ -46,7 +46,7 @@ def judge_hand_over(handover: Handover) -> None:
     """All that is promised is in the tree, nothing of it lies in scratch, and no two files
     share."""
     kept = handover.tree.preserved_extents()
-    spans = sorted(run.extent for handed in handover.files for run in handed.data)
+    spans = sorted(folios.extent for handed in handover.files for folios in handed.data)
     for left, right in pairwise(spans):
         ensure(left.end <= right.start, "files share {} and {}", left, right)
     lost = subtracted(spans, kept)

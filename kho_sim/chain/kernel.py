@@ -15,6 +15,7 @@ import simpy
 
 from kho_sim.chain.journal import Journal
 from kho_sim.chain.judges import judge_early_boot, judge_hand_over, judge_running
+from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.errors import KhoSimError
@@ -24,7 +25,6 @@ from kho_sim.kho.kexec_load import LoadRefused, Placement
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.kho.running import GIGANTIC_ORDER, RunningMemory
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.seeds import stream
 from kho_sim.trace.records import Outcome
@@ -114,16 +114,13 @@ class Kernel:
         """Early boot: memblock, the extension, retrieval. It has no console: a panic is silent."""
         booted = boot_memory(self.plan.machine, self.setup, self.handover)
         self._note_boot(booted)
+        self._try_what_ifs()
         if booted.panic:
             raise self._end("boot_failed", booted.panic)
         if self.handover:
             judge_early_boot(booted, self.handover)
-        allocations_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
-        yield from self._spend("early_boot", allocations_ns + nanoseconds(booted.early_work))
-        if booted.extension:
-            yield from self._spend("extend", nanoseconds(booted.extension.work))
-        if booted.retrieval:
-            yield from self._spend("retrieve", nanoseconds(booted.retrieval.work))
+        for phase, duration_ns in early_phases_ns(booted).items():
+            yield from self._spend(phase, duration_ns)
         return booted
 
     def _start_user_space(self, booted: BootedMemory) -> Process:
@@ -206,6 +203,15 @@ class Kernel:
         kept = len(_gigantic_pages(self.handover))
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
 
+    def _try_what_ifs(self) -> None:
+        """Boot again, beside the chain, with other ways to extend scratch."""
+        if self.handover is None:
+            return
+        for what_if in self.plan.what_ifs_at(self.index):
+            setup = replace(self.setup, strategy=what_if.strategy, extend=what_if.extend)
+            tried = boot_memory(self.plan.machine, setup, self.handover)
+            self.journal.note_alternative(self.index, setup, tried)
+
     def _note_boot(self, booted: BootedMemory) -> None:
         names = (self.plan.releases[self.index], self.plan.command_lines[self.index])
         self.journal.note_boot(self.index, self.setup, names, booted, self.handover)
@@ -231,9 +237,9 @@ class Kernel:
 def _gigantic_pages(handover: Handover) -> list[int]:
     """Return the addresses of the 1 GiB pages that a kernel was handed."""
     return [
-        run.extent.start + number * GIGANTIC_PAGE_BYTES
+        address
         for file in handover.files
-        for run in file.data
-        if run.order == GIGANTIC_ORDER
-        for number in range(run.blocks)
+        for folios in file.data
+        if folios.order == GIGANTIC_ORDER
+        for address in folios.addresses
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kho_sim.kho.boot import KernelSetup
+from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.pages import Interleaving
 
@@ -29,8 +30,20 @@ class WorkloadPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class WhatIf:
+    """A way to extend scratch that is tried at each KHO boot, or only at the chain's last one."""
+
+    strategy: str
+    extend: ExtendOptions
+    last_boot_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChainPlan:
-    """One machine, a kernel for each boot, what user space does, how long each kernel lives."""
+    """One machine, a kernel for each boot, what user space does, how long each kernel lives.
+
+    ``what_ifs`` are early boots that are tried beside the chain's own; the chain does not notice.
+    """
 
     machine: Machine
     kernels: tuple[KernelSetup, ...]
@@ -40,6 +53,7 @@ class ChainPlan:
     uptime_ns: int
     seed: int
     interleaving: Interleaving
+    what_ifs: tuple[WhatIf, ...] = ()
 
     @property
     def boots(self) -> int:
@@ -48,5 +62,13 @@ class ChainPlan:
     def without_extension(self) -> ChainPlan:
         """The paired twin: the same in everything, but no kernel extends scratch."""
         return replace(
-            self, kernels=tuple(replace(kernel, strategy="none") for kernel in self.kernels)
+            self,
+            kernels=tuple(replace(kernel, strategy="none") for kernel in self.kernels),
+            what_ifs=(),
         )
+
+    def what_ifs_at(self, boot: int) -> Iterator[WhatIf]:
+        """Yield the ways to extend scratch that are to be tried at a KHO boot."""
+        for what_if in self.what_ifs:
+            if boot + 1 == self.boots or not what_if.last_boot_only:
+                yield what_if

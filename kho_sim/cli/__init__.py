@@ -1,5 +1,17 @@
 """The command line: ``kho-sim VERB``, one file a verb."""
 
-from kho_sim.cli.app import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import sys
+from typing import NoReturn
+
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    try:
+        from kho_sim.cli.app import run_process
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    run_process()

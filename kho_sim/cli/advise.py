@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kho_sim.cli.numbers import FiniteRange
 from kho_sim.cli.pairs import pairs
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
 )
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0, max=10),
+    type=FiniteRange(min=0, max=10),
     default=0.25,
     show_default=True,
     help="What to add to each area, as a part of it.",

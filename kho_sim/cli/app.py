@@ -1,22 +1,22 @@
 """``kho-sim``: finds the verb, runs it, and turns whatever happens into an exit code.
 
-Starting up costs click and nothing else: a verb's module is imported when it is called or listed,
-and imports what it works with only when it works. Standard output has results and nothing else; all
+Starting up costs click and nothing else: a verb's module is imported when it is called, and imports
+what it works with only when it works. Standard output has results and nothing else; all
 messages go to standard error, never a traceback.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -24,19 +24,27 @@ from kho_sim._version import __version__
 from kho_sim.errors import EngineError, InputError, ScenarioError
 
 VERBS = {
-    "check": "kho_sim.cli.check",
-    "explain": "kho_sim.cli.explain",
-    "run": "kho_sim.cli.run",
-    "sweep": "kho_sim.cli.sweep",
-    "compare": "kho_sim.cli.compare",
-    "advise": "kho_sim.cli.advise",
-    "import": "kho_sim.cli.import_machine",
-    "verify": "kho_sim.cli.verify",
-    "report": "kho_sim.cli.report",
-    "plot": "kho_sim.cli.plot",
-    "schema": "kho_sim.cli.schema",
+    "check": (
+        "kho_sim.cli.check",
+        "Read and resolve each SCENARIO and report every error at once.",
+    ),
+    "explain": (
+        "kho_sim.cli.explain",
+        "Say what SCENARIO reserves, marks and preserves at each boot.",
+    ),
+    "run": ("kho_sim.cli.run", "Simulate a chain and print its report."),
+    "sweep": ("kho_sim.cli.sweep", "Run all combinations of values; resumes what was begun."),
+    "compare": ("kho_sim.cli.compare", "Compare two results, run by run."),
+    "advise": ("kho_sim.cli.advise", "Find the smallest scratch and the best block shift."),
+    "study": ("kho_sim.cli.study", "Compare block sizes and strategies over machines."),
+    "import": ("kho_sim.cli.import_machine", "Make a scenario of a real machine."),
+    "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
+    "report": ("kho_sim.cli.report", "Report on a stored run, a scenario or a log."),
+    "plot": ("kho_sim.cli.plot", "Draw figures of a run, a sweep, a log or a scenario."),
+    "schema": ("kho_sim.cli.schema", "Print the JSON Schema of scenario files."),
 }
-"""Verb -> the module whose ``verb`` it is; one without a module is not listed."""
+"""Verb -> the module whose ``verb`` it is (one without a module is not listed), and its line in the
+list of verbs, which is thus printed without importing any."""
 
 FINE, EXPECTATION_FAILED, USAGE, INPUT, PARTIAL, ENGINE = 0, 1, 2, 3, 4, 5
 INTERRUPTED, TERMINATED = 130, 143
@@ -49,14 +57,18 @@ class Verbs(click.Group):
     """The verbs, imported one at a time."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        return [name for name, module in VERBS.items() if find_spec(module)]
+        return [name for name, (module, _) in VERBS.items() if find_spec(module)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = import_module(VERBS[cmd_name]).verb
+        command = import_module(VERBS[cmd_name][0]).verb
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name][1]) for name in self.list_commands(ctx)])
 
 
 class Terminated(BaseException):
@@ -75,12 +87,42 @@ def kho_sim() -> None:
     """Simulate chains of kexec'd Linux kernels that hand memory over with KHO."""
 
 
-def main() -> NoReturn:
+def run_process() -> NoReturn:
     """Run the command line of this process and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    # A descriptor that the caller closed leaves None here.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stderr = _Messages(sys.stderr)
     sys.exit(call(sys.argv[1:]))
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error for messages that nobody may read: that ends no work and changes no code."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(
+            stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+        )
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            super().flush()
+
+    def close(self) -> None:
+        with suppress(OSError, ValueError):
+            super().close()
 
 
 def call(arguments: Sequence[str]) -> int:
@@ -136,6 +178,8 @@ def _say(message: str) -> None:
 def _bug(error: Exception) -> int:
     """Say that kho_sim is wrong, in one line unless the user asked for more."""
     if os.environ.get(DEBUG_VARIABLE):
+        import traceback
+
         traceback.print_exception(error)
     what = " ".join(str(error).split()) or "no message"
     _say(f"a bug in kho_sim: {type(error).__name__}: {what} ({DEBUG_VARIABLE}=1 shows more)")

@@ -7,10 +7,9 @@ hold, ``--fail-on`` what must not. A number that the run does not have satisfies
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from kho_sim.errors import Problem, ScenarioError, nearest
 from kho_sim.trace.summary import SUMMARY, summary
 from kho_sim.trace.trace import Trace
 
@@ -23,19 +22,15 @@ NAMES = ("outcome", *SUMMARY)
 _CONDITION = re.compile(r"\s*(\w+)\s*((?:<=|>=|!=|==|=|<|>)\s*\S.*)?")
 
 
-def load_expecting(path: str) -> Scenario:
-    """Return a scenario whose ``expect:`` names only what a run can have. Raises ScenarioError."""
-    from kho_sim.scenario import load
+def load_expecting(path: str, settings: Mapping[str, Any] | None = None) -> Scenario:
+    """Return a scenario with ``settings`` whose ``expect:`` names only what a run can have.
 
-    scenario = load(path)
-    problems = [
-        Problem(path, 0, 0, f"expect.{key}", _unknown(key))
-        for key in scenario.expect
-        if key not in NAMES
-    ]
-    if problems:
-        raise ScenarioError(problems)
-    return scenario
+    Raises ScenarioError.
+    """
+    from kho_sim.scenario import load, with_values
+
+    scenario = load(path, results=NAMES)
+    return with_values(scenario, settings, "-s", results=NAMES) if settings else scenario
 
 
 def parse_condition(text: str) -> Expectation:
@@ -43,14 +38,14 @@ def parse_condition(text: str) -> Expectation:
 
     A name alone means that it is not zero. Raises ValueError with a sentence.
     """
-    from kho_sim.scenario.expectations import expectation
+    from kho_sim.scenario.expectations import expectation, no_result
 
     match = _CONDITION.fullmatch(text)
     if match is None:
         raise ValueError(f"'{text}' is no condition; accepted: a comparison, as in 'failures > 0'.")
     name, comparison = match[1], match[2] or "!= 0"
     if name not in NAMES:
-        raise ValueError(f"'{name}': {_unknown(name)}.")
+        raise ValueError(f"'{name}': {no_result(name, NAMES)}.")
     if comparison[0] == "=" and comparison[1:2] != "=":
         comparison = f"={comparison}"
     return expectation(name, comparison)
@@ -72,9 +67,3 @@ def disappointments(
             elif condition.holds(found) != wanted:
                 sentences.append(f"{stated}: {name} is {found}")
     return sentences
-
-
-def _unknown(name: str) -> str:
-    near = nearest(name, NAMES)
-    hint = f"nearest: {near}" if near else f"accepted: {', '.join(NAMES)}"
-    return f"no result of a run has this name; {hint}"

@@ -60,7 +60,7 @@ def _write(path: Path, text: str) -> None:
     """Put the whole file in place at once."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -89,7 +89,7 @@ def _open_document(path: Path) -> Source:
 
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: this is no document of kho-sim verify")

@@ -73,27 +73,19 @@ def verb(
     A kernel that dies is a result and exits with 0, unless --fail-on or the scenario's expect:
     says otherwise.
     """
-    from kho_sim.cli.expectations import disappointments
+    from kho_sim.cli.expectations import disappointments, load_expecting
 
     if seed is not None:
         settings["chain.seed"] = seed
     if no_twin:
         settings["chain.twin"] = False
-    asked = _scenario(scenario, settings)
+    asked = load_expecting(scenario, settings)
     trace = _simulated(asked, out)
     _print(trace, as_json)
     missed = disappointments(trace, asked.expectations, fail_on)
     for sentence in missed:
         click.echo(sentence, err=True)
     return 1 if missed else 0
-
-
-def _scenario(path: str, settings: dict[str, Any]) -> Scenario:
-    from kho_sim.cli.expectations import load_expecting
-    from kho_sim.scenario import with_values
-
-    scenario = load_expecting(path)
-    return with_values(scenario, settings, "-s") if settings else scenario
 
 
 def _simulated(scenario: Scenario, out: str | None) -> Trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kho_sim.cli.numbers import FiniteRange
 from kho_sim.cli.pairs import pairs
 
 if TYPE_CHECKING:
@@ -39,10 +41,10 @@ def _axes(
 def _shard(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise click.BadParameter(f"'{text}' is no shard; accepted: i/N with i from 1 to N.")
-    return int(number), int(of)
+    return int(match[1]), int(match[2])
 
 
 def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 @click.option("--dry-run", is_flag=True, help="Only say how many runs, how long, how large.")
 @click.option(
     "--run-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True, max=1e9),
     metavar="S",
     help="For --dry-run: how long a run takes, in place of a measurement.",
 )
@@ -150,8 +152,6 @@ def verb(
 
     The same command goes on where it was stopped, and a larger design runs only what is new.
     """
-    from kho_sim.sweeps.stop import SweepInterrupted
-
     base = _scenario(scenario, settings)
     chosen = _points(axes, zip_axes, points)
     directory = Path(out) if out else _default_directory(scenario, base, chosen)
@@ -162,22 +162,29 @@ def verb(
         done = _sweep(base, chosen, directory, options)
     except KeyboardInterrupt as stop:
         _print_resume(directory, out)
-        heard = stop.signal_number if isinstance(stop, SweepInterrupted) else signal.SIGINT
-        return SIGNAL_EXIT_BASE + heard
+        return stopped_exit_code(stop)
     return _print_result(done, options["shard"], as_json)
+
+
+def stopped_exit_code(stop: KeyboardInterrupt) -> int:
+    """Return the exit code of a sweep that a signal stopped."""
+    from kho_sim.sweeps.stop import SweepInterrupted
+
+    heard = stop.signal_number if isinstance(stop, SweepInterrupted) else signal.SIGINT
+    return SIGNAL_EXIT_BASE + heard
 
 
 def _plan(base: Scenario, points: list[Point], directory: Path, options: dict[str, Any]) -> Plan:
     from kho_sim.sweeps.engine import processors
     from kho_sim.sweeps.plan import plan_sweep
     from kho_sim.sweeps.sweeping import design_of
-    from kho_sim.sweeps.tables import ALWAYS
+    from kho_sim.sweeps.tables import tables_of
 
     workers = options["workers"]
     return plan_sweep(
         design_of(base, points, options["replicates"]),
         directory,
-        (*ALWAYS, "allocations") if options["allocations"] else ALWAYS,
+        tables_of(base, options["allocations"]),
         workers=processors() if workers is None else max(workers, 1),
         shard=options["shard"],
         run_seconds=options["run_seconds"],

@@ -48,7 +48,7 @@ def verb(
     for result in check_logs(logs, workers or os.cpu_count() or 1):
         if isinstance(result, Refused):
             refused.append(result)
-            click.echo(f"{result.path}: {result.message}", err=True)
+            click.echo(f"kho-sim: {result.message}", err=True)
         else:
             checks.append(result)
     if checks or as_json:

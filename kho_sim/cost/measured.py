@@ -53,4 +53,5 @@ RATES = {**WORK_RATES, **PHASE_RATES}
 
 def nanoseconds(work: Work) -> int:
     """Return the time of that much work: an int, never less for more work."""
-    return round(sum(getattr(work, f.name) * WORK_RATES[f.name].ns for f in fields(Work)))
+    total_ns: float = sum(getattr(work, f.name) * WORK_RATES[f.name].ns for f in fields(Work))
+    return round(total_ns)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from kho_sim.frames.allocations import allocations_table
+from kho_sim.frames.alternatives import alternatives_table
 from kho_sim.frames.boots import boots_table
 from kho_sim.frames.events import events_table
 from kho_sim.frames.failures import failures_table
@@ -33,12 +34,14 @@ TABLES: dict[str, Callable[[Trace], pd.DataFrame]] = {
     "segments": segments_table,
     "events": events_table,
     "scratch": scratch_table,
+    "alternatives": alternatives_table,
 }
 """Every table by its name, which is also its file's name in a stored run."""
 
 __all__ = [
     "TABLES",
     "allocations_table",
+    "alternatives_table",
     "boots_table",
     "events_table",
     "failures_table",

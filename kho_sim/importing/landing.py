@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kho_sim.kho.kexec_load import (
-    DESCRIPTOR_BYTES,
     DESCRIPTORS_ALIGN_BYTES,
     KERNEL_ALIGN_BYTES,
     LoadRefused,
@@ -18,7 +17,7 @@ from kho_sim.kho.kexec_load import (
     place_segments,
     setup_data_address,
 )
-from kho_sim.memory.early.boot import SETUP_DATA_BYTES
+from kho_sim.memory.early.boot import DESCRIPTOR_BYTES, SETUP_DATA_BYTES
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.trace.boot_log import BootLog
 

@@ -7,7 +7,7 @@ done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kho_sim.command_line import ScratchRequest
@@ -52,7 +52,7 @@ class BootedMemory:
     extension: Extension | None = None
     retrieval: Retrieval | None = None
     messages: list[str] = field(default_factory=list)
-    regions: dict[str, tuple[list[Region], list[Region]]] = field(default_factory=dict)
+    regions: dict[str, tuple[Sequence[Region], Sequence[Region]]] = field(default_factory=dict)
     panic: str = ""
     """What the kernel said when it died, if it did; the state is then that of this moment."""
     early_work: Work = field(default_factory=Work)

@@ -15,7 +15,6 @@ from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.memblock import RSRV_HUGETLB
 from kho_sim.memory.pages import (
-    HUGE_PAGE_BYTES,
     MAX_ORDER_PAGES,
     MOVABLE,
     PAGE_SHIFT,
@@ -24,7 +23,6 @@ from kho_sim.memory.pages import (
     Interleaving,
     OutOfMemory,
     PageAllocator,
-    Run,
 )
 
 MOUNT_HASH_SCALE = 19
@@ -82,7 +80,7 @@ def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[st
             f"HugeTLB: allocating {count} of page size 2.00 MiB failed.  "
             f"Only allocated {got} hugepages."
         )
-    return [address for run in runs for address in _huge_addresses(run)], messages
+    return [pfn << PAGE_SHIFT for run in runs for pfn in run.pfns(THP_ORDER)], messages
 
 
 def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
@@ -114,7 +112,3 @@ def node_of_user_space(machine: Machine) -> int:
     first, *others = machine.nodes
     busiest_fit = machine.cpus_of(first)
     return next((nid for nid in others if machine.cpus_of(nid) >= busiest_fit > 0), first)
-
-
-def _huge_addresses(run: Run) -> list[int]:
-    return [(run.first_pfn << PAGE_SHIFT) + i * HUGE_PAGE_BYTES for i in range(run.blocks)]

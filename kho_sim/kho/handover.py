@@ -17,21 +17,25 @@ from kho_sim.memory.pages import PAGE_SHIFT, Run
 
 
 class Folios(NamedTuple):
-    """``blocks`` folios of one order that lie side by side from ``first_pfn`` upwards."""
+    """Folios of one order that lie side by side, in file order."""
 
-    first_pfn: int
-    blocks: int
+    run: Run
     order: int
 
     @property
     def pages(self) -> int:
-        return self.blocks << self.order
+        return self.run.blocks << self.order
 
     @property
     def extent(self) -> Extent:
         """The bytes that they take."""
-        start = self.first_pfn << PAGE_SHIFT
-        return Extent(start, start + (self.pages << PAGE_SHIFT))
+        start, end = self.run.extent(self.order)
+        return Extent(start << PAGE_SHIFT, end << PAGE_SHIFT)
+
+    @property
+    def addresses(self) -> list[int]:
+        """Where each of them begins, in file order."""
+        return [pfn << PAGE_SHIFT for pfn in self.run.pfns(self.order)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ KEY_BITS = ORDER_0_BIT + 1
 LEAF_SHIFT = 15
 LEAF_BITS = 1 << LEAF_SHIFT
 FULL_LEAF = (1 << LEAF_BITS) - 1
+_BORDERS_OF_FULL_LEAF = 1 << LEAF_BITS | 1
 
 
 def encode_key(phys: int, order: int) -> int:
@@ -106,17 +107,23 @@ class KeySet:
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """Yield the maximal runs [first, end) of neighbouring keys, ascending."""
-        start = end = 0
-        for leaf in self.leaves():
-            base = leaf << LEAF_SHIFT
-            for first, stop in bit_runs(self._leaves[leaf]):
-                if base + first != end:
-                    if start < end:
-                        yield start, end
-                    start = base + first
-                end = base + stop
-        if start < end:
-            yield start, end
+        edges = iter(self.edges().tolist())
+        return zip(edges, edges, strict=True)
+
+    def edges(self) -> NDArray[np.uint64]:
+        """Return the borders of all runs as one array: first, end, first, end, ... ascending."""
+        borders = [(leaf << LEAF_SHIFT, _borders(self._leaves[leaf])) for leaf in self.leaves()]
+        edges = np.empty(sum(bits.bit_count() for _, bits in borders), np.int64)
+        filled = 0
+        for base, bits in borders:
+            positions = _positions(bits)
+            positions += base
+            if filled and edges[filled - 1] == positions[0]:  # the run goes on in this leaf
+                filled -= 1
+                positions = positions[1:]
+            edges[filled : filled + len(positions)] = positions
+            filled += len(positions)
+        return edges[:filled].view(np.uint64)
 
 
 def leaf_pieces(first: int, end: int) -> Iterator[tuple[int, int]]:
@@ -138,8 +145,8 @@ def bit_runs(bits: int) -> list[tuple[int, int]]:
     """Return the runs [first, end) of neighbouring set bits of a leaf's bitmap, ascending."""
     if bits is FULL_LEAF:
         return [(0, LEAF_BITS)]
-    edges = np.flatnonzero(np.diff(_unpacked(bits), prepend=0, append=0))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    edges = iter(_positions(_borders(bits)).tolist())
+    return list(zip(edges, edges, strict=True))
 
 
 def coarser(bits: int, shift: int) -> int:
@@ -152,7 +159,19 @@ def coarser(bits: int, shift: int) -> int:
     return int.from_bytes(np.packbits(groups, bitorder="little").tobytes(), "little")
 
 
-def _unpacked(bits: int) -> NDArray[np.int8]:
-    """Return a leaf's bitmap as 32768 zeros and ones, signed so that differences are -1, 0 or 1."""
-    packed = np.frombuffer(bits.to_bytes(LEAF_BITS // 8, "little"), dtype=np.uint8)
-    return np.unpackbits(packed, bitorder="little").view(np.int8)
+def _borders(bits: int) -> int:
+    """Return a bitmap of where runs of set bits begin and end, by turns."""
+    return _BORDERS_OF_FULL_LEAF if bits is FULL_LEAF else bits ^ bits << 1
+
+
+def _positions(bits: int) -> NDArray[np.int64]:
+    """Return the positions of the bits that are set, up to that right behind a leaf."""
+    if bits is _BORDERS_OF_FULL_LEAF:
+        return np.array([0, LEAF_BITS])
+    return np.flatnonzero(_unpacked(bits, LEAF_BITS // 8 + 1))
+
+
+def _unpacked(bits: int, byte_count: int = LEAF_BITS // 8) -> NDArray[np.bool_]:
+    """Return a bitmap as an array, 8 bits for each byte."""
+    packed = np.frombuffer(bits.to_bytes(byte_count, "little"), dtype=np.uint8)
+    return np.unpackbits(packed, bitorder="little").view(np.bool_)

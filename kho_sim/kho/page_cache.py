@@ -10,7 +10,15 @@ order.
 from __future__ import annotations
 
 from kho_sim.kho.handover import Folios
-from kho_sim.memory.pages import MOVABLE, THP_ORDER, UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.memory.pages import (
+    MOVABLE,
+    THP_ORDER,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+    joined,
+)
 
 PAGES_PER_INDEX_NODE = 64
 INDEX_NODES_PER_PAGE = 7
@@ -27,34 +35,31 @@ def write_file(
     With ``huge_folios`` the file gets 2 MiB folios as long as there are any. Raises
     OutOfMemory, with nothing kept.
     """
-    data: list[Folios] = []
+    huge = _huge_folios(pages, page_count >> THP_ORDER) if huge_folios else []
+    page_count -= sum(run.blocks for run in huge) << THP_ORDER
+    small: list[Run] = []
     index: list[Run] = []
-    if huge_folios:
-        data = [Folios(*run, THP_ORDER) for run in _huge_folios(pages, page_count >> THP_ORDER)]
-        page_count -= sum(run.pages for run in data)
     try:
-        _write_pages(pages, page_count, data, index)
+        _write_pages(pages, page_count, small, index)
     except OutOfMemory as short:
         pages.free(short.allocated, user=True)
-        forget_file(pages, data, index)
+        forget_file(pages, _in_file_order(huge, small), index)
         raise OutOfMemory([], page_count, 0) from short
-    return _joined(data), index
+    return _in_file_order(huge, small), joined(index, 0)
 
 
 def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> None:
     """Free a file's folios and what the kernel took for it."""
     pages.free(index)
-    for run in data:
-        pages.free([Run(run.first_pfn, run.blocks)], run.order, user=True)
+    for folios in data:
+        pages.free([folios.run], folios.order, user=True)
 
 
-def _write_pages(
-    pages: PageAllocator, page_count: int, data: list[Folios], index: list[Run]
-) -> None:
+def _write_pages(pages: PageAllocator, page_count: int, data: list[Run], index: list[Run]) -> None:
     unmapped = 0
     while page_count:
         step = min(page_count, PAGES_PER_INDEX_PAGE)
-        data += [Folios(*run, 0) for run in pages.alloc(step, 0, MOVABLE)]
+        data += pages.alloc(step, 0, MOVABLE)
         index += pages.alloc(1, 0, UNMOVABLE)
         page_count -= step
         unmapped += step
@@ -74,7 +79,7 @@ def touch_anonymous(pages: PageAllocator, page_count: int) -> None:
 
 def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:
     """Put restored folios into a new file's index: only its nodes are allocated."""
-    restored = sum(run.pages for run in data)
+    restored = sum(folios.pages for folios in data)
     return pages.alloc(max(1, restored // PAGES_PER_INDEX_PAGE), 0, UNMOVABLE)
 
 
@@ -85,13 +90,8 @@ def _huge_folios(pages: PageAllocator, count: int) -> list[Run]:
         return error.allocated
 
 
-def _joined(folios: list[Folios]) -> list[Folios]:
-    """Put neighbours of one order together, in file order."""
-    result: list[Folios] = []
-    for run in folios:
-        last = result[-1] if result else None
-        if last and last.order == run.order and last.first_pfn + last.pages == run.first_pfn:
-            result[-1] = Folios(last.first_pfn, last.blocks + run.blocks, run.order)
-        else:
-            result.append(run)
-    return result
+def _in_file_order(huge: list[Run], small: list[Run]) -> list[Folios]:
+    return [
+        *(Folios(run, THP_ORDER) for run in huge),
+        *(Folios(run, 0) for run in joined(small, 0)),
+    ]

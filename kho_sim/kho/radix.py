@@ -245,11 +245,8 @@ class RadixTree(FrozenRadixTree):
 
     def add_keys(self, first: int, end: int) -> int:
         """Add the keys [first, end) as one by one would, until the first that fails."""
-        for leaf, bits in leaf_pieces(first, min(end, 1 << KEY_BITS)):
-            error = self._add_to_leaf(leaf, bits)
-            if error:
-                return error
-        return -ERANGE if end > 1 << KEY_BITS else 0
+        error = self._add_pieces(leaf_pieces(first, min(end, 1 << KEY_BITS)))
+        return error or (-ERANGE if end > 1 << KEY_BITS else 0)
 
     def add_bits(self, first: int, bits: int) -> int:
         """Add the key ``first + i`` for every bit i that is set, as one by one ascending would."""
@@ -266,12 +263,14 @@ class RadixTree(FrozenRadixTree):
             leaf += 1
         return 0
 
-    def add_pages(self, first_pfn: int, page_count: int, order: int = 0) -> int:
-        """Preserve a run of pages, cut into blocks of one order; return as ``add_key`` does.
+    def add_pages(self, first_pfn: int, page_count: int, order: int = 0, step: int = 1) -> int:
+        """Preserve a range of pages, cut into blocks of one order; return as ``add_key`` does.
 
+        ``step`` says in which order the blocks are added: upwards (1) or downwards (-1).
         Raises: ValueError if the run does not begin and end at multiples of the block.
         """
-        return self.add_keys(*_keys_of_pages(first_pfn, page_count, order))
+        pieces = list(leaf_pieces(*_keys_of_pages(first_pfn, page_count, order)))
+        return self._add_pieces(pieces[::step])
 
     def del_key(self, key: int) -> None:
         """Remove a key if it is there. Tables are never freed. Source: kho_radix_del_key()."""
@@ -293,6 +292,13 @@ class RadixTree(FrozenRadixTree):
         for level in self._tables:
             level.clear()
         self._keys = KeySet()
+
+    def _add_pieces(self, pieces: Iterable[tuple[int, int]]) -> int:
+        for leaf, bits in pieces:
+            error = self._add_to_leaf(leaf, bits)
+            if error:
+                return error
+        return 0
 
     def _add_to_leaf(self, leaf: int, bits: int) -> int:
         if not self.root:

@@ -45,6 +45,7 @@ from kho_sim.kho.preserve import (
     PreserveFailed,
     preserve_area,
     preserve_file,
+    unpreserve_file,
 )
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import Inherited
@@ -58,6 +59,7 @@ from kho_sim.memory.pages import (
     Interleaving,
     OutOfMemory,
     PageAllocator,
+    Run,
 )
 from kho_sim.work import Work
 
@@ -129,10 +131,10 @@ class RunningMemory:
             )
             self.files[file.name] = file
             if file.kind == "memfd":
-                self.pages.adopt(run.extent for run in file.data)
+                self.pages.adopt(folios.extent for folios in file.data)
                 file.index = index_restored_file(self.pages, file.data)
             else:
-                self.pages.adopt_gigantic(run.extent for run in file.data)
+                self.pages.adopt_gigantic(folios.extent for folios in file.data)
         for handed in handover.files:
             self.pages.free(handed.metadata)
 
@@ -157,7 +159,7 @@ class RunningMemory:
         pool = self.pool_of(page_bytes)
         order = GIGANTIC_ORDER if page_bytes == GIGANTIC_PAGE_BYTES else THP_ORDER
         taken, pool[:] = pool[:count], pool[count:]
-        data = [Folios(address >> PAGE_SHIFT, 1, order) for address in taken]
+        data = [Folios(Run(address >> PAGE_SHIFT, 1), order) for address in taken]
         file = FilePages(name, "hugetlb", len(taken) * page_bytes, data, session)
         self.files[name] = file
         return file
@@ -166,15 +168,10 @@ class RunningMemory:
         """Close a file: its memory is free again (huge pages go back to their pool)."""
         file = self.files.pop(name)
         if file.kind == "hugetlb":
-            for run in file.data:
-                self._return_to_pool(run)
+            for folios in file.data:
+                self.pool_of(PAGE_SIZE << folios.order).extend(folios.addresses)
         else:
             forget_file(self.pages, file.data, file.index)
-
-    def _return_to_pool(self, run: Folios) -> None:
-        pool = self.pool_of(PAGE_SIZE << run.order)
-        step = 1 << run.order
-        pool += [(run.first_pfn + i * step) << PAGE_SHIFT for i in range(run.blocks)]
 
     def hold(self, size_bytes: int, movable: bool) -> None:
         """Take memory that dies with this kernel. Raises OutOfMemory."""
@@ -193,6 +190,21 @@ class RunningMemory:
             raise PreserveFailed("KHO is disabled")
         for name in names:
             self.handed.append(preserve_file(outgoing, luo, self.files[name]))
+
+    def close_session(self, session: str) -> None:
+        """Close an outgoing session: none of its files is handed on, all stay open (kernel-facts
+        10.4).
+
+        Raises PreserveFailed if there is no such session.
+        """
+        luo, outgoing = self.luo, self.outgoing
+        if outgoing is None or luo is None or session not in luo.sessions:
+            raise PreserveFailed("-ENOENT")
+        for handed in reversed(self.handed):
+            if handed.session == session:
+                unpreserve_file(outgoing, luo, handed)
+        self.handed = [handed for handed in self.handed if handed.session != session]
+        luo.remove_session(session)
 
     def preserve_areas(self) -> None:
         """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises
@@ -222,6 +234,7 @@ class RunningMemory:
             try:
                 self.pages.alloc(source_page_count(placed), 0, UNMOVABLE)
             except OutOfMemory as error:
+                self.pages.free(error.allocated)
                 raise PreserveFailed("Cannot allocate memory") from error
         return placed
 

@@ -12,7 +12,8 @@ from kho_sim.command_line import ScratchRequest
 from kho_sim.extent import round_up
 from kho_sim.memory.early.boot import DESCRIPTOR_BYTES
 from kho_sim.memory.early.requests import Requests
-from kho_sim.memory.memblock import ADDRESS_MAX, NO_NODE, PAGE_SIZE, Memblock
+from kho_sim.memory.free_ranges import ADDRESS_MAX
+from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
 
 SCRATCH_ALIGN = 4 << 20
 LOW_ADDRESS_LIMIT = 0xFFFFFFFF

@@ -10,7 +10,10 @@ Searches go over ``free_ranges``; ``regions_scanned`` counts what the kernel wou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kho_sim.errors import ensure
 from kho_sim.extent import Extent, round_up
@@ -84,13 +87,11 @@ class Memblock:
 
     def add(self, base: int, size: int, nid: int = 0, flags: int = 0) -> int:
         """Add memory of a node (MAX_NUMNODES: not known yet). Source: memblock_add_node()."""
-        self._free.forget()
-        return self.memory.add(base, _capped(base, size), nid, flags)
+        return self._changed(self.memory.add(base, _capped(base, size), nid, flags))
 
     def remove(self, base: int, size: int) -> int:
         """Take memory away. Source: memblock_remove()."""
-        self._free.forget()
-        return self.memory.remove(base, _capped(base, size))
+        return self._changed(self.memory.remove(base, _capped(base, size)))
 
     def reserve(self, base: int, size: int, nid: int = NO_NODE, flags: int = 0) -> int:
         """Reserve a range, whether it is memory or not. Source: __memblock_reserve()."""
@@ -106,41 +107,47 @@ class Memblock:
 
     def phys_free(self, base: int, size: int) -> int:
         """Give a reserved range back. Source: memblock_phys_free()."""
-        self._free.forget()
-        return self.reserved.remove(base, _capped(base, size))
+        return self._changed(self.reserved.remove(base, _capped(base, size)))
 
     # Flags and nodes
 
     def mark_kho_scratch(self, base: int, size: int) -> int:
         """Allow early allocations of a KHO boot in a range of memory."""
-        return self._set_flag(self.memory, base, size, KHO_SCRATCH)
+        return self._change_memory(base, size, _with_flag(KHO_SCRATCH))
+
+    def mark_kho_scratch_each(self, ranges: NDArray[np.uint64]) -> tuple[int, int]:
+        """Mark many ranges, one after the other, until one fails.
+
+        ``ranges``: rows of (start, end), ascending, something between any two. Returns (0 or
+        -ENOMEM, how many were marked).
+        """
+        error, marked = self.memory.flag_each(ranges, KHO_SCRATCH)
+        return self._changed(error), marked
 
     def clear_kho_scratch(self, base: int, size: int) -> int:
         """Take that permission back."""
-        self._free.forget()
-        return self.memory.change(base, _capped(base, size), _without_flag(KHO_SCRATCH))
+        return self._change_memory(base, size, _without_flag(KHO_SCRATCH))
 
     def mark_nomap(self, base: int, size: int) -> int:
         """Keep a range out of the direct map, so never allocate from it."""
-        return self._set_flag(self.memory, base, size, NOMAP)
+        return self._change_memory(base, size, _with_flag(NOMAP))
 
     def mark_hotplug(self, base: int, size: int) -> int:
         """Mark memory as removable."""
-        return self._set_flag(self.memory, base, size, HOTPLUG)
+        return self._change_memory(base, size, _with_flag(HOTPLUG))
 
     def mark_mirror(self, base: int, size: int) -> int:
         """Mark memory as mirrored; from then on allocations prefer it."""
         self._mirrored = True
-        return self._set_flag(self.memory, base, size, MIRROR)
+        return self._change_memory(base, size, _with_flag(MIRROR))
 
     def mark_noinit(self, base: int, size: int) -> int:
         """Mark reserved memory whose struct pages somebody else initialises."""
-        return self._set_flag(self.reserved, base, size, RSRV_NOINIT)
+        return self.reserved.change(base, _capped(base, size), _with_flag(RSRV_NOINIT))
 
     def set_node(self, base: int, size: int, nid: int) -> int:
         """Give the memory regions of a range their node. Source: memblock_set_node()."""
-        self._free.forget()
-        return self.memory.change(base, _capped(base, size), lambda r: r._replace(nid=nid))
+        return self._change_memory(base, size, lambda r: r._replace(nid=nid))
 
     def set_reserved_node(self, base: int, size: int, nid: int) -> int:
         """Give the reserved regions of a range their node, cutting them at its borders."""
@@ -153,9 +160,8 @@ class Memblock:
     ) -> int:
         """Return the address where ``size`` bytes fit, or 0. Source:
         memblock_find_in_range_node()."""
-        end = self.current_limit if end in (0, NOLEAKTRACE) else end
         start = max(start, PAGE_SIZE)
-        end = max(start, end)
+        end = max(start, self.current_limit if end in (0, NOLEAKTRACE) else end)
         search = self._free.lowest if self.bottom_up else self._free.highest
         found = search(size, align, start, end, self._filter(nid, flags))
         self.regions_scanned += self._walked_by_kernel(found)
@@ -197,6 +203,24 @@ class Memblock:
         """The same on exactly that node."""
         return self._alloc_internal(size, align, min_addr, max_addr, nid, exact_nid=True)
 
+    def repeat_below(
+        self, address: int, size: int, low: int, count: int, scanned: int, moved: int
+    ) -> int:
+        """Repeat up to ``count`` times what was just answered ``address``, right below the equal
+        request before it; ``scanned`` and ``moved`` are its work. Returns how often: not to the
+        last byte, where it may be different. What the search passed over does not fit now either.
+        """
+        index = self.reserved.first_ending_after(address)
+        times = min(count, (address - max(self._free.bottom_below(address), low)) // size - 1)
+        if times < 1 or self.reserved[index].base != address:
+            return 0
+        _, _, nid, flags = self.reserved[index]
+        moved_before = self.reserved.moved
+        ensure(not self.reserve(address - times * size, times * size, nid, flags), "no room")
+        self.reserved.moved = moved_before + times * moved
+        self.regions_scanned += times * scanned
+        return times
+
     def phys_alloc_range(self, size: int, align: int, start: int = 0, end: int = 0) -> int:
         """Allocate physical memory inside a range, on any node. Source:
         memblock_phys_alloc_range()."""
@@ -229,7 +253,8 @@ class Memblock:
 
     def overlaps_original_scratch(self, base: int, size: int) -> bool:
         """Tell whether a range touches an original scratch area. Source: kho_scratch_overlap()."""
-        return any(area.start < base + size and base < area.end for area in self.original_scratch)
+        end = base + size
+        return any(start < end and base < area_end for start, area_end in self.original_scratch)
 
     # Questions
 
@@ -239,15 +264,15 @@ class Memblock:
 
     def memory_size(self) -> int:
         """Return the bytes of memory."""
-        return sum(region.size for region in self.memory)
+        return self.memory.size_flagged(0)
 
     def reserved_size(self) -> int:
         """Return the bytes that are reserved, memory or not."""
-        return sum(region.size for region in self.reserved)
+        return self.reserved.size_flagged(0)
 
     def scratch_bytes(self) -> int:
         """Return the bytes of memory flagged KHO_SCRATCH."""
-        return sum(region.size for region in self.memory if region.flags & KHO_SCRATCH)
+        return self.memory.size_flagged(KHO_SCRATCH)
 
     def kern_size(self, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
         """Return the bytes reserved for the kernel up to ``limit`` (kernel-facts 2.5)."""
@@ -257,7 +282,7 @@ class Memblock:
         """Return the bytes of gigantic pages up to ``limit``."""
         return self._flagged_size(RSRV_HUGETLB, limit, nid)
 
-    def free_ranges(self) -> list[Gap]:
+    def free_ranges(self) -> Sequence[Gap]:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
         return self._free.ascending()
 
@@ -294,10 +319,13 @@ class Memblock:
             return KHO_SCRATCH
         return MIRROR if self._mirrored else 0
 
-    def _set_flag(self, array: RegionArray, base: int, size: int, flag: int) -> int:
-        if array is self.memory:
-            self._free.forget()
-        return array.change(base, _capped(base, size), lambda r: r._replace(flags=r.flags | flag))
+    def _change_memory(self, base: int, size: int, update: Callable[[Region], Region]) -> int:
+        return self._changed(self.memory.change(base, _capped(base, size), update))
+
+    def _changed(self, error: int) -> int:
+        """Forget the free ranges; after a change, for an array that grows looks at them."""
+        self._free.forget()
+        return error
 
     def _flagged_size(self, flag: int, limit: int, nid: int) -> int:
         total = 0
@@ -330,6 +358,7 @@ class Memblock:
         new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)
         if array is not self.reserved:
             base = size = 0
+            self._free.forget()
         wanted = self._wanted_flags()
         place = self.find(new_bytes, PAGE_SIZE, base + size, self.current_limit, NO_NODE, wanted)
         if not place and size:
@@ -361,6 +390,10 @@ def _is_node(nid: int) -> bool:
 def _capped(base: int, size: int) -> int:
     """Source: memblock_cap_size()."""
     return min(size, ADDRESS_MAX - base)
+
+
+def _with_flag(flag: int) -> Callable[[Region], Region]:
+    return lambda region: region._replace(flags=region.flags | flag)
 
 
 def _without_flag(flag: int) -> Callable[[Region], Region]:

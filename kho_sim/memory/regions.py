@@ -8,14 +8,23 @@ Growing the array needs memory, so it is asked of the owner (``Memblock``) throu
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from itertools import pairwise
 from typing import NamedTuple, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kho_sim.errors import ensure
+from kho_sim.memory.stripes import Stripes, parts_of, spliced
 
 ENOMEM = 12
 STATIC_CAPACITY = 128
 """INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
+
+
+FEWEST_STRIPES = 256
+"""Ranges to be marked inside one region from which on they are worth a compact form."""
 
 
 class Region(NamedTuple):
@@ -44,8 +53,8 @@ class RegionArray(Sequence[Region]):
         self.capacity = STATIC_CAPACITY
         self.moved = 0
         self._grow = grow
-        self._regions: list[Region] = []
-        self._bases: list[int] = []
+        self._regions: MutableSequence[Region] = []
+        self._bases: MutableSequence[int] = []
 
     def __len__(self) -> int:
         return len(self._regions)
@@ -53,8 +62,8 @@ class RegionArray(Sequence[Region]):
     @overload
     def __getitem__(self, index: int) -> Region: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Region]: ...
-    def __getitem__(self, index: int | slice) -> Region | list[Region]:
+    def __getitem__(self, index: slice) -> Sequence[Region]: ...
+    def __getitem__(self, index: int | slice) -> Region | Sequence[Region]:
         return self._regions[index]
 
     def __iter__(self) -> Iterator[Region]:
@@ -64,9 +73,22 @@ class RegionArray(Sequence[Region]):
         """Return an equal array that asks ``grow`` for room."""
         twin = RegionArray(self.name, grow)
         twin.capacity = self.capacity
-        twin._regions = self._regions.copy()
-        twin._bases = self._bases.copy()
+        twin._regions = self._regions[:]
+        twin._bases = self._bases[:]
         return twin
+
+    def parts(self) -> list[Sequence[Region]]:
+        """Return the regions in order as plain lists and ``Stripes``."""
+        return parts_of(self._regions)
+
+    def size_flagged(self, flag: int) -> int:
+        """Return the bytes of the regions that have ``flag`` (0: of all)."""
+        return sum(
+            part.size_flagged(flag)
+            if isinstance(part, Stripes)
+            else sum(region.size for region in part if region.flags & flag == flag)
+            for part in self.parts()
+        )
 
     def count_from(self, address: int) -> int:
         """Return how many regions begin at or above ``address``."""
@@ -102,7 +124,10 @@ class RegionArray(Sequence[Region]):
         for number, (start, end) in enumerate(gaps):
             last = bisect_left(self._bases, start)
             first = first if number else last
-            self._insert(last, Region(start, end - start, nid, flags))
+            new = Region(start, end - start, nid, flags)
+            if len(gaps) == 1 and self._extends_next_down(last, new):
+                return 0
+            self._insert(last, new)
         self._merge(first - 1, last + 1)
         return 0
 
@@ -140,14 +165,33 @@ class RegionArray(Sequence[Region]):
             self._merge(first - 1, end)
         return error
 
+    def flag_each(self, ranges: NDArray[np.uint64], flag: int) -> tuple[int, int]:
+        """Set a flag in each of many ranges as one ``change`` after the other would do.
+
+        ``ranges``: rows of (start, end), ascending, something between any two. Returns (0 or
+        -ENOMEM, how many are done).
+        """
+        done = 0
+        while done < len(ranges):
+            done += self._stripe(ranges[done:], flag)
+            if done == len(ranges):
+                break
+            start, end = ranges[done].tolist()
+            error = self.change(start, end - start, lambda r: r._replace(flags=r.flags | flag))
+            if error:
+                return error, done
+            done += 1
+        return 0, done
+
     def check(self) -> None:
         """Raise ModelError unless the regions are sorted, disjoint, not empty and within
         capacity."""
         ensure(len(self) <= self.capacity, "{} holds {} regions", self.name, len(self))
-        ensure(self._bases == [r.base for r in self._regions], "{}: index is stale", self.name)
+        bases = [region.base for region in self._regions]
+        ensure(list(self._bases) == bases, "{}: index is stale", self.name)
         for region in self._regions:
             ensure(region.size > 0, "{}: empty region {}", self.name, region)
-        for left, right in zip(self._regions, self._regions[1:], strict=False):
+        for left, right in pairwise(self._regions):
             ensure(left.end <= right.base, "{}: {} overlaps {}", self.name, left, right)
 
     def _uncovered(self, base: int, end: int) -> list[tuple[int, int]]:
@@ -174,10 +218,56 @@ class RegionArray(Sequence[Region]):
             self._bases[index] = address
             self._insert(index, head)
 
+    def _stripe(self, ranges: NDArray[np.uint64], flag: int) -> int:
+        """Flag the first ranges as far as they lie inside one region and the array has room.
+
+        Each cuts the rest of the region twice, so two regions move what is behind them, and nothing
+        merges. Returns how many were flagged; none if one by one will do as well.
+        """
+        edges = ranges.reshape(-1)
+        index = bisect_right(self._bases, int(edges[0])) - 1
+        region = self._regions[max(index, 0)]
+        if not region.base < edges[0] or region.flags & flag == flag:
+            return 0
+        inside = int(np.searchsorted(edges, np.uint64(region.end))) // 2
+        count = min(inside, (self.capacity - len(self)) // 2)
+        if inside < FEWEST_STRIPES or not count:
+            return 0
+        self.moved += 2 * count * (len(self) - index)
+        edges = edges[: 2 * count]
+        flags = (region.flags | flag, region.flags)
+        stripes = Stripes(edges, region.nid, flags, _region_between)
+        head = _region_between(region.base, int(edges[0]), region.nid, region.flags)
+        tail = _region_between(int(edges[-1]), region.end, region.nid, region.flags)
+        self._regions = spliced(self._regions, index, [head], stripes, [tail])
+        bases = stripes.seen_as(_start)
+        self._bases = spliced(self._bases, index, [head.base], bases, [tail.base])
+        return count
+
     def _insert(self, index: int, region: Region) -> None:
         self.moved += len(self._regions) - index
         self._regions.insert(index, region)
         self._bases.insert(index, region.base)
+
+    def _extends_next_down(self, index: int, new: Region) -> bool:
+        """Join a region that belongs at ``index`` to the one after it, if only that is its equal.
+
+        Short for inserting and merging it, with their count: most allocations come top-down.
+        """
+        if index == len(self._regions):
+            return False
+        base, size, nid, flags = new
+        after = self._regions[index]
+        if after.base != base + size or after.nid != nid or after.flags != flags:
+            return False
+        if index:
+            before = self._regions[index - 1]
+            if before.end == base and before.nid == nid and before.flags == flags:
+                return False
+        self._regions[index] = Region(base, size + after.size, nid, flags)
+        self._bases[index] = base
+        self.moved += 2 * (len(self._regions) - index) - 1
+        return True
 
     def _merge(self, first: int, last: int) -> None:
         """Join equal neighbours whose left one has an index in [first, last)."""
@@ -192,3 +282,11 @@ class RegionArray(Sequence[Region]):
             del self._bases[index + 1]
             self.moved += len(self._regions) - index - 1
             last -= 1
+
+
+def _region_between(start: int, end: int, nid: int, flags: int) -> Region:
+    return Region(start, end - start, nid, flags)
+
+
+def _start(start: int, _end: int, _nid: int, _flags: int) -> int:
+    return start

@@ -60,7 +60,10 @@ class AddressAxis:
     def x(self, address: int | list[int]) -> np.ndarray:
         """Return the place of one or many addresses; beyond memory the nearest end."""
         bounds = [bound for piece in self.pieces for bound in piece]
-        return np.interp(np.asarray(address, dtype=float), np.asarray(bounds, float), self.edges)
+        places: np.ndarray = np.interp(
+            np.asarray(address, dtype=float), np.asarray(bounds, float), self.edges
+        )
+        return places
 
     def spans(
         self, extents: Iterable[tuple[int, int]], least_width: float = 0.0

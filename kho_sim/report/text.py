@@ -12,6 +12,7 @@ from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.layout import labelled, wrapped
 from kho_sim.report.paint import Paint
+from kho_sim.report.what_if import what_if_lines
 from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.units import format_size
@@ -35,6 +36,7 @@ def report_text(trace: Trace, *, colour: bool = False) -> str:
     if trace.boot_records:
         lines += [*boot_lines(trace, paint), ""]
     ending = ["", _origin_line(trace)]
+    lines += what_if_lines(trace, MAX_LINES - len(lines) - len(ending))
     lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending))
     return "\n".join(lines + ending)
 

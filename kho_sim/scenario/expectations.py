@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from pydantic.json_schema import JsonSchemaValue
 
+from kho_sim.errors import nearest
 from kho_sim.scenario.fields import FieldRule, found, one_of
 from kho_sim.scenario.section import BrokenRule, refuse_if
 from kho_sim.units import parse_size
@@ -46,9 +47,21 @@ class Expectation(NamedTuple):
         return self.operator == "==" and actual == self.value
 
 
+def is_result_name(key: object) -> bool:
+    """Say whether a key is written as the names of results are."""
+    return isinstance(key, str) and _KEY.fullmatch(key) is not None
+
+
+def no_result(name: str, known: Collection[str]) -> str:
+    """Return a sentence about a name that is not among the ``known`` results of a run."""
+    near = nearest(name, known)
+    hint = f"nearest: {near}" if near else f"accepted: {', '.join(known)}"
+    return f"no result of a run has this name; {hint}"
+
+
 def expectation(key: str, written: int | float | str) -> Expectation:
     """Return the parts of one line. Raises ValueError with a sentence."""
-    if not _KEY.fullmatch(key):
+    if not is_result_name(key):
         raise ValueError("this can not name a result; accepted: words as in outcome, radix_nodes")
     match = _WRITTEN.fullmatch(str(written))
     operator, text = (match[1] or "==", match[2]) if match else ("==", str(written))

@@ -27,9 +27,9 @@ _T = TypeVar("_T")
 _SIZE_PATTERN = r"^(0[xX][0-9a-fA-F]+|0|[1-9][0-9]*) ?([KMGTPEkmgtpe]([iI][bB]?)?|[bB])?$"
 
 
-def one_of(known: Sequence[str], word: str) -> str:
-    """Return 'accepted: a, b', with the nearest word if one is close."""
-    close = nearest(word, known)
+def one_of(known: Sequence[str], word: object) -> str:
+    """Return 'accepted: a, b', with the nearest one if ``word`` is a word, and one is close."""
+    close = nearest(word, known) if isinstance(word, str) else ""
     return f"accepted: {', '.join(known)}" + (f"; nearest: {close}" if close else "")
 
 
@@ -86,7 +86,7 @@ class Choice(FieldRule):
     def check(self, value: object) -> str:
         if isinstance(value, str) and value in self.known:
             return value
-        raise ValueError(f"{found(value)} is not {self.what}; {one_of(self.known, str(value))}")
+        raise ValueError(f"{found(value)} is not {self.what}; {one_of(self.known, value)}")
 
     def schema(self) -> JsonSchemaValue:
         return {"type": "string", "enum": list(self.known)}

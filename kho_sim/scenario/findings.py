@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from kho_sim.errors import Problem
+from kho_sim.scenario.expectations import is_result_name, no_result
 from kho_sim.scenario.fields import found, one_of
 from kho_sim.scenario.section import Section
 from kho_sim.scenario.spec import Scenario
-from kho_sim.scenario.yaml_tree import Document, Path, path_text
+from kho_sim.scenario.yaml_tree import Document, Path, missing_space, path_text
 
 _ACCEPTED = {
     "int_type": "a whole number",
@@ -25,20 +26,34 @@ _ACCEPTED = {
 }
 
 
-def findings(document: Document) -> tuple[Scenario | None, list[Problem]]:
+def findings(
+    document: Document, results: Collection[str] | None = None
+) -> tuple[Scenario | None, list[Problem]]:
     """Return the scenario that ``document`` holds, or what is wrong with it.
 
-    What the reader refused already is not reported again, nor rules that depend on it.
+    What the reader refused already is not reported again, nor rules that depend on it. ``results``
+    are the names that ``expect:`` may have, if that is known.
     """
+    scenario, found_ = None, list(_unknown_results(document, results))
     try:
-        return Scenario.model_validate(document.value), []
+        scenario = Scenario.model_validate(document.value)
     except ValidationError as errors:
-        found_ = (finding for error in errors.errors() for finding in _findings(error, document))
-        return None, [_placed(document, *finding) for finding in found_]
+        found_ += [finding for error in errors.errors() for finding in _findings(error, document)]
+    problems = [_placed(document, *finding) for finding in found_]
+    return (None if problems else scenario), problems
 
 
 Finding = tuple[Path, str, bool]
 """Where, a sentence, and whether it is about the key rather than its value."""
+
+
+def _unknown_results(document: Document, results: Collection[str] | None) -> Iterator[Finding]:
+    expect = document.value.get("expect")
+    if results is None or not isinstance(expect, dict):
+        return
+    for name in expect:
+        if name not in results and is_result_name(name):
+            yield ("expect", name), no_result(name, results), True
 
 
 def _findings(error: Any, document: Document) -> Iterator[Finding]:
@@ -72,14 +87,22 @@ def _message(error: Any, path: Path, data: Any) -> str:
     if sentence is not None:
         return sentence(found(value), context)
     if kind == "extra_forbidden":
-        known = tuple(section_at(path[:-1], data).model_fields)
-        return f"this key is not known here; {one_of(known, str(path[-1]))}"
+        known, key = tuple(section_at(path[:-1], data).model_fields), str(path[-1])
+        outer, dot, inner = key.partition(".")
+        if dot and outer in known:
+            return f"dots are for -s and -x; in a file this is {outer}: {_nested(inner)}"
+        return missing_space(key) or f"this key is not known here; {one_of(known, key)}"
     if kind.startswith("union_tag"):
         known = tuple(kind_of(section) for section in sections_in(_WORKLOAD))
         tag = value.get("kind") if isinstance(value, Mapping) else None
         what = "this is missing" if tag is None else f"{found(tag)} is no kind of workload"
-        return f"{what}; {one_of(known, str(tag))}"
+        return f"{what}; {one_of(known, tag)}"
     return str(error["msg"])
+
+
+def _nested(dotted: str) -> str:
+    key, dot, inner = dotted.partition(".")
+    return f"{{{key}: {_nested(inner) if dot else '...'}}}"
 
 
 _SENTENCES: dict[str, Callable[[str, Any], str]] = {

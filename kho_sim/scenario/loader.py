@@ -6,7 +6,8 @@ Here files and kernel profiles are read, and all findings collected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import codecs
+from collections.abc import Collection, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, re
 from kho_sim.scenario.yaml_tree import Path as Steps
 
 
-def load(path: str | PathLike[str]) -> Scenario:
-    """Return the scenario in a file. Raises ScenarioError with all problems, in file order."""
+def load(path: str | PathLike[str], results: Collection[str] | None = None) -> Scenario:
+    """Return the scenario in a file. Raises ScenarioError with all problems, in file order.
+
+    ``results`` are the names that ``expect:`` may have; any if not given.
+    """
     file = Path(path)
-    return _scenario(read_yaml(_text_of(file), str(path)), file.parent)
+    return _scenario(read_yaml(_text_of(file), str(path)), file.parent, results)
 
 
 def loads(text: str, name: str = "<string>", base: str | PathLike[str] | None = None) -> Scenario:
@@ -41,10 +45,12 @@ def from_dict(data: Mapping[str, Any], name: str = "<values>") -> Scenario:
     return _scenario(Document(name, dict(data)), None)
 
 
-def _scenario(document: Document, base: Path | None) -> Scenario:
+def _scenario(
+    document: Document, base: Path | None, results: Collection[str] | None = None
+) -> Scenario:
     if isinstance(document.value, dict) and () not in document.refused:
         _read_profiles(document, base)
-        scenario, problems = findings(document)
+        scenario, problems = findings(document, results)
         document.problems += problems
         if scenario is not None and not document.problems:
             return scenario
@@ -86,7 +92,10 @@ def _text_of(path: Path) -> str:
             return content.decode(errors="replace")
         line = content[: error.start].count(b"\n") + 1
         column = len(content[: error.start].rpartition(b"\n")[2].decode(errors="replace")) + 1
-        raise ScenarioError([Problem(str(path), line, column, "", "this is not UTF-8 text")])
+        wide = (
+            ", but UTF-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
+        )
+        raise ScenarioError([Problem(str(path), line, column, "", f"this is not UTF-8 text{wide}")])
 
 
 def _read_profiles(document: Document, base: Path | None) -> None:

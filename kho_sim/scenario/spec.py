@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from kho_sim.command_line import parse_command_line
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.fields import (
     ADDRESS_LIMIT,
@@ -29,11 +30,18 @@ from kho_sim.scenario.fields import (
     SizeRule,
 )
 from kho_sim.scenario.section import BrokenRule, Section
-from kho_sim.scenario.workloads import Workload
+from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 from kho_sim.units import DURATION_UNITS, format_exact
 
-STRATEGIES = ("blocks", "none", "reserve-early")
+STRATEGIES = (
+    "blocks",
+    "none",
+    "reserve-early",
+    "blocks-skip",
+    "scaled-blocks",
+    "largest-gaps",
+)
 FOUR_GIB = 4 << 30
 BOOTABLE = 64 << 20
 """Room that a boot loader needs below 4 GiB for kernel and initrd."""
@@ -42,7 +50,8 @@ FIRMWARES = ("qemu-pc", "qemu-q35")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
-Memory = Annotated[int, SizeRule(16 << 20, ADDRESS_LIMIT, PAGE_BYTES)]
+LEAST_BYTES = 16 << 20
+Memory = Annotated[int, SizeRule(LEAST_BYTES, ADDRESS_LIMIT, PAGE_BYTES)]
 Strategy = Annotated[str, Choice(STRATEGIES, "an extension strategy")]
 Shift = Annotated[int, Field(ge=12, le=40)]
 
@@ -101,6 +110,8 @@ class Machine(Section):
         elif self.node_memory and self.memory != sum(self.node_memory):
             total = format_exact(sum(self.node_memory))
             yield ("memory",), f"memory is not the {total} that node_memory adds up to"
+        elif self.memory // self.nodes < LEAST_BYTES:
+            yield ("nodes",), f"{self.nodes} nodes would have less than 16MiB of memory each"
         if self.node_memory and self.nodes != len(self.node_memory):
             yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
 
@@ -131,7 +142,11 @@ class Extend(Section):
     """How a KHO kernel makes memory outside of the original scratch usable early."""
 
     strategy: Strategy = "blocks"
-    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved."""
+    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved,
+    which the patch argues against. Proposals of ours: blocks-skip: the patch's blocks, found with
+    one visit for each block of a leaf; scaled-blocks: blocks of about a thousandth of memory, 2 MiB
+    to 2^shift; largest-gaps: the largest gaps between blocks of 2^shift, as many as memblock has
+    room for."""
     shift: Shift = 30
     """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
 
@@ -141,6 +156,16 @@ class ExtendOverride(Section):
 
     strategy: Strategy | None = None
     shift: Shift | None = None
+
+
+class WhatIf(Section):
+    """Another way to extend scratch, tried beside the kernel's own on what a KHO boot inherits."""
+
+    strategy: Strategy
+    shifts: Annotated[ListOf[Shift], Field(min_length=1)] = (30,)
+    """Block sizes to try, each 2^shift bytes."""
+    boots: Annotated[str, Choice(("every", "last"), "a choice of boots")] = "every"
+    """At which KHO boots: at every one, or at the last of the chain."""
 
 
 class EarlyAllocation(Section):
@@ -248,6 +273,8 @@ class Scenario(Section):
     kernel: Kernel = Kernel()
     workload: ListOf[Workload] = ()
     chain: Chain = Chain()
+    what_if: ListOf[WhatIf] | None = None
+    """Early boots to try beside the chain's own, with all that they inherit the same."""
     expect: Annotated[dict[str, int | float | str], ExpectRule()] = Field(default_factory=dict)
     """Expected results: outcome, or any key of a run's summary; a number, or text as in '<= 3'."""
     sources: ListOf[str] = ()
@@ -267,6 +294,9 @@ class Scenario(Section):
                 if allocation.node is not None and allocation.node >= self.machine.nodes:
                     text = f"node {allocation.node} is not there; nodes: {self.machine.nodes}"
                     yield (*place, "early", index, "node"), text
+        boots = max(len(self.kernel.releases), 1)
+        lines = [parse_command_line(self.kernel.at(boot).command_line) for boot in range(boots)]
+        yield from broken_between(self.workload, lines, self.machine.nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved form: everything filled in, sizes as ints, fit for JSON.

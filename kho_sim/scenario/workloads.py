@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from kho_sim.command_line import CommandLine
+from kho_sim.command_line.parse import RESERVE_MEM_MAX
 from kho_sim.scenario.fields import (
     Choice,
     Count,
@@ -153,3 +155,34 @@ Workload = Annotated[
     Memfd | Hugetlb | Anonymous | PageCache | Unmovable | Vms | ReserveMem,
     Field(discriminator="kind"),
 ]
+
+
+def broken_between(
+    workload: Sequence[Workload], lines: Sequence[CommandLine], nodes: int
+) -> Iterator[BrokenRule]:
+    """Yield what is wrong between workloads, or between them and the kernels' command lines."""
+    pages = {request.size_bytes for line in lines for request in line.hugepages(nodes)}
+    names = [area.name for area in lines[0].reserve_mem]
+    for index, entry in enumerate(workload):
+        if isinstance(entry, ReserveMem):
+            if entry.name in names:
+                yield ("workload", index, "name"), f"{found(entry.name)} is reserved already"
+            if len(names) == RESERVE_MEM_MAX:
+                text = (
+                    f"the kernel takes {RESERVE_MEM_MAX} named reservations, and this is one more"
+                )
+                yield ("workload", index), text
+            names.append(entry.name)
+        key = _of_huge_pages(entry)
+        size = entry.size if isinstance(entry, Hugetlb) else GIB
+        if key and size not in pages:
+            short = "1G" if size == GIB else "2M"
+            accepted = f"kernel.command_line: hugepagesz={short} hugepages=N"
+            yield ("workload", index, key), f"no kernel has such pages; accepted: {accepted}"
+
+
+def _of_huge_pages(entry: Workload) -> str:
+    """Return the key by which a workload needs boot-time huge pages; '' if it needs none."""
+    if isinstance(entry, Hugetlb) and entry.preserve:
+        return "preserve"
+    return "backing" if isinstance(entry, Vms) and entry.backing == "hugetlb" else ""

@@ -31,6 +31,17 @@ _FORBIDDEN = re.compile(
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,19})|0x[0-9a-fA-F]{1,16}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,19})\.[0-9]{1,20}")
 _NULLS = ("", "~", "null", "Null", "NULL")
+_HINTS = {
+    "cannot start any token": "a text that starts so needs quotes, and a tab is no indent",
+    "alphabetic or numeric": "a text that starts with * or & needs quotes",
+    "mapping values": "a text with a colon and a space in it needs quotes",
+    "unknown escape": "in single quotes a backslash is a backslash",
+    "end of stream": "a quote is not closed",
+    "<document start>": "it does not go on with what stands above",
+    "expected key": "its indent is not that of the keys above",
+}
+"""What to do about words of the parser."""
+NO_VALUE = "there is no value; leave the {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,8 @@ def read_yaml(text: str, file: str) -> Document:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         why = getattr(error, "problem", None) or getattr(error, "context", None) or "unreadable"
-        reader.stop_at(line, column, (), f"this is not YAML: {why}")
+        hint = next((f"; {hint}" for words, hint in _HINTS.items() if words in why), "")
+        reader.stop_at(line, column, (), f"this is not YAML: {why}{hint}")
     return document
 
 
@@ -134,6 +146,16 @@ def _unreadable(text: str) -> tuple[int, int, str] | None:
     return None
 
 
+def missing_space(key: str) -> str:
+    """Return a sentence if a key is rather a key, a colon, and its value; else ''."""
+    match = re.fullmatch(r"([a-z_]+):(\S+)", key)
+    return f"a space is missing after the colon, as in {match[1]}: {match[2]}" if match else ""
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, yaml.ScalarEvent) and not (value.value or value.style)
+
+
 class _StopReading(Exception):  # noqa: N818
     """Reading ends here; the problem is noted."""
 
@@ -143,10 +165,12 @@ class _Reader:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.text = ""
         self.values = 0
         self.events: Iterator[Any] = iter(())
 
     def read(self, text: str) -> None:
+        self.text = text
         self.events = yaml.parse(text, Loader=_LOADER)
         documents = 0
         for event in self.events:
@@ -188,7 +212,7 @@ class _Reader:
         value = plain_value(event.value)
         if value is None and path not in self.document.refused and path:
             out = "entry out" if isinstance(path[-1], int) else "key out for its default"
-            return self.refuse(event, path, f"there is no value; leave the {out}")
+            return self.refuse(event, path, NO_VALUE.format(out))
         return value
 
     def sequence(self, path: Path) -> list[Any]:
@@ -210,14 +234,9 @@ class _Reader:
             if event.anchor is not None or event.tag is not None:
                 self.refuse(event, at, "anchors and tags are not accepted")
             value = next(self.events)
-            # The rest of a text that has commas looks like a key, without a value, to YAML.
-            if (
-                in_braces
-                and isinstance(value, yaml.ScalarEvent)
-                and not (value.value or value.style)
-            ):
+            if in_braces and _is_empty(value):
                 self.note_place(value, at, event)
-                self.refuse(event, at, "there is no value; text with commas needs quotes in {...}")
+                self.refuse(event, at, self.why_empty(event, value))
                 items[name] = None
                 continue
             if name in items:
@@ -229,6 +248,14 @@ class _Reader:
                 continue
             items[name] = self.value(value, at, event)
         return items
+
+    def why_empty(self, key: Any, value: Any) -> str:
+        """Say why a key in braces has no value: only some of them were meant as keys."""
+        if ":" in self.text[key.end_mark.index : value.start_mark.index]:
+            return NO_VALUE.format("key out for its default")
+        if missing := missing_space(key.value):
+            return missing
+        return "there is no value; text with commas needs quotes in {...}"
 
     def note_place(self, event: Any, path: Path, key: Any) -> None:
         mark, key_mark = event.start_mark, (key or event).start_mark

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,9 @@ from kho_sim.trace.provenance import MODEL_VERSION
 
 PROBLEMS_MAX = 20
 """As many problems of a design are told; a wrong axis has one for each of thousands of points."""
+
+RUNS_MAX = 1_000_000
+POINTS_CHARACTERS_MAX = 64 << 20
 
 SEED_KEY = "chain.seed"
 SEED_BITS = 63
@@ -62,6 +67,7 @@ class Design:
 def product(axes: Mapping[str, Iterable[Any]]) -> list[Point]:
     """Return all combinations of the axes' values, the last axis changing fastest."""
     values = [list(axis) for axis in axes.values()]
+    _bound(math.prod(map(len, values)))
     combinations = itertools.product(*values)
     return [dict(zip(axes, chosen, strict=True)) for chosen in combinations]
 
@@ -78,13 +84,20 @@ def zipped(axes: Mapping[str, Iterable[Any]]) -> list[Point]:
 
 def crossed(left: Iterable[Point], right: Sequence[Point]) -> list[Point]:
     """Return each point of ``left`` with each of ``right``; InputError if both set one place."""
-    points: list[Point] = []
+    left, points = list(left), list[Point]()
+    _bound(len(left) * len(right))
     for one, other in itertools.product(left, right):
         both = sorted(one.keys() & other.keys())
         if both:
             raise InputError(f"{both[0]} is set twice, by an axis and by a point")
         points.append({**one, **other})
     return points
+
+
+def _bound(runs: int) -> None:
+    """Raise InputError for more runs than a sweep can have, before they take memory."""
+    if runs > RUNS_MAX:
+        raise InputError(f"{runs} runs are too many; accepted: {RUNS_MAX} or fewer in a sweep")
 
 
 def read_points(path: str | Path) -> list[Point]:
@@ -95,11 +108,14 @@ def read_points(path: str | Path) -> list[Point]:
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
-                rows: Any = list(csv.DictReader(file, strict=True))
-            else:
-                rows = json.load(file)
-    except (OSError, ValueError, csv.Error) as error:
+            text = file.read(POINTS_CHARACTERS_MAX + 1)
+        if len(text) > POINTS_CHARACTERS_MAX:
+            raise InputError(f"{path}: more than {POINTS_CHARACTERS_MAX} characters are too long")
+        if path.suffix == ".csv":
+            rows: Any = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        else:
+            rows = json.loads(text)
+    except (OSError, ValueError, csv.Error, RecursionError) as error:
         raise InputError(f"{path}: {error}") from error
     if not isinstance(rows, list) or not rows or not all(_is_point(row) for row in rows):
         accepted = "a CSV table with dotted keys as its head, or a JSON list of objects"
@@ -118,6 +134,7 @@ def build_design(scenario: Scenario, points: Iterable[Point], replicates: int = 
     Raises ScenarioError with what is wrong in any of the points.
     """
     points = [{canonical_key(key): value for key, value in point.items()} for point in points]
+    _bound(len(points) * replicates)
     keys = tuple(dict.fromkeys(key for point in points for key in point))
     runs: dict[str, Run] = {}
     problems: dict[tuple[str, str], Problem] = {}

@@ -148,9 +148,10 @@ class Dask:
 
     def slots(self) -> int:
         try:
-            return max(1, sum(self._client.nthreads().values()))
+            threads: dict[str, int] = self._client.nthreads()
         except OSError as error:
             raise EngineError("the Dask scheduler is gone; sweep again to go on") from error
+        return max(1, sum(threads.values()))
 
     def submit(self, function: Any, *arguments: Any) -> Future[Any]:
         future: Future[Any] = self._executor.submit(function, *arguments)

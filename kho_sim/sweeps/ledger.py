@@ -1,9 +1,9 @@
 """The ledger of a sweep: one JSON line for each thing that happened, only ever appended.
 
 It tells what the parts can not: which runs failed and why, which were lost with their worker, which
-were left out, and how often each was tried. A line that a kill cut short is ignored. While a sweep
-works, it holds a lock on its ledger: a second one in the same place is refused. Shards have a
-ledger each.
+were left out, and how often each was tried. A line that a kill cut short, or that is damaged, is
+ignored. While a sweep works, it holds a lock on its ledger: a second one in the same place is
+refused. Shards have a ledger each.
 """
 
 from __future__ import annotations
@@ -91,7 +91,18 @@ def _lines(directory: Path) -> Iterator[dict[str, Any]]:
         for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(line, dict) and {"state", "runs"} <= line.keys():
+            if _is_sound(line):
                 yield line
+
+
+def _is_sound(line: Any) -> bool:
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("state"), str)
+        and isinstance(line.get("runs"), list)
+        and all(isinstance(run_id, str) for run_id in line["runs"])
+        and isinstance(line.get("elapsed_s", 0.0), (int, float))
+        and all(isinstance(line.get(told, ""), str) for told in ("error", "message"))
+    )

@@ -15,6 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kho_sim.errors import InputError
+
 UNFINISHED = "unfinished"
 """The folder for files that are still being written."""
 
@@ -49,15 +51,24 @@ def write_text(directory: Path, name: str, text: str) -> None:
     os.replace(unfinished, directory / name)
 
 
+def read_parquet(path: Path) -> pa.Table:
+    """Return the table in a file. Raises InputError for one that is damaged."""
+    try:
+        return pq.read_table(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} can not be read: {reason}") from error
+
+
 def finished_runs(directory: Path, name: str, tables: tuple[str, ...]) -> list[str]:
     """Return the ids of the runs in a part; none unless it is readable in all of its tables."""
     try:
         for table in tables:
             pq.read_metadata(directory / table / name)
         ids = pq.read_table(directory / "runs" / name, columns=["run_id"])
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return []
-    return ids.column("run_id").to_pylist()
+    return [str(row["run_id"]) for row in ids.to_pylist() if row]
 
 
 def part_names(directory: Path) -> Iterator[str]:

@@ -15,11 +15,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from kho_sim.errors import TraceError
+from kho_sim.errors import InputError, TraceError
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
-from kho_sim.sweeps.parts import finished_runs, part_names
+from kho_sim.sweeps.parts import finished_runs, part_names, read_parquet
 from kho_sim.sweeps.store import in_shard, read_design, read_manifest
 from kho_sim.sweeps.tables import SCHEMAS, rows_of
 from kho_sim.trace.trace import Trace
@@ -76,6 +75,16 @@ class Sweep:
             raise TraceError(f"{self.directory} was swept without allocations")
         rows = self.design().merge(self._table("allocations"), on="run_id")
         return _finish(rows, ["run_id", "twin", "boot", "sequence"])
+
+    def alternatives(self) -> pd.DataFrame:
+        """One row a what-if and KHO boot, if the scenario has ``what_if``; else TraceError.
+
+        Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALTERNATIVES``.
+        """
+        if "alternatives" not in self.manifest["tables"]:
+            raise TraceError(f"{self.directory} was swept without what_if in its scenario")
+        rows = self.design().merge(self._table("alternatives"), on="run_id")
+        return _finish(rows, ["run_id", "boot", "strategy", "shift"])
 
     def states(self) -> pd.DataFrame:
         """One row a run of the design: run_id, state, attempts, seed, error, message.
@@ -134,10 +143,15 @@ class Sweep:
         schema = SCHEMAS[table]
         pieces = [schema.empty_table()]
         for name, ids in self._parts().items():
-            rows = pq.read_table(self.directory / table / name)
-            pieces.append(rows.filter(pa.compute.is_in(rows["run_id"], pa.array(ids))))
-        # A part of an earlier version may lack a column that came later.
-        return _frame(pa.concat_tables(pieces, promote_options="default").select(schema.names))
+            path = self.directory / table / name
+            rows = read_parquet(path)
+            try:
+                kept = rows.filter(pa.compute.is_in(rows["run_id"], pa.array(ids)))
+                # A part of an earlier version may lack a column that came later.
+                pieces = [pa.concat_tables([*pieces, kept], promote_options="default")]
+            except (KeyError, ValueError, pa.ArrowException) as error:
+                raise InputError(f"{path} is damaged: {error}; without it, sweep again") from error
+        return _frame(pieces[0].select(schema.names))
 
 
 def open_sweep(directory: str | Path) -> Sweep:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
+
+STANDARD_ERROR = 2
+SAID = b"stopping after the runs that are under way; once more stops at once\n"
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -51,3 +56,6 @@ class Stop:
         if self.signal_number is not None:
             raise SweepInterrupted(number)
         self.signal_number = number
+        # Not by print(): the signal may have come in the middle of one.
+        with suppress(OSError):
+            os.write(STANDARD_ERROR, SAID)

@@ -20,13 +20,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kho_sim._version import __version__
 from kho_sim.errors import EngineError, InputError
 from kho_sim.sweeps.design import Design
 from kho_sim.sweeps.ledger import Ledger
-from kho_sim.sweeps.parts import UNFINISHED, finished_runs, part_names, write_parquet, write_text
+from kho_sim.sweeps.parts import (
+    UNFINISHED,
+    finished_runs,
+    part_names,
+    read_parquet,
+    write_parquet,
+    write_text,
+)
+from kho_sim.sweeps.tables import SCHEMAS
 from kho_sim.trace.provenance import MODEL_VERSION, environment
 
 SCHEMA = "kho-sim/sweep"
@@ -35,6 +42,15 @@ MANIFEST = "manifest.json"
 DESIGN = "design.parquet"
 
 VALUES_TOLD_MAX = 8
+MANIFEST_TYPES = {
+    "fingerprint": str,
+    "model_version": int,
+    "scenario": dict,
+    "keys": list,
+    "replicates": int,
+    "tables": list,
+}
+"""What a sweep can not be read without."""
 
 
 class Store:
@@ -134,10 +150,17 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         known = manifest["schema"] == SCHEMA and manifest["schema_version"] <= SCHEMA_VERSION
     except FileNotFoundError as error:
         raise InputError(f"{directory} is no sweep: it has no {MANIFEST}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{directory / MANIFEST} can not be read: {error}") from error
     if not known:
         raise InputError(f"{directory / MANIFEST} is not of a schema that this version reads")
+    for name, kind in MANIFEST_TYPES.items():
+        if not isinstance(manifest.get(name), kind):
+            raise InputError(f"{directory / MANIFEST} is damaged: it has no {name}")
+    if not all(isinstance(key, str) for key in manifest["keys"]):
+        raise InputError(f"{directory / MANIFEST} is damaged: its keys are no texts")
+    if strange := [table for table in manifest["tables"] if table not in list(SCHEMAS)]:
+        raise InputError(f"{directory / MANIFEST} is damaged: {strange[0]} is no table of sweeps")
     return dict(manifest)
 
 
@@ -166,10 +189,12 @@ def _column(values: list[Any]) -> pa.Array:
 
 def read_design(directory: Path) -> pa.Table:
     """Return the stored design. Raises InputError."""
-    try:
-        return pq.read_table(directory / DESIGN)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{directory / DESIGN} can not be read: {error}") from error
+    table = read_parquet(directory / DESIGN)
+    wanted = {"run_id": pa.string(), "replicate": pa.int64(), "seed": pa.int64()}
+    for name, kind in wanted.items():
+        if name not in table.column_names or table.schema.field(name).type != kind:
+            raise InputError(f"{directory / DESIGN} is damaged: it has no column {name}")
+    return table
 
 
 def differences(

@@ -16,7 +16,7 @@ from kho_sim.sweeps.ledger import FAILED, LOST, read_history
 from kho_sim.sweeps.results import Sweep
 from kho_sim.sweeps.stop import Stop
 from kho_sim.sweeps.store import Store, in_shard
-from kho_sim.sweeps.tables import ALWAYS
+from kho_sim.sweeps.tables import tables_of
 
 RETRIABLE = (FAILED, LOST)
 
@@ -49,7 +49,7 @@ def sweep(
     stored.
     """
     design = design_of(scenario, axes, replicates)
-    tables = (*ALWAYS, "allocations") if allocations else ALWAYS
+    tables = tables_of(design.scenario, allocations)
     store = Store(Path(out), design, tables, _shard_name(shard))
     try:
         done, pending = split(design, store, shard, retry)

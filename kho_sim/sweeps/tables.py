@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_type_hints
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pyarrow as pa
 
-from kho_sim.trace.records import FACTS, Allocation, Boot
+from kho_sim.trace.records import FACTS, Allocation, Alternative, Boot
 from kho_sim.trace.summary import SUMMARY, summary
 from kho_sim.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
 
 COMPOUND_FACTS = ("scratch_areas", "preservations_by_order", "busy_blocks")
 """Facts that are lists; a tidy table has the sizes of them."""
@@ -65,8 +69,30 @@ ALLOCATIONS = pa.schema(
 )
 """One row an early allocation, as ``records.Allocation``."""
 
-SCHEMAS = {"runs": RUNS, "boots": BOOTS, "allocations": ALLOCATIONS}
+ALTERNATIVES = pa.schema(
+    [
+        ("run_id", pa.string()),
+        *(
+            (name, pa.string() if kind is str else pa.int64())
+            for name, kind in get_type_hints(Alternative).items()
+        ),
+    ]
+)
+"""One row a what-if and KHO boot, as ``records.Alternative``."""
+
+SCHEMAS = {
+    "runs": RUNS,
+    "boots": BOOTS,
+    "allocations": ALLOCATIONS,
+    "alternatives": ALTERNATIVES,
+}
 ALWAYS = ("runs", "boots")
+
+
+def tables_of(scenario: Scenario, allocations: bool = False) -> tuple[str, ...]:
+    """Return the tables that a sweep of this scenario has."""
+    wanted = {"allocations": allocations, "alternatives": bool(scenario.what_if)}
+    return (*ALWAYS, *(table for table, is_wanted in wanted.items() if is_wanted))
 
 
 def rows_of(table: str, run_id: str, trace: Trace) -> pa.RecordBatch:
@@ -110,10 +136,19 @@ def _allocation_rows(trace: Trace) -> Iterator[dict[str, Any]]:
             yield {"twin": twin, **{name: getattr(allocation, name) for name in names}}
 
 
+def _alternative_rows(trace: Trace) -> Iterator[dict[str, Any]]:
+    return (asdict(row) for row in trace.alternative_records)
+
+
 def _chains(trace: Trace) -> Iterator[tuple[bool, Trace]]:
     yield False, trace
     if trace.twin is not None:
         yield True, trace.twin
 
 
-_ROWS = {"runs": _run_rows, "boots": _boot_rows, "allocations": _allocation_rows}
+_ROWS = {
+    "runs": _run_rows,
+    "boots": _boot_rows,
+    "allocations": _allocation_rows,
+    "alternatives": _alternative_rows,
+}

@@ -150,6 +150,35 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """What another way to extend scratch would have made of a KHO boot that inherits the same.
+
+    Facts have the names and meanings of ``Boot``; ``busy_block_count`` is the number of them.
+    ``early_ns``: all of early boot, extension and retrieval included. ``error`` is what the kernel
+    prints if the extension fails, ``panic`` what it says when early boot kills it, else ''.
+    """
+
+    boot: int
+    strategy: str
+    shift: int
+    busy_block_count: int
+    extended_bytes: int
+    digest_pages: int
+    extend_ns: int
+    early_ns: int
+    memory_regions_after: int
+    reserved_regions_before: int | None = None
+    reserved_regions_after: int | None = None
+    gigantic_pages_requested: int
+    gigantic_pages_allocated: int
+    allocations: int
+    failures: int
+    failures_avoided: int
+    error: str = ""
+    panic: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that took simulated time, or a line the kernel would print.
 

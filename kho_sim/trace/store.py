@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kho_sim.errors import EngineError, TraceError
 from kho_sim.trace.records import (
     Allocation,
+    Alternative,
     Boot,
     Event,
     GiganticPage,
@@ -58,6 +59,7 @@ RECORD_TABLES = {
     "gigantic": _Stored("gigantic_records", GiganticPage),
     "segments": _Stored("segment_records", Segment),
     "events": _Stored("event_records", Event),
+    "alternatives": _Stored("alternative_records", Alternative),
 }
 """Tables that together are the trace, by their names in ``frames``; the twin's have a prefix."""
 
@@ -197,7 +199,7 @@ def _document(folder: Path) -> dict[str, Any]:
         raise TraceError(f"{folder} {what}: {DOCUMENT} is not there") from error
     except OSError as error:
         raise TraceError(f"{path} can not be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TraceError(f"{path} is damaged: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise TraceError(f"{path} is no document of a run (schema {SCHEMA})")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kho_sim.trace.records import (
     Allocation,
+    Alternative,
     Boot,
     Event,
     GiganticPage,
@@ -47,6 +48,7 @@ class Trace:
     gigantic_records: tuple[GiganticPage, ...] = ()
     segment_records: tuple[Segment, ...] = ()
     event_records: tuple[Event, ...] = ()
+    alternative_records: tuple[Alternative, ...] = ()
     twin: Trace | None = None
     """The paired chain without the extension (same seed), if one was simulated."""
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -66,6 +68,13 @@ class Trace:
         from kho_sim.frames import allocations_table
 
         return allocations_table(self)
+
+    @property
+    def alternatives(self) -> pd.DataFrame:
+        """What other ways to extend scratch would have made of each KHO boot (``what_if``)."""
+        from kho_sim.frames import alternatives_table
+
+        return alternatives_table(self)
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -101,4 +110,5 @@ class Trace:
             self.gigantic_records,
             self.segment_records,
             self.event_records,
+            *((self.alternative_records,) if self.alternative_records else ()),
         )

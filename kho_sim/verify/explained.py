@@ -22,6 +22,7 @@ from kho_sim.verify.log_check import Difference
 
 KINDS = ("placements", "steps", "facts", "outcome")
 REQUIRED = ("log", "of", "name", "why")
+CHARACTERS_MAX = 1 << 20
 ENDINGS = (".xz", ".gz", ".log", ".txt")
 
 
@@ -47,8 +48,12 @@ class Explained(NamedTuple):
 def read_explained(path: str | PathLike[str]) -> list[Explained]:
     """Return the entries of a file. Raises ScenarioError with everything that is wrong in it."""
     try:
-        entries = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(CHARACTERS_MAX + 1)
+        if len(text) > CHARACTERS_MAX:
+            raise ValueError(f"more than {CHARACTERS_MAX} characters")
+        entries = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ScenarioError([Problem(str(path), 0, 0, "", f"can not be read: {error}")]) from error
     if not isinstance(entries, list):
         raise ScenarioError([Problem(str(path), 0, 0, "", "is no list of known differences")])

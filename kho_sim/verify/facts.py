@@ -117,5 +117,5 @@ def _magnitude(value: Any) -> int | None:
     if value is None or isinstance(value, int):
         return value
     if value and isinstance(value[0], tuple):
-        return sum(number for _, number in value)
+        return sum(int(number) for _, number in value)
     return len(value)

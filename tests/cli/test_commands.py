@@ -183,7 +183,7 @@ def test_check_reports_every_error_of_every_file(
     assert out == f"{scenario}: fine, 2 boots\n"
     places = [line.split(" ")[0] for line in err.splitlines()]
     assert places[:2] == [f"{wrong}:1:19:", f"{wrong}:2:16:"]
-    assert places[2:] == [f"{unknown}:", f"{tmp_path}/no.yaml:"]
+    assert places[2:] == [f"{unknown}:4:10:", f"{tmp_path}/no.yaml:"]
 
 
 def test_check_of_good_files_is_fine(scenario: str) -> None:

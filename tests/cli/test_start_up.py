@@ -44,6 +44,21 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded & HEAVY == set()
 
 
+def test_list_of_verbs_imports_none_of_them() -> None:
+    program = (
+        "import sys\nfrom kho_sim.cli.app import call\ncall(['--help'])\n"
+        "print(*(name for name in sys.modules if name.startswith('kho_sim.cli.')))"
+    )
+    printed, _ = loaded_after(program)
+    assert printed.splitlines()[-1] == "kho_sim.cli.app"
+
+
+@pytest.mark.parametrize("verb", LISTED)
+def test_list_of_verbs_says_what_the_verb_itself_says(verb: str) -> None:
+    command = group.get_command(None, verb)
+    assert command.get_short_help_str(100) == VERBS[verb][1]
+
+
 def test_package_loads_nothing_heavy() -> None:
     _, loaded = loaded_after("import kho_sim\ndir(kho_sim)\nkho_sim.TraceError")
     assert loaded & HEAVY == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kho_sim.trace.records import (
     Allocation,
+    Alternative,
     Boot,
     Event,
     GiganticPage,
@@ -141,6 +142,24 @@ def hand_made_trace() -> Trace:
         event_records=(
             Event(boot=0, start_ns=0, end_ns=5, what="early_boot"),
             Event(boot=0, start_ns=5, end_ns=5, what="message", detail="KHO: found"),
+        ),
+        alternative_records=(
+            Alternative(
+                boot=1,
+                strategy="blocks",
+                shift=24,
+                busy_block_count=2,
+                extended_bytes=7 * GIB,
+                digest_pages=6,
+                extend_ns=5000,
+                early_ns=9000,
+                memory_regions_after=11,
+                gigantic_pages_requested=4,
+                gigantic_pages_allocated=4,
+                allocations=30,
+                failures=0,
+                failures_avoided=4,
+            ),
         ),
         twin=twin_trace(),
     )

@@ -1,5 +1,7 @@
 """The patch's strategy against sets of pages, a digest one key at a time, and a recorded boot."""
 
+from unittest import mock
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,8 +62,14 @@ def naive_digest(incoming, recorder, shift):
 
 
 @settings(max_examples=120)
-@given(machine=machines(), shift=SHIFTS)
-def test_blocks_agree_with_sets_of_pages(machine, shift):
+@given(machine=machines(), shift=SHIFTS, fewest=st.sampled_from([1, 256]))
+def test_blocks_agree_with_sets_of_pages(machine, shift, fewest):
+    """Exactly the rest is marked, by gaps one after the other as by stripes at once."""
+    with mock.patch("kho_sim.memory.regions.FEWEST_STRIPES", fewest):
+        blocks_against_sets_of_pages(machine, shift)
+
+
+def blocks_against_sets_of_pages(machine, shift):
     memory = pages_in(machine.memblock.memory)
     scratch = pages_in(machine.memblock.memory, KHO_SCRATCH)
     busy = busy_blocks(machine.preserved_pages, machine.incoming.table_pages(), shift)
@@ -94,7 +102,7 @@ def test_the_digest_takes_the_pages_that_single_keys_would(machine, shift):
     if not error:
         assert extension.digest_pages == extension.work.tables_allocated == page_count
         assert extension.work.keys_added == key_count
-        assert extension.work.keys_walked == len(machine.keys)
+        assert extension.work.keys_walked == len(machine.keys) + len(extension.busy)
         assert extension.work.tables_walked == machine.incoming.nodes + page_count
 
 

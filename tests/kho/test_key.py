@@ -80,6 +80,36 @@ def test_a_key_set_agrees_with_a_plain_set(edits):
     assert all((probe in keys) == (probe in naive) for probe in range(0, 5 * LEAF_BITS, 997))
 
 
+@given(
+    st.sets(st.sampled_from([leaf * LEAF_BITS + n for leaf in (1, 2, 4) for n in (-2, -1, 0, 1)]))
+)
+def test_runs_at_the_borders_of_leaves(numbers):
+    keys = KeySet()
+    for number in numbers:
+        keys.add_bits(number // LEAF_BITS, 1 << number % LEAF_BITS)
+    runs = list(keys.runs())
+    assert [key for first, end in runs for key in range(first, end)] == sorted(numbers)
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(runs))
+    assert keys.edges().tolist() == [edge for run in runs for edge in run]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [],
+        [(1, 4)],
+        [(LEAF_BITS - 9, LEAF_BITS - 5), (LEAF_BITS + 5, LEAF_BITS + 6)],
+        [(LEAF_BITS - 2, 2 * LEAF_BITS + 3), (3 * LEAF_BITS, 3 * LEAF_BITS + 1)],
+    ],
+)
+def test_runs_are_joined_across_leaves_and_nowhere_else(runs):
+    keys = KeySet()
+    for first, end in runs:
+        for leaf, bits in leaf_pieces(first, end):
+            keys.add_bits(leaf, bits)
+    assert list(keys.runs()) == runs
+
+
 def test_a_negative_key_is_a_bug():
     with pytest.raises(ModelError):
         list(leaf_pieces(-1, 3))

@@ -22,7 +22,7 @@ def visits(tree):
 
 # Runs of pages around table borders: 128 MiB and 64 GiB of order 0, and what lies between.
 RUN = st.tuples(
-    st.booleans(),
+    st.sampled_from(["add upwards", "add downwards", "delete"]),
     st.integers(0, 2),
     st.sampled_from([0, 2**15, 2**24, 2**24 + 2**15, 2**33]),
     st.integers(-40, 40),
@@ -40,12 +40,13 @@ def test_runs_of_pages_equal_single_keys(edits, pages_left):
     bulk_source, naive_source = PageSource(pages_left), PageSource(pages_left)
     bulk = RadixTree(bulk_source.allocate, bulk_source.free)
     naive = NaiveTree(naive_source.allocate, naive_source.free)
-    for add, order, border, offset, count in edits:
+    for edit, order, border, offset, count in edits:
         first, count = blocks_of(order, border, offset, count)
         keys = [encode_key(block << (12 + order), order) for block in range(first, first + count)]
-        if add:
-            expected = next((error for error in map(naive.add, keys) if error), 0)
-            assert bulk.add_pages(first << order, count << order, order) == expected
+        if edit != "delete":
+            step = 1 if edit == "add upwards" else -1
+            expected = next((error for error in map(naive.add, keys[::step]) if error), 0)
+            assert bulk.add_pages(first << order, count << order, order, step) == expected
         elif naive.root:
             for key in keys:
                 naive.delete(key)
@@ -145,6 +146,38 @@ def test_a_walk_stops_at_the_first_result():
     assert tree.walk(leaf=lambda _: None, node=lambda _: 0) == 0
 
 
+def test_a_walk_may_see_pages_only():
+    tree = RadixTree()
+    tree.add_pages(5, 3)
+    pages = []
+    assert tree.walk(node=pages.append) == 0
+    assert pages == tree.table_pages()
+
+
+def test_membership_and_the_smallest_runs():
+    tree = RadixTree()
+    assert tree.add_pages(7, 0) == 0
+    assert (len(tree), tree.nodes) == (0, 1)
+    assert tree.add_pages(2**52 - 1, 1) == 0
+    assert encode_key((2**52 - 1) << 12, 0) in tree
+    assert encode_key(0, 0) not in tree
+
+
+def test_bits_right_behind_a_leaf_belong_to_the_next():
+    tree = RadixTree()
+    tree.add_bits(0, 1 << 32768)
+    assert list(tree.walk()) == [32768]
+    assert [bits for table, bits in tree.walk_tables() if table.level == 0] == [1]
+
+
+def test_a_tree_of_large_blocks_is_rebuilt_from_its_runs():
+    runs = [(4, 0x40000, 0x80000), (1, 0x2000, 0x4000)]
+    pages = list(range(0x100000, 0x100000 + 11 * 4096, 4096))
+    tree = RadixTree.from_runs(runs, pages)
+    assert list(tree.runs()) == runs
+    assert tree.table_pages() == pages
+
+
 def test_tables_outlive_their_keys():
     tree = RadixTree()
     tree.add_key(encode_key(0x1000, 0))
@@ -161,18 +194,29 @@ def test_what_can_not_be_added():
     assert tree.add_keys(2**53 - 2, 2**53 + 2) == -34
     assert list(tree.walk()) == [2**53 - 2, 2**53 - 1]
     assert tree.add_bits(2**53 - 1, 3) == -34
-    for bad in [(1, 1, 1), (0, 3, 1), (2**52 - 1, 2, 0), (0, -1, 0)]:
-        with pytest.raises(ValueError):
+    for bad, why in [
+        ((1, 1, 1), "not aligned|no whole blocks"),
+        ((0, 3, 1), "3 pages are no whole blocks of order 1"),
+        ((2**52 - 1, 2, 0), "2 pages from 0xfffffffffffff end above 64 bits"),
+        ((0, -1, 0), "-1 pages are no whole blocks"),
+    ]:
+        with pytest.raises(ValueError, match=why):
             tree.add_pages(*bad)
 
 
 def test_orders_above_37_share_one_leaf():
     tree = RadixTree()
-    for order in (52, 40, 38):
-        tree.add_key(encode_key(0, order))
-    tree.add_key(encode_key(1 << 50, 38))
-    assert tree.counts_by_order() == {38: 2, 40: 1, 52: 1}
-    assert [order for order, _, _ in tree.runs()] == [52, 40, 38]
+    blocks = [(52, 0), (41, 3 << 53), (40, 0), (39, 1 << 51), (38, 0), (38, 1 << 50)]
+    for order, address in blocks:
+        tree.add_key(encode_key(address, order))
+    assert tree.counts_by_order() == {38: 2, 39: 1, 40: 1, 41: 1, 52: 1}
+    assert list(tree.runs()) == [
+        (52, 0, 1 << 64),
+        (41, 3 << 53, 4 << 53),
+        (40, 0, 1 << 52),
+        (39, 1 << 51, 2 << 51),
+        (38, 0, 2 << 50),
+    ]
     with pytest.raises(ValueError):
         list(leaf_spans(0, 1))
 

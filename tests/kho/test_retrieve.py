@@ -71,6 +71,7 @@ def test_growth_is_the_number_of_preserved_runs(machine):
     growth = retrieval.regions_after - retrieval.regions_before
     assert growth == runs_of(machine.preserved_pages)
     assert retrieval.work.pages_initialised == len(machine.preserved_pages)
+    assert retrieval.work.tables_walked == machine.incoming.nodes
     kept = [region for region in machine.memblock.reserved if region.flags & RSRV_NOINIT]
     assert {region.nid for region in kept} <= {-1}
     assert sum(region.size for region in kept) == len(machine.preserved_pages) * PAGE

@@ -9,10 +9,10 @@ import pytest
 from kho_sim.command_line import ScratchRequest, parse_command_line
 from kho_sim.kho.scratch import kernel_reserved_bytes, reserve_scratch
 from kho_sim.machine import qemu_machine
-from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Inherited
+from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Inherited, Requests
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.early.percpu import unit_layout
-from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.memory.memblock import KHO_SCRATCH, PAGE_SIZE, Memblock
 from kho_sim.memory.profile import EarlyRequest, KernelProfile
 
 GIB = 1 << 30
@@ -194,3 +194,23 @@ def test_reserve_failure_gives_everything_back():
     assert result.messages[0] == "KHO: Failed to reserve nid 0 scratch buffer"
     assert list(early.memblock.reserved) == before
     assert not any(r.flags & KHO_SCRATCH for r in early.memblock.memory)
+
+
+def test_a_refusal_of_the_shadow_ends_with_the_next_free():
+    """4 of 8 pages are taken; the shadow refuses 5, until the 4 are given back."""
+    memblock = Memblock()
+    memblock.add(0x100000, 64 * PAGE_SIZE, 0)
+    memblock.mark_kho_scratch(0x100000, 8 * PAGE_SIZE)
+    memblock.scratch_only = True
+    requests = Requests(memblock)
+    block = requests.alloc("kept for a while", 4 * PAGE_SIZE, PAGE_SIZE)
+    requests.open_shadow()
+    memblock.mark_kho_scratch(0x100000, 64 * PAGE_SIZE)
+    for _ in range(2):
+        requests.alloc("large", 5 * PAGE_SIZE, PAGE_SIZE)
+    for _ in range(2):
+        requests.alloc("small", 4 * PAGE_SIZE, PAGE_SIZE)
+    requests.free(block, 0, 4 * PAGE_SIZE)
+    requests.alloc("not refused any more", 4 * PAGE_SIZE, PAGE_SIZE)
+    assert [row.avoided for row in requests.rows] == [False, True, True, False, True, False]
+    assert requests.shadow.reserved_size() == 8 * PAGE_SIZE

@@ -67,6 +67,22 @@ def test_memblock_agrees_with_page_sets(calls):
             assert flattened(getattr(real, array)) == flattened(merged), call
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(CALLS, max_size=40))
+def test_joining_downwards_counts_as_inserting_and_merging(calls):
+    plain, short = Memblock(), Memblock()
+    plain.reserved._extends_next_down = plain.memory._extends_next_down = lambda *_: False
+    for call in [("add", (1, PAGES // 2), 0, 0), *calls]:
+        answers = [both(memblock, NaiveMemblock(), call) for memblock in (plain, short)]
+        assert not answers[0] or answers[0][0] == answers[1][0]
+    for array in ("memory", "reserved"):
+        assert list(getattr(plain, array)) == list(getattr(short, array))
+    assert (plain.regions_moved, plain.regions_scanned) == (
+        short.regions_moved,
+        short.regions_scanned,
+    )
+
+
 def flattened(regions):
     """Join neighbours of equal node and flags: the kernel leaves some that it did not touch
     apart."""
@@ -99,6 +115,17 @@ def test_doubling_that_finds_no_scratch_fails_as_the_kernel_says():
     assert codes.index(-12) == 128
     assert "Failed to double reserved array from 128 to 256 entries" in real.messages[0]
     assert real.alloc_range_nid(0x1000, 0x1000, 0, 0, -1, False) == 0
+    real.check()
+
+
+def test_a_free_that_needs_room_leaves_nothing_stale():
+    """With 127 of 128 regions the kernel doubles the array before it takes one away."""
+    real = Memblock()
+    real.add(0x100000, 1 << 30, 0)
+    for number in range(127):
+        real.reserve(0x100000 + number * 0x10000, 0x1000)
+    assert real.phys_free(0x100000, 0x1000) == 0
+    assert real.reserved.capacity == 256
     real.check()
 
 

@@ -343,9 +343,10 @@ class NaivePages:
             zone.managed += 512
             zone.release(pfn, 9)
 
-    def alloc(self, order, kind):
+    def alloc(self, order, kind, user=None):
         """Serve one request for one block; None when there is no memory."""
         cma = kind == MOVABLE
+        user = cma if user is None else user
         strict = len(self.zones) == 2
         pfn = self.ask("low", order, kind, cma, strict)
         if pfn is None and strict:
@@ -356,7 +357,7 @@ class NaivePages:
             for zone in self.zones:
                 zone.drain(0, zone.pcp_pages)
             pfn = self.ask("min", order, kind, cma, False)
-        if pfn is not None and kind == MOVABLE:
+        if pfn is not None and user:
             self.zone(pfn).user_pages.update(range(pfn, pfn + (1 << order)))
         return pfn
 
@@ -372,6 +373,23 @@ class NaivePages:
         zone = self.zone(pfn)
         zone.user_pages.difference_update(range(pfn, pfn + (1 << order)))
         zone.release(pfn, order)
+
+    def pin(self, folios, order):
+        """Move the folios that lie in CMA, 512 pages at a time: all targets of a batch come before
+        its first source goes. Returns all of them in file order, or None when there is no memory
+        (the batch that failed keeps what it got)."""
+        places = list(folios)
+        inside = set(self.scratch)
+        moving = [index for index, pfn in enumerate(folios) if pfn in inside]
+        most = max(512 >> order, 1)
+        for batch in [moving[first : first + most] for first in range(0, len(moving), most)]:
+            for index in batch:
+                places[index] = self.alloc(order, UNMOVABLE, user=True)
+                if places[index] is None:
+                    return None
+            for index in batch:
+                self.free(folios[index], order)
+        return places
 
     def free_lists(self):
         return {

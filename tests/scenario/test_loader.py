@@ -23,7 +23,7 @@ from kho_sim.trace import records
 HERE = Path(__file__).parent
 INVALID = sorted((HERE / "invalid").glob("*.yaml"))
 VALID = sorted((HERE / "valid").glob("*.yaml"))
-CORPUS = [file.read_text() for file in (*INVALID, *VALID)]
+CORPUS = [file.read_bytes().decode(errors="replace") for file in (*INVALID, *VALID)]
 
 
 def problems_of(text):

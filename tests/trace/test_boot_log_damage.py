@@ -123,6 +123,12 @@ def test_more_text_than_any_log_has_is_refused(pack, tmp_path, monkeypatch):
     )
 
 
+def test_a_bomb_of_line_ends_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "LINES_LIMIT", 100_000)
+    bomb = lzma.compress(TEXT + b"\n" * 1_000_000)
+    assert "more than 100000 lines" in str(read_bytes(tmp_path / "log", bomb))
+
+
 def test_an_xz_file_that_asks_for_too_much_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "DICTIONARY_LIMIT_BYTES", 1 << 20)
     assert "corrupted" in str(read_bytes(tmp_path / "log", PACKED["xz"]))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from kho_sim.kho.extend import blocks, none, reserve_early
+from kho_sim.kho.extend import (
+    blocks,
+    blocks_skip,
+    largest_gaps,
+    none,
+    reserve_early,
+    scaled_blocks,
+)
 from kho_sim.kho.extend.base import Extend, ExtendOptions, Extension
 
 __all__ = ["STRATEGIES", "Extend", "ExtendOptions", "Extension"]
@@ -11,5 +18,8 @@ STRATEGIES: dict[str, Extend] = {
     "none": none.extend,
     "blocks": blocks.extend,
     "reserve-early": reserve_early.extend,
+    "blocks-skip": blocks_skip.extend,
+    "scaled-blocks": scaled_blocks.extend,
+    "largest-gaps": largest_gaps.extend,
 }
 """By the name that ``kernel.extend.strategy`` of a scenario uses."""

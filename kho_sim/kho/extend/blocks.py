@@ -8,10 +8,12 @@ a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from errno import ENOMEM
 
-from kho_sim.extent import Extent
+import numpy as np
+from numpy.typing import NDArray
+
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
 from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, KeySet, bit_runs, bits_set, coarser
 from kho_sim.kho.radix import (
@@ -24,6 +26,11 @@ from kho_sim.kho.radix import (
 )
 from kho_sim.memory.memblock import Memblock
 from kho_sim.work import Work
+
+Visits = Callable[[LeafSpan, int], tuple[int, int]]
+"""(keys of a leaf, block shift) -> how many of them a walk stops at, how many blocks it adds."""
+Mark = Callable[[Memblock, KeySet, int], tuple[int, Work]]
+"""(memblock, busy blocks, block shift) -> (0 or -errno, work of marking)."""
 
 
 def extend(
@@ -38,18 +45,49 @@ def extend(
     Pages of the digest come from ``allocate_page``. When that or a mark fails the step ends with an
     error; marks made until then stay. Source: kho_extend_scratch().
     """
+    return extend_around(memblock, incoming, options.shift, allocate_page, free_page)
+
+
+def every_key(span: LeafSpan, shift: int) -> tuple[int, int]:
+    """Stop at every key and add each block that it touches, known already or not: the patch."""
+    keys = bits_set(span.bits)
+    return keys, keys << max(span.order + PAGE_SHIFT - shift, 0)
+
+
+def mark_between(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
+    """Mark the gaps between busy blocks as scratch; return (0 or -errno, work of marking)."""
+    return mark_each(memblock, gaps(busy, shift, memblock.end_of_dram()))
+
+
+def extend_around(
+    memblock: Memblock,
+    incoming: FrozenRadixTree,
+    shift: int,
+    allocate_page: AllocatePage,
+    free_page: FreePage,
+    *,
+    visits: Visits = every_key,
+    mark: Mark = mark_between,
+) -> Extension:
+    """Digest the incoming tree into busy blocks, mark around them, destroy the digest.
+
+    What strategies by blocks have in common: they differ in ``shift``, in how many bits of a leaf
+    the walk looks at (``visits``: the work, never the result), and in what is marked (``mark``).
+    """
     scratch_before = memblock.scratch_bytes()
     scanned_before, moved_before = memblock.regions_scanned, memblock.regions_moved
     digest = RadixTree(allocate_page, free_page)
-    errno, work = _digest(incoming, digest, options.shift) if digest.root else (-ENOMEM, Work())
+    errno, work = -ENOMEM, Work()
+    if digest.root:
+        errno, work = _digest(incoming, digest, shift, visits)
     busy, digest_pages = digest.keys, digest.nodes
     if not errno:
-        errno, ranges_marked = _mark_between(memblock, busy, options.shift)
-        work += Work(tables_walked=digest_pages, ranges_marked=ranges_marked)
+        errno, marking = mark(memblock, busy, shift)
+        work += marking + Work(tables_walked=digest_pages, keys_walked=len(busy))
     digest.destroy()
     return Extension(
         busy=busy,
-        shift=options.shift,
+        shift=shift,
         extended_bytes=memblock.scratch_bytes() - scratch_before,
         digest_pages=digest_pages,
         error=error_line(errno),
@@ -62,7 +100,27 @@ def extend(
     )
 
 
-def _digest(incoming: FrozenRadixTree, digest: RadixTree, shift: int) -> tuple[int, Work]:
+def mark_each(memblock: Memblock, ranges: NDArray[np.uint64]) -> tuple[int, Work]:
+    """Mark rows of (start, end) as scratch until one fails; return (0 or -errno, work)."""
+    errno, ranges_marked = memblock.mark_kho_scratch_each(ranges)
+    return errno, Work(ranges_marked=ranges_marked)
+
+
+def gaps(busy: KeySet, shift: int, end_of_dram: int) -> NDArray[np.uint64]:
+    """Return what lies below, between and, as far as there is memory, above the busy blocks.
+
+    Rows of (start, end), ascending.
+    """
+    bounds = np.array([0, end_of_dram], np.uint64)
+    edges = np.concatenate((bounds[:1], busy.edges() << np.uint64(shift), bounds[1:]))
+    rows = edges.reshape(-1, 2)
+    lowest, highest = rows[0], rows[-1]
+    return rows[int(lowest[0] == lowest[1]) : len(rows) - int(highest[0] >= highest[1])]
+
+
+def _digest(
+    incoming: FrozenRadixTree, digest: RadixTree, shift: int, visits: Visits
+) -> tuple[int, Work]:
     """Walk the incoming tree once and add the block of every page of it and of every preservation.
 
     When the digest gets no page, the leaf of the tree in which that happened is counted as a whole.
@@ -73,9 +131,9 @@ def _digest(incoming: FrozenRadixTree, digest: RadixTree, shift: int) -> tuple[i
         keys_added += 1
         errno = digest.add_key(table.address >> shift)
         for span in leaf_spans(table.prefix, bits) if not errno else ():
-            key_count = bits_set(span.bits)
-            keys_walked += key_count
-            keys_added += key_count << max(span.order + PAGE_SHIFT - shift, 0)
+            walked, added = visits(span, shift)
+            keys_walked += walked
+            keys_added += added
             errno = _add_blocks_of(span, digest, shift)
             if errno:
                 break
@@ -96,25 +154,3 @@ def _add_blocks_of(span: LeafSpan, digest: RadixTree, shift: int) -> int:
         if errno:
             return errno
     return 0
-
-
-def _mark_between(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, int]:
-    """Mark the gaps between busy blocks as scratch; return (0 or -errno, ranges marked)."""
-    ranges_marked = 0
-    for gap in _gaps(busy, shift, memblock.end_of_dram()):
-        errno = memblock.mark_kho_scratch(gap.start, gap.size)
-        if errno:
-            return errno, ranges_marked
-        ranges_marked += 1
-    return 0, ranges_marked
-
-
-def _gaps(busy: KeySet, shift: int, end_of_dram: int) -> Iterator[Extent]:
-    """Yield what lies below, between and, as far as there is memory, above the busy blocks."""
-    previous_end = 0
-    for first, end in busy.runs():
-        if first << shift > previous_end:
-            yield Extent(previous_end, first << shift)
-        previous_end = end << shift
-    if previous_end < end_of_dram:
-        yield Extent(previous_end, end_of_dram)

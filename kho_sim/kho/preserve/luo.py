@@ -45,8 +45,8 @@ class Session:
 class LiveUpdate:
     """The outgoing side of one kernel: what exists before any file, then sessions and files.
 
-    ``fixed`` pages (FDT, metadata, FLB header) are never given back by the next kernel; ``pages``
-    are, when it reads the sessions.
+    FDT, metadata and FLB header are never given back by the next kernel; ``pages`` and the blocks
+    that list sessions and files are, when it reads the sessions.
     """
 
     def __init__(self, outgoing: Outgoing, layout: LuoLayout):
@@ -54,6 +54,7 @@ class LiveUpdate:
         self.layout = layout
         self.sessions: dict[str, Session] = {}
         self.pages: list[tuple[Run, int]] = []
+        self.session_blocks: list[tuple[Run, int]] = []
 
     def start_kho(self) -> None:
         """kho_init(): the FDT page and the kexec metadata."""
@@ -81,16 +82,33 @@ class LiveUpdate:
             session.blocks += _blocks(self.outgoing.allocate_preserved(1, order), order)
         session.files += 1
 
+    def remove_file(self, session_name: str) -> None:
+        """Take the last file off a session's list; a block that only it needed is given back."""
+        session = self.sessions[session_name]
+        session.files -= 1
+        if session.files % self.layout.files_per_block == 0:
+            self._give_back(session.blocks)
+
+    def remove_session(self, session_name: str) -> None:
+        """Take a session without files off the list. Source: luo_session_remove()."""
+        del self.sessions[session_name]
+        if self.session_blocks and len(self.sessions) % self.layout.sessions_per_block == 0:
+            self._give_back(self.session_blocks)
+
     def state_pages(self) -> tuple[tuple[Run, int], ...]:
         """All pages, with their order, that the next kernel frees once it has read the sessions."""
         blocks = [block for session in self.sessions.values() for block in session.blocks]
-        return (*self.pages, *blocks)
+        return (*self.pages, *self.session_blocks, *blocks)
 
     def _grow_sessions(self) -> None:
         if self.layout.session_array_order is not None:
             return
         if (len(self.sessions) - 1) % self.layout.sessions_per_block == 0:
-            self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
+            self.session_blocks += _blocks(self.outgoing.allocate_preserved(), 0)
+
+    def _give_back(self, blocks: list[tuple[Run, int]]) -> None:
+        run, order = blocks.pop()
+        self.outgoing.free_preserved([run], order)
 
 
 def _blocks(runs: list[Run], order: int) -> list[tuple[Run, int]]:

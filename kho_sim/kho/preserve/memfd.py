@@ -15,7 +15,7 @@ from operator import attrgetter
 from kho_sim.kho.handover import Folios, HandedFile
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
-from kho_sim.memory.pages import PAGE_SIZE, OutOfMemory, Run
+from kho_sim.memory.pages import PAGE_SIZE, OutOfMemory, Run, migrate_out_of_cma
 from kho_sim.work import Work
 
 FOLIO_RECORD_BYTES = 16
@@ -37,11 +37,11 @@ class FilePages:
 
     @property
     def folios(self) -> int:
-        return sum(run.blocks for run in self.data)
+        return sum(folios.run.blocks for folios in self.data)
 
     @property
     def pages(self) -> int:
-        return sum(run.pages for run in self.data)
+        return sum(folios.pages for folios in self.data)
 
 
 def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> HandedFile:
@@ -54,15 +54,26 @@ def preserve_file(outgoing: Outgoing, luo: LiveUpdate, file: FilePages) -> Hande
     record = outgoing.allocate_preserved()
     if not file.data:
         return _handed(file, record)
-    folios = file.folios
-    pins = outgoing.vmalloc(_pages(folios * PIN_RECORD_BYTES))
+    count = file.folios
+    pins = outgoing.vmalloc(_pages(count * PIN_RECORD_BYTES))
     _pin(outgoing, file)
-    array = outgoing.vmalloc(_pages(folios * FOLIO_RECORD_BYTES))
-    for order, runs in groupby(file.data, key=attrgetter("order")):
-        outgoing.preserve([Run(run.first_pfn, run.blocks) for run in runs], order)
+    array = outgoing.vmalloc(_pages(count * FOLIO_RECORD_BYTES))
+    for order, folios in groupby(file.data, key=attrgetter("order")):
+        outgoing.preserve([part.run for part in folios], order)
     chunks = outgoing.preserve_vmalloc(array)
     outgoing.pages.free(pins)
     return _handed(file, [*array, *chunks, *record])
+
+
+def unpreserve_file(outgoing: Outgoing, luo: LiveUpdate, handed: HandedFile) -> None:
+    """Take back the preservation of the file that its session lists last.
+
+    Its folios stay where pinning has moved them, and belong to the open file again.
+    """
+    for run in handed.data:
+        outgoing.unpreserve([Run(run.first_pfn, run.blocks)], run.order)
+    outgoing.free_preserved(handed.metadata)
+    luo.remove_file(handed.session)
 
 
 def _pin(outgoing: Outgoing, file: FilePages) -> None:
@@ -70,14 +81,14 @@ def _pin(outgoing: Outgoing, file: FilePages) -> None:
     10.4)."""
     pinned: list[Folios] = []
     for order, folios in groupby(file.data, key=attrgetter("order")):
-        runs = [Run(run.first_pfn, run.blocks) for run in folios]
         try:
-            places = outgoing.pages.migrate_out_of_cma(runs, order)
+            runs, migrated = migrate_out_of_cma(
+                outgoing.pages, (part.run for part in folios), order
+            )
         except OutOfMemory as error:
             raise PreserveFailed(DEADLOCK) from error
-        moved = set(runs) - set(places)
-        outgoing.work += Work(pages_migrated=sum(run.blocks for run in moved) << order)
-        pinned += [Folios(*place, order) for place in places]
+        outgoing.work += Work(pages_migrated=migrated << order)
+        pinned += [Folios(run, order) for run in runs]
     file.data = pinned
 
 

@@ -54,8 +54,19 @@ class Outgoing:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
         self.work += Work(keys_added=sum(run.blocks for run in runs))
         for run in runs:
-            if self.tree.add_pages(run.first_pfn, run.blocks << order, order):
+            start, end = run.extent(order)
+            if self.tree.add_pages(start, end - start, order, run.step):
                 raise PreserveFailed("-ENOMEM")
+
+    def unpreserve(self, runs: Sequence[Run], order: int) -> None:
+        """Delete the key of every block of the runs; tables stay (kho_radix_del_key())."""
+        for run in runs:
+            self.tree.del_pages(run.first_pfn, run.blocks << order, order)
+
+    def free_preserved(self, runs: Sequence[Run], order: int = 0) -> None:
+        """Take back what ``allocate_preserved`` gave (kho_unpreserve_free())."""
+        self.unpreserve(runs, order)
+        self.pages.free(runs, order)
 
     def vmalloc(self, pages: int) -> list[Run]:
         """Take a virtually contiguous area in the largest pieces that are free, as order-0 runs."""
@@ -75,11 +86,10 @@ class Outgoing:
         chunks = self.allocate_preserved()
         room = VMALLOC_ADDRESSES_PER_CHUNK
         for run in runs:
-            first, left = run.first_pfn, run.blocks
-            while left:
-                part = min(left, room)
-                self.preserve([Run(first, part)], 0)
-                first, left, room = first + part, left - part, room - part
+            while run.blocks:
+                part, run = run.split(min(run.blocks, room))
+                self.preserve([part], 0)
+                room -= part.blocks
                 if not room:
                     chunks += self.allocate_preserved()
                     room = VMALLOC_ADDRESSES_PER_CHUNK

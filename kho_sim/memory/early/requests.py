@@ -8,8 +8,8 @@ failure that the extension avoided.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from kho_sim.errors import KhoSimError
 from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
@@ -38,6 +38,10 @@ class Request:
     why: str = ""
 
 
+Call = tuple[Any, ...]
+"""A method of Memblock that allocates, and its arguments."""
+
+
 @dataclass
 class Requests:
     """Asks memblock, writes down each request, and keeps the shadow in step."""
@@ -48,6 +52,8 @@ class Requests:
     shadow: Memblock | None = None
     _twins: dict[int, int] = field(default_factory=dict)
     """Address of a block -> address of its twin in the shadow (0: the shadow refused it)."""
+    _refused: set[Call] = field(default_factory=set)
+    """What the shadow has refused since something was last freed in it: it would refuse again."""
 
     def alloc(
         self,
@@ -69,13 +75,42 @@ class Requests:
             nid,
             low,
             high,
-            lambda memblock: memblock.alloc_try_nid_raw(
-                size, align, low, high or memblock.current_limit, nid
-            ),
+            (Memblock.alloc_try_nid_raw, size, align, low, high, nid),
         )
         if not address and or_panic:
             raise BootPanic(or_panic)
         return address
+
+    def alloc_run(
+        self, what: str, size: int, align: int, count: int, *, nid: int, low: int, high: int
+    ) -> int:
+        """Allocate ``count`` equal blocks one after the other; return how many before one failed.
+
+        ``size`` is a multiple of ``align``. Once two lie right below each other and the second took
+        no new region and said nothing, the following meet the same arrays: they are made at once.
+        """
+        reserved, done, above = self.memblock.reserved, 0, 0
+        while done < count:
+            before = len(reserved), reserved.capacity, len(self.memblock.messages)
+            scanned, moved = self.memblock.regions_scanned, self.memblock.regions_moved
+            address = self.alloc(what, size, align, nid=nid, low=low, high=high)
+            if not address:
+                return done
+            done += 1
+            after = len(reserved), reserved.capacity, len(self.memblock.messages)
+            if address + size == above and before == after:
+                scanned = self.memblock.regions_scanned - scanned
+                moved = self.memblock.regions_moved - moved
+                left = count - done
+                times = self.memblock.repeat_below(address, size, low, left, scanned, moved)
+                call = (Memblock.alloc_try_nid_raw, size, align, low, high, nid)
+                for number in range(1, times + 1):
+                    place = address - number * size
+                    self._note(place, what, size, align, nid, low, high, call)
+                done += times
+                address -= times * size
+            above = address
+        return done
 
     def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
         """Allocate inside a range without giving up its lower limit
@@ -87,7 +122,7 @@ class Requests:
             NO_NODE,
             low,
             high,
-            lambda memblock: memblock.phys_alloc_range(size, align, low, high),
+            (Memblock.phys_alloc_range, size, align, low, high),
         )
 
     def alloc_exact(self, what: str, size: int, align: int, nid: int) -> int:
@@ -99,7 +134,7 @@ class Requests:
             nid,
             0,
             0,
-            lambda memblock: memblock.alloc_range_nid(size, align, 0, 0, nid, True),
+            (Memblock.alloc_range_nid, size, align, 0, 0, nid, True),
         )
 
     def alloc_gigantic(self, size: int, nid: int, exact_nid: bool, missing: int) -> int:
@@ -111,7 +146,7 @@ class Requests:
             nid,
             0,
             0,
-            lambda memblock: memblock.alloc_hugetlb(size, nid, exact_nid),
+            (Memblock.alloc_hugetlb, size, nid, exact_nid),
             missing,
         )
 
@@ -121,11 +156,13 @@ class Requests:
         twin = self._twins.get(block)
         if self.shadow is not None and twin:
             self.shadow.phys_free(twin + offset, size)
+            self._refused.clear()
 
     def open_shadow(self) -> None:
         """Begin the shadow from the present state: right before the extension."""
         self.shadow = self.memblock.copy()
         self._twins = {row.address: row.address for row in self.rows if row.address}
+        self._refused.clear()
 
     def _ask(
         self,
@@ -135,13 +172,29 @@ class Requests:
         nid: int,
         low: int,
         high: int,
-        ask: Callable[[Memblock], int],
+        call: Call,
         missing: int = 1,
     ) -> int:
-        address = ask(self.memblock)
+        address = _made_on(self.memblock, call)
+        self._note(address, what, size, align, nid, low, high, call, missing)
+        return address
+
+    def _note(
+        self,
+        address: int,
+        what: str,
+        size: int,
+        align: int,
+        nid: int,
+        low: int,
+        high: int,
+        call: Call,
+        missing: int = 1,
+    ) -> None:
+        """Ask the shadow as well, and write the request down."""
         twin = address
         if self.shadow is not None:
-            twin = ask(self.shadow)
+            twin = self._ask_shadow(self.shadow, call)
             self._twins[address] = twin
         self.rows.append(
             Request(
@@ -160,7 +213,15 @@ class Requests:
                 why="" if address else self.explain(size, align, low, high),
             )
         )
-        return address
+
+    def _ask_shadow(self, shadow: Memblock, call: Call) -> int:
+        """Allocations only take memory away, so what was refused stays refused until a free."""
+        if call in self._refused:
+            return 0
+        twin = _made_on(shadow, call)
+        if not twin:
+            self._refused.add(call)
+        return twin
 
     def _source(self, address: int) -> str:
         if not address:
@@ -192,6 +253,11 @@ class Requests:
             f"{_size(sum(usable))} of {where}{limit} free, the largest piece {_size(largest)}, "
             f"{_size(size)} asked"
         )
+
+
+def _made_on(memblock: Memblock, call: Call) -> int:
+    method, *arguments = call
+    return int(method(memblock, *arguments))
 
 
 def _size(size: int) -> str:

@@ -8,6 +8,7 @@ fit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE
@@ -39,8 +40,7 @@ def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
             nid=nid,
             or_panic=f"Failed to allocate usemap for node {nid}",
         )
-        for section in group:
-            _allocate_memmap(requests, tables, section, nid)
+        _allocate_memmaps(requests, tables, group, nid)
 
 
 def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
@@ -48,7 +48,7 @@ def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
     the way."""
     present: dict[int, int] = {}
     roots: set[int] = set()
-    for region in list(requests.memblock.memory):
+    for region in requests.memblock.memory[:]:
         for section in range(region.base // SECTION_BYTES, -(-region.end // SECTION_BYTES)):
             if section // SECTIONS_PER_ROOT not in roots:
                 roots.add(section // SECTIONS_PER_ROOT)
@@ -91,17 +91,39 @@ class _VmemmapTables:
         self._windows.add(window)
 
 
-def _allocate_memmap(requests: Requests, tables: _VmemmapTables, section: int, nid: int) -> None:
-    tables.cover(section, nid)
-    if requests.alloc(
-        "memmap", MEMMAP_BYTES, MEMMAP_BYTES, nid=nid, low=MAX_DMA_ADDRESS, high=NOLEAKTRACE
+def _allocate_memmaps(
+    requests: Requests, tables: _VmemmapTables, group: list[int], nid: int
+) -> None:
+    """Allocate the struct pages of sections of one node, a table's worth of sections at a time."""
+    for _, window in groupby(group, key=lambda section: section // SECTIONS_PER_TABLE):
+        sections = list(window)
+        tables.cover(sections[0], nid)
+        while sections:
+            done = requests.alloc_run(
+                "memmap",
+                MEMMAP_BYTES,
+                MEMMAP_BYTES,
+                len(sections),
+                nid=nid,
+                low=MAX_DMA_ADDRESS,
+                high=NOLEAKTRACE,
+            )
+            if done < len(sections):
+                _allocate_memmap_pages(requests, sections[done], nid)
+            sections = sections[done + 1 :]
+
+
+def _allocate_memmap_pages(requests: Requests, section: int, nid: int) -> None:
+    pages = MEMMAP_BYTES // PAGE_SIZE
+    low, high = MAX_DMA_ADDRESS, NOLEAKTRACE
+    if (
+        not _memmap_page(requests, "vmemmap table", nid)
+        or requests.alloc_run(
+            "memmap page", PAGE_SIZE, PAGE_SIZE, pages, nid=nid, low=low, high=high
+        )
+        < pages
     ):
-        return
-    if not _memmap_page(requests, "vmemmap table", nid):
         raise _no_memmap(section)
-    for _ in range(MEMMAP_BYTES // PAGE_SIZE):
-        if not _memmap_page(requests, "memmap page", nid):
-            raise _no_memmap(section)
 
 
 def _memmap_page(requests: Requests, what: str, nid: int) -> int:

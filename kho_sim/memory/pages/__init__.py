@@ -15,7 +15,9 @@ from .kinds import (
     Migratetype,
     OutOfMemory,
     Run,
+    joined,
 )
+from .pinning import Pinned, migrate_out_of_cma
 
 __all__ = [
     "CMA",
@@ -33,5 +35,8 @@ __all__ = [
     "Migratetype",
     "OutOfMemory",
     "PageAllocator",
+    "Pinned",
     "Run",
+    "joined",
+    "migrate_out_of_cma",
 ]

@@ -1,17 +1,17 @@
 """The page allocator of one kernel: nodes, zones, and who is asked in which order.
 
 Models get_page_from_freelist() and its slow path as far as they decide which zone serves, the
-hand-over from memblock, and the migration of pinned pages out of CMA (mm/page_alloc.c, mm/gup.c;
-kernel-facts 8, 9 and 10.4). Bulk requests are worked in runs, with the result of page-at-a-time:
-tests/naive/pages.py is that twin. Left out: reclaim and compaction (recorded kernels have neither
-swap nor page cache to speak of), HIGHATOMIC reserves, memory policies, nodes that interleave.
+hand-over from memblock (mm/page_alloc.c; kernel-facts 8 and 9). Bulk requests are worked in runs,
+with the result of page-at-a-time: tests/naive/pages.py is that twin. Left out: reclaim and
+compaction (recorded kernels have neither swap nor page cache to speak of), HIGHATOMIC reserves,
+memory policies, nodes that interleave.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kho_sim.errors import ModelError, ensure
@@ -32,13 +32,17 @@ from .kinds import (
     OutOfMemory,
     Run,
     joined,
+    run_of,
 )
-from .nodes import build_zones, extents_of, set_lowmem_reserve, set_watermarks, zonelist
+from .nodes import (
+    avoids_fragmentation,
+    build_zones,
+    extents_of,
+    set_lowmem_reserve,
+    set_watermarks,
+    zonelist,
+)
 from .zone import Zone
-
-_MIGRATION_BATCH = 512
-"""NR_MAX_BATCHED_MIGRATION: so many pages, wherever they lie, get their targets before the sources
-are freed."""
 
 
 class FreeCounts(NamedTuple):
@@ -46,6 +50,20 @@ class FreeCounts(NamedTuple):
 
     pages: int
     cma_pages: int
+
+
+@dataclass(slots=True)
+class _Request:
+    """So many requests for one block each, to be served in turn.
+
+    ``blocks`` falls to 1 when a zone was asked in vain and adapted its limits: it will be asked,
+    and adapt, again before the next block.
+    """
+
+    blocks: int
+    order: int
+    migratetype: Migratetype
+    cma: bool
 
 
 class PageAllocator:
@@ -68,19 +86,21 @@ class PageAllocator:
         drawn: random.Random | None = None,
     ):
         self._memory = [(*_pages_inside(start, end), nid) for start, end, nid in memory]
-        self._scratch = [_pages_around(start, start + size) for start, size in scratch if size]
+        self.scratch = [_pages_around(start, start + size) for start, size in scratch if size]
+        """Where CMA is, in pages: from the beginning, or from ``release_scratch`` on."""
         self._interleaving = interleaving
         self._drawn = drawn or random.Random(0)
         self._online_cpus = sum(cpus_by_node)
         self._zones = build_zones(self._memory, cpus_by_node)
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
+        self._strict = {nid: avoids_fragmentation(self._zones, nid) for nid in nids}
         self.home = min(nids)
         """The node of the CPU that asks, for requests that name none."""
         self._free: list[Extent] = []
         self._deferred: dict[int, int] = {}
         if kho_boot:
-            for area in self._scratch:
+            for area in self.scratch:
                 self._mark_cma(area)
 
     # Hand-over from memblock
@@ -115,12 +135,12 @@ class PageAllocator:
 
     def release_scratch(self) -> None:
         """Turn the first kernel's scratch into free CMA pageblocks: kho_init()."""
-        for area in self._scratch:
+        for area in self.scratch:
             self._mark_cma(area)
             for pfn in range(area.start, area.end, PAGEBLOCK_PAGES):
                 zone = self._zone_of(pfn)
                 zone.managed_pages += PAGEBLOCK_PAGES
-                zone.free(pfn, 1, PAGEBLOCK_ORDER)
+                zone.free(Run(pfn, 1), PAGEBLOCK_ORDER)
         set_lowmem_reserve(self._zones)
 
     def adopt_gigantic(self, extents: Iterable[tuple[int, int]]) -> None:
@@ -129,17 +149,16 @@ class PageAllocator:
         Watermarks are computed again after it (hugepage_init() is the next initcall that does).
         """
         for start, end in extents:
-            for first, pages in self._by_zone(start >> PAGE_SHIFT, end >> PAGE_SHIFT):
-                self._zone_of(first).managed_pages += pages
+            for zone, run in self._by_zone(_run_of_bytes(start, end)):
+                zone.managed_pages += run.blocks
         set_watermarks(self._zones, self._online_cpus)
 
     def adopt(self, extents: Iterable[tuple[int, int]]) -> None:
         """Note restored user pages (bytes): allocated from now on, and managed."""
         for start, end in extents:
-            for first, pages in self._by_zone(start >> PAGE_SHIFT, end >> PAGE_SHIFT):
-                zone = self._zone_of(first)
-                zone.managed_pages += pages
-                zone.buddy.count_movable(first, pages, +1)
+            for zone, run in self._by_zone(_run_of_bytes(start, end)):
+                zone.managed_pages += run.blocks
+                zone.buddy.count_movable(run.extent(), +1)
         set_lowmem_reserve(self._zones)
 
     # Requests
@@ -164,12 +183,12 @@ class PageAllocator:
         node = self.home if node is None else node
         got: list[Run] = []
         while count:
-            runs = self._serve(count, order, migratetype, node, with_cma)
+            runs = self._serve(_Request(count, order, migratetype, with_cma), node)
             if not runs:
                 raise OutOfMemory(joined(got, order), count + _blocks(got), order)
-            for first, blocks in runs:
-                if movable if user is None else user:
-                    self._zone_of(first).buddy.count_movable(first, blocks << order, +1)
+            if movable if user is None else user:
+                for run in runs:
+                    self._zone_of(run.first_pfn).buddy.count_movable(run.extent(order), +1)
             count -= _blocks(runs)
             got += runs
         return joined(got, order)
@@ -192,41 +211,17 @@ class PageAllocator:
                     raise OutOfMemory(got + short.allocated, pages + _blocks(got), 0) from short
                 highest = order - 1
                 continue
-            got += [Run(first, blocks << order) for first, blocks in runs]
-            pages -= sum(blocks << order for _, blocks in runs)
+            got += runs if order == 0 else [Run(runs[0].first_pfn, 1 << order)]
+            pages -= _blocks(runs) << order
         return joined(got, 0)
 
-    def free(self, runs: Iterable[tuple[int, int]], order: int = 0, user: bool = False) -> None:
+    def free(self, runs: Iterable[Run], order: int = 0, user: bool = False) -> None:
         """Free blocks one by one, as given; ``user`` as it was when they were allocated."""
-        for first, blocks in runs:
-            for pfn, pages in self._by_zone(first, first + (blocks << order)):
-                zone = self._zone_of(pfn)
+        for run in runs:
+            for zone, part in self._by_zone(run, order):
                 if user:
-                    zone.buddy.count_movable(pfn, pages, -1)
-                zone.free(pfn, pages >> order, order)
-
-    def migrate_out_of_cma(
-        self, runs: Iterable[tuple[int, int]], order: int = 0, node: int | None = None
-    ) -> list[Run]:
-        """Pin user folios for long: replace those in CMA by others, and return all in the old
-        order.
-
-        Targets are not movable requests, so they avoid CMA (kernel-facts 10.4). Raises OutOfMemory,
-        with nothing given back, when there is no room: the batches before it have moved.
-        """
-        done: list[Run] = []
-        batch: list[tuple[Run, bool]] = []
-        room = most = max(_MIGRATION_BATCH >> order, 1)
-        for run, in_cma in self._split_at_cma(runs, order):
-            while run.blocks:
-                part = Run(run.first_pfn, min(run.blocks, room) if in_cma else run.blocks)
-                batch.append((part, in_cma))
-                room -= part.blocks if in_cma else 0
-                run = Run(run.first_pfn + (part.blocks << order), run.blocks - part.blocks)
-                if not room:
-                    done += self._migrate(batch, order, node)
-                    batch, room = [], most
-        return joined(done + self._migrate(batch, order, node), order)
+                    zone.buddy.count_movable(part.extent(order), -1)
+                zone.free(part, order)
 
     def settle(self) -> None:
         """Let time pass in which nobody allocates: minutes are enough for what is cached to
@@ -272,32 +267,18 @@ class PageAllocator:
 
     # Inside
 
-    def _serve(
-        self, count: int, order: int, migratetype: Migratetype, node: int, cma: bool
-    ) -> list[Run]:
+    def _serve(self, request: _Request, node: int) -> list[Run]:
         """Serve some requests: first above the low watermarks, then as the slow path does."""
         zones = self._zonelists[node]
-        strict = zones[0].name == "Normal" and any(
-            zone.nid == zones[0].nid and zone.name == "DMA32" for zone in zones
-        )
-        runs = self._ask(zones, "watermark_low", count, order, migratetype, cma, strict)
-        runs = runs or self._ask(zones, "watermark_min", count, order, migratetype, cma, False)
+        runs = self._ask(zones, "watermark_low", request, self._strict[node])
+        runs = runs or self._ask(zones, "watermark_min", request, strict=False)
         if not runs:
             for zone in zones:
                 zone.drain()
-            runs = self._ask(zones, "watermark_min", count, order, migratetype, cma, False)
+            runs = self._ask(zones, "watermark_min", request, strict=False)
         return runs
 
-    def _ask(
-        self,
-        zones: list[Zone],
-        mark: str,
-        count: int,
-        order: int,
-        migratetype: Migratetype,
-        cma: bool,
-        strict: bool,
-    ) -> list[Run]:
+    def _ask(self, zones: list[Zone], mark: str, request: _Request, strict: bool) -> list[Run]:
         """Ask zone after zone; ``strict`` forbids claims below a pageblock until all were asked.
 
         Leaving the own node ends strictness at once: get_page_from_freelist().
@@ -307,13 +288,23 @@ class PageAllocator:
                 break
             reserve = zone.name != zones[0].name
             while True:
-                if zone.passes(getattr(zone, mark), order, cma, reserve):
-                    runs = zone.serve(count, order, migratetype, cma, strict, reserve)
+                if zone.passes(getattr(zone, mark), request.order, request.cma, reserve):
+                    limits = zone.limits
+                    runs = zone.serve(
+                        request.blocks,
+                        request.order,
+                        request.migratetype,
+                        request.cma,
+                        strict,
+                        reserve,
+                    )
                     if runs:
                         return runs
-                if not self._grow(zone, order):
+                    if zone.limits != limits:
+                        request.blocks = 1
+                if not self._grow(zone, request.order):
                     break
-        return self._ask(zones, mark, count, order, migratetype, cma, False) if strict else []
+        return self._ask(zones, mark, request, strict=False) if strict else []
 
     def _grow(self, zone: Zone, order: int) -> bool:
         """Initialise one more deferred section, or as many as a block needs."""
@@ -334,12 +325,19 @@ class PageAllocator:
                 return zone
         raise ModelError(f"page {pfn:#x} is in no zone")
 
-    def _by_zone(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """Cut pages [first, end) at zone borders, as (first, pages)."""
-        while first < end:
-            until = min(end, self._zone_of(first).end_pfn)
-            yield first, until - first
-            first = until
+    def _by_zone(self, run: Run, order: int = 0) -> list[tuple[Zone, Run]]:
+        """Cut a run at zone borders."""
+        pfn, end = run.extent(order)
+        zone = self._zone_of(pfn)
+        if end <= zone.end_pfn:
+            return [(zone, run)]
+        parts = []
+        while pfn < end:
+            zone = self._zone_of(pfn)
+            until = min(end, zone.end_pfn)
+            parts.append((zone, run_of((pfn, until), order, run.step)))
+            pfn = until
+        return parts[:: run.step]
 
     def _mark_cma(self, area: Extent) -> None:
         for zone in self._zones:
@@ -347,46 +345,13 @@ class PageAllocator:
             if inside.size:
                 zone.buddy.set_type(inside.start, inside.end, CMA)
 
-    def _split_at_cma(
-        self, runs: Iterable[tuple[int, int]], order: int
-    ) -> Iterator[tuple[Run, bool]]:
-        """Cut runs of blocks at the borders of scratch; the flag says which parts lie inside."""
-        for first, blocks in runs:
-            end = first + (blocks << order)
-            touched = [a for a in self._scratch if a.start < end and first < a.end]
-            if not touched or (touched[0].start <= first and end <= touched[0].end):
-                yield Run(first, blocks), bool(touched)
-                continue
-            inside = intersected([(first, end)], self._scratch)
-            outside = subtracted([(first, end)], inside)
-            flagged = [(*part, True) for part in inside] + [(*part, False) for part in outside]
-            for start, stop, in_cma in sorted(flagged):
-                yield Run(start, (stop - start) >> order), in_cma
-
-    def _migrate(self, batch: list[tuple[Run, bool]], order: int, node: int | None) -> list[Run]:
-        """Move the blocks of a batch that lie in CMA, all targets first; keep the batch's order."""
-        sources = [run for run, in_cma in batch if in_cma]
-        if not sources:
-            return [run for run, _ in batch]
-        targets = deque(self.alloc(_blocks(sources), order, UNMOVABLE, node, user=True))
-        self.free(sources, order, user=True)
-        result: list[Run] = []
-        for run, in_cma in batch:
-            wanted = run.blocks if in_cma else 0
-            if not in_cma:
-                result.append(run)
-            while wanted:
-                first, blocks = targets.popleft()
-                part = min(blocks, wanted)
-                result.append(Run(first, part))
-                wanted -= part
-                if blocks > part:
-                    targets.appendleft(Run(first + (part << order), blocks - part))
-        return result
-
 
 def _blocks(runs: list[Run]) -> int:
     return sum(run.blocks for run in runs)
+
+
+def _run_of_bytes(start: int, end: int) -> Run:
+    return Run(start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT)
 
 
 def _pages_inside(start: int, end: int) -> tuple[int, int]:

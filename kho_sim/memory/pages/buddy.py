@@ -10,11 +10,11 @@ reserves, watermark boosts, isolation, page reporting and shuffling.
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
 from kho_sim.errors import ensure
+from kho_sim.extent import Extent
 
 from .counters import ZoneCounter
 from .kinds import (
@@ -26,6 +26,7 @@ from .kinds import (
     PAGEBLOCK_ORDER,
     PAGEBLOCK_PAGES,
     TYPE_SLOTS,
+    Run,
 )
 from .lists import BlockList, MaxOrderList
 
@@ -53,9 +54,9 @@ class Buddy:
         end = -(-(end_pfn - self.base_pfn) // PAGEBLOCK_PAGES)
         self._types[first:end] = bytes([migratetype]) * (end - first)
 
-    def count_movable(self, first_pfn: int, pages: int, sign: int) -> None:
+    def count_movable(self, extent: Extent, sign: int) -> None:
         """Note that user pages (on the LRU) came (+1) or went (-1); claims look at their number."""
-        pfn, end = first_pfn, first_pfn + pages
+        pfn, end = extent
         while pfn < end:
             index, offset = divmod(pfn - self.base_pfn, PAGEBLOCK_PAGES)
             whole = (end - pfn) // PAGEBLOCK_PAGES
@@ -200,11 +201,10 @@ class Buddy:
             self.free_cma.add(1 << order)
         self._merge(pfn, order, migratetype, to_tail)
 
-    def give_pages(self, first: int, blocks: int, order: int, to_tail: bool = False) -> None:
-        """Free neighbours of one order one by one: upwards, or downwards if ``blocks`` < 0."""
-        pieces = deque(_aligned_pieces(first, first + (abs(blocks) << order)))
-        while pieces:
-            pfn, size_order = pieces.popleft() if blocks > 0 else pieces.pop()
+    def give_run(self, run: Run, order: int, to_tail: bool = False) -> None:
+        """Free the blocks of a run one by one."""
+        pieces = _aligned_pieces(*run.extent(order))
+        for pfn, size_order in pieces if run.step > 0 else reversed(list(pieces)):
             migratetype = self.type_of(pfn)
             self.free.add(1 << order, 1 << (size_order - order))
             if migratetype == CMA:
@@ -222,7 +222,7 @@ class Buddy:
                 pfn += uniform * MAX_ORDER_PAGES
             else:
                 until = min(end, (pfn // MAX_ORDER_PAGES + 1) * MAX_ORDER_PAGES)
-                self.give_pages(pfn, until - pfn, 0, to_tail=True)
+                self.give_run(Run(pfn, until - pfn), 0, to_tail=True)
                 pfn = until
 
     def _give_max_order(self, first: int, blocks: int) -> None:

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from kho_sim.errors import KhoSimError
+from kho_sim.extent import Extent
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -48,10 +49,37 @@ FALLBACKS: dict[int, tuple[Migratetype, ...]] = {
 
 
 class Run(NamedTuple):
-    """Blocks of one order that lie side by side: ``first_pfn``, then upwards."""
+    """Blocks of one order that lie side by side, in the order in which they were handed out.
+
+    ``first_pfn`` is the first page of the first block; the others follow upwards (``step`` 1) or
+    downwards (-1). Which order they are of, whoever holds the run knows.
+    """
 
     first_pfn: int
     blocks: int
+    step: int = 1
+
+    def pfns(self, order: int = 0) -> range:
+        """Return the first page of every block, in the order of the run."""
+        step = self.step << order
+        return range(self.first_pfn, self.first_pfn + self.blocks * step, step)
+
+    def extent(self, order: int = 0) -> Extent:
+        """Return the pages [lowest, end) that the run takes."""
+        first, blocks, step = self
+        if step > 0:
+            return Extent(first, first + (blocks << order))
+        return Extent(first - (blocks - 1 << order), first + (1 << order))
+
+    def backwards(self, order: int = 0) -> Run:
+        """Return the same blocks, last one first."""
+        first, blocks, step = self
+        return Run(first + (blocks - 1) * (step << order), blocks, -step)
+
+    def split(self, blocks: int, order: int = 0) -> tuple[Run, Run]:
+        """Return the first ``blocks`` blocks, and the rest (which may be empty)."""
+        first, held, step = self
+        return Run(first, blocks, step), Run(first + blocks * (step << order), held - blocks, step)
 
 
 class OutOfMemory(KhoSimError):  # noqa: N818 (the kernel's word for it)
@@ -66,12 +94,25 @@ class OutOfMemory(KhoSimError):  # noqa: N818 (the kernel's word for it)
         super().__init__(f"page allocation failure: order {order}, {got} of {wanted} blocks")
 
 
-def joined(runs: Iterable[tuple[int, int]], order: int) -> list[Run]:
-    """Return the same blocks in the same order, with neighbours that ascend put together."""
+def run_of(extent: tuple[int, int], order: int, step: int) -> Run:
+    """Return the run of a step that takes the pages of an extent: ``Run.extent`` the other way."""
+    start, end = extent
+    return Run(start if step > 0 else end - (1 << order), (end - start) >> order, step)
+
+
+def joined(runs: Iterable[Run], order: int) -> list[Run]:
+    """Return the same blocks in the same order, with neighbours of one direction put together."""
     result: list[Run] = []
-    for first, blocks in runs:
-        if result and result[-1].first_pfn + (result[-1].blocks << order) == first:
-            result[-1] = Run(result[-1].first_pfn, result[-1].blocks + blocks)
-        else:
-            result.append(Run(first, blocks))
+    for run in runs:
+        if result:
+            first, blocks, step = result[-1]
+            way = 1 if run.first_pfn > first else -1
+            if (
+                run.first_pfn == first + way * (blocks << order)
+                and (blocks == 1 or step == way)
+                and (run.blocks == 1 or run.step == way)
+            ):
+                result[-1] = Run(first, blocks + run.blocks, way)
+                continue
+        result.append(run)
     return result

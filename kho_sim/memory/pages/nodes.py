@@ -46,6 +46,14 @@ def zonelist(zones: list[Zone], nid: int) -> list[Zone]:
     return [zone for node in nodes for zone in reversed(zones) if zone.nid == node]
 
 
+def avoids_fragmentation(zones: list[Zone], nid: int) -> bool:
+    """Tell whether requests of a node would rather use another zone than mix types in a pageblock.
+
+    alloc_flags_nofragment(): its highest zone is Normal, and it has a DMA32 zone below.
+    """
+    return {zone.name for zone in zones if zone.nid == nid} == {"Normal", "DMA32"}
+
+
 def extents_of(memory: list[tuple[int, int, int]], zone: Zone) -> list[Extent]:
     """Return the pages that a zone has, by the memory map."""
     own = [(start, end) for start, end, nid in memory if nid == zone.nid]

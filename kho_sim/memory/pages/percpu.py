@@ -8,7 +8,7 @@ they hold is small against a memfd, and nobody knows which CPU a recorded init r
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from .kinds import COSTLY_ORDER, MOVABLE, PCP_TYPES, THP_ORDER, Run
 
@@ -47,10 +47,10 @@ def batch_of(managed_pages: int) -> int:
 
 
 class PerCpuLists:
-    """Lists of ``[first, blocks, step]`` entries, read from the head; ``step`` is in pages."""
+    """Lists of runs, read from the head."""
 
     def __init__(self) -> None:
-        self.slots: list[deque[list[int]]] = [deque() for _ in range(_SLOTS)]
+        self.slots: list[deque[Run]] = [deque() for _ in range(_SLOTS)]
         self.pages = 0
         self.batch = 1
         self.high = self.high_min = self.high_max = 0
@@ -94,29 +94,22 @@ class PerCpuLists:
         grows = batch <= most and self.alloc_factor < _MAX_SCALE
         return 0 if grows else min(batch, most)
 
-    def append(self, slot: int, pieces: Iterable[tuple[int, int]], order: int) -> None:
+    def append(self, slot: int, runs: list[Run], order: int) -> None:
         """Put a refill behind what a list holds, in the order obtained."""
-        entries = self.slots[slot]
-        for first, blocks in pieces:
-            entries.append([first, blocks, 1 << order])
-            self.pages += blocks << order
+        self.slots[slot] += runs
+        self.pages += sum(run.blocks for run in runs) << order
 
     def take(self, slot: int, blocks: int) -> list[Run]:
         """Take up to ``blocks`` from the head of a list."""
-        entries, order, taken = self.slots[slot], order_of_slot(slot), []
-        while blocks and entries:
-            entry = entries[0]
-            first, held, step = entry
-            count = min(blocks, held)
-            if step > 0:
-                taken.append(Run(first, count))
-            else:
-                taken.extend(Run(first + i * step, 1) for i in range(count))
-            entry[0], entry[1] = first + count * step, held - count
-            if not entry[1]:
-                entries.popleft()
-            blocks -= count
-            self.pages -= count << order
+        runs, order, taken = self.slots[slot], order_of_slot(slot), []
+        while blocks and runs:
+            run = runs.popleft()
+            if run.blocks > blocks:
+                run, rest = run.split(blocks, order)
+                runs.appendleft(rest)
+            taken.append(run)
+            blocks -= run.blocks
+            self.pages -= run.blocks << order
         self.handed_out(sum(run.blocks for run in taken))
         return taken
 
@@ -128,15 +121,15 @@ class PerCpuLists:
         """Return how many blocks can be pushed until the limit may be met, at least 1."""
         return 1 if below_high else max(1, -(-(self.high - self.pages) >> order))
 
-    def push(self, slot: int, first: int, blocks: int, below_high: bool) -> int:
-        """Free up to ``room`` blocks one by one, ascending, each to the head of a list.
+    def push(self, slot: int, run: Run, below_high: bool) -> int:
+        """Free a run of up to ``room`` blocks one by one, each to the head of a list.
 
         Returns how many pages the overflow has to give back now: free_frozen_page_commit(). Left
         out is the flush that a series of frees of orders 1 to 3 can cause.
         """
         order = order_of_slot(slot)
-        step = 1 << order
-        self.slots[slot].appendleft([first + (blocks - 1) * step, blocks, -step])
+        blocks = run.blocks
+        self.slots[slot].appendleft(run.backwards(order))
         self.pages += blocks << order
         self.alloc_factor >>= min(blocks, _MAX_SCALE + 1)
         short = (self.batch << _MAX_SCALE) - self.free_count
@@ -161,11 +154,10 @@ class PerCpuLists:
             self.high = max(high, min(max(needed, self.high_min), self.high_max))
         return high
 
-    def drained(self, slot: int, pages: int) -> Iterator[tuple[int, int, int]]:
+    def drained(self, slot: int, pages: int) -> Iterator[tuple[Run, int]]:
         """Take at least ``pages`` from the tails: of ``slot`` first, then list after list.
 
-        Yields (slot, first, step-signed blocks): blocks leave from the tail, so ``first`` is the
-        lowest, and a negative count says that they leave from the highest down.
+        Yields runs in the order in which their blocks leave, each with its order.
         """
         pages = min(pages, self.pages)
         while pages > 0:
@@ -173,14 +165,12 @@ class PerCpuLists:
                 slot = (slot + 1) % _SLOTS
             order = order_of_slot(slot)
             while pages > 0 and self.slots[slot]:
-                first, held, step = entry = self.slots[slot][-1]
-                count = min(held, -(-pages >> order))
-                last = first + (held - 1) * step
-                entry[1] -= count
-                if not entry[1]:
-                    self.slots[slot].pop()
-                pages -= count << order
-                self.pages -= count << order
-                lowest = last if step < 0 else last - (count - 1) * step
-                yield slot, lowest, count if step < 0 else -count
+                run = self.slots[slot].pop()
+                wanted = -(-pages >> order)
+                if run.blocks > wanted:
+                    rest, run = run.split(run.blocks - wanted, order)
+                    self.slots[slot].append(rest)
+                pages -= run.blocks << order
+                self.pages -= run.blocks << order
+                yield run.backwards(order), order
             slot = (slot + 1) % _SLOTS

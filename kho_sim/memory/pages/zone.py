@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .buddy import Buddy
 from .counters import stat_threshold
-from .kinds import CMA, MAX_ORDER, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES, Run
+from .kinds import CMA, MAX_ORDER, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES, Run, run_of
 from .percpu import PerCpuLists, keeps, order_of_slot, slot_of
 
 _NORMAL, _STEAL = "normal", "steal"
@@ -45,6 +45,11 @@ class Zone:
             return False
         return not order or self.buddy.has_block(order, cma)
 
+    @property
+    def limits(self) -> tuple[int, int, bool]:
+        """What an attempt to refill the per-CPU lists adapts, even one that finds nothing."""
+        return self.pcp.high, self.pcp.alloc_factor, self.below_high
+
     def serve(
         self, want: int, order: int, migratetype: int, cma: bool, nofragment: bool, reserve: bool
     ) -> list[Run]:
@@ -69,21 +74,14 @@ class Zone:
             want = 1
         return self.pcp.take(slot, want)
 
-    def free(self, first_pfn: int, blocks: int, order: int) -> None:
-        """Free neighbouring blocks one by one, ascending, as __free_pages() does."""
+    def free(self, run: Run, order: int) -> None:
+        """Free blocks one by one, in the order of the run, as __free_pages() does."""
         if not keeps(order):
-            for pfn in range(first_pfn, first_pfn + (blocks << order), 1 << order):
+            for pfn in run.pfns(order):
                 self.free_to_buddy(pfn, order)
             return
-        pfn, end = first_pfn, first_pfn + (blocks << order)
-        while pfn < end:
-            kind = self.buddy.type_of(pfn)
-            slot = slot_of(order, kind)
-            until = min(end, (pfn // PAGEBLOCK_PAGES + 1) * PAGEBLOCK_PAGES)
-            while until < end and slot_of(order, self.buddy.type_of(until)) == slot:
-                until = min(end, until + PAGEBLOCK_PAGES)
-            self._free_to_lists(slot, pfn, (until - pfn) >> order)
-            pfn = until
+        for slot, part in self._by_list(run, order):
+            self._free_to_lists(slot, part)
 
     def free_to_buddy(self, pfn: int, order: int, to_tail: bool = False) -> None:
         """Free one block past the per-CPU lists; order 10 goes as two pageblocks."""
@@ -171,19 +169,31 @@ class Zone:
         room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
         return max(0, min(want, own, room >> order) // batch * batch)
 
-    def _free_to_lists(self, slot: int, first: int, blocks: int) -> None:
+    def _by_list(self, run: Run, order: int) -> list[tuple[int, Run]]:
+        """Cut a run where its pageblocks go to another per-CPU list, as (slot, part)."""
+        pfn, end = run.extent(order)
+        parts = []
+        while pfn < end:
+            slot = slot_of(order, self.buddy.type_of(pfn))
+            until = min(end, (pfn // PAGEBLOCK_PAGES + 1) * PAGEBLOCK_PAGES)
+            while until < end and slot_of(order, self.buddy.type_of(until)) == slot:
+                until = min(end, until + PAGEBLOCK_PAGES)
+            parts.append((slot, run_of((pfn, until), order, run.step)))
+            pfn = until
+        return parts[:: run.step]
+
+    def _free_to_lists(self, slot: int, run: Run) -> None:
         """Free blocks of one list, from one overflow to the next."""
         order = order_of_slot(slot)
-        while blocks:
-            count = min(blocks, self.pcp.room(order, self.below_high))
-            surplus = self.pcp.push(slot, first, count, self.below_high)
-            first += count << order
-            blocks -= count
+        while run.blocks:
+            count = min(run.blocks, self.pcp.room(order, self.below_high))
+            part, run = run.split(count, order)
+            surplus = self.pcp.push(slot, part, self.below_high)
             if surplus:
                 self._drain(slot, surplus)
                 enough = self.below_high and self.passes(self.watermark_high, 0, False, True)
                 self.below_high = self.below_high and not enough
 
     def _drain(self, slot: int, pages: int) -> None:
-        for origin, lowest, blocks in self.pcp.drained(slot, pages):
-            self.buddy.give_pages(lowest, blocks, order_of_slot(origin))
+        for run, order in self.pcp.drained(slot, pages):
+            self.buddy.give_run(run, order)

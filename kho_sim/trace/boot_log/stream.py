@@ -18,6 +18,8 @@ from kho_sim.errors import TraceError
 CHUNK_BYTES = 1 << 18
 LINE_LIMIT_BYTES = 1 << 16
 TOTAL_LIMIT_BYTES = 4 << 30
+LINES_LIMIT = 40_000_000
+"""As many as so much text of a kernel has; a bomb of line ends has a hundred times more."""
 DICTIONARY_LIMIT_BYTES = 128 << 20
 """What an xz decoder may allocate; `xz -9` asks for 65 MiB."""
 
@@ -72,7 +74,7 @@ def file_lines(path: Path, note: Callable[[str], None]) -> Iterator[bytes]:
 
     ``note`` is told what is missing at the end of a file that was cut.
     Raises: TraceError for a file that can not be read, corrupted compression, a line above
-    LINE_LIMIT_BYTES, or more than TOTAL_LIMIT_BYTES in all.
+    LINE_LIMIT_BYTES, or more than TOTAL_LIMIT_BYTES or LINES_LIMIT in all.
     """
     try:
         with path.open("rb") as file:
@@ -86,13 +88,16 @@ def file_lines(path: Path, note: Callable[[str], None]) -> Iterator[bytes]:
 def split_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Cut pieces of bytes into lines; the last one needs no line end."""
     rest = b""
-    total = 0
+    total = count = 0
     for chunk in chunks:
         total += len(chunk)
         if total > TOTAL_LIMIT_BYTES:
             raise TraceError(f"{name}: more than {TOTAL_LIMIT_BYTES >> 30} GiB of text")
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
+        count += len(lines)
+        if count > LINES_LIMIT:
+            raise TraceError(f"{name}: more than {LINES_LIMIT} lines")
         if len(rest) > LINE_LIMIT_BYTES or max(map(len, lines), default=0) > LINE_LIMIT_BYTES:
             raise TraceError(f"{name}: a line is longer than {LINE_LIMIT_BYTES >> 10} KiB")
         yield from lines

@@ -13,6 +13,7 @@ from kho_sim.memory.pages import (
     FreeCounts,
     OutOfMemory,
     PageAllocator,
+    migrate_out_of_cma,
 )
 
 MIB = 1 << 20
@@ -104,13 +105,14 @@ def test_pinning_moves_pages_out_of_scratch_and_fails_without_room():
     pages.open([])
     data = pages.alloc(100 * MIB // PAGE)
     assert starts_in_order(data)[0] < 4 * GIB + 640 * MIB  # over half is CMA: tried first
-    pinned = pages.migrate_out_of_cma(data)
+    pinned, migrated = migrate_out_of_cma(pages, data)
     assert sum(run.blocks for run in pinned) == 100 * MIB // PAGE
+    assert migrated == sum(run.blocks for run in data if run.first_pfn * PAGE < 4 * GIB + 640 * MIB)
     assert min(starts_in_order(pinned)) >= 4 * GIB + 640 * MIB
     pages.check()
     more = pages.alloc(400 * MIB // PAGE)
     with pytest.raises(OutOfMemory):
-        pages.migrate_out_of_cma(more)
+        migrate_out_of_cma(pages, more)
 
 
 def test_vmalloc_takes_the_largest_pieces_first():
@@ -127,7 +129,7 @@ def test_huge_folios_come_until_none_is_left():
     pages.open([])
     with pytest.raises(OutOfMemory) as short:
         pages.alloc(256, 9, MOVABLE)
-    folios = [run.first_pfn + 512 * i for run in short.value.allocated for i in range(run.blocks)]
+    folios = [pfn for run in short.value.allocated for pfn in run.pfns(9)]
     assert 100 < len(folios) < 128  # watermarks keep the rest
     assert all(pfn % 512 == 0 for pfn in folios)
     pages.free(short.value.allocated, 9, user=True)
@@ -138,7 +140,7 @@ def test_requests_before_deferred_initialisation_grow_the_zone():
     pages = machine(8, 4)
     pages.open_early([])
     runs = pages.alloc(300 * MIB // PAGE, 0, UNMOVABLE)
-    assert max(run.first_pfn + run.blocks for run in runs) * PAGE <= 4 * GIB + 384 * MIB
+    assert max(run.extent().end for run in runs) * PAGE <= 4 * GIB + 384 * MIB
     pages.finish_deferred()
     pages.check()
     total = 3 * GIB - 0x20000 - (MIB - 0x9E000) + 5 * GIB

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from kho_sim.memory.pages import MOVABLE, RECLAIMABLE, UNMOVABLE, OutOfMemory, PageAllocator
+from kho_sim.memory.pages import (
+    MOVABLE,
+    RECLAIMABLE,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+    joined,
+    migrate_out_of_cma,
+)
 from tests.naive.pages import NaivePages
 
 MIB = 1 << 20
@@ -27,13 +36,19 @@ REQUESTS = st.tuples(
     st.one_of(st.integers(1, 40), st.integers(1, 6000)),
 )
 FREES = st.tuples(
-    st.just("free"), st.integers(0, 30), st.integers(0, 5), st.sampled_from([1, 1, 2, 3])
+    st.just("free"),
+    st.integers(0, 30),
+    st.integers(0, 5),
+    st.sampled_from([1, 1, 2, 3]),
+    st.booleans(),
 )
+PINS = st.tuples(st.just("pin"), st.integers(0, 30))
+SORTS = st.tuples(st.just("sort"), st.integers(0, 30), st.booleans())
 THINNINGS = st.tuples(
     st.just("thin"), st.integers(0, 30), st.integers(0, 6), st.integers(2, 5), st.integers(0, 4)
 )
 FULL = st.tuples(st.just("alloc"), st.just(0), st.sampled_from(TYPES), st.integers(4000, 14000))
-STEPS = st.lists(st.one_of(REQUESTS, FREES, THINNINGS), min_size=1, max_size=14)
+STEPS = st.lists(st.one_of(REQUESTS, FREES, THINNINGS, PINS, SORTS), min_size=1, max_size=14)
 FRAGMENTED = st.tuples(FULL, FULL, st.lists(THINNINGS, min_size=1, max_size=5), STEPS)
 
 
@@ -56,7 +71,7 @@ class Pair:
             runs = self.fast.alloc(count, order, kind)
         except OutOfMemory as short:
             runs = short.allocated
-        got = [first + (i << order) for first, blocks in runs for i in range(blocks)]
+        got = pfns(runs, order)
         expected = []
         for _ in range(count):
             pfn = self.slow.alloc(order, kind)
@@ -67,16 +82,17 @@ class Pair:
         if got:
             self.owned.append((order, kind, runs))
 
-    def free(self, which, first_run, every):
+    def free(self, which, first_run, every, backwards):
         if not self.owned:
             return
         order, kind, runs = self.owned.pop(which % len(self.owned))
         chosen, kept = runs[first_run::every], runs[:first_run]
         kept += [run for i, run in enumerate(runs[first_run:]) if i % every]
+        if backwards:
+            chosen = [run.backwards(order) for run in reversed(chosen)]
         self.fast.free(chosen, order, user=kind == MOVABLE)
-        for first, blocks in chosen:
-            for i in range(blocks):
-                self.slow.free(first + (i << order), order)
+        for pfn in pfns(chosen, order):
+            self.slow.free(pfn, order)
         if kept:
             self.owned.append((order, kind, kept))
 
@@ -86,18 +102,46 @@ class Pair:
         if not singles:
             return
         _, kind, runs = self.owned.pop(singles[which % len(singles)])
-        pages = [first + i for first, blocks in runs for i in range(blocks)]
+        pages = pfns(runs, 0)
         go = [pfn for pfn in pages if (pfn >> log_size) % period == residue % period]
         kept = sorted(set(pages) - set(go))
-        self.fast.free([(pfn, 1) for pfn in go], user=kind == MOVABLE)
+        self.fast.free(joined((Run(pfn, 1) for pfn in go), 0), user=kind == MOVABLE)
         for pfn in go:
             self.slow.free(pfn, 0)
         if kept:
-            self.owned.append((0, kind, [(pfn, 1) for pfn in kept]))
+            self.owned.append((0, kind, [Run(pfn, 1) for pfn in kept]))
+
+    def sort(self, which, backwards):
+        """Put the blocks of one allocation in address order, as if a file had been written so."""
+        if not self.owned:
+            return
+        order, kind, runs = self.owned.pop(which % len(self.owned))
+        blocks = sorted(pfns(runs, order), reverse=backwards)
+        self.owned.append((order, kind, joined((Run(pfn, 1) for pfn in blocks), order)))
+
+    def pin(self, which):
+        """Move the CMA pages among some user pages; what was lost on the way is nobody's."""
+        user = [i for i, (_, kind, _) in enumerate(self.owned) if kind == MOVABLE]
+        if not user:
+            return
+        order, kind, runs = self.owned.pop(user[which % len(user)])
+        expected = self.slow.pin(pfns(runs, order), order)
+        if expected is None:
+            with pytest.raises(OutOfMemory):
+                migrate_out_of_cma(self.fast, runs, order)
+            return
+        pinned, migrated = migrate_out_of_cma(self.fast, runs, order)
+        assert pfns(pinned, order) == expected
+        assert migrated == sum(a != b for a, b in zip(expected, pfns(runs, order), strict=True))
+        self.owned.append((order, kind, pinned))
 
     def agree(self):
         assert self.fast.free_lists() == self.slow.free_lists()
         self.fast.check()
+
+
+def pfns(runs, order):
+    return [pfn for run in runs for pfn in run.pfns(order)]
 
 
 def play(pair, steps):
@@ -120,7 +164,7 @@ def test_a_small_machine_in_one_zone(steps, hole):
 @QUICK
 @given(STEPS)
 def test_two_zones_and_fallback_between_them(steps):
-    memory = [(0x1000, 0x9F000, 0), (MIB, 24 * MIB, 0), (4 * GIB, 4 * GIB + 40 * MIB, 0)]
+    memory = [(0x1000, 0x9F000, 0), (4 * GIB - 23 * MIB, 4 * GIB + 40 * MIB, 0)]
     pair = Pair(memory, [(4 * GIB + 16 * MIB, 4 * MIB)], 4, kho_boot=True)
     pair.open([(0, MIB), (4 * GIB + 9 * MIB, 4 * GIB + 9 * MIB + 0x27000)])
     pair.agree()
@@ -146,6 +190,19 @@ def test_claims_and_steals_in_fragmented_memory(parts):
     play(pair, [first, second, *thinnings, *steps])
 
 
+@QUICK
+@given(st.integers(7, 11), st.integers(2, 4), st.integers(0, 3), st.integers(1, 3000), STEPS)
+def test_files_in_descending_order_across_borders(log_size, period, residue, kernel, steps):
+    """Runs that descend across the borders of zones, of scratch, and of pageblocks whose type a
+    claim has changed."""
+    memory = [(4 * GIB - 23 * MIB, 4 * GIB + 40 * MIB, 0)]
+    pair = Pair(memory, [(4 * GIB + 6 * MIB, 8 * MIB)], 2, kho_boot=True)
+    pair.open([])
+    play(pair, [("alloc", 0, MOVABLE, 16000), ("thin", 0, log_size, period, residue)])
+    play(pair, [("alloc", 0, UNMOVABLE, kernel), ("sort", 0, True)])
+    play(pair, [("pin", 0), ("sort", 1, True), ("free", 1, 0, 1, False), *steps])
+
+
 @pytest.mark.parametrize("cpus", [1, 2, 3])
 @pytest.mark.parametrize("top_mib", [600, 777])
 def test_deferred_chunks(cpus, top_mib):
@@ -157,5 +214,5 @@ def test_deferred_chunks(cpus, top_mib):
     pair.alloc(0, MOVABLE, 50000)
     pair.alloc(0, UNMOVABLE, 3000)
     pair.agree()
-    pair.free(0, 1, 1)
+    pair.free(0, 1, 1, backwards=False)
     pair.agree()

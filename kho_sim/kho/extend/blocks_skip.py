@@ -1,0 +1,41 @@
+"""The patch's blocks, found without looking at every bit: skip what lies in a block known busy.
+
+The first set bit of a leaf makes its block busy; no later bit inside the same block can change
+that. So the walk goes on at the first bit of the next block: a find_next_bit() from there. With
+blocks of 128 MiB or more a leaf of order 0 is one block, and one bit is enough. The memory that is
+marked is exactly the patch's; what is saved is the time, which by the cost model is a scan and a
+five-level insertion for each key (kernel-facts section 14).
+
+No kernel does this. It needs a walk whose callback can say where to go on.
+"""
+
+from __future__ import annotations
+
+from kho_sim.kho.extend.base import ExtendOptions, Extension
+from kho_sim.kho.extend.blocks import every_key, extend_around
+from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, bits_set, coarser
+from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, LeafSpan
+from kho_sim.memory.memblock import Memblock
+
+
+def extend(
+    memblock: Memblock,
+    incoming: FrozenRadixTree,
+    options: ExtendOptions,
+    allocate_page: AllocatePage,
+    free_page: FreePage,
+) -> Extension:
+    """Mark what ``blocks`` marks at the same shift, with one visit for each block of a leaf."""
+    return extend_around(
+        memblock, incoming, options.shift, allocate_page, free_page, visits=once_a_block
+    )
+
+
+def once_a_block(span: LeafSpan, shift: int) -> tuple[int, int]:
+    """Stop at the first key of each block, and add that block; a key larger than a block is
+    stopped at as ever."""
+    coarsening = min(shift - PAGE_SHIFT - span.order, LEAF_SHIFT)
+    if coarsening <= 0:
+        return every_key(span, shift)
+    blocks = bits_set(coarser(span.bits, coarsening))
+    return blocks, blocks

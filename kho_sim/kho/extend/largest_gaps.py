@@ -1,0 +1,78 @@
+"""Fine blocks, of whose gaps only the largest are marked: as many as memblock has room for.
+
+Fine blocks recover more than coarse ones and cost ranges. But a few large gaps hold nearly all of
+the free memory, and the many small ones between scattered pages hold nearly all of the ranges. So
+digest at the given shift (2 MiB, 21, is a good one), and mark the gaps with most memory, no more
+than memblock.memory takes without growing: for that number of ranges no other choice of gaps
+recovers more. The array never grows, so this step takes no memory but the digest's.
+
+A kernel would keep the largest gaps of one walk in a small heap; what that costs is counted as one
+more visit of each gap. No kernel does this. The walk skips as ``blocks-skip`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kho_sim.kho.extend.base import ExtendOptions, Extension
+from kho_sim.kho.extend.blocks import extend_around, gaps, mark_each
+from kho_sim.kho.extend.blocks_skip import once_a_block
+from kho_sim.kho.key import KeySet
+from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
+from kho_sim.memory.memblock import Memblock
+from kho_sim.memory.regions import Region
+from kho_sim.work import Work
+
+REGIONS_PER_MARK = 2
+"""A mark splits at most the two regions at its borders (memblock_isolate_range())."""
+
+
+def extend(
+    memblock: Memblock,
+    incoming: FrozenRadixTree,
+    options: ExtendOptions,
+    allocate_page: AllocatePage,
+    free_page: FreePage,
+) -> Extension:
+    """Mark the largest gaps between busy blocks, in address order. Errors are those of
+    ``blocks``, but marks never fail."""
+    return extend_around(
+        memblock,
+        incoming,
+        options.shift,
+        allocate_page,
+        free_page,
+        visits=once_a_block,
+        mark=mark_largest,
+    )
+
+
+def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
+    """Mark the gaps with most memory that fit into the array; return (0 or -errno, work)."""
+    array = memblock.memory
+    room = (array.capacity - len(array)) // REGIONS_PER_MARK
+    free = gaps(busy, shift, memblock.end_of_dram())
+    sizes = memory_in(free, array)
+    # Of equal gaps the upper one: early boot allocates from the top.
+    ascending = np.argsort(sizes, kind="stable")
+    chosen = np.sort(ascending[max(len(ascending) - room, np.count_nonzero(sizes == 0)) :])
+    errno, work = mark_each(memblock, free[chosen])
+    return errno, work + Work(keys_walked=len(free))
+
+
+def memory_in(ranges: NDArray[np.uint64], regions: Sequence[Region]) -> NDArray[np.int64]:
+    """Return the bytes of memory in each of the ranges, rows of (start, end)."""
+    bases = np.array([region.base for region in regions], np.int64)
+    sizes = np.array([region.size for region in regions], np.int64)
+    before = np.concatenate(([0], np.cumsum(sizes)))
+
+    def memory_below(addresses: NDArray[np.uint64]) -> NDArray[np.int64]:
+        at = addresses.astype(np.int64)
+        last = np.searchsorted(bases, at, side="right") - 1
+        inside = np.clip(at - bases[last], 0, sizes[last])
+        return np.where(last < 0, 0, before[last] + inside)
+
+    return memory_below(ranges[:, 1]) - memory_below(ranges[:, 0])

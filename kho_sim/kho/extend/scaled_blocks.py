@@ -1,0 +1,47 @@
+"""Blocks whose size follows the size of memory, so that small machines recover something too.
+
+The patch's 1 GiB is one number for all machines: on 1 GiB of memory the only block is always busy,
+on terabytes finer blocks bring little. Here the block is the largest power of two of which at least
+``BLOCKS_MIN`` fit below the end of memory, not smaller than a huge page (a pageblock, the alignment
+of the memmap) and not larger than ``shift``. The number of blocks, and with it the number of ranges
+that memblock may have to keep and the pages of the digest, then has a bound that no workload can
+exceed.
+
+No kernel does this. The walk skips as ``blocks-skip`` does.
+"""
+
+from __future__ import annotations
+
+from kho_sim.kho.extend.base import ExtendOptions, Extension
+from kho_sim.kho.extend.blocks import extend_around
+from kho_sim.kho.extend.blocks_skip import once_a_block
+from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
+from kho_sim.memory.memblock import Memblock
+
+BLOCKS_MIN_SHIFT = 10
+BLOCKS_MIN = 1 << BLOCKS_MIN_SHIFT
+"""An assumption: blocks of a thousandth. Twice as many at most, so at worst about a thousand free
+ranges, 24 KiB of array each time it doubles."""
+SMALLEST_BLOCK_SHIFT = 21
+"""A huge page: early boot asks for its large pieces (memmap, per-CPU units) at this alignment."""
+
+
+def extend(
+    memblock: Memblock,
+    incoming: FrozenRadixTree,
+    options: ExtendOptions,
+    allocate_page: AllocatePage,
+    free_page: FreePage,
+) -> Extension:
+    """Mark around busy blocks of a size that ``memblock.end_of_dram()`` decides.
+
+    ``options.shift`` is the largest block. Errors are those of ``blocks``.
+    """
+    shift = block_shift(memblock.end_of_dram(), options.shift)
+    return extend_around(memblock, incoming, shift, allocate_page, free_page, visits=once_a_block)
+
+
+def block_shift(end_of_dram: int, largest: int) -> int:
+    """Return log2 of the block size in bytes for memory that ends at ``end_of_dram``."""
+    wanted = end_of_dram.bit_length() - 1 - BLOCKS_MIN_SHIFT
+    return min(max(wanted, SMALLEST_BLOCK_SHIFT), largest)

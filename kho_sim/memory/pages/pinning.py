@@ -1,0 +1,96 @@
+"""Long-term pinning: user folios that lie in CMA move out of it.
+
+Models the migration that pin_user_pages() does with FOLL_LONGTERM (mm/gup.c, mm/migrate.c;
+kernel-facts 10.4). Worked in runs; tests/naive/pages.py has it folio by folio. Left out: folios
+that can not be moved because somebody else holds them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from kho_sim.extent import intersected, subtracted
+
+from .allocator import PageAllocator
+from .kinds import UNMOVABLE, Run, joined, run_of
+
+_MIGRATION_BATCH = 512
+"""NR_MAX_BATCHED_MIGRATION: so many pages, wherever they lie, get their targets before the sources
+are freed."""
+
+
+class Pinned(NamedTuple):
+    """User folios after pinning, in file order, and how many of them had to move."""
+
+    runs: list[Run]
+    migrated: int
+
+
+def migrate_out_of_cma(
+    pages: PageAllocator, runs: Iterable[Run], order: int = 0, node: int | None = None
+) -> Pinned:
+    """Pin user folios for long: replace those in CMA by others, and return all in the old order.
+
+    Targets are not movable requests, so they avoid CMA. Raises OutOfMemory, with nothing given
+    back, when there is no room: the batches before it have moved.
+    """
+    done: list[Run] = []
+    batch: list[tuple[Run, bool]] = []
+    migrated = 0
+    room = most = max(_MIGRATION_BATCH >> order, 1)
+    for run, in_cma in _split_at_cma(pages, runs, order):
+        migrated += run.blocks if in_cma else 0
+        while run.blocks:
+            part, run = run.split(min(run.blocks, room) if in_cma else run.blocks, order)
+            batch.append((part, in_cma))
+            room -= part.blocks if in_cma else 0
+            if not room:
+                done += _migrate(pages, batch, order, node)
+                batch, room = [], most
+    return Pinned(joined(done + _migrate(pages, batch, order, node), order), migrated)
+
+
+def _split_at_cma(
+    pages: PageAllocator, runs: Iterable[Run], order: int
+) -> Iterator[tuple[Run, bool]]:
+    """Cut runs of blocks at the borders of scratch; the flag says which parts lie inside."""
+    for run in runs:
+        extent = run.extent(order)
+        touched = [area for area in pages.scratch if area.overlaps(extent)]
+        if not touched:
+            yield run, False
+            continue
+        inside = intersected([extent], touched)
+        flagged = [(part, True) for part in inside]
+        flagged += [(part, False) for part in subtracted([extent], inside)]
+        for part, in_cma in sorted(flagged, reverse=run.step < 0):
+            yield run_of(part, order, run.step), in_cma
+
+
+def _migrate(
+    pages: PageAllocator, batch: list[tuple[Run, bool]], order: int, node: int | None
+) -> list[Run]:
+    """Move the blocks of a batch that lie in CMA, all targets first; keep the batch's order."""
+    sources = [run for run, in_cma in batch if in_cma]
+    if not sources:
+        return [run for run, _ in batch]
+    wanted = sum(run.blocks for run in sources)
+    targets = deque(pages.alloc(wanted, order, UNMOVABLE, node, user=True))
+    pages.free(sources, order, user=True)
+    result: list[Run] = []
+    for run, in_cma in batch:
+        result += _taken(targets, run.blocks, order) if in_cma else [run]
+    return result
+
+
+def _taken(targets: deque[Run], blocks: int, order: int) -> Iterator[Run]:
+    """Take so many blocks from the front."""
+    while blocks:
+        target = targets.popleft()
+        part, rest = target.split(min(target.blocks, blocks), order)
+        if rest.blocks:
+            targets.appendleft(rest)
+        blocks -= part.blocks
+        yield part

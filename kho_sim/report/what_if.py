@@ -1,0 +1,49 @@
+"""The report's table of what-ifs: a line for each way to extend scratch, its worst boot counts."""
+
+from __future__ import annotations
+
+from kho_sim.report.boots import UNKNOWN
+from kho_sim.trace.records import Alternative
+from kho_sim.trace.trace import Trace
+from kho_sim.units import format_ns, format_size
+
+HEADINGS = ("strategy", "blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "time")
+WITHOUT_BLOCKS = ("none", "reserve-early")
+LINES_AROUND = 3
+"""The title, the headings, and a blank line."""
+
+
+def what_if_lines(trace: Trace, max_lines: int) -> list[str]:
+    """Return a title, headings and a line a way, in the scenario's order; [] without any."""
+    ways: dict[tuple[str, int], list[Alternative]] = {}
+    for row in trace.alternative_records:
+        ways.setdefault((row.strategy, row.shift), []).append(row)
+    room = max_lines - LINES_AROUND
+    if not ways or room < 1:
+        return []
+    shown = list(ways.items())[: room if len(ways) <= room else room - 1]
+    table = [HEADINGS, *(_cells(strategy, shift, rows) for (strategy, shift), rows in shown)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["What if, on what each boot inherits (the worst boot counts)"]
+    for first, *others in table:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  " + "  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    if len(ways) > len(shown):
+        lines.append(f"  ... and {len(ways) - len(shown)} more")
+    return [*lines, ""]
+
+
+def _cells(strategy: str, shift: int, rows: list[Alternative]) -> tuple[str, ...]:
+    asked = rows[0].gigantic_pages_requested
+    got = min(row.gigantic_pages_allocated for row in rows)
+    dies = any(row.panic for row in rows)
+    return (
+        strategy,
+        UNKNOWN if strategy in WITHOUT_BLOCKS else format_size(1 << shift),
+        format_size(min(row.extended_bytes for row in rows)),
+        f"{got}/{asked}" if asked else UNKNOWN,
+        "dies" if dies else str(max(row.failures for row in rows)),
+        str(min(row.failures_avoided for row in rows)),
+        str(max(row.memory_regions_after for row in rows)),
+        format_ns(max(row.extend_ns for row in rows)),
+    )

@@ -1,0 +1,134 @@
+"""The study in three Markdown tables: what blocks recover, what each way costs, which block to
+take.
+
+``rows`` is the table of ``Study.table``; numbers are means over a case's chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import floor
+
+import pandas as pd
+
+from kho_sim.units import format_ns, format_size
+
+SHOWN_SHIFTS = (16, 18, 21, 24, 27, 28, 29, 30, 31, 33, 36)
+SHOWN_WAYS = (
+    ("none", 30),
+    ("reserve-early", 30),
+    ("blocks", 30),
+    ("blocks", 21),
+    ("blocks-skip", 30),
+    ("scaled-blocks", None),
+    ("largest-gaps", 21),
+)
+"""(strategy, shift); None is the one that the strategy chose."""
+WAYS_WORKLOADS = ("memfd-4k", "fragmented")
+GOALS = (0.90, 0.95, 0.99)
+DIES = "dies"
+
+
+def recovered_table(rows: pd.DataFrame) -> str:
+    """Return the share of recoverable memory by block size for the patch's strategy, a row a
+    case."""
+    blocks = rows[rows["strategy"] == "blocks"]
+    heads = ["workload", "machine", *(format_size(1 << shift) for shift in SHOWN_SHIFTS)]
+    body = []
+    for workload, machine, case in cases_of(blocks):
+        cells = [case[case["shift"] == shift] for shift in SHOWN_SHIFTS]
+        body.append([workload, format_size(machine), *map(_recovered_cell, cells)])
+    return markdown(heads, body, right_from=1)
+
+
+def ways_table(rows: pd.DataFrame) -> str:
+    """Return gain and price of each way to extend scratch, one row a case and way."""
+    heads = ["workload", "machine", "way", "blocks", "recovered", "1 GiB pages", "failed"]
+    heads += ["avoided", "ranges", "digest pages", "extension", "early boot"]
+    chosen = rows[rows["workload"].isin(WAYS_WORKLOADS)]
+    body = [
+        [workload, format_size(machine), *_way_cells(strategy, way)]
+        for workload, machine, case in cases_of(chosen)
+        for strategy, shift in SHOWN_WAYS
+        if len(way := _way(case, strategy, shift))
+    ]
+    return markdown(heads, body, right_from=4)
+
+
+def choice_table(rows: pd.DataFrame) -> str:
+    """Return the largest blocks that recover a share of what can be recovered, one row a machine.
+
+    All workloads, all chains: the worst one decides.
+    """
+    blocks = rows[rows["strategy"] == "blocks"].assign(share=shares(rows))
+    heads = ["machine", *(f"{goal:.0%} recovered" for goal in GOALS)]
+    heads += ["1 GiB blocks recover", "scaled-blocks takes", "and recovers"]
+    body = []
+    for machine, case in blocks.groupby("memory_bytes"):
+        worst = case.groupby("shift")["share"].min()
+        largest = [worst[worst >= goal].index.max() for goal in GOALS]
+        scaled = rows[(rows["strategy"] == "scaled-blocks") & (rows["memory_bytes"] == machine)]
+        body.append(
+            [
+                format_size(int(machine)),
+                *("none" if pd.isna(shift) else format_size(1 << int(shift)) for shift in largest),
+                _percent(worst[30]),
+                format_size(1 << int(scaled["shift"].iloc[0])),
+                _percent(shares(scaled).min()),
+            ]
+        )
+    return markdown(heads, body, right_from=0)
+
+
+def shares(rows: pd.DataFrame) -> pd.Series:
+    """Return which part of what could be recovered was, row by row."""
+    return (rows["recovered_bytes"] / rows["recoverable_bytes"]).astype(float)
+
+
+def cases_of(rows: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame]]:
+    """Yield (workload, memory in bytes, rows) of each case, in the study's order."""
+    for (workload, machine), case in rows.groupby(["workload", "memory_bytes"], sort=False):
+        yield str(workload), int(machine), case
+
+
+def markdown(heads: Sequence[str], body: Sequence[Sequence[str]], right_from: int) -> str:
+    """Return a Markdown table whose columns from ``right_from`` on are aligned to the right."""
+    rules = ["---" if column < right_from else "---:" for column in range(len(heads))]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (heads, rules, *body))
+
+
+def _recovered_cell(case: pd.DataFrame) -> str:
+    if case.empty:
+        return ""
+    dead = f" ({DIES})" if (case["panic"] != "").any() else ""
+    return _percent(shares(case).mean()) + dead
+
+
+def _way(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.DataFrame:
+    way = case[case["strategy"] == strategy]
+    return way if shift is None else way[way["shift"] == shift]
+
+
+def _way_cells(strategy: str, way: pd.DataFrame) -> list[str]:
+    blocks = strategy not in ("none", "reserve-early")
+    dies = (way["panic"] != "").any()
+    ranges = way["memory_regions_after"] + way["reserved_regions_before"].fillna(0)
+    asked = way["gigantic_pages_requested"].iloc[0]
+    return [
+        strategy,
+        format_size(1 << int(way["shift"].iloc[0])) if blocks else "",
+        _percent(shares(way).mean()),
+        f"{way['gigantic_pages_allocated'].mean():,.4g} / {asked}" if asked else "",
+        DIES if dies else f"{way['failures'].mean():,.4g}",
+        f"{way['failures_avoided'].mean():,.6g}",
+        "" if dies else f"{ranges.mean():,.0f}",
+        f"{way['digest_pages'].mean():,.4g}" if blocks else "",
+        format_ns(round(way["extend_ns"].mean())),
+        "" if dies else format_ns(round(way["early_ns"].mean())),
+    ]
+
+
+def _percent(share: float) -> str:
+    """Round down, so that 100 % is all."""
+    percent = floor(1000 * share) / 10
+    return f"{percent:.0f} %" if share in (0, 1) else f"{percent:.1f} %"

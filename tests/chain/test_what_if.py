@@ -1,0 +1,71 @@
+"""What-ifs: early boots beside the chain, which the chain must not notice."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from kho_sim.chain import run_scenario
+from kho_sim.scenario import loads
+from kho_sim.sweeps import sweep
+from kho_sim.trace.records import Alternative, Boot
+from kho_sim.trace.store import load_run, save_run
+
+TEXT = """
+machine: {memory: 4GiB, cpus: 4}
+kernel: {command_line: "kho_scratch=32M,32M,32M", extend: {shift: 24}}
+workload: [{kind: memfd, count: 8, size: 32MiB}]
+chain: {boots: 3}
+"""
+WHAT_IF = """
+what_if:
+- {strategy: blocks, shifts: [24, 30]}
+- {strategy: none, boots: last}
+"""
+
+
+def shared_facts():
+    return {f.name for f in fields(Alternative)} & {f.name for f in fields(Boot)} - {"boot"}
+
+
+def test_the_chain_s_own_way_comes_out_as_its_own_boot():
+    trace = run_scenario(loads(TEXT + WHAT_IF))
+    own = [row for row in trace.alternative_records if row.shift == 24]
+    assert [row.boot for row in own] == [1, 2]
+    for row in own:
+        boot = trace.boot_records[row.boot]
+        assert {n: getattr(row, n) for n in shared_facts()} == {
+            n: getattr(boot, n) for n in shared_facts()
+        }
+        assert row.busy_block_count == len(boot.busy_blocks)
+
+
+def test_the_chain_does_not_notice():
+    asked, plain = run_scenario(loads(TEXT + WHAT_IF)), run_scenario(loads(TEXT))
+    assert len(asked.alternative_records) == 5
+    assert asked.twin.alternative_records == ()
+    assert replace(asked, alternative_records=()).digest == plain.digest
+    assert asked.digest != plain.digest
+
+
+def test_a_way_that_kills_the_kernel_is_told():
+    text = TEXT.replace("4GiB", "16GiB").replace("32M,32M,32M", "16M,16M,16M")
+    trace = run_scenario(loads(text + WHAT_IF))
+    assert trace.outcome.kind == "completed"
+    (last,) = (row for row in trace.alternative_records if row.strategy == "none")
+    assert (last.boot, last.extended_bytes) == (2, 0)
+    assert "Failed to allocate" in last.panic
+
+
+def test_stored_and_swept(tmp_path):
+    scenario = loads(TEXT + WHAT_IF)
+    trace = run_scenario(scenario)
+    save_run(trace, tmp_path / "run")
+    assert load_run(tmp_path / "run").alternative_records == trace.alternative_records
+    done = sweep(scenario, {"chain.seed": [0, 1]}, tmp_path / "sweep", workers=1)
+    table = done.alternatives()
+    assert len(table) == 10
+    first = table[table["chain.seed"] == 0]
+    names = ["boot", "strategy", "shift", "extended_bytes"]
+    assert sorted(first[names].itertuples(index=False, name=None)) == sorted(
+        trace.alternatives[names].itertuples(index=False, name=None)
+    )

@@ -1,0 +1,16 @@
+"""For all tests: what hypothesis may judge, and how much it does."""
+
+from __future__ import annotations
+
+from hypothesis import Phase, settings
+
+# No test says how long anything takes: the machine may have other things to do.
+settings.register_profile("kho_sim", deadline=None)
+settings.register_profile(
+    "mutants",
+    phases=[Phase.explicit, Phase.generate],  # a failure is enough, the smallest one not needed
+    derandomize=True,
+    database=None,
+    deadline=None,
+)
+settings.load_profile("kho_sim")

@@ -1,0 +1,126 @@
+"""Our own strategies against the patch's: what they may save, and what they must not change."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kho_sim.kho.extend import STRATEGIES, ExtendOptions
+from kho_sim.kho.extend.scaled_blocks import block_shift
+from kho_sim.memory.memblock import KHO_SCRATCH
+from tests.kho.machines import PAGE, build, machines, regions
+from tests.naive.extend import busy_blocks, pages_in
+
+SHIFTS = st.one_of(st.integers(12, 22), st.sampled_from([27, 30, 36, 40]))
+GIB = 1 << 30
+
+
+def naive_visits(keys, shift):
+    """Visits of a walk that leaves a leaf's bits alone from a key up to the end of its block."""
+    visits, last = 0, None
+    for phys, order in keys:
+        leaf = (order, phys >> (27 + order))
+        blocks = range(phys >> shift, (phys + (PAGE << order) - 1 >> shift) + 1)
+        if (leaf, blocks[0]) != last:
+            visits += 1
+        last = (leaf, blocks[0]) if len(blocks) == 1 else None
+    return visits
+
+
+@settings(max_examples=100)
+@given(machine=machines(), shift=SHIFTS)
+def test_skipping_marks_the_same_and_visits_each_block_of_a_leaf_once(machine, shift):
+    patch = build_again(machine)
+    by_key = patch.extend(STRATEGIES["blocks"], ExtendOptions(shift))
+    skipping = machine.extend(STRATEGIES["blocks-skip"], ExtendOptions(shift))
+    assert regions(machine.memblock.memory) == regions(patch.memblock.memory)
+    assert (skipping.busy, skipping.digest_pages, skipping.error) == (
+        by_key.busy,
+        by_key.digest_pages,
+        by_key.error,
+    )
+    if not skipping.error:
+        saved = len(machine.keys) - naive_visits(machine.keys, shift)
+        assert by_key.work.keys_walked - skipping.work.keys_walked == saved
+        assert by_key.work.keys_added - skipping.work.keys_added == saved
+
+
+def build_again(machine):
+    twin = type(machine)(
+        machine.memblock.copy(), machine.incoming, machine.keys, machine.preserved_pages
+    )
+    twin.memblock.scratch_only = True
+    return twin
+
+
+@settings(max_examples=100)
+@given(machine=machines(), shift=st.integers(12, 16), taken=st.integers(0, 126))
+def test_no_other_choice_of_as_many_gaps_recovers_more(machine, shift, taken):
+    memblock = machine.memblock
+    memblock.memory.capacity = max(len(memblock.memory), 128 - taken)
+    room = (memblock.memory.capacity - len(memblock.memory)) // 2
+    capacity = memblock.memory.capacity
+    memory = pages_in(memblock.memory)
+    before = pages_in(memblock.memory, KHO_SCRATCH)
+    busy = busy_blocks(machine.preserved_pages, machine.incoming.table_pages(), shift)
+    extension = machine.extend(STRATEGIES["largest-gaps"], ExtendOptions(shift))
+    if extension.error:
+        return
+    sizes = gap_sizes(memory, busy, shift)
+    assert extension.work.ranges_marked == min(room, len(sizes))
+    marked = pages_in(memblock.memory, KHO_SCRATCH)
+    in_gaps = {page for page in memory if page * PAGE >> shift << shift not in set(busy)}
+    assert len(marked & in_gaps) >= sum(sorted(sizes, reverse=True)[:room])
+    assert marked <= before | in_gaps
+    assert memblock.memory.capacity == capacity
+
+
+def gap_sizes(memory, busy, shift):
+    """Pages of memory in each stretch of blocks between busy ones."""
+    sizes = {}
+    for page in memory:
+        block = page * PAGE >> shift << shift
+        if block not in busy:
+            gap = sum(start < block for start in busy)
+            sizes[gap] = sizes.get(gap, 0) + 1
+    return list(sizes.values())
+
+
+def test_the_array_does_not_grow_for_stripes_that_the_patch_grows_it_for():
+    """200 preserved pages with a free one between any two, and 400 free ones above."""
+    stripes = [("preserved", 1), ("free", 1)] * 200
+    machine = build(1, [("scratch", 40), *stripes, ("free", 400)], 0, 0, 0)
+    patch = build_again(machine)
+    assert not patch.extend(STRATEGIES["blocks"], ExtendOptions(12)).error
+    assert not machine.extend(STRATEGIES["largest-gaps"], ExtendOptions(12)).error
+    assert patch.memblock.memory.capacity == 512
+    assert machine.memblock.memory.capacity == 128
+    everything, largest = patch.memblock.scratch_bytes(), machine.memblock.scratch_bytes()
+    assert largest > 400 * PAGE
+    assert everything - largest < 200 * PAGE
+
+
+@pytest.mark.parametrize(
+    ("end_of_dram", "largest", "shift"),
+    [
+        (GIB, 30, 21),
+        (5 * GIB, 30, 22),
+        (65 * GIB, 30, 26),
+        (1025 * GIB, 30, 30),
+        (12 << 40, 30, 30),
+        (12 << 40, 33, 33),
+        (65 * GIB, 24, 24),
+    ],
+)
+def test_blocks_of_a_thousandth_of_memory(end_of_dram, largest, shift):
+    assert block_shift(end_of_dram, largest) == shift
+
+
+@settings(max_examples=40)
+@given(machine=machines(), largest=SHIFTS)
+def test_scaled_blocks_are_blocks_of_that_shift(machine, largest):
+    shift = block_shift(machine.memblock.end_of_dram(), largest)
+    same = build_again(machine)
+    same.extend(STRATEGIES["blocks"], ExtendOptions(shift))
+    extension = machine.extend(STRATEGIES["scaled-blocks"], ExtendOptions(largest))
+    assert extension.shift == shift
+    assert regions(machine.memblock.memory) == regions(same.memblock.memory)

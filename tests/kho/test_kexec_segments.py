@@ -1,0 +1,32 @@
+"""The pieces of the next kernel: their sizes, alignments and lowest addresses (kernel-facts
+11.1)."""
+
+from kho_sim.kho.kexec_load import Placement, Segment, kexec_segments, source_page_count
+
+PAGE = 4096
+MIB = 1 << 20
+
+
+def test_every_segment_of_a_bzimage():
+    segments = kexec_segments(
+        area_count=5,
+        purgatory_bytes=0x5000,
+        command_line_length=10,
+        init_size_bytes=9 * MIB,
+        initrd_bytes=0x1234,
+    )
+    assert segments == (
+        Segment("descriptors", 5 * 16, 64 << 10, 0),
+        Segment("purgatory", 0x5000, PAGE, 0x3000),
+        # 4096 + "10 characters" + NUL + 30, rounded up to 16, and three setup_data of 48 bytes
+        Segment("boot_params", 4144 + 3 * 48, PAGE, 0x3000),
+        Segment("kernel", 9 * MIB, 2 * MIB, 0x1000000),
+        Segment("initrd", 0x1234, PAGE, 0x1000000),
+    )
+
+
+def test_source_pages_count_the_entries_of_all_segments():
+    """600 pages and two destinations are 602 entries: two indirection pages."""
+    placements = [Placement("kernel", 0, 400 * PAGE), Placement("initrd", 0, 200 * PAGE)]
+    assert source_page_count(placements) == 600 + 2
+    assert isinstance(source_page_count(placements), int)

@@ -1,0 +1,237 @@
+"""Preserved objects and sessions: what they take, what closing gives back, and memory that runs
+out."""
+
+import random
+
+import pytest
+
+from kho_sim.command_line import HugepageRequest, ScratchRequest
+from kho_sim.errors import ModelError
+from kho_sim.kho.boot import KernelSetup, boot_memory
+from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
+from kho_sim.kho.preserve.reserve_mem import natural_pieces
+from kho_sim.kho.running import RunningMemory
+from kho_sim.machine import qemu_machine
+from kho_sim.memory.early import BootOptions
+from kho_sim.memory.pages import (
+    INTERLEAVINGS,
+    MOVABLE,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+)
+from kho_sim.memory.profile import KernelProfile, PageDemand
+
+MIB = 1 << 20
+PAGE = 4096
+
+
+def allocator(megabytes=16):
+    pages = PageAllocator([(MIB, (1 + megabytes) * MIB, 0)], [], [1], kho_boot=False)
+    pages.open([])
+    return pages
+
+
+def exhaust(pages, leave=0):
+    """Take single unmovable pages until there are none, and give some back."""
+    with pytest.raises(OutOfMemory) as short:
+        pages.alloc(10**6, 0, UNMOVABLE)
+    taken = [first + i for first, blocks in short.value.allocated for i in range(blocks)]
+    pages.free([Run(pfn, 1) for pfn in taken[:leave]])
+    return taken
+
+
+def held(pages):
+    """Pages on free lists and in front of them."""
+    return pages.free_pages().pages + sum(zone.pcp.pages for zone in pages._zones)
+
+
+def running(kho=True, hugepages=()):
+    machine = qemu_machine(128 * MIB, cpus=1)
+    profile = KernelProfile(
+        image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20)
+    )
+    setup = KernelSetup(
+        profile,
+        BootOptions(hugepages=hugepages),
+        kho=kho,
+        scratch=ScratchRequest(0, 16 * MIB, 4 * MIB, 4 * MIB),
+    )
+    booted = boot_memory(machine, setup, None)
+    interleaving = INTERLEAVINGS["parallel"]
+    return RunningMemory.start(machine, setup, booted, None, interleaving, random.Random(0))
+
+
+# Sessions
+
+
+@pytest.mark.parametrize("sessions", [1, 51, 52, 103])
+@pytest.mark.parametrize("files", [1, 63, 64])
+def test_lists_of_sessions_and_files_take_the_blocks_of_kernel_facts_10_1(sessions, files):
+    outgoing = Outgoing(allocator())
+    luo = LiveUpdate(outgoing, LAYOUTS["7.3"])
+    for session in range(sessions):
+        for _ in range(files if session == 0 else 1):
+            luo.add_file(f"s{session}")
+    blocks = -(-sessions // 51) + -(-files // 63) + (sessions - 1)
+    assert len(outgoing.tree) == len(luo.state_pages()) == blocks
+    for session in reversed(range(1, sessions)):
+        luo.remove_file(f"s{session}")
+        luo.remove_session(f"s{session}")
+    assert len(outgoing.tree) == 1 + -(-files // 63)
+    for left in reversed(range(files)):
+        luo.remove_file("s0")
+        assert len(outgoing.tree) == 1 + -(-left // 63)
+    luo.remove_session("s0")
+    assert (len(outgoing.tree), luo.state_pages()) == (0, ())
+
+
+def test_the_seeds_kernel_keeps_its_array_of_sessions():
+    outgoing = Outgoing(allocator())
+    luo = LiveUpdate(outgoing, LAYOUTS["seed"])
+    luo.start_luo()
+    before = outgoing.tree.counts_by_order()
+    assert before == {0: 2, 4: 1}
+    luo.add_file("s")
+    assert outgoing.tree.counts_by_order() == {0: 2, 1: 1, 4: 1}
+    luo.remove_file("s")
+    luo.remove_session("s")
+    assert outgoing.tree.counts_by_order() == before
+
+
+def test_closing_one_session_leaves_the_others():
+    memory = running()
+    for number, session in enumerate("abab"):
+        memory.create_memfd(f"f{number}", 3 * PAGE, False, session)
+    keys = len(memory.outgoing.tree)
+    memory.preserve(["f0", "f1"])
+    only_two = len(memory.outgoing.tree)
+    memory.preserve(["f2"])
+    memory.close_session("b")
+    assert [file.name for file in memory.handed] == ["f0", "f2"]
+    memory.close_session("a")
+    assert memory.handed == []
+    assert len(memory.outgoing.tree) == keys < only_two
+    memory.preserve(["f1", "f0"])
+    assert len(memory.outgoing.tree) == only_two
+    with pytest.raises(PreserveFailed, match="-ENOENT"):
+        memory.close_session("c")
+
+
+def test_without_kho_nothing_is_preserved():
+    memory = running(kho=False)
+    memory.create_memfd("f", PAGE, False, "s")
+    with pytest.raises(PreserveFailed, match="KHO is disabled"):
+        memory.preserve(["f"])
+    with pytest.raises(PreserveFailed, match="-ENOENT"):
+        memory.close_session("s")
+    with pytest.raises(ModelError, match="needs KHO"):
+        memory.hand_over((), memory.setup)
+    assert memory.work().keys_added == 0
+    memory.preserve_areas()
+
+
+# Memory that runs out
+
+
+def test_a_tree_needs_a_page_for_its_root():
+    pages = allocator()
+    exhaust(pages)
+    with pytest.raises(PreserveFailed, match="no memory for the preserved memory tree"):
+        Outgoing(pages)
+
+
+@pytest.mark.parametrize("take", [Outgoing.allocate, Outgoing.vmalloc])
+def test_what_can_not_be_had_whole_is_given_back(take):
+    pages = allocator()
+    outgoing = Outgoing(pages)
+    exhaust(pages, leave=200)
+    before, work = held(pages), outgoing.work
+    with pytest.raises(PreserveFailed, match="-ENOMEM"):
+        take(outgoing, 5000)
+    assert (held(pages), outgoing.work) == (before, work)
+
+
+def test_a_tree_that_gets_no_table_preserves_nothing():
+    pages = allocator()
+    outgoing = Outgoing(pages)
+    run = pages.alloc(1, 0, UNMOVABLE)
+    exhaust(pages)
+    with pytest.raises(PreserveFailed, match="-ENOMEM"):
+        outgoing.preserve(run, 0)
+    assert (len(outgoing.tree), outgoing.tree.nodes) == (0, 1)
+
+
+def test_a_failed_addition_gives_its_tables_back():
+    pages = allocator()
+    outgoing = Outgoing(pages)
+    run = pages.alloc(1, 0, UNMOVABLE)
+    taken = exhaust(pages)
+    minimum = 0
+    while True:  # as many pages as the watermark keeps, and some for tables
+        pages.free([Run(taken.pop(), 1)])
+        minimum += 1
+        before = held(pages)
+        try:
+            outgoing.preserve(run, 0)
+            break
+        except PreserveFailed:
+            assert held(pages) == before
+    assert minimum >= 5, "five tables below the root"
+    assert outgoing.tree.nodes == 6
+
+
+def test_a_load_without_pages_gives_back_what_it_got():
+    memory = running()
+    exhaust(memory.pages, leave=900)
+    before = held(memory.pages)
+    with pytest.raises(PreserveFailed, match="Cannot allocate memory"):
+        memory.load(memory.setup)
+    assert held(memory.pages) == before
+
+
+def test_a_huge_page_pool_gets_what_there_is():
+    memory = running(hugepages=(HugepageRequest(2 * MIB, 100),))
+    got = len(memory.huge_pool)
+    assert 10 < got < 100
+    assert memory.messages == [
+        f"HugeTLB: allocating 100 of page size 2.00 MiB failed.  Only allocated {got} hugepages."
+    ]
+    assert len(set(memory.huge_pool)) == got
+    assert all(address % (2 * MIB) == 0 for address in memory.huge_pool)
+
+
+# Pieces
+
+
+def test_an_array_of_addresses_grows_by_chunks_of_511():
+    outgoing = Outgoing(allocator())
+    assert sum(run.blocks for run in outgoing.preserve_vmalloc(outgoing.vmalloc(510))) == 1
+    assert sum(run.blocks for run in outgoing.preserve_vmalloc(outgoing.vmalloc(511))) == 2
+    assert sum(run.blocks for run in outgoing.preserve_vmalloc(outgoing.vmalloc(1100))) == 3
+    assert len(outgoing.tree) == 510 + 511 + 1100 + 6
+
+
+def test_vmalloc_falls_back_to_smaller_pieces():
+    pages = allocator()
+    runs = pages.alloc(2000, 0, MOVABLE)
+    taken = [first + i for first, blocks in runs for i in range(blocks)]
+    exhaust(pages)
+    pages.free([Run(pfn, 1) for pfn in taken if pfn % 8 < 4], user=True)
+    pages.settle()
+    got = pages.alloc_largest(300)
+    assert sum(run.blocks for run in got) == 300
+    assert max(run.blocks for run in got) >= 4, "pieces of four where there are some"
+    assert all(run.first_pfn % 8 + run.blocks <= 4 for run in got if run.first_pfn in taken)
+
+
+@pytest.mark.parametrize(
+    ("first_pfn", "pages", "orders"),
+    [(0, 6, [2, 1]), (5, 8, [0, 1, 2, 0]), (8, 8, [3]), (3, 0, [])],
+)
+def test_areas_are_cut_at_natural_borders(first_pfn, pages, orders):
+    pieces = natural_pieces(first_pfn, pages)
+    assert [order for _, order in pieces] == orders
+    ends = [pfn + (1 << order) for pfn, order in pieces]
+    assert [pfn for pfn, _ in pieces] == [first_pfn, *ends[:-1]][: len(pieces)]

@@ -1,0 +1,147 @@
+"""Gigantic pages, and searches from below, against trying every place of a small machine."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kho_sim.extent import Extent
+from kho_sim.memory.memblock import KHO_SCRATCH, MIRROR, Memblock
+from tests.naive.memblock import PAGE, NaiveMemblock
+
+GIGANTIC = 8 * PAGE
+"""As small as a test likes; the rules do not know the size."""
+RANGE = st.tuples(st.integers(1, 120), st.integers(1, 40))
+MACHINES = st.fixed_dictionaries(
+    {
+        "memory": st.lists(st.tuples(RANGE, st.integers(0, 1)), min_size=1, max_size=4),
+        "reserved": st.lists(RANGE, max_size=4),
+        "marked": st.lists(RANGE, max_size=4),
+        "scratch": st.lists(st.tuples(st.integers(1, 140), st.integers(1, 9)), max_size=3),
+        "scratch_only": st.booleans(),
+        "bottom_up": st.booleans(),
+        "limit": st.sampled_from([2**64 - 1, 100 * PAGE]),
+    }
+)
+
+
+def build(machine):
+    real, naive = Memblock(), NaiveMemblock()
+    for (first, count), nid in machine["memory"]:
+        for memblock in (real, naive):
+            memblock.add(first * PAGE, count * PAGE, nid, 0)
+    for first, count in machine["reserved"]:
+        for memblock in (real, naive):
+            memblock.reserve(first * PAGE, count * PAGE, -1, 0)
+    for first, count in machine["marked"]:
+        real.mark_kho_scratch(first * PAGE, count * PAGE)
+        naive.flag(first * PAGE, count * PAGE, KHO_SCRATCH, True)
+    for first, count in machine["scratch"]:
+        real.original_scratch += (Extent(first * PAGE, (first + count) * PAGE),)
+    real.scratch_only = machine["scratch_only"]
+    real.bottom_up = machine["bottom_up"]
+    real.current_limit = machine["limit"]
+    return real, naive
+
+
+def naive_places(naive, machine, size, align, nid):
+    """Every place where a request fits, ascending."""
+    found = []
+    for base, length, region_nid, flags in naive.regions(naive.memory):
+        wanted = nid in (-1, region_nid) and (flags & KHO_SCRATCH or not machine["scratch_only"])
+        for address in range(base, base + length - size + 1, PAGE) if wanted else ():
+            pages = naive.pages(address, size)
+            aligned = address % align == 0 and address + size <= machine["limit"]
+            if aligned and not any(page in naive.reserved for page in pages):
+                found.append(address)
+    return found
+
+
+def naive_gigantic(naive, machine, nid, exact):
+    scratch = {page for first, count in machine["scratch"] for page in range(first, first + count)}
+    for node in [nid] if exact or nid < 0 else [nid, -1]:
+        places = [
+            address
+            for address in naive_places(naive, machine, GIGANTIC, GIGANTIC, node)
+            if scratch.isdisjoint(naive.pages(address, GIGANTIC))
+        ]
+        if places:
+            return places[0 if machine["bottom_up"] else -1], node
+    return 0, nid
+
+
+@settings(max_examples=80, deadline=None)
+@given(MACHINES, st.lists(st.tuples(st.integers(-1, 1), st.booleans()), min_size=1, max_size=6))
+def test_gigantic_pages_are_where_the_first_free_window_is(machine, requests):
+    real, naive = build(machine)
+    for nid, exact in requests:
+        address, node = naive_gigantic(naive, machine, nid, exact)
+        assert real.alloc_hugetlb(GIGANTIC, nid, exact) == address
+        if address:
+            naive.reserve(address, GIGANTIC, node, 0xA0)
+            owner = next(region for region in real.reserved if region.base <= address < region.end)
+            assert (owner.nid, owner.flags) == (node, 0xA0)
+        real.check()
+
+
+@settings(max_examples=60, deadline=None)
+@given(MACHINES, st.integers(1, 9), st.sampled_from([1, 2, 8]), st.integers(-1, 1))
+def test_from_below_and_from_above(machine, pages, align, nid):
+    real, naive = build(machine)
+    places = naive_places(naive, machine, pages * PAGE, align * PAGE, nid)
+    expected = places[0 if machine["bottom_up"] else -1] if places else 0
+    assert real.alloc_range_nid(pages * PAGE, align * PAGE, 0, 0, nid, True) == expected
+
+
+def test_mirrored_memory_comes_first_and_is_given_up_rather_than_fail():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.mark_mirror(0x110000, 0x8000)
+    assert real.alloc_range_nid(0x8000, PAGE, 0, 0, -1, False) == 0x110000
+    assert real.messages == []
+    assert real.alloc_range_nid(0x1000, PAGE, 0, 0, -1, False) == 0x1FF000
+    assert real.messages == ["Could not allocate 4096 bytes of mirrored memory"]
+    assert real.alloc_hugetlb(0x10000, -1, False) == 0x1E0000, "gigantic pages never ask for it"
+    assert real.messages[1:] == []
+    assert [region.base for region in real.memory if region.flags & MIRROR] == [0x110000]
+
+
+def test_a_lower_limit_is_given_up_rather_than_fail():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    assert real.alloc_try_nid_raw(0x1000, PAGE, 0x400000, 2**40, -1) == 0x1FF000
+    assert real.alloc_range_nid(0x1000, PAGE, 0x400000, 2**40, -1, False) == 0
+    assert real.alloc_exact_nid_raw(0x1000, PAGE, 0, 2**40, 1) == 0
+    assert real.alloc_exact_nid_raw(0x1000, PAGE, 0, 2**40, 0) == 0x1FE000
+
+
+@pytest.mark.parametrize(("movable_node", "expected"), [(False, 0x2FF000), (True, 0x1FF000)])
+def test_removable_memory_is_avoided_with_movable_node(movable_node, expected):
+    real = Memblock()
+    real.add(0x100000, 0x200000)
+    real.mark_hotplug(0x200000, 0x100000)
+    real.movable_node = movable_node
+    assert real.alloc_range_nid(0x1000, PAGE, 0, 0, -1, False) == expected
+
+
+def test_an_empty_request_fits_between_two_reservations_from_above_only():
+    """Kernel-facts 2.3: the search from below wants a range that is not empty."""
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.reserve(0x100000, 0x80000)
+    real.reserve_kern(0x180000, 0x80000)
+    assert real.find(0, PAGE, 0, 0) == 0x180000
+    real.bottom_up = True
+    assert real.find(0, PAGE, 0, 0) == 0
+
+
+def test_the_dump_names_every_region():
+    real = Memblock()
+    real.add(0x100000, 0x1000, 1)
+    real.reserve_kern(0x100000, 0x800)
+    assert real.copy().dump() == real.dump()
+    assert real.dump().splitlines() == [
+        "memory: 1 of 128",
+        "  [0x100000-0x100fff] 0x1000 bytes node 1 flags 0x0",
+        "reserved: 1 of 128",
+        "  [0x100000-0x1007ff] 0x800 bytes node -1 flags 0x20",
+    ]

@@ -1,0 +1,109 @@
+"""The study on its smallest machine, from the sweep to the page."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from kho_sim.cli.app import kho_sim
+from kho_sim.errors import InputError
+from kho_sim.study import MACHINES, WORKLOADS, Machine, open_study, run_study
+from kho_sim.study.cases import FINE_SHIFTS, SHIFTS, base_of, points_of
+from kho_sim.study.page import write_results
+from kho_sim.study.tables import choice_table, recovered_table, ways_table
+
+GIB = 1 << 30
+TINY = (Machine(GIB, 2, 1, 1),)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return run_study(folder, machines=TINY, workloads=["memfd-4k", "fragmented"], workers=1)
+
+
+@pytest.fixture(scope="module")
+def rows(study):
+    return study.table()
+
+
+def test_every_way_is_tried_at_the_last_boot_of_each_case(rows):
+    ways = 2 * len(SHIFTS) + len(FINE_SHIFTS) + 3
+    assert rows.groupby("workload", sort=False).size().to_dict() == {
+        "memfd-4k": ways,
+        "fragmented": ways,
+    }
+    last = rows.groupby("workload")["boot"].unique()
+    assert [list(boots) for boots in last] == [[7], [2]]
+
+
+def test_what_is_recovered_is_a_part_of_what_can_be(rows):
+    shares = rows["recovered_bytes"] / rows["recoverable_bytes"]
+    assert (shares >= 0).all()
+    assert (shares <= 1).all()
+    assert set(shares[rows["strategy"] == "reserve-early"]) == {1}
+    assert set(shares[rows["strategy"] == "none"]) == {0}
+
+
+def test_smaller_blocks_recover_no_less(rows):
+    blocks = rows[rows["strategy"] == "blocks"].sort_values("shift")
+    for _, case in blocks.groupby("workload"):
+        assert case["recovered_bytes"].is_monotonic_decreasing
+
+
+def test_skipping_recovers_the_same_in_less_time(rows):
+    keys = ["workload", "shift"]
+    both = rows[rows["strategy"] == "blocks"].merge(
+        rows[rows["strategy"] == "blocks-skip"], on=keys, suffixes=("", "_skip")
+    )
+    assert (both["recovered_bytes"] == both["recovered_bytes_skip"]).all()
+    assert (both["extend_ns"] > both["extend_ns_skip"]).all()
+
+
+def test_tables_say_what_the_rows_say(rows):
+    head, _, *lines = choice_table(rows).splitlines()
+    assert head.startswith("| machine | 90% recovered |")
+    assert len(lines) == 1
+    assert lines[0].split("|")[1].strip() == "1 GiB"
+    at_1_gib = rows[(rows["strategy"] == "blocks") & (rows["shift"] == 30)]
+    assert (at_1_gib["recovered_bytes"] == 0).all()
+    assert re.search(r"\| 0 % \|", recovered_table(rows))
+    assert ways_table(rows).count("| reserve-early |") == 2
+
+
+def test_results_are_written_and_a_done_study_runs_nothing_again(study, tmp_path):
+    written = write_results(study, tmp_path)
+    assert {path.name for path in written} == {
+        "recovered.md", "ways.md", "choice.md", "recovered.png", "prices.png", "study.csv",
+    }  # fmt: skip
+    assert len(pd.read_csv(tmp_path / "study.csv")) == len(study.table())
+    before = sorted(study.directory.rglob("*.parquet"))
+    again = run_study(
+        study.directory, machines=TINY, workloads=["memfd-4k", "fragmented"], workers=1
+    )
+    assert sorted(study.directory.rglob("*.parquet")) == before
+    assert again.incomplete == 0
+    assert open_study(study.directory) == again
+
+
+def test_an_unknown_workload_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(InputError, match="nearest: memfd-4k"):
+        run_study(tmp_path, workloads=["memfd4k"])
+    with pytest.raises(InputError, match="holds no study"):
+        open_study(tmp_path)
+
+
+def test_the_command_knows_its_options():
+    result = CliRunner().invoke(kho_sim, ["study", "--help"])
+    assert result.exit_code == 0
+    assert "--small" in result.output
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
+def test_points_have_the_keys_of_the_whole_grid_whatever_machines(workload):
+    small, whole = (list(points_of(workload, machines)) for machines in (TINY, MACHINES))
+    assert {frozenset(point) for point in small} == {frozenset(point) for point in whole}
+    assert base_of(workload)["what_if"]
