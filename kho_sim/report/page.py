@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kho_sim.units import format_ns, format_size
+from kho_sim.units import SECOND_NS, format_ns, format_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS = 500
 ITEMS_SHOWN = 4
 WIDE = ("command_line", "scratch_areas", "preservations_by_order", "busy_blocks")
-"""Columns that stand last, because they would push the others out of sight."""
+"""Columns that stand last, because they would push the others out of sight; not on paper."""
+MOMENTS = ("start_ns", "end_ns")
+"""Columns on the chain's clock, where a microsecond after a week matters."""
 ADDRESSES = ("start", "end", "address", "min_address", "max_address")
 _COLUMN = re.compile(r"^ {8}(\w+) \w+: (.+(?:\n {12}.+)*)$", re.MULTILINE)
 
@@ -93,7 +95,7 @@ def page_table(
     names = [name for name in frame.columns if frame.empty or not _is_empty(frame[name])]
     frame = frame[sorted(names, key=WIDE.__contains__)]
     shown = frame.head(MOST_ROWS)
-    kinds = {name: "number" if _is_number(frame[name]) else "text" for name in frame.columns}
+    kinds = {name: _kind(name, frame[name]) for name in frame.columns}
     columns = [{"name": column, "kind": kind} for column, kind in kinds.items()]
     rows = [
         [_cell(column, value) for column, value in zip(kinds, row, strict=True)]
@@ -110,6 +112,12 @@ def meanings_of(table: Callable[..., pd.DataFrame]) -> dict[str, str]:
 
 def _is_empty(column: pd.Series) -> bool:
     return bool(column.isna().all() or (column.astype(str) == "").all())
+
+
+def _kind(name: str, column: pd.Series) -> str:
+    if name in WIDE:
+        return "text wide"
+    return "number" if _is_number(column) else "text"
 
 
 def _is_number(column: pd.Series) -> bool:
@@ -134,6 +142,8 @@ def _cell(column: str, value: Any) -> dict[str, str]:
 def _number_text(column: str, value: int | float) -> str:
     if "_bytes" in column or column == "machine.memory":
         return format_size(round(value))
+    if column in MOMENTS:
+        return f"{value / SECOND_NS:,.6f} s"
     if "_ns" in column:
         return format_ns(round(value))
     if column in ADDRESSES:

@@ -9,7 +9,7 @@ const order = (a, b) => {
 for (const head of document.querySelectorAll("th")) {
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = head.textContent;
+  button.append(...head.childNodes);
   head.replaceChildren(button);
   button.addEventListener("click", () => {
     const table = head.closest("table");
