@@ -47,6 +47,7 @@ docs: .venv/docs-installed
 	@touch $@
 
 .venv/installed: pyproject.toml constraints.txt
+	@echo "setting up .venv, which takes a few minutes the first time" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
 		--constraint constraints.txt --editable '.[dev,notebooks,cluster]'

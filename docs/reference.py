@@ -1,22 +1,32 @@
-"""Writes the reference pages: of scenarios from the schema, of verbs from the commands."""
+"""Writes the reference pages: scenarios from the schema, verbs from the commands, rates from the
+cost model, Python names from their docstrings."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+LONGEST_SIGNATURE = 100
+
 
 def write_reference(folder: Path) -> None:
-    """Write ``scenario.md`` and ``commands.md`` into a folder, anew at each build."""
+    """Write the reference pages into a folder, anew at each build."""
     from kho_sim.cli.app import VERBS, kho_sim
     from kho_sim.scenario import json_schema
 
+    pages = {
+        "scenario": scenario_page(json_schema()),
+        "commands": commands_page(kho_sim, list(VERBS)),
+        "rates": rates_page(),
+        "python": python_page(),
+    }
     folder.mkdir(exist_ok=True)
-    (folder / "scenario.md").write_text("\n".join(scenario_page(json_schema())) + "\n")
-    (folder / "commands.md").write_text("\n".join(commands_page(kho_sim, list(VERBS))) + "\n")
+    for name, lines in pages.items():
+        (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
 
 
 def scenario_page(schema: dict[str, Any]) -> Iterator[str]:
@@ -24,9 +34,10 @@ def scenario_page(schema: dict[str, Any]) -> Iterator[str]:
     yield "# Scenario reference"
     yield ""
     yield "Written from the schema (`kho-sim schema`)."
-    yield from _section("scenario", schema)
-    for name, definition in sorted(schema.get("$defs", {}).items()):
-        yield from _section(name, definition)
+    sections = schema.get("$defs", {})
+    yield from _section("scenario", schema, sections)
+    for name, definition in sorted(sections.items()):
+        yield from _section(name, definition, sections)
 
 
 def commands_page(group: click.Group, verbs: list[str]) -> Iterator[str]:
@@ -48,7 +59,83 @@ def commands_page(group: click.Group, verbs: list[str]) -> Iterator[str]:
         yield "```"
 
 
-def _section(name: str, definition: dict[str, Any]) -> Iterator[str]:
+def rates_page() -> Iterator[str]:
+    """Every rate of the cost model, with its source."""
+    from kho_sim.cost import PHASE_RATES, WORK_RATES
+
+    yield "# Rates"
+    yield ""
+    yield "Written from `kho_sim/cost/measured.py`. A step counts its work; count times rate is"
+    yield "time."
+    for title, rates in (("Work", WORK_RATES), ("Phases", PHASE_RATES)):
+        yield ""
+        yield f"## {title}"
+        yield ""
+        yield "| what | ns each | source |"
+        yield "| --- | ---: | --- |"
+        for name, rate in rates.items():
+            yield f"| `{name}` | {rate.ns:,.1f} | {_one_line(rate.source)} |"
+
+
+def python_page() -> Iterator[str]:
+    """Names that scripts and checks rely on, with signature and docstring."""
+    import kho_sim as ks
+    from kho_sim import plots
+    from kho_sim.frames import TABLES
+    from kho_sim.kho import radix
+    from kho_sim.memory.memblock import Memblock
+
+    figures = {**plots.TRACE_FIGURES, **plots.SWEEP_FIGURES, **plots.VERIFY_FIGURES}
+    groups = {
+        "kho_sim": {f"ks.{n}": getattr(ks, n) for n in ks.__all__ if callable(getattr(ks, n))},
+        "Figures": {f"ks.plots.{name}": draw for name, draw in figures.items()}
+        | {"ks.plots.save": plots.save},
+        "Tables": {f"trace.{name}": table for name, table in TABLES.items()},
+        "Models that stand alone": _members("Memblock", Memblock)
+        | _members("RadixTree", radix.RadixTree)
+        | {name: getattr(radix, name) for name in ("encode_key", "decode_key")},
+    }
+    yield "# Python reference"
+    yield ""
+    yield "Written from the docstrings, after `import kho_sim as ks`. Tables such as `trace.boots`"
+    yield "are DataFrames, made when they are first asked for. `Memblock` is in"
+    yield "`kho_sim.memory.memblock`, `RadixTree` in `kho_sim.kho.radix`."
+    for title, names in groups.items():
+        yield ""
+        yield f"## {title}"
+        for name, value in names.items():
+            yield ""
+            yield f"### {name}"
+            yield ""
+            yield "```text"
+            if not name.startswith("trace."):
+                yield f"{name}{_signature(value)}"
+                yield ""
+            yield inspect.getdoc(value) or ""
+            yield "```"
+
+
+def _members(name: str, kind: type) -> dict[str, Any]:
+    """The class itself and what is documented of it."""
+    public = {key: value for key, value in vars(kind).items() if not key.startswith("_")}
+    documented = {key: value for key, value in public.items() if inspect.getdoc(value)}
+    return {name: kind} | {f"{name}.{key}": value for key, value in documented.items()}
+
+
+def _signature(value: Any) -> str:
+    if not callable(value) or (inspect.isclass(value) and issubclass(value, Exception)):
+        return ""
+    parts = inspect.signature(value).parameters.values()
+    words = [
+        str(part.replace(annotation=inspect.Parameter.empty))
+        for part in parts
+        if part.name != "self"
+    ]
+    text = ", ".join(words)
+    return f"({text})" if len(text) <= LONGEST_SIGNATURE else "(...)"
+
+
+def _section(name: str, definition: dict[str, Any], sections: dict[str, Any]) -> Iterator[str]:
     properties = definition.get("properties")
     if not properties:
         return
@@ -61,8 +148,10 @@ def _section(name: str, definition: dict[str, Any]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for key, value in properties.items():
         default = value.get("default", "")
-        meaning = _one_line(value.get("description", ""))
-        yield f"| `{key}` | {_takes(value)} | {_cell(default)} | {meaning} |"
+        other = sections.get(value.get("$ref", "").rsplit("/", 1)[-1], {})
+        meaning = _one_line(value.get("description") or other.get("description", ""))
+        shown = "" if isinstance(default, dict) else _cell(default)
+        yield f"| `{key}` | {_takes(value)} | {shown} | {meaning} |"
 
 
 def _takes(value: dict[str, Any]) -> str:
@@ -71,7 +160,8 @@ def _takes(value: dict[str, Any]) -> str:
     if "const" in value:
         return _cell(value["const"])
     if "$ref" in value:
-        return value["$ref"].rsplit("/", 1)[-1]
+        name = value["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
     for several in ("anyOf", "oneOf"):
         if several in value:
             words = [_takes(part) for part in value[several] if part.get("type") != "null"]

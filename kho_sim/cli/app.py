@@ -39,7 +39,7 @@ VERBS = {
     "study": ("kho_sim.cli.study", "Compare block sizes and strategies over machines."),
     "import": ("kho_sim.cli.import_machine", "Make a scenario of a real machine."),
     "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
-    "report": ("kho_sim.cli.report", "Report on a stored run, a scenario or a log."),
+    "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),
     "plot": ("kho_sim.cli.plot", "Draw figures of a run, a sweep, a log or a scenario."),
     "schema": ("kho_sim.cli.schema", "Print the JSON Schema of scenario files."),
 }

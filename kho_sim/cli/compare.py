@@ -97,8 +97,10 @@ def _line(one: Difference, pairs_min: int) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    from kho_sim.units import format_size
+    from kho_sim.units import format_ns, format_size
 
     if "_bytes" in name:
         return format_size(round(value))
+    if "_ns" in name:
+        return format_ns(round(value))
     return f"{value:,.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.3g}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kho_sim.cli.sources import read_trace
+from kho_sim.cli.sources import is_sweep, read_trace
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -70,7 +70,7 @@ def _open(path: Path) -> Source:
     """Find out what a path is. Raises InputError if it is nothing that can be drawn."""
     from kho_sim.plots import SWEEP_FIGURES
 
-    if path.is_dir() and (path / "manifest.json").exists():
+    if is_sweep(path):
         from kho_sim.sweeps import open_sweep
 
         sweep = open_sweep(path)

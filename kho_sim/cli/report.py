@@ -1,63 +1,113 @@
-"""``kho-sim report``: a stored run, a scenario or a log as text, HTML, Markdown, CSV or JSON."""
+"""``kho-sim report``: a stored run or sweep, a scenario or a log as text, HTML, Markdown, CSV or
+JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kho_sim.cli.sources import read_trace
+from kho_sim.cli.sources import is_sweep, read_trace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS = ("text", "html", "md", "csv", "json")
 
 
-@click.command("report", short_help="Report on a stored run, a scenario or a log.")
+class Source(NamedTuple):
+    """What is reported on: how it is written in each format, and its tables, the first by
+    default."""
+
+    text: Callable[[], str]
+    html: Callable[[], str]
+    document: Callable[[], dict[str, Any]]
+    tables: Mapping[str, Callable[[], pd.DataFrame]]
+
+
+@click.command("report", short_help="Report on a stored run or sweep, a scenario or a log.")
 @click.argument("source", metavar="DIR|LOG|SCENARIO")
 @click.option(
-    "--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True,
-    help="html is one page with figures; md and csv are one table.",
+    "--format", "kind", type=click.Choice(FORMATS), default=None,
+    help="html is one page with figures; md and csv are one table.  [default: by the ending of "
+    "--out, else text]",
 )  # fmt: skip
-@click.option("--table", default="boots", show_default=True, help="The table of md and csv.")
+@click.option("--table", help="The table of md and csv.  [default: boots; points of a sweep]")
 @click.option("-o", "--out", metavar="FILE", help="A file instead of standard output.")
-def verb(source: str, kind: str, table: str, out: str | None) -> int:
-    """Report on SOURCE: a stored run, a scenario (which is simulated first), or a real log."""
-    text = _written(source, kind, table)
+def verb(source: str, kind: str | None, table: str | None, out: str | None) -> int:
+    """Report on SOURCE: a stored run or sweep, a scenario (which is simulated first), or a real
+    log."""
+    opened = _open(Path(source))
+    text = _written(opened, kind or _kind_of(out), table)
     if out is None:
         click.echo(text)
     else:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
         Path(out).write_text(text + "\n", encoding="utf-8")
         click.echo(out, err=True)
     return 0
 
 
-def _written(source: str, kind: str, table: str) -> str:
+def _kind_of(out: str | None) -> str:
+    ending = Path(out or "").suffix.removeprefix(".").lower()
+    return {"htm": "html", "markdown": "md"}.get(ending, ending if ending in FORMATS else "text")
+
+
+def _open(path: Path) -> Source:
+    if is_sweep(path):
+        return _of_sweep(path)
     from kho_sim.frames import TABLES
+    from kho_sim.report import report_text
+    from kho_sim.report.html import report_html
+    from kho_sim.trace.summary import run_document
 
-    if table not in TABLES:
-        raise click.BadParameter(f"{table} is no table; known: {', '.join(TABLES)}")
-    trace = read_trace(Path(source))
+    trace = read_trace(path)
+    return Source(
+        text=lambda: report_text(trace),
+        html=lambda: report_html(trace),
+        document=lambda: run_document(trace),
+        tables={name: partial(make, trace) for name, make in TABLES.items()},
+    )
+
+
+def _of_sweep(path: Path) -> Source:
+    from kho_sim.report.html import sweep_html
+    from kho_sim.report.sweep import points_table, sweep_document, sweep_text
+    from kho_sim.sweeps import open_sweep
+
+    sweep = open_sweep(path)
+    return Source(
+        text=lambda: sweep_text(sweep),
+        html=lambda: sweep_html(sweep),
+        document=lambda: sweep_document(sweep),
+        tables={
+            "points": lambda: points_table(sweep),
+            "runs": sweep.runs,
+            "boots": sweep.boots,
+            "states": sweep.states,
+        },
+    )
+
+
+def _written(source: Source, kind: str, table: str | None) -> str:
+    if table is not None and table not in source.tables:
+        raise click.BadParameter(f"{table} is no table of this; known: {', '.join(source.tables)}")
     if kind == "html":
-        from kho_sim.report.html import report_html
-
-        return report_html(trace)
+        return source.html()
+    if kind == "text":
+        return source.text()
     if kind == "json":
         import json
 
-        from kho_sim.trace.summary import run_document
-
-        return json.dumps(run_document(trace), indent=2)
-    if kind == "text":
-        from kho_sim.report import report_text
-
-        return report_text(trace)
-    frame = TABLES[table](trace)
+        return json.dumps(source.document(), indent=2)
+    frame = source.tables[table or next(iter(source.tables))]()
     return frame.to_csv(index=False).rstrip("\n") if kind == "csv" else _markdown(frame)
 
 
-def _markdown(frame: object) -> str:
-    import pandas as pd
-
-    assert isinstance(frame, pd.DataFrame)
+def _markdown(frame: pd.DataFrame) -> str:
     lines = ["| " + " | ".join(frame.columns) + " |", "|" + " --- |" * len(frame.columns)]
     for row in frame.itertuples(index=False):
         cells = [str(value).replace("|", "\\|").replace("\n", " ") for value in row]

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from kho_sim.trace.trace import Trace
 
 
+def is_sweep(path: Path) -> bool:
+    """Whether a folder holds a stored sweep."""
+    return path.is_dir() and (path / "manifest.json").exists()
+
+
 def read_trace(path: Path) -> Trace:
     """Return the trace of a path. Raises InputError if it is nothing that has one."""
     if path.is_dir():

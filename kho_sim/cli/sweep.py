@@ -268,6 +268,8 @@ def _print_result(done: Sweep, shard: tuple[int, int] | None, as_json: bool) -> 
     else:
         told = ", ".join(f"{count} {state}" for state, count in counts.items())
         click.echo(f"{told} in {done.directory}")
+        if counts.get("ok"):
+            click.echo(f"to see it: kho-sim report {shlex.quote(str(done.directory))}", err=True)
     if bad:
         states = done.states()
         for row in states[states["state"].isin(["failed", "lost"])].head(5).itertuples():

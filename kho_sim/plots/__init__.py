@@ -17,7 +17,7 @@ from kho_sim.plots.memory_map import memory_map
 from kho_sim.plots.predicted_observed import predicted_observed
 from kho_sim.plots.recovered_by_shift import recovered_by_shift
 from kho_sim.plots.scratch_use import scratch_use
-from kho_sim.plots.style import FORMATS, provenance_of, save
+from kho_sim.plots.style import FORMATS, provenance_of, save, svg_picture
 from kho_sim.plots.timeline import timeline
 from kho_sim.plots.tree import tree
 
@@ -54,6 +54,7 @@ __all__ = [
     "recovered_by_shift",
     "save",
     "scratch_use",
+    "svg_picture",
     "timeline",
     "tree",
 ]

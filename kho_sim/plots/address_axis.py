@@ -15,7 +15,7 @@ from matplotlib.collections import PolyCollection
 
 from kho_sim.extent import Extent, merged
 from kho_sim.plots.style import GREY
-from kho_sim.units import format_exact, format_size
+from kho_sim.units import format_exact, format_size, parse_size
 
 HOLE_WIDTH = 0.012
 """What a hole takes of the axis at most, all memory being about 1."""
@@ -110,9 +110,9 @@ class AddressAxis:
         for left, right in zip(self.edges[1:-1:2], self.edges[2::2], strict=True):
             axes.plot(
                 [(left + right) / 2],
-                [0],
+                [0.0],
                 marker=(2, 0, -20),
-                markersize=11,
+                markersize=9,
                 color=GREY,
                 clip_on=False,
                 transform=axes.get_xaxis_transform(),
@@ -122,11 +122,12 @@ class AddressAxis:
 
 def _address_text(address: int) -> str:
     """A round address exactly, in its unit; another, as where memory goes on, to two decimals."""
-    exact = format_exact(address)
+    short, exact = format_size(address), format_exact(address)
+    number, _, unit = short.partition(" ")
+    if not address or float(number) * parse_size(f"1{unit}") == address:
+        return short if address else "0"
     digits = exact.rstrip("KMGTPEiB")
-    if len(digits) > EXACT_DIGITS:
-        return format_size(address)
-    return f"{digits} {exact[len(digits) :]}".rstrip()
+    return short if len(digits) > EXACT_DIGITS else f"{digits} {exact[len(digits) :]}".rstrip()
 
 
 def bars(

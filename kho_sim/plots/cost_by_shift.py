@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kho_sim.plots.shifts import chains_by_shift, draw_panels, spread_text
+from kho_sim.plots.shifts import Panel, chains_by_shift, draw_panels
 from kho_sim.plots.sizes import label_counts, label_times
-from kho_sim.plots.style import house_style, new_figure
+from kho_sim.plots.style import house_style
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 FACTS = {"extend_ns": "max", "memory_regions_after": "max", "digest_pages": "max"}
 
 PANELS = {
-    "extend_ns": ("time of the extension, the worst boot of a chain", "time (cost model)"),
-    "memory_regions_after": ("memblock.memory after it, the worst boot", "regions (count)"),
-    "digest_pages": ("second tree, the worst boot", "pages (count)"),
+    "extend_ns": Panel(
+        "time of the extension, the worst boot of a chain", "time (cost model)", label_times
+    ),
+    "memory_regions_after": Panel(
+        "memblock.memory after it, the worst boot", "regions (count)", label_counts
+    ),
+    "digest_pages": Panel("second tree, the worst boot", "pages (count)", label_counts),
 }
 
 
@@ -31,9 +35,4 @@ def cost_by_shift(sweep: Sweep | pd.DataFrame) -> Figure:
     Raises: InputError if it has no such axis or no KHO boot.
     """
     chains = chains_by_shift(sweep, FACTS)
-    figure = new_figure(7.4, "What the extension costs, by block size", spread_text(chains))
-    time, regions, pages = draw_panels(figure, chains, PANELS)
-    label_times(time.yaxis)
-    for axes in (regions, pages):
-        label_counts(axes.yaxis)
-    return figure
+    return draw_panels("What the extension costs, by block size", sweep, chains, PANELS)

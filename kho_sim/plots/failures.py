@@ -19,9 +19,12 @@ from kho_sim.plots.style import (
     WITH_EXTENSION,
     WITHOUT_EXTENSION,
     boot_name,
+    ending,
     house_style,
     new_figure,
     note,
+    rows_height,
+    rows_named,
     setting,
 )
 from kho_sim.trace.records import Boot, Outcome
@@ -29,7 +32,9 @@ from kho_sim.trace.summary import failures as failed_rows
 from kho_sim.trace.trace import Trace
 from kho_sim.units import format_size
 
+TITLE = "Early allocations that fail"
 CALLERS_SHOWN = 10
+ROW_LEAST_INCHES = 0.34
 BAR = 0.36
 
 
@@ -46,11 +51,31 @@ def failures(trace: Trace) -> Figure:
             "this trace does not tell which early allocations failed; "
             "a log does if it was recorded with memblock=debug"
         )
+    if _nothing_failed(trace):
+        return _all_obtained(trace)
     rows = max(len(trace.boot_records), 3)
-    figure = new_figure(2.1 + 0.5 * rows, "Early allocations that fail", setting(trace))
+    height = 2.1 + rows_height(rows, 0.5, ROW_LEAST_INCHES)
+    figure = new_figure(height, f"{TITLE}{ending(trace)}", setting(trace))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     _draw_boots(left, trace)
-    _draw_callers(right, trace)
+    _draw_callers(right, trace, rows)
+    return figure
+
+
+def _nothing_failed(trace: Trace) -> bool:
+    twin = trace.twin
+    boots = [*trace.boot_records, *(twin.boot_records if twin else ())]
+    ended = twin is None or twin.outcome == trace.outcome
+    return ended and not any(boot.failures or boot.failures_avoided for boot in boots)
+
+
+def _all_obtained(trace: Trace) -> Figure:
+    """Return a figure that is a sentence."""
+    figure = new_figure(1.7, f"{TITLE}{ending(trace)}", setting(trace))
+    count = len(trace.boot_records)
+    boots = f"any of the {count} boots" if count != 1 else "the only boot"
+    twin = ", with the extension or without it" if trace.twin else ""
+    note(figure.add_subplot(), f"None: no early allocation failed in {boots}{twin}.")
     return figure
 
 
@@ -80,16 +105,18 @@ def _draw_boots(axes: Axes, trace: Trace) -> None:
             places, [count or 0 for count in counts], BAR * 0.92, color=colour, label=name,
             gid=f"boots-{name}",
         )  # fmt: skip
-        for boot, place, count in zip(trace.boot_records, places, counts, strict=True):
-            text = f"{count} {name}" if count is not None else _missing(chain, boot, name)
+        for row in rows_named(len(places), ROW_LEAST_INCHES):
+            boot, count = trace.boot_records[row], counts[row]
+            text = f"{count:,} {name}" if count is not None else _missing(chain, boot, name)
             axes.annotate(
-                text, (count or 0, place), xytext=(4, 0), textcoords="offset points",
+                text, (count or 0, places[row]), xytext=(4, 0), textcoords="offset points",
                 va="center", fontsize=8, color=colour,
             )  # fmt: skip
     _mark_avoided(axes, trace.boot_records, -BAR / 2 * (len(chains) - 1))
-    names = [boot_name(boot.boot, boot.kind) for boot in trace.boot_records]
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.3, -0.6)
+    boots = trace.boot_records
+    named = rows_named(len(boots), ROW_LEAST_INCHES)
+    axes.set_yticks(named, [boot_name(boots[row].boot, boots[row].kind) for row in named])
+    axes.set_ylim(len(boots) - 0.3, -0.6)
     _, high = axes.get_xlim()
     axes.set_xlim(0, max(high, 1) * 1.6)
     axes.set_xlabel("early allocations (count)")
@@ -119,39 +146,41 @@ def _mark_avoided(axes: Axes, boots: Sequence[Boot], offset: float) -> None:
             [count for _, count in known], [row for row, _ in known], linestyle="",
             marker="D", markersize=6, color=GREEN, gid="avoided",
         )  # fmt: skip
-    for row, count in known:
-        axes.annotate(
-            f"{count} avoided", (count, row), xytext=(8, 0), textcoords="offset points",
-            va="center", fontsize=8, color=GREEN, fontweight="bold",
-        )  # fmt: skip
+    for row in rows_named(len(boots), ROW_LEAST_INCHES):
+        count = boots[row].failures_avoided
+        if count:
+            axes.annotate(
+                f"{count:,} avoided", (count, row + offset), xytext=(8, 0),
+                textcoords="offset points", va="center", fontsize=8, color=GREEN, fontweight="bold",
+            )  # fmt: skip
 
 
-def _draw_callers(axes: Axes, trace: Trace) -> None:
+def _draw_callers(axes: Axes, trace: Trace, rows: int) -> None:
     axes.set_title("by caller, over all boots")
     counts, sizes = _by_caller(trace)
-    if not counts:
-        note(axes, "no early allocation failed")
-        return
-    callers = sorted({what for _, what in counts}, key=lambda what: -_total(counts, what))
+    callers = sorted({what for _, what in counts}, key=lambda what: (-_total(counts, what), what))
     shown = callers[:CALLERS_SHOWN]
-    chains = _chains(trace)
-    for number, (name, colour, _) in enumerate(chains):
-        offset = BAR * (number - (len(chains) - 1) / 2)
+    series = [(name, colour) for name, colour, _ in _chains(trace)]
+    if trace.twin is None:
+        series.append((AVOIDED, GREEN))
+        series = [(name, colour) for name, colour in series if any(n == name for n, _ in counts)]
+    for number, (name, colour) in enumerate(series):
+        offset = BAR * (number - (len(series) - 1) / 2)
         places = [row + offset for row in range(len(shown))]
         values = [counts[name, what] for what in shown]
         axes.barh(places, values, BAR * 0.92, color=colour, gid=f"callers-{name}")
         for place, what, value in zip(places, shown, values, strict=True):
             if value:
                 axes.annotate(
-                    f"{value} {name}, {format_size(sizes[name, what])}", (value, place),
+                    f"{value:,} {name}, {format_size(sizes[name, what])}", (value, place),
                     xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
                     color=colour,
                 )  # fmt: skip
     axes.set_yticks(range(len(shown)), shown)
-    axes.set_ylim(max(len(shown), 3) - 0.4, -0.6)
+    axes.set_ylim(max(len(shown), rows) - 0.4, -0.6)
     _, high = axes.get_xlim()
     axes.set_xlim(0, max(high, 1) * 1.45)
-    axes.set_xlabel("failed early allocations (count), and bytes asked for")
+    axes.set_xlabel("early allocations (count), and bytes asked for")
     label_counts(axes.xaxis)
     axes.grid(axis="x")
     if len(callers) > len(shown):
@@ -161,16 +190,20 @@ def _draw_callers(axes: Axes, trace: Trace) -> None:
         )  # fmt: skip
 
 
+AVOIDED = "avoided"
+
 Counts = Counter[tuple[str, str]]
-"""By (chain, caller)."""
+"""By (name of the chain, or 'avoided'; caller)."""
 
 
 def _by_caller(trace: Trace) -> tuple[Counts, Counts]:
     chains = _chains(trace)
     counts: Counts = Counter()
     sizes: Counts = Counter()
-    for extended, row in failed_rows(trace):
-        name = chains[0 if extended else -1][0]
+    rows = [(chains[0 if extended else -1][0], row) for extended, row in failed_rows(trace)]
+    if trace.twin is None:
+        rows += [(AVOIDED, row) for row in trace.allocation_records if row.avoided]
+    for name, row in rows:
         counts[name, row.what] += row.count
         sizes[name, row.what] += row.count * row.size_bytes
     return counts, sizes

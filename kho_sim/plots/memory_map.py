@@ -28,6 +28,8 @@ from kho_sim.plots.style import (
     ending,
     house_style,
     new_figure,
+    rows_height,
+    rows_named,
     setting,
 )
 from kho_sim.trace.trace import Trace
@@ -51,8 +53,11 @@ LANES = {"memory": (0.50, 0.40), "inherited": (0.29, 0.16), "early": (0.08, 0.16
 
 LANE_OF = {"inherited": "inherited", "gigantic": "early", "early": "early"}
 COLUMN_POINTS = 56
+ROW_LEAST_INCHES = 0.36
 LANES_NAMED_MAX = 6
 """With more rows than this only the first one names its lanes."""
+
+UNKNOWN = "-"
 
 Column = Callable[[BootMemory], str]
 
@@ -73,7 +78,7 @@ def memory_map(trace: Trace, window: tuple[int, int] | None = None) -> Figure:
             raise TraceError(f"there is no memory in {window[0]:#x}-{window[1]:#x}")
     axis = AddressAxis.over(memory)
     boots = memory_of_boots(trace)
-    height = 2.1 + 0.72 * min(len(boots), 6) + 0.4 * max(len(boots) - 6, 0)
+    height = 2.1 + rows_height(len(boots), 0.72, ROW_LEAST_INCHES)
     figure = new_figure(height, f"Physical memory over the chain{ending(trace)}", setting(trace))
     axes = figure.add_subplot()
     axis.decorate(axes)
@@ -93,7 +98,7 @@ def _draw_row(
     if row:
         axes.axhline(row, color="#D0D0D0", linewidth=0.6)
     if not facts.known:
-        axes.text(0.01, row + 0.3, "regions not recorded", color=GREY, va="center")
+        axes.text(0.01, row + 0.72, "regions not recorded", color=GREY, va="center", fontsize=8)
     for mark, (colour, _) in LOOK.items():
         bottom, height = LANES[LANE_OF.get(mark, "memory")]
         # y grows downwards: a lane's bottom is measured from the lower edge of its row.
@@ -111,10 +116,11 @@ def _name_rows(axes: Axes, boots: list[BootMemory]) -> None:
             for lane, (bottom, height) in LANES.items():
                 names.append(lane)
                 places.append(row + 1 - bottom - height / 2)
-    axes.set_yticks(places, names, fontsize=7)
+    axes.set_yticks(places, names, fontsize=7 if len(boots) <= LANES_NAMED_MAX else 6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    for row, facts in enumerate(boots):
+    for row in rows_named(len(boots), ROW_LEAST_INCHES):
+        facts = boots[row]
         axes.annotate(
             boot_name(facts.boot.boot, facts.boot.kind),
             (0, row + 0.5),
@@ -163,7 +169,8 @@ def _draw_nodes(axes: Axes, axis: AddressAxis, nodes: dict[int, list[Extent]]) -
 def _write_columns(axes: Axes, boots: list[BootMemory]) -> None:
     """Numbers right of the rows, so that nobody has to measure bars."""
     for number, (head, value) in enumerate(COLUMNS.items()):
-        texts = [(0.0, head), *((row + 0.5, value(facts)) for row, facts in enumerate(boots))]
+        named = rows_named(len(boots), ROW_LEAST_INCHES)
+        texts = [(0.0, head), *((row + 0.5, value(boots[row])) for row in named)]
         for y, text in texts:
             axes.annotate(
                 text,
@@ -179,20 +186,24 @@ def _write_columns(axes: Axes, boots: list[BootMemory]) -> None:
             )
 
 
-def _size(extents: Iterable[tuple[int, int]]) -> str:
-    total = total_size(extents)
-    return format_size(total) if total else "-"
+def _size(extents: Iterable[tuple[int, int]], known: bool = True) -> str:
+    return format_size(total_size(extents)) if known else UNKNOWN
 
 
 def _count(number: int | None) -> str:
-    return "-" if number is None else f"{number}"
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def _inherited(facts: BootMemory) -> bool:
+    """Whether it is known what a KHO boot inherited and may allocate from."""
+    return facts.known and facts.boot.kind != "cold"
 
 
 COLUMNS: dict[str, Column] = {
-    "original\nscratch": lambda facts: _size(facts.scratch),
-    "extended": lambda facts: _size(facts.extended),
-    "kept off": lambda facts: _size(facts.kept_off),
-    "inherited": lambda facts: _size(facts.inherited),
+    "original\nscratch": lambda facts: _size(facts.scratch, facts.boot.scratch_areas is not None),
+    "extended": lambda facts: _size(facts.extended, _inherited(facts)),
+    "kept off": lambda facts: _size(facts.kept_off, _inherited(facts)),
+    "inherited": lambda facts: _size(facts.inherited, bool(facts.inherited)),
     "early\nfailures": lambda facts: _count(facts.boot.failures),
 }
 """Heads and values of the columns right of the map."""

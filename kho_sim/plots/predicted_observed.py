@@ -18,7 +18,7 @@ from kho_sim.errors import InputError
 from kho_sim.plots.style import BLUE, GREY, SKY, VERMILION, house_style, new_figure
 
 SCHEMA = "kho-sim/verify"
-EXACT, CLOSE, OTHER = "exact", "not exact, within its tolerance", "other"
+EXACT, CLOSE, OTHER = "exact", "not exact, within its tolerance", "outside its tolerance"
 COLOURS = {EXACT: BLUE, CLOSE: SKY, OTHER: VERMILION}
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -40,14 +40,15 @@ def predicted_observed(document: Mapping[str, Any]) -> Figure:
     figure = new_figure(
         1.9 + 0.27 * rows,
         "Predicted and observed",
-        f"{totals['logs']} logs of real kernels, {totals['boots']} boots",
+        f"{totals['logs']:,} logs of real kernels, {totals['boots']:,} boots",
     )
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     _draw_shares(left, steps, rows, "one step at a time, from the logged state")
     _draw_shares(middle, facts, rows, "blind: the whole chain simulated")
     _draw_differences(right, list(facts), rows, document)
+    used = {bar.get_gid() for axes in (left, middle) for bar in axes.patches}
     figure.legend(
-        handles=[Patch(facecolor=colour, label=name) for name, colour in COLOURS.items()],
+        handles=[Patch(facecolor=COLOURS[name], label=name) for name in COLOURS if name in used],
         loc="outside lower left",
         ncols=len(COLOURS),
         handlelength=1.2,
@@ -70,7 +71,7 @@ def _draw_shares(axes: Axes, counts: Counts, rows: int, title: str) -> None:
                 axes.barh(row, number / of, 0.66, left=start, color=COLOURS[what], gid=what)
             start += number / of
         axes.annotate(
-            f"{exact} of {of}", (1, row), xytext=(4, 0), textcoords="offset points",
+            f"{exact:,} of {of:,}", (1, row), xytext=(4, 0), textcoords="offset points",
             va="center", fontsize=7.5, color=GREY,
         )  # fmt: skip
     axes.set_yticks(range(len(counts)), [name.replace("_", " ") for name in counts], fontsize=7.5)

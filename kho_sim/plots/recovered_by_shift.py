@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kho_sim.plots.shifts import chains_by_shift, draw_panels, spread_text
+from kho_sim.plots.shifts import Panel, chains_by_shift, draw_panels
 from kho_sim.plots.sizes import label_counts, label_sizes
-from kho_sim.plots.style import house_style, new_figure
+from kho_sim.plots.style import house_style
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep
@@ -17,9 +17,24 @@ if TYPE_CHECKING:
 FACTS = {"extended_bytes": "min", "failures_avoided": "sum", "failures": "sum"}
 
 PANELS = {
-    "extended_bytes": ("recovered memory, the worst boot of a chain", "newly marked as scratch"),
-    "failures_avoided": ("failures avoided, all boots of a chain", "early allocations (count)"),
-    "failures": ("failures left, all boots of a chain", "early allocations (count)"),
+    "extended_bytes": Panel(
+        "recovered memory, the worst boot of a chain",
+        "newly marked as scratch",
+        label_sizes,
+        "none: not a byte was recovered at any of these block sizes",
+    ),
+    "failures_avoided": Panel(
+        "failures avoided, all boots of a chain",
+        "early allocations (count)",
+        label_counts,
+        "none: original scratch alone would have served every early allocation",
+    ),
+    "failures": Panel(
+        "failures left, all boots of a chain",
+        "early allocations (count)",
+        label_counts,
+        "none: no early allocation failed",
+    ),
 }
 
 
@@ -31,9 +46,4 @@ def recovered_by_shift(sweep: Sweep | pd.DataFrame) -> Figure:
     Raises: InputError if it has no such axis or no KHO boot.
     """
     chains = chains_by_shift(sweep, FACTS)
-    figure = new_figure(7.4, "What the extension gains, by block size", spread_text(chains))
-    memory, avoided, left = draw_panels(figure, chains, PANELS)
-    label_sizes(memory.yaxis)
-    for axes in (avoided, left):
-        label_counts(axes.yaxis)
-    return figure
+    return draw_panels("What the extension gains, by block size", sweep, chains, PANELS)

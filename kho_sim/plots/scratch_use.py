@@ -18,8 +18,11 @@ from kho_sim.plots.style import (
     SERIES,
     VERMILION,
     boot_name,
+    ending,
     house_style,
     new_figure,
+    rows_height,
+    rows_named,
     setting,
 )
 from kho_sim.trace.records import Allocation, Boot
@@ -28,6 +31,7 @@ from kho_sim.units import format_size
 
 TITLE = "Early memory by caller, gigantic pages apart"
 CALLERS_NAMED = 7
+ROW_LEAST_INCHES = 0.18
 OTHERS = "all others"
 OTHERS_COLOUR = "#B8B8B8"
 ORIGINAL, BEYOND, REFUSED = "scratch", "beyond", "refused"
@@ -48,14 +52,16 @@ def scratch_use(trace: Trace) -> Figure:
         )
     boots = [boot for boot in trace.boot_records if boot.boot in use]
     callers = _largest_callers(use)
-    figure = new_figure(1.9 + 0.34 * len(boots), TITLE, setting(trace))
+    height = 1.9 + rows_height(len(boots), 0.34, ROW_LEAST_INCHES)
+    figure = new_figure(height, f"{TITLE}{ending(trace)}", setting(trace))
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_bars(left, boots, use, callers, ORIGINAL)
     left.set_title("from original scratch")
     _draw_bars(right, boots, use, callers, BEYOND)
     right.set_title("from elsewhere: extended memory, in a cold boot any")
     _draw_refused(right, boots, use)
-    left.set_yticks(range(len(boots)), [boot_name(boot.boot, boot.kind) for boot in boots])
+    named = rows_named(len(boots), ROW_LEAST_INCHES)
+    left.set_yticks(named, [boot_name(boots[row].boot, boots[row].kind) for row in named])
     left.set_ylim(len(boots) - 0.4, -0.6)
     colours = _colours(callers)
     figure.legend(
@@ -117,12 +123,13 @@ def _draw_bars(axes: Axes, boots: list[Boot], use: Use, callers: list[str], plac
             edgecolor="white", linewidth=0.4, gid=f"{place}-{caller}",
         )  # fmt: skip
         starts = [start + size for start, size in zip(starts, sizes, strict=True)]
-    for row, (boot, size) in enumerate(zip(boots, starts, strict=True)):
+    for row in rows_named(len(boots), ROW_LEAST_INCHES):
+        size = starts[row]
         axes.annotate(
-            _total_text(boot, place, size), (size, row), xytext=(5, 0),
+            _total_text(boots[row], place, size), (size, row), xytext=(5, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
-    axes.set_xlim(0, 1.35 * max(*starts, 1))
+    axes.set_xlim(0, 1.42 * max(*starts, 1))
     axes.grid(axis="x")
     label_sizes(axes.xaxis)
     axes.set_xlabel("early memory (bytes, powers of 1024)")
@@ -141,8 +148,9 @@ def _total_text(boot: Boot, place: str, size: int) -> str:
 
 
 def _draw_refused(axes: Axes, boots: list[Boot], use: Use) -> None:
-    for row, boot in enumerate(boots):
-        refused = sum(size for (place, _), size in use[boot.boot].items() if place == REFUSED)
+    for row in rows_named(len(boots), ROW_LEAST_INCHES):
+        counts = use[boots[row].boot]
+        refused = sum(size for (place, _), size in counts.items() if place == REFUSED)
         if refused:
             axes.annotate(
                 f"refused: {format_size(refused)}", (1, row), xycoords=("axes fraction", "data"),

@@ -43,6 +43,7 @@ def label_sizes(axis: Axis) -> None:
 def label_counts(axis: Axis) -> None:
     """Make an axis of counts have whole numbers only."""
     axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
 def label_times(axis: Axis) -> None:

@@ -9,7 +9,9 @@ common colour blindness tell apart; what matters most also differs in lightness 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -39,6 +41,8 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 WITH_EXTENSION, WITHOUT_EXTENSION = BLUE, VERMILION
 WIDTH_INCHES = 12.0
+ROOM_INCHES, MOST_INCHES = 8.0, 30.0
+"""Height from which on rows of a chain get smaller, and from which on not all have words."""
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -115,8 +119,20 @@ def ending(trace: Trace) -> str:
     outcome = trace.outcome
     if outcome.kind == "completed":
         return ""
+    if outcome.kind == "unknown":
+        return f"; the log stops in boot {outcome.boot}"
     told = f", {outcome.message}" if outcome.message else ""
     return f", which ends in boot {outcome.boot}: {outcome.kind}{told}"
+
+
+def rows_height(count: int, wanted_inches: float, least_inches: float) -> float:
+    """Return the height of that many rows: as wanted while there is room, less in long chains."""
+    return min(count * wanted_inches, max(ROOM_INCHES, count * least_inches), MOST_INCHES)
+
+
+def rows_named(count: int, least_inches: float) -> range:
+    """Return the rows of a chain that can have words without touching each other's."""
+    return range(0, count, max(math.ceil(count * least_inches / MOST_INCHES), 1))
 
 
 def note(axes: Axes, text: str) -> None:
@@ -152,6 +168,15 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
             figure.savefig(path, format=kind, metadata=_metadata(kind, text))
         except OSError as error:
             raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
+
+
+def svg_picture(figure: Figure) -> bytes:
+    """Return a figure as SVG, for a page that says by itself where it comes from."""
+    picture = io.BytesIO()
+    with matplotlib.rc_context():
+        _set_style()
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+    return picture.getvalue()
 
 
 def provenance_of(trace: Trace) -> dict[str, Any]:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
+LEAST_LEAVES = 12
+"""A tree with fewer is drawn as narrow as one with so many."""
+LEAVES_COUNTED, LEAVES_APART = 30, 120
+"""Up to so many leaves have their number of keys above them, or a gap between them."""
+
+
 @house_style
 def tree(trace: Trace, boot: int | None = None) -> Figure:
     """Return the incoming radix tree of a boot, by default of the last one that has a tree.
@@ -93,10 +99,11 @@ def _draw_tables(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> Non
 def _draw_leaves(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> None:
     leaves = _level(graph, 0)
     orders = sorted({graph.nodes[name]["order"] for name in leaves if "order" in graph.nodes[name]})
+    width = 0.8 if len(leaves) <= LEAVES_APART else 1.0
     for number, order in enumerate(orders):
         own = [name for name in leaves if graph.nodes[name].get("order") == order]
         axes.bar(
-            [places[name] for name in own], [graph.nodes[name]["keys"] for name in own], 0.8,
+            [places[name] for name in own], [graph.nodes[name]["keys"] for name in own], width,
             color=SERIES[number % len(SERIES)], label=f"order {order}, leaves: {len(own)}",
             gid=f"order-{order}",
         )  # fmt: skip
@@ -108,8 +115,16 @@ def _draw_leaves(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> Non
     axes.minorticks_off()
     axes.set_ylabel("keys (count, logarithmic)")
     axes.set_xlabel("leaves in the order of their keys; the dashed line is a full leaf")
-    axes.set_xlim(-0.7, max(len(leaves) - 0.3, 1))
+    around = max(0.7, 0.02 * len(leaves), (LEAST_LEAVES - len(leaves)) / 2)
+    axes.set_xlim(-around, len(leaves) - 1 + around)
     axes.set_xticks([])
     axes.grid(axis="y")
+    if len(leaves) <= LEAVES_COUNTED:
+        for name in leaves:
+            keys = graph.nodes[name]["keys"]
+            axes.annotate(
+                f"{keys:,}", (places[name], keys), xytext=(0, 2), textcoords="offset points",
+                ha="center", fontsize=7.5,
+            )  # fmt: skip
     if orders:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(orders), borderaxespad=0)

@@ -1,95 +1,183 @@
-"""A report to send: one HTML page with tables and figures inside, readable without scripts.
-
-Everything that comes from a scenario or a log is escaped. Tables sort on a click; figures are
-inline SVG. Long tables are cut, with a line that says by how much.
-"""
+"""A report to send, of a chain or of a sweep: one HTML page with tables and figures inside."""
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.errors import InputError
 from kho_sim.frames import TABLES
-from kho_sim.report.text import report_text
+from kho_sim.report.page import (
+    PageFigure,
+    PageTable,
+    meanings_of,
+    page_figure,
+    page_table,
+    render,
+)
+from kho_sim.report.sweep import POINT_COLUMNS, points_table, sweep_text
+from kho_sim.report.text import outcome_sentence, report_text
+from kho_sim.trace.summary import SUMMARY
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from matplotlib.figure import Figure
 
+    from kho_sim.sweeps import Sweep
     from kho_sim.trace.trace import Trace
 
-TEMPLATE = Path(__file__).parent / "templates" / "page.html"
-SHOWN_TABLES = ("boots", "failures", "scratch", "segments", "gigantic", "events")
-TABLES_OF_FAULTS = ("incidents", "fates", "files")
+SHOWN_TABLES = {
+    "boots": "The kernels of the chain, a row a boot; what a boot does not have is empty.",
+    "failures": "Early allocations that failed, with the extension (True) and without it (False).",
+    "scratch": "The original scratch areas of each boot, in array order.",
+    "segments": "What kexec loads for the next kernel, and where.",
+    "gigantic": "Pages of 1 GiB that each kernel has, inherited ones marked.",
+    "events": "Phases and messages, on the chain's clock.",
+}
+"""Tables of a chain's page -> what a row is."""
+
+TABLES_OF_FAULTS = {
+    "incidents": "What struck the chain, a fault of the scenario or a failure by itself.",
+    "fates": "What each incident did to the files that were at stake.",
+    "files": "The files that each kernel was handed.",
+}
 """Shown as well where something struck."""
-SHOWN_FIGURES = ("memory_map", "failures", "scratch_use", "timeline", "lineage")
-MOST_ROWS = 500
+
+TABLES_OF_WHAT_IFS = {
+    "alternatives": "What other ways to extend scratch would have made of each boot.",
+}
+"""Shown as well where the scenario asks what if."""
+
+SHOWN_FIGURES = {
+    "memory_map": (
+        "Physical memory over the chain",
+        "A row a boot, addresses along x: what early boot may allocate from, what the kernel "
+        "inherited, and where its early allocations went. The table boots has the numbers.",
+    ),
+    "failures": (
+        "Early allocations that fail",
+        "By boot and by caller, with the extension and without it, and how many it avoided. "
+        "The tables boots and failures have the numbers.",
+    ),
+    "scratch_use": (
+        "Who uses early memory",
+        "Bytes by caller and boot, out of original scratch and from elsewhere.",
+    ),
+    "timeline": (
+        "The chain on its clock",
+        "The blackout of each handover, and how long every phase takes. "
+        "The table events has the numbers.",
+    ),
+    "lineage": (
+        "Who came from whom",
+        "Kernels, what they handed over, and what was lost where; branches for the twin and for "
+        "each fall-back to a cold boot.",
+    ),
+}
+"""Figures of a chain's page -> heading, and what it shows."""
+
+SWEEP_FIGURES = {
+    "recovered_by_shift": (
+        "What the extension gains, by block size",
+        "Recovered memory, failures avoided and failures left, over the block shift; line: median "
+        "over seeds, band: smallest to largest. The table points has the numbers.",
+    ),
+    "cost_by_shift": (
+        "What the extension costs, by block size",
+        "Time of the extension step, memblock regions after it, and pages of its second tree.",
+    ),
+}
 
 
 def report_html(trace: Trace) -> str:
     """Return the page of a simulated chain or of a real log."""
-    from jinja2 import Environment
+    from kho_sim.plots import TRACE_FIGURES
 
-    template = Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    text = report_text(trace)
-    shown = [*SHOWN_TABLES, *(TABLES_OF_FAULTS if trace.incident_records else ())]
-    return template.render(
-        title=_title(trace),
-        summary=text,
-        figures=list(_figures(trace)),
-        tables=[_table(name, TABLES[name](trace)) for name in shown],
-        footer=f"digest {trace.digest}",
+    provenance = trace.provenance
+    scenario = provenance.get("scenario") or {}
+    named = scenario.get("description") or provenance.get("log") or "A chain of kernels"
+    return render(
+        title=str(named),
+        lead=_outcomes(trace),
+        text=report_text(trace),
+        figures=list(_figures(SHOWN_FIGURES, TRACE_FIGURES, trace)),
+        tables=list(_tables(trace)),
+        origin=_origin(provenance, trace.digest),
+        scenario=_scenario_text(scenario),
     )
 
 
-def _title(trace: Trace) -> str:
-    scenario = trace.provenance.get("scenario") or {}
-    named = scenario.get("description") or trace.provenance.get("log") or "a chain of kernels"
-    return f"kho_sim: {named}"
+def sweep_html(sweep: Sweep) -> str:
+    """Return the page of a stored sweep: a row a point of the design, and a row a run."""
+    from kho_sim.plots import SWEEP_FIGURES as DRAWN
+
+    manifest = sweep.manifest
+    scenario = manifest.get("scenario") or {}
+    states = ", ".join(f"{count} {state}" for state, count in sweep.counts().items())
+    points = page_table(
+        "points",
+        "What was varied, a row a point; of its chains the worst value.",
+        points_table(sweep),
+        POINT_COLUMNS,
+    )
+    runs = page_table("runs", "Every chain that came to an end.", sweep.runs(), SUMMARY)
+    return render(
+        title=str(scenario.get("description") or "A sweep"),
+        lead=[f"A sweep over {', '.join(sweep.keys)}: {states}."],
+        text=sweep_text(sweep),
+        figures=list(_figures(SWEEP_FIGURES, DRAWN, sweep)),
+        tables=[points, runs],
+        origin=_origin(manifest, manifest.get("fingerprint", "")),
+        scenario=_scenario_text(scenario),
+    )
 
 
-def _figures(trace: Trace) -> Any:
-    """Yield the figures that the trace has the facts for."""
-    from kho_sim.plots import TRACE_FIGURES
+def _outcomes(trace: Trace) -> list[str]:
+    lines = [outcome_sentence(trace.outcome, len(trace.boot_records))]
+    if trace.twin is not None:
+        twin = outcome_sentence(trace.twin.outcome, len(trace.twin.boot_records))
+        lines = [f"With the extension: {lines[0]}.", f"Without it: {twin}."]
+    return lines
 
-    for name in SHOWN_FIGURES:
+
+def _figures(
+    shown: Mapping[str, tuple[str, str]], drawn: Mapping[str, Callable[..., Figure]], what: Any
+) -> Iterator[PageFigure]:
+    """Yield the figures that there are the facts for."""
+    for name, (heading, caption) in shown.items():
         try:
-            figure = TRACE_FIGURES[name](trace)
+            figure = drawn[name](what)
         except InputError:
             continue
-        page = io.StringIO()
-        figure.savefig(page, format="svg", metadata={"Date": None})
-        svg = page.getvalue()
-        yield {"name": name, "svg": svg[svg.index("<svg") :]}
+        yield page_figure(name, heading, caption, figure)
 
 
-def _table(name: str, frame: pd.DataFrame) -> dict[str, Any]:
-    shown = frame.head(MOST_ROWS)
-    columns = [
-        {"name": column, "kind": "number" if _is_number(frame[column]) else "text"}
-        for column in frame.columns
-    ]
-    rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
-    left_out = len(frame) - len(shown)
-    return {"name": name, "columns": columns, "rows": rows, "left_out": left_out}
+def _tables(trace: Trace) -> Iterator[PageTable]:
+    shown = dict(SHOWN_TABLES)
+    if trace.incident_records:
+        shown |= TABLES_OF_FAULTS
+    if trace.alternative_records:
+        shown |= TABLES_OF_WHAT_IFS
+    for name, caption in shown.items():
+        yield page_table(name, caption, TABLES[name](trace), meanings_of(TABLES[name]))
 
 
-def _is_number(column: pd.Series) -> bool:
-    return column.dtype.kind in "iuf" or str(column.dtype) == "Int64"
+def _origin(provenance: Mapping[str, Any], digest: str) -> dict[str, str]:
+    software = provenance.get("software") or {}
+    environment = provenance.get("environment") or {}
+    told = {
+        "software": " ".join(str(software[key]) for key in ("name", "version") if key in software),
+        "model version": str(software.get("model_version", provenance.get("model_version", ""))),
+        "seed": str(provenance.get("seed", "")),
+        "log": str(provenance.get("log", "")),
+        "python": str(environment.get("python", "")),
+        "digest": digest,
+    }
+    return {key: value for key, value in told.items() if value}
 
 
-def _item(item: Any) -> str:
-    """Return an address, or a pair such as (start, size), in hexadecimal."""
-    if isinstance(item, (tuple, list)):
-        return "+".join(_item(part) for part in item)
-    return hex(item) if isinstance(item, int) else str(item)
+def _scenario_text(scenario: Mapping[str, Any]) -> str:
+    if not scenario:
+        return ""
+    import json
 
-
-def _cell(value: Any) -> str:
-    """Return a cell as text: long sequences are cut, missing values empty."""
-    if isinstance(value, (tuple, list)):
-        shown = ", ".join(_item(item) for item in value[:4])
-        return f"{shown}, ... {len(value) - 4} more" if len(value) > 4 else shown
-    text = str(value)
-    return "" if text in ("<NA>", "nan", "None") else text
+    return json.dumps(scenario, indent=2, ensure_ascii=False)

@@ -124,7 +124,7 @@ def test_predicted_and_observed_are_counted_and_their_difference_is_relative() -
     drawn(figure)
     assert "6 of 8" in words(figure)
     assert "0 of 1" in words(figure)
-    assert len(artists(figure, "other")) == 1
+    assert len(artists(figure, "outside its tolerance")) == 1
     (line,) = artists(figure, "difference-radix_nodes")
     assert list(line.get_xdata()) == [pytest.approx(0.1)]
     (line,) = artists(figure, "difference-busy_blocks")
@@ -134,3 +134,21 @@ def test_predicted_and_observed_are_counted_and_their_difference_is_relative() -
 def test_another_document_is_refused() -> None:
     with pytest.raises(InputError, match="verify"):
         predicted_observed({"schema": "kho-sim/run"})
+
+
+def test_what_is_nowhere_is_said_in_words() -> None:
+    figure = recovered_by_shift(boots(failures=0, failures_avoided=0))
+    drawn(figure)
+    told = words(figure)
+    assert "original scratch alone would have served every early allocation" in told
+    assert "none: no early allocation failed" in told
+    assert not artists(figure, "median-failures")
+    assert "none" not in words(recovered_by_shift(boots()))
+
+
+def test_series_are_in_the_order_of_their_numbers() -> None:
+    frame = pd.concat([boots(), boots()], ignore_index=True)
+    frame["machine.memory"] = [(16 if row % 2 else 8) << 30 for row in range(len(frame))]
+    frame["run_id"] += frame["machine.memory"].astype(str)
+    (legend,) = recovered_by_shift(frame).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["memory 8GiB", "memory 16GiB"]

@@ -28,6 +28,7 @@ from kho_sim.plots import (
     tree,
 )
 from kho_sim.plots.memory_facts import machine_memory, memory_of_boots
+from kho_sim.plots.style import MOST_INCHES, rows_height, rows_named
 from kho_sim.plots.timeline import blackouts
 from kho_sim.scenario import from_dict, loads
 from kho_sim.trace.records import Outcome
@@ -277,3 +278,45 @@ def test_the_lineage_shows_sessions_losses_and_the_fall_back() -> None:
         assert said in text
     assert len(artists(figure, "fall-back-")) == 2
     assert "handed over, not found" in words(lineage(simulated("faults-lost-handover")))
+
+
+def test_where_nothing_fails_the_figure_is_a_sentence() -> None:
+    figure = failures(simulated("small-host"))
+    assert "None: no early allocation failed in any of the 2 boots, with the extension" in words(
+        figure
+    )
+    assert not artists(figure, "boots-")
+
+
+def test_failures_avoided_are_told_by_caller_where_there_is_no_twin() -> None:
+    trace = simulated("hypervisor")
+    alone = Trace(
+        provenance=trace.provenance,
+        outcome=trace.outcome,
+        boot_records=trace.boot_records,
+        allocation_records=trace.allocation_records,
+    )
+    avoided = sum(boot.failures_avoided or 0 for boot in trace.boot_records)
+    bars = failures(alone).axes[1].patches
+    assert sum(bar.get_width() for bar in bars if bar.get_gid() == "callers-avoided") == avoided > 0
+
+
+def test_a_log_that_stops_is_not_said_to_have_failed() -> None:
+    trace = small()
+    cut = Trace(
+        provenance=trace.provenance,
+        outcome=Outcome(kind="unknown", boot=2),
+        boot_records=trace.boot_records,
+        region_records=trace.region_records,
+    )
+    assert "the log stops in boot 2" in words(memory_map(cut))
+
+
+@pytest.mark.parametrize("count", [1, 6, 20, 150, 1000])
+def test_words_of_a_long_chain_do_not_touch(count: int) -> None:
+    least = 0.3
+    row = rows_height(count, 0.7, least) / count
+    named = rows_named(count, least)
+    assert row * named.step >= min(least, 0.7) * 0.999
+    assert named[0] == 0
+    assert rows_height(count, 0.7, least) <= MOST_INCHES

@@ -26,8 +26,8 @@ def test_a_png_says_where_it_comes_from(tmp_path: Path) -> None:
     assert re.fullmatch("[0-9a-f]{64}", told["scenario_sha256"])
 
 
-@pytest.mark.parametrize("kind", ["svg", "pdf"])
-def test_svg_and_pdf_say_it_too_and_are_the_same_each_time(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_every_format_says_it_and_is_the_same_each_time(tmp_path: Path, kind: str) -> None:
     trace = recorded("machine-1G")
     for name in ("a", "b"):
         save(memory_map(trace), tmp_path / f"{name}.{kind}", provenance_of(trace))

@@ -1,60 +1,87 @@
 """The page to send: whole, self-contained, and safe with any name."""
 
-import shutil
-import subprocess
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from selenium.webdriver.common.by import By
 
 from kho_sim.chain import run_scenario
-from kho_sim.cli.report import verb
-from kho_sim.report.html import SHOWN_TABLES, report_html
+from kho_sim.cli.app import call
+from kho_sim.frames import TABLES
+from kho_sim.report.html import SHOWN_FIGURES, SHOWN_TABLES, report_html, sweep_html
+from kho_sim.report.page import meanings_of
 from kho_sim.scenario import loads
+from kho_sim.sweeps import sweep
 from kho_sim.trace.boot_log import read_boot_log
+from kho_sim.trace.store import save_run
+from tests.report.browser import browser, needs_browser, requests_of
 
-HOSTILE = "<script>alert('x')</script> & co"
+HOSTILE = "<script>document.title='gone'</script><img src=x onerror=alert(1)> & \"co\""
 SCENARIO = f"""
-description: "{HOSTILE}"
+description: '{HOSTILE.replace("'", "''")}'
 machine: {{memory: 4GiB, cpus: 2}}
 workload: [{{kind: memfd, size: 8MiB}}]
-chain: {{boots: 2}}
+chain: {{boots: 12}}
 """
 
 
 class Page(HTMLParser):
-    """Counts elements and gathers headings and text."""
+    """Counts elements and gathers their attributes and text."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.sources, self.said = [], [], []
+        self.tags, self.attributes, self.said = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.sources += [value for name, value in attrs if name in ("src", "href")]
+        self.attributes += [(tag, name, value) for name, value in attrs]
 
     def handle_data(self, data):
         self.said.append(data)
 
+    def values(self, tag, name):
+        return [value for t, n, value in self.attributes if (t, n) == (tag, name)]
+
 
 @pytest.fixture(scope="module")
-def page():
-    return Page(report_html(run_scenario(loads(SCENARIO))))
+def trace():
+    return run_scenario(loads(SCENARIO))
 
 
-def test_it_has_every_table_and_the_figures(page):
-    said = "".join(page.said)
-    for name in SHOWN_TABLES:
-        assert name in said
-    assert page.tags.count("table") == len(SHOWN_TABLES)
-    assert page.tags.count("figure") >= 3
-    assert "completed: all 2 kernels came up" in said
+@pytest.fixture(scope="module")
+def page(trace):
+    return Page(report_html(trace))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    axes = {"kernel.extend.shift": [24, 30], "chain.seed": [1, 2]}
+    return sweep(loads(SCENARIO), axes, tmp_path_factory.mktemp("report") / "sweep", workers=1)
+
+
+def test_it_has_every_table_and_figure_and_a_way_to_each(page):
+    ids = {value for _, name, value in page.attributes if name == "id"}
+    wanted = {f"table-{name}" for name in SHOWN_TABLES} | {f"figure-{n}" for n in SHOWN_FIGURES}
+    assert wanted <= ids
+    assert {f"#{name}" for name in wanted} <= set(page.values("a", "href"))
+    assert "completed: all 12 kernels came up" in "".join(page.said)
+
+
+def test_those_who_do_not_see_it_are_told_as_well(page):
+    assert page.values("html", "lang") == ["en"]
+    assert all(len(text) > 40 for text in page.values("img", "alt"))
+    assert len(page.values("img", "alt")) == page.tags.count("img") == len(SHOWN_FIGURES)
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert page.values("th", "scope") == ["col"] * page.tags.count("th")
 
 
 def test_it_needs_nothing_from_outside(page):
-    assert not [source for source in page.sources if "//" in source and "w3.org" not in source]
+    sources = page.values("img", "src") + page.values("a", "href")
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert not {"link", "iframe", "object"} & set(page.tags)
 
 
 def test_names_are_escaped(page):
@@ -62,37 +89,94 @@ def test_names_are_escaped(page):
     assert HOSTILE in "".join(page.said)
 
 
-def test_a_real_log_has_a_page_too(recorded_log):
-    assert "completed" in report_html(read_boot_log(recorded_log))
+def test_the_same_trace_gives_the_same_page(trace):
+    assert report_html(trace) == report_html(trace)
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
-def test_a_browser_shows_it_and_sorts_its_tables(tmp_path):
-    html = report_html(run_scenario(loads(SCENARIO)))
-    click_first_head = "<script>document.querySelector('th').click();document.querySelector('th')"
+@pytest.mark.parametrize("name", SHOWN_TABLES)
+def test_each_column_of_a_shown_table_is_explained(name, trace):
+    assert set(meanings_of(TABLES[name])) == set(TABLES[name](trace).columns)
+
+
+@pytest.mark.parametrize("name", ["machine-4G", "huge58-64G"])
+def test_a_real_log_has_a_page_too(name):
+    log = Path(__file__).parents[1] / "recorded" / f"{name}.log.xz"
+    assert f"{name}.log.xz" in report_html(read_boot_log(log))
+
+
+def test_a_sweep_has_a_row_a_point_and_a_row_a_run(swept):
+    page = Page(sweep_html(swept))
+    assert page.tags.count("tr") == (1 + 2) + (1 + 4)
+    assert page.tags.count("img") == 2
+    assert HOSTILE in "".join(page.said)
+
+
+@needs_browser
+def test_a_reader_sorts_a_table_and_sees_the_figures(trace, tmp_path):
     file = tmp_path / "page.html"
-    file.write_text(html.replace("</body>", click_first_head + ".click()</script></body>"))
-    quiet = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-sync"
-    seen = subprocess.run(
-        ["chromium", *quiet.split(), f"--user-data-dir={tmp_path}", "--dump-dom", file.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
-    boots = seen[seen.index('id="boots"') : seen.index('id="failures"')]
-    assert boots.index(">kho<") < boots.index(">cold<")  # sorted by boot, descending
-    assert "completed: all 2 kernels came up" in seen
+    file.write_text(report_html(trace))
+    with browser(tmp_path / "profile") as driver:
+        driver.get(file.as_uri())
+        assert driver.title == f"{HOSTILE} - kho_sim"
+        assert driver.find_element(By.TAG_NAME, "h1").text == HOSTILE
+        table = driver.find_element(By.CSS_SELECTOR, "#table-boots table")
+        heads = table.find_elements(By.CSS_SELECTOR, "th button")
+        boot, extended = (
+            next(head for head in heads if head.text == name) for name in ("boot", "extended_bytes")
+        )
+        first = [column(table, boot) for _ in range(2) if not boot.click()]
+        assert first == [list(range(12)), list(range(11, -1, -1))]  # as numbers: 10 after 9
+        extended.click()
+        assert column(table, boot)[-1] == 0  # the cold boot has no value, so it is last
+        extended.click()
+        assert column(table, boot)[-1] == 0
+        for picture in driver.find_elements(By.TAG_NAME, "img"):
+            assert picture.is_displayed()
+            assert int(picture.get_property("naturalWidth")) > 500
+        wide, window = driver.execute_script(
+            "return [document.documentElement.scrollWidth, window.innerWidth]"
+        )
+        assert wide <= window
+        asked = requests_of(driver)
+        assert asked[0] == file.as_uri()
+        assert all(url.startswith("data:") for url in asked[1:])
 
 
-@pytest.mark.parametrize("kind", ["text", "md", "csv", "json"])
-def test_other_formats(kind, tmp_path):
-    (tmp_path / "a.yaml").write_text(SCENARIO)
-    result = CliRunner().invoke(verb, [str(tmp_path / "a.yaml"), "--format", kind])
-    assert result.exit_code == 0
-    assert "kho" in result.output
+def column(table, head):
+    at = head.find_element(By.XPATH, "..").get_property("cellIndex")
+    return [
+        int(row.find_elements(By.TAG_NAME, "td")[at].get_attribute("data-sort"))
+        for row in table.find_elements(By.CSS_SELECTOR, "tbody tr")
+    ]
 
 
-@pytest.fixture
-def recorded_log():
-    return Path(__file__).parents[1] / "recorded" / "machine-4G.log.xz"
+@needs_browser
+def test_it_reads_without_scripts(trace, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_text(report_html(trace))
+    with browser(tmp_path / "profile", scripts=False) as driver:
+        driver.get(file.as_uri())
+        assert not driver.find_elements(By.CSS_SELECTOR, "th button")
+        assert "completed: all 12 kernels came up" in driver.find_element(By.ID, "summary").text
+        table = driver.find_element(By.CSS_SELECTOR, "#table-boots table")
+        assert "extended_bytes" in table.text
+        assert driver.find_element(By.CSS_SELECTOR, "#figure-memory_map img").is_displayed()
+
+
+@pytest.mark.parametrize("kind", ["text", "md", "csv", "json", "html"])
+def test_every_format_of_a_run_and_of_a_sweep(kind, trace, swept, tmp_path, capsys):
+    save_run(trace, tmp_path / "run")
+    for source, said in ((tmp_path / "run", "kho"), (swept.directory, "chains")):
+        assert call(["report", str(source), "--format", kind]) == 0
+        text = capsys.readouterr().out
+        assert said in text
+        if kind == "json":
+            json.loads(text)
+
+
+def test_the_ending_of_a_file_tells_the_format(trace, tmp_path, capsys):
+    save_run(trace, tmp_path / "run")
+    assert call(["report", str(tmp_path / "run"), "-o", str(tmp_path / "sent" / "a.html")]) == 0
+    assert (tmp_path / "sent" / "a.html").read_text().startswith("<!doctype html>")
+    assert call(["report", str(tmp_path / "run"), "--table", "nothing"]) == 2
+    assert "known: boots" in capsys.readouterr().err

@@ -110,7 +110,7 @@ def test_the_log_buffer_and_its_metadata_have_names():
     sizes = (1 << 20, (1 << 20) // 32 * 24, (1 << 20) // 32 * 88, 1 << 20)
     lines = [REQUEST.format(size, -1, "setup_log_buf") for size in sizes]
     names = [call.what for call in calls(*lines, "MEMBLOCK configuration:")][:-1]
-    assert names == ["log buffer", "log buffer descriptors", "log buffer infos", "log buffer"]
+    assert names == ["log buffer text", "log buffer desc", "log buffer info", "log buffer text"]
 
 
 def test_small_requests_are_named_by_what_came_before():

@@ -223,7 +223,7 @@ def test_a_log_buffer_that_did_not_fit_is_asked_for_again(read_recorded):
         for row in read_recorded("tiny-8G-8M_16M_16M").allocation_records
         if row.boot == 1 and row.what.startswith("log buffer")
     ]
-    names = ("log buffer", "log buffer descriptors", "log buffer infos")
+    names = ("log buffer text", "log buffer desc", "log buffer info")
     assert rows == [("before", name, name == names[2]) for name in names] + [
         ("after", name, False) for name in names
     ]

@@ -117,7 +117,7 @@ def test_the_excerpt_tells_the_machine(plain):
 def test_the_excerpt_names_its_allocations(plain):
     rows = plain.allocation_records
     assert [(row.boot, row.phase, row.what, row.source, row.failed) for row in rows] == [
-        (0, "before", "log buffer", "memory", False),
+        (0, "before", "log buffer text", "memory", False),
         (0, "after", "gigantic page", "", True),
         (1, "before", "digest page", "scratch", False),
         (1, "after", "memmap", "", True),

@@ -103,11 +103,11 @@ class Namer:
         return "percpu metadata" if self._percpu_seen else "command line"
 
     def _log_buffer(self, size: int) -> str:
-        for share, name in ((DESCRIPTOR_SHARE, "descriptors"), (INFO_SHARE, "infos")):
+        for share, name in ((DESCRIPTOR_SHARE, "desc"), (INFO_SHARE, "info")):
             if self._log_buffer_bytes and size * share[1] == self._log_buffer_bytes * share[0]:
                 return f"log buffer {name}"
         self._log_buffer_bytes = size
-        return "log buffer"
+        return "log buffer text"
 
     def _memmap(self, size: int) -> str:
         if size >= SECTION_BYTES:

@@ -1,0 +1,160 @@
+"""Parts of an HTML page to send: figures inside, tables that sort, nothing fetched from anywhere.
+
+The page reads without scripts; the script only makes the heads of tables buttons. All text that
+comes from a scenario or a log is escaped by the template.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kho_sim.units import SECOND_NS, format_ns, format_size
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATES = Path(__file__).parent / "templates"
+MOST_ROWS = 500
+ITEMS_SHOWN = 4
+WIDE = ("command_line", "scratch_areas", "preservations_by_order", "busy_blocks")
+"""Columns that stand last, because they would push the others out of sight; not on paper."""
+MOMENTS = ("start_ns", "end_ns")
+"""Columns on the chain's clock, where a microsecond after a week matters."""
+ADDRESSES = ("start", "end", "address", "min_address", "max_address")
+_COLUMN = re.compile(r"^ {8}(\w+) \w+: (.+(?:\n {12}.+)*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A picture, its heading, and what it shows, for those who can not see it as well."""
+
+    name: str
+    heading: str
+    caption: str
+    source: str
+    """The picture as a data address."""
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table with cells as text, and the values that they sort by."""
+
+    name: str
+    caption: str
+    columns: Sequence[Mapping[str, str]]
+    rows: Sequence[Sequence[Mapping[str, str]]]
+    left_out: int
+    meanings: Mapping[str, str]
+
+
+def render(
+    title: str,
+    lead: Sequence[str],
+    text: str,
+    figures: Sequence[PageFigure],
+    tables: Sequence[PageTable],
+    origin: Mapping[str, str],
+    scenario: str = "",
+) -> str:
+    """Return the page. ``text`` is the report for terminals, ``origin`` what is in the footer."""
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (TEMPLATES / "page.html").read_text(encoding="utf-8")
+    )
+    return template.render(
+        title=title, lead=lead, text=text, figures=figures, tables=tables, origin=origin,
+        scenario=scenario, style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
+    )  # fmt: skip
+
+
+def page_figure(name: str, heading: str, caption: str, figure: Figure) -> PageFigure:
+    """Return a figure as it stands on a page: an SVG picture."""
+    from kho_sim.plots import svg_picture
+
+    coded = base64.b64encode(svg_picture(figure)).decode()
+    return PageFigure(name, heading, caption, f"data:image/svg+xml;base64,{coded}")
+
+
+def page_table(
+    name: str, caption: str, frame: pd.DataFrame, meanings: Mapping[str, str]
+) -> PageTable:
+    """Return a DataFrame as it stands on a page; long ones are cut, empty columns left out.
+
+    Sizes, times and addresses are written for people, and sort by their exact value.
+    """
+    names = [name for name in frame.columns if frame.empty or not _is_empty(frame[name])]
+    frame = frame[sorted(names, key=WIDE.__contains__)]
+    shown = frame.head(MOST_ROWS)
+    kinds = {name: _kind(name, frame[name]) for name in frame.columns}
+    columns = [{"name": column, "kind": kind} for column, kind in kinds.items()]
+    rows = [
+        [_cell(column, value) for column, value in zip(kinds, row, strict=True)]
+        for row in shown.itertuples(index=False)
+    ]
+    known = {column: meanings[column] for column in kinds if column in meanings}
+    return PageTable(name, caption, columns, rows, len(frame) - len(shown), known)
+
+
+def meanings_of(table: Callable[..., pd.DataFrame]) -> dict[str, str]:
+    """Return column -> meaning, from the docstring of the function that makes a table."""
+    return {name: " ".join(text.split()) for name, text in _COLUMN.findall(table.__doc__ or "")}
+
+
+def _is_empty(column: pd.Series) -> bool:
+    return bool(column.isna().all() or (column.astype(str) == "").all())
+
+
+def _kind(name: str, column: pd.Series) -> str:
+    if name in WIDE:
+        return "text wide"
+    return "number" if _is_number(column) else "text"
+
+
+def _is_number(column: pd.Series) -> bool:
+    return column.dtype.kind in "iuf" or str(column.dtype) in ("Int64", "UInt64", "Float64")
+
+
+def _cell(column: str, value: Any) -> dict[str, str]:
+    """Return what a cell says and what it sorts by; missing values are empty."""
+    if isinstance(value, (tuple, list)):
+        shown = ", ".join(_item(column, item) for item in value[:ITEMS_SHOWN])
+        more = f", ... {len(value) - ITEMS_SHOWN} more" if len(value) > ITEMS_SHOWN else ""
+        return {"text": shown + more, "sort": str(len(value))}
+    if pd.isna(value):
+        return {"text": "", "sort": ""}
+    text = str(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return {"text": text, "sort": text}
+    number = int(value) if isinstance(value, Integral) else float(value)
+    return {"text": _number_text(column, number), "sort": text}
+
+
+def _number_text(column: str, value: int | float) -> str:
+    if "_bytes" in column or column == "machine.memory":
+        return format_size(round(value))
+    if column in MOMENTS:
+        return f"{value / SECOND_NS:,.6f} s"
+    if "_ns" in column:
+        return format_ns(round(value))
+    if column in ADDRESSES:
+        return f"{round(value):#x}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _item(column: str, item: Any) -> str:
+    """Return one of several: an address, (start, size) of an area, or keys of an order."""
+    if isinstance(item, (tuple, list)) and column == "preservations_by_order":
+        return f"order {item[0]}: {item[1]:,}"
+    if isinstance(item, (tuple, list)):
+        return f"{format_size(item[1])} at {item[0]:#x}"
+    return hex(item) if isinstance(item, int) else str(item)

@@ -1,0 +1,55 @@
+"""What documents point to exists, and the pages that are written from the code are complete."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from kho_sim import plots
+from kho_sim.cost import RATES
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PATH = re.compile(r"`((?:kho_sim|tests|scenarios|notebooks|benchmarks)/[\w./-]+)`")
+LINK = re.compile(r"\]\(([\w./-]+\.(?:md|png|svg))(?:#[\w-]+)?\)")
+WRITTEN = ("reference_pages/",)
+"""Made by a build of the documentation."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = [ROOT / name for name in PATH.findall(text)]
+    linked = [page.parent / name for name in LINK.findall(text) if not name.startswith(WRITTEN)]
+    assert [path for path in (*named, *linked) if not path.exists()] == []
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    index = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
+    assert {page.stem for page in DOCS.glob("*.md")} - {"index"} <= set(index)
+
+
+def test_the_written_pages_have_every_rate_and_every_figure(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
+    import reference
+
+    rates = "\n".join(reference.rates_page())
+    assert all(f"| `{name}` | " in rates for name in RATES)
+    names = "\n".join(reference.python_page())
+    for figures in (plots.TRACE_FIGURES, plots.SWEEP_FIGURES, plots.VERIFY_FIGURES):
+        assert all(f"### ks.plots.{name}\n" in names for name in figures)
+
+
+def test_the_drawings_are_those_of_their_script(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
+    import drawings
+
+    monkeypatch.setattr(drawings, "FIGURES", tmp_path)
+    drawings.write_drawings()
+    for name in drawings.DRAWINGS:
+        committed = (DOCS / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8") == committed
