@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kho_sim.cli.sources import is_sweep, read_trace
+from kho_sim.errors import EngineError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +46,11 @@ def verb(source: str, kind: str | None, table: str | None, out: str | None) -> i
     if out is None:
         click.echo(text)
     else:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        Path(out).write_text(text + "\n", encoding="utf-8")
+        try:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+            Path(out).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise EngineError(f"{out} can not be written: {error.strerror or error}") from error
         click.echo(out, err=True)
     return 0
 
