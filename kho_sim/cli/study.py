@@ -43,7 +43,7 @@ def verb(
     to 64 GiB and every strategy, on the same inherited memory.
     """
     from kho_sim.cli.sweep import stopped_exit_code
-    from kho_sim.study import MACHINES, WORKLOADS, run_study
+    from kho_sim.study import MACHINES, WORKLOADS, run_study, study_table
     from kho_sim.study.page import write_results
     from kho_sim.study.tables import choice_table
     from kho_sim.sweeps.progress import telling
@@ -63,7 +63,7 @@ def verb(
         return stopped_exit_code(stop)
     written = write_results(study, results or Path(out) / "results")
     click.echo("The largest blocks that recover a share of what can be recovered, the worst case:")
-    click.echo(choice_table(study.table()))
+    click.echo(choice_table(study_table(study)))
     for path in written:
         click.echo(str(path))
-    return PARTIAL if study.incomplete else 0
+    return PARTIAL if set(study.counts()) != {"ok"} else 0

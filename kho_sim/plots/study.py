@@ -1,6 +1,6 @@
 """The study's two figures: what blocks of each size recover, and what each way to extend costs.
 
-``rows`` is the table of ``kho_sim.study.Study.table``.
+``rows`` is what ``kho_sim.study.study_table`` returns.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ assumptions of ours, as are the CPUs and nodes; what each is for is said beside 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,30 +119,34 @@ WORKLOADS = {
 }
 
 
-def base_of(workload: Workload) -> dict[str, Any]:
-    """Return the scenario of a workload's sweep, that of the smallest machine."""
-    machine = MACHINES[0]
+def base_scenario() -> dict[str, Any]:
+    """Return the scenario that all cases are made of."""
     return {
-        "description": f"Study: {workload.description}",
-        "machine": _machine(machine),
-        "kernel": {"command_line": command_line(workload, machine)},
-        "workload": _entries(workload, machine),
-        "chain": {"boots": workload.boots, "uptime": "24h", "twin": False},
+        "machine": _machine(MACHINES[0]),
+        "chain": {"uptime": "24h", "twin": False},
         "what_if": list(WAYS),
         "sources": ["all sizes are assumptions of the study, as shares of the machine's memory"],
     }
 
 
-def points_of(workload: Workload, machines: tuple[Machine, ...]) -> Iterator[dict[str, Any]]:
-    """Yield the points of a workload's sweep: a machine with its sizes, and a seed."""
-    for machine in machines:
-        for seed in range(machine.seeds):
-            yield {
-                **{f"machine.{key}": value for key, value in _machine(machine).items()},
-                "kernel.command_line": command_line(workload, machine),
-                "workload": _entries(workload, machine),
-                "chain.seed": seed,
-            }
+def points_of(workloads: Iterable[Workload], machines: Iterable[Machine]) -> list[dict[str, Any]]:
+    """Return the points of the study's sweep: a workload, a machine with its sizes, and a seed.
+
+    The name of the workload is the ``description``.
+    """
+    return [
+        {
+            "description": workload.name,
+            **{f"machine.{key}": value for key, value in _machine(machine).items()},
+            "kernel.command_line": command_line(workload, machine),
+            "workload": _entries(workload, machine),
+            "chain.boots": workload.boots,
+            "chain.seed": seed,
+        }
+        for workload in workloads
+        for machine in machines
+        for seed in range(machine.seeds)
+    ]
 
 
 def command_line(workload: Workload, machine: Machine) -> str:

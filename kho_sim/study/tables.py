@@ -1,7 +1,7 @@
 """The study in three Markdown tables: what blocks recover, what each way costs, which block to
 take.
 
-``rows`` is the table of ``Study.table``; numbers are means over a case's chains.
+``rows`` is what ``study_table`` returns; numbers are means over a case's chains.
 """
 
 from __future__ import annotations
