@@ -18,7 +18,6 @@ from kho_sim.command_line import parse_command_line
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
-    ADDRESS_LIMIT,
     PAGE_BYTES,
     Choice,
     Duration,
@@ -53,7 +52,9 @@ COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
 LEAST_BYTES = 16 << 20
-Memory = Annotated[int, SizeRule(LEAST_BYTES, ADDRESS_LIMIT, PAGE_BYTES)]
+MOST_BYTES = 1 << 46
+"""What the direct map of x86-64 with four-level page tables reaches, 64 TiB."""
+Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
 Strategy = Annotated[str, Choice(STRATEGIES, "an extension strategy")]
 Shift = Annotated[int, Field(ge=12, le=40)]
 
@@ -107,8 +108,8 @@ class Machine(Section):
             yield from self._broken_map_rules()
         elif not self.memory:
             yield (), "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
-        elif self.memory > ADDRESS_LIMIT:
-            yield ("node_memory",), f"this adds up to more than {format_exact(ADDRESS_LIMIT)}"
+        elif self.memory > MOST_BYTES:
+            yield ("node_memory",), f"this adds up to more than {format_exact(MOST_BYTES)}"
         elif self.node_memory and self.memory != sum(self.node_memory):
             total = format_exact(sum(self.node_memory))
             yield ("memory",), f"memory is not the {total} that node_memory adds up to"
@@ -132,6 +133,8 @@ class Machine(Section):
         usable = [part for part in ranges if part.kind == "usable"]
         if not any(part.start < FOUR_GIB and part.end - part.start >= BOOTABLE for part in usable):
             yield ("memory_map",), "no usable range of 64MiB below 4GiB, where a kernel is started"
+        if self.total_bytes > MOST_BYTES:
+            yield ("memory_map",), f"this adds up to more than {format_exact(MOST_BYTES)}"
         if self.firmware:
             yield ("firmware",), "firmware goes with memory; a memory_map needs none"
         if self.node_memory:
