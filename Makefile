@@ -5,7 +5,7 @@ SCENARIO ?= scenarios/seed-case-2.yaml
 MODULE   ?= *
 BIN      := .venv/bin
 
-.PHONY: run test test-long coverage lint bench cost mutants docs clean
+.PHONY: run test test-long coverage lint bench cost study mutants docs clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -31,6 +31,9 @@ bench: .venv/installed
 
 cost: .venv/installed
 	$(BIN)/python -m benchmarks.cost_by_size
+
+study: .venv/installed
+	$(BIN)/kho-sim study --results docs/study
 
 # make mutants MODULE=kho.key: break that module in every small way, and see which tests notice
 mutants: .venv/installed

@@ -16,7 +16,7 @@ release = __version__
 extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = f"kho_sim {release}"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "study"]  # tables that study.md includes
 myst_heading_anchors = 3
 
 write_reference(Path(__file__).parent / "reference_pages")
