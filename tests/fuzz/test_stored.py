@@ -5,6 +5,7 @@ One file at a time gets other bytes, or, if it is JSON, other values in their pl
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tempfile
@@ -101,7 +102,8 @@ def with_wrong_values(data: st.DataObject, text: bytes) -> bytes:
         places = list(places_in(document))
         if places:
             owner, key = places[data.draw(st.integers(0, len(places) - 1))]
-            owner[key] = data.draw(st.sampled_from(WRONG))
+            # A copy: it may get a wrong value itself, and must not come to hold itself.
+            owner[key] = copy.deepcopy(data.draw(st.sampled_from(WRONG)))
             if data.draw(st.booleans()):
                 del owner[key]
     return json.dumps(document).encode()
