@@ -131,4 +131,4 @@ def _way_cells(strategy: str, way: pd.DataFrame) -> list[str]:
 def _percent(share: float) -> str:
     """Round down, so that 100 % is all."""
     percent = floor(1000 * share) / 10
-    return f"{percent:.0f} %" if share in (0, 1) else f"{percent:.1f} %"
+    return f"{percent:.0f}%" if share in (0, 1) else f"{percent:.1f}%"
