@@ -7,6 +7,7 @@ comes from a scenario or a log is escaped by the template.
 from __future__ import annotations
 
 import base64
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ WIDE = ("command_line", "scratch_areas", "preservations_by_order", "busy_blocks"
 MOMENTS = ("start_ns", "end_ns")
 """Columns on the chain's clock, where a microsecond after a week matters."""
 ADDRESSES = ("start", "end", "address", "min_address", "max_address")
-_COLUMN = re.compile(r"^ {8}(\w+) \w+: (.+(?:\n {12}.+)*)$", re.MULTILINE)
+_COLUMN = re.compile(r"^ {4}(\w+) \w+: (.+(?:\n {8}.+)*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def page_table(
 
 def meanings_of(table: Callable[..., pd.DataFrame]) -> dict[str, str]:
     """Return column -> meaning, from the docstring of the function that makes a table."""
-    return {name: " ".join(text.split()) for name, text in _COLUMN.findall(table.__doc__ or "")}
+    # Python 3.13 takes the indentation away, earlier ones do not; getdoc() always does.
+    columns = _COLUMN.findall(inspect.getdoc(table) or "")
+    return {name: " ".join(text.split()) for name, text in columns}
 
 
 def _is_empty(column: pd.Series) -> bool:
