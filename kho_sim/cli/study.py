@@ -43,9 +43,8 @@ def verb(
     to 64 GiB and every strategy, on the same inherited memory.
     """
     from kho_sim.cli.sweep import stopped_exit_code
-    from kho_sim.study import MACHINES, WORKLOADS, run_study, study_table
+    from kho_sim.study import MACHINES, WORKLOADS, run_study
     from kho_sim.study.page import write_results
-    from kho_sim.study.tables import choice_table
     from kho_sim.sweeps.progress import telling
 
     machines = tuple(machine for machine in MACHINES if machine.is_small or not small)
@@ -61,9 +60,10 @@ def verb(
     except KeyboardInterrupt as stop:
         click.echo("stopped; all finished runs are stored. The same command goes on.", err=True)
         return stopped_exit_code(stop)
-    written = write_results(study, results or Path(out) / "results")
+    folder = Path(results or Path(out) / "results")
+    written = write_results(study, folder)
     click.echo("The largest blocks that recover a share of what can be recovered, the worst case:")
-    click.echo(choice_table(study_table(study)))
+    click.echo((folder / "choice.md").read_text(encoding="utf-8"))
     for path in written:
         click.echo(str(path))
     return PARTIAL if set(study.counts()) != {"ok"} else 0

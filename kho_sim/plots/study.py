@@ -20,7 +20,7 @@ MACHINE_COLOURS = "viridis_r"
 PATCH_SHIFT = 30
 
 PRICES = {
-    "recovered": "recovered",
+    "recovered_share": "recovered",
     "extend_ns": "time of the extension",
     "ranges": "ranges in memblock",
     "digest_pages": "pages of the digest",
@@ -41,7 +41,7 @@ def study_recovered(rows: pd.DataFrame) -> Figure:
 
     A cross marks sizes with which the kernel dies in at least one chain.
     """
-    blocks = rows[rows["strategy"] == "blocks"].assign(share=_share)
+    blocks = rows[rows["strategy"] == "blocks"]
     figure = new_figure(
         6.6,
         "What blocks of each size recover",
@@ -74,7 +74,7 @@ def study_recovered(rows: pd.DataFrame) -> Figure:
 @house_style
 def study_prices(rows: pd.DataFrame) -> Figure:
     """Return gain and price of each strategy, for the fragmented workload on three machines."""
-    cases = rows[rows["workload"] == PRICE_WORKLOAD].assign(recovered=_share, ranges=_ranges)
+    cases = rows[rows["workload"] == PRICE_WORKLOAD].assign(ranges=_ranges)
     machines = sorted(map(int, cases["memory_bytes"].unique()))
     shown = list(dict.fromkeys([machines[0], machines[len(machines) // 2], machines[-1]]))
     figure = new_figure(
@@ -109,11 +109,6 @@ def study_prices(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _share(rows: pd.DataFrame) -> pd.Series:
-    shares = rows["recovered_bytes"] / rows["recoverable_bytes"]
-    return shares.astype(float)
-
-
 def _ranges(rows: pd.DataFrame) -> pd.Series:
     return rows["memory_regions_after"] + rows["reserved_regions_before"]
 
@@ -126,7 +121,7 @@ def _machine_colours(count: int) -> list[tuple[float, float, float, float]]:
 def _line_of_shares(axes: Axes, case: pd.DataFrame, colour: object, label: str) -> None:
     if case.empty:
         return
-    shares = case.groupby("shift")["share"].mean()
+    shares = case.groupby("shift")["recovered_share"].mean()
     axes.plot(shares.index, shares, color=colour, marker="o", markersize=3, label=label)
     dead = case[case["panic"] != ""]["shift"].unique()
     axes.plot(dead, shares[dead], "x", color=BLACK, markersize=6, zorder=3)

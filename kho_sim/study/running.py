@@ -48,7 +48,7 @@ def study_table(study: Sweep) -> pd.DataFrame:
     Columns: workload; memory_bytes (the machine); seed; the columns of ``Trace.alternatives``;
     preservations, preserved_bytes, radix_nodes, scratch_bytes of the boot; recoverable_bytes
     (memory outside of original scratch that holds neither preserved data nor a page of the tree),
-    and recovered_bytes (how much of that early boot was given).
+    recovered_bytes (how much of that early boot was given), and recovered_share of the two.
     """
     boots = study.boots()[["run_id", "boot", *NAMES, *INHERITED]].rename(columns=NAMES)
     tried = study.alternatives().drop(columns=[*study.keys, "replicate"])
@@ -59,6 +59,7 @@ def study_table(study: Sweep) -> pd.DataFrame:
     rows["recovered_bytes"] = rows["extended_bytes"] - kept.where(is_all, 0)
     everything = rows[is_all].set_index("run_id")["recovered_bytes"]
     rows["recoverable_bytes"] = rows["run_id"].map(everything).astype("Int64")
+    rows["recovered_share"] = (rows["recovered_bytes"] / rows["recoverable_bytes"]).astype(float)
     order = {name: number for number, name in enumerate(WORKLOADS)}
     return rows.sort_values(
         ["workload", "memory_bytes", "seed", "strategy", "shift"],

@@ -11,6 +11,7 @@ from math import floor
 
 import pandas as pd
 
+from kho_sim.report.what_if import WITHOUT_BLOCKS
 from kho_sim.units import format_ns, format_size
 
 SHOWN_SHIFTS = (16, 18, 21, 24, 27, 28, 29, 30, 31, 33, 36)
@@ -60,12 +61,12 @@ def choice_table(rows: pd.DataFrame) -> str:
 
     All workloads, all chains: the worst one decides.
     """
-    blocks = rows[rows["strategy"] == "blocks"].assign(share=shares(rows))
+    blocks = rows[rows["strategy"] == "blocks"]
     heads = ["machine", *(f"{goal:.0%} recovered" for goal in GOALS)]
     heads += ["1 GiB blocks recover", "scaled-blocks takes", "and recovers"]
     body = []
     for machine, case in blocks.groupby("memory_bytes"):
-        worst = case.groupby("shift")["share"].min()
+        worst = case.groupby("shift")["recovered_share"].min()
         largest = [worst[worst >= goal].index.max() for goal in GOALS]
         scaled = rows[(rows["strategy"] == "scaled-blocks") & (rows["memory_bytes"] == machine)]
         body.append(
@@ -74,15 +75,10 @@ def choice_table(rows: pd.DataFrame) -> str:
                 *("none" if pd.isna(shift) else format_size(1 << int(shift)) for shift in largest),
                 _percent(worst[30]),
                 format_size(1 << int(scaled["shift"].iloc[0])),
-                _percent(shares(scaled).min()),
+                _percent(scaled["recovered_share"].min()),
             ]
         )
     return markdown(heads, body, right_from=0)
-
-
-def shares(rows: pd.DataFrame) -> pd.Series:
-    """Return which part of what could be recovered was, row by row."""
-    return (rows["recovered_bytes"] / rows["recoverable_bytes"]).astype(float)
 
 
 def cases_of(rows: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame]]:
@@ -101,7 +97,7 @@ def _recovered_cell(case: pd.DataFrame) -> str:
     if case.empty:
         return ""
     dead = f" ({DIES})" if (case["panic"] != "").any() else ""
-    return _percent(shares(case).mean()) + dead
+    return _percent(case["recovered_share"].mean()) + dead
 
 
 def _way(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.DataFrame:
@@ -110,14 +106,14 @@ def _way(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.DataFrame:
 
 
 def _way_cells(strategy: str, way: pd.DataFrame) -> list[str]:
-    blocks = strategy not in ("none", "reserve-early")
+    blocks = strategy not in WITHOUT_BLOCKS
     dies = (way["panic"] != "").any()
     ranges = way["memory_regions_after"] + way["reserved_regions_before"].fillna(0)
     asked = way["gigantic_pages_requested"].iloc[0]
     return [
         strategy,
         format_size(1 << int(way["shift"].iloc[0])) if blocks else "",
-        _percent(shares(way).mean()),
+        _percent(way["recovered_share"].mean()),
         f"{way['gigantic_pages_allocated'].mean():,.4g} / {asked}" if asked else "",
         DIES if dies else f"{way['failures'].mean():,.4g}",
         f"{way['failures_avoided'].mean():,.6g}",
