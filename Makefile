@@ -2,7 +2,7 @@
 
 PYTHON   ?= python3
 SCENARIO ?= scenarios/seed-case-2.yaml
-MODULE   ?= *
+ROOM     ?=
 BIN      := .venv/bin
 
 .PHONY: run test test-long coverage lint bench cost study mutants docs clean
@@ -15,6 +15,7 @@ test: .venv/installed
 
 test-long: coverage
 	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m tests.mutation --sample 25
 
 coverage: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not long" --cov --cov-report= \
@@ -35,10 +36,9 @@ cost: .venv/installed
 study: .venv/installed
 	$(BIN)/kho-sim study --results docs/study
 
-# make mutants MODULE=kho.key: break that module in every small way, and see which tests notice
+# make mutants ROOM=tree: break that room's modules in every small way, and see which tests notice
 mutants: .venv/installed
-	nice $(BIN)/mutmut run --max-children 1 'kho_sim.$(MODULE).*'
-	$(BIN)/mutmut results
+	nice $(BIN)/python -m tests.mutation $(ROOM)
 
 docs: .venv/docs-installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs docs/_build/html

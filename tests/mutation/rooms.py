@@ -1,0 +1,71 @@
+"""Which tests must notice a mistake in which modules.
+
+A room of mutants is run by itself: only its modules are mutated, so everything else runs at full
+speed, and only the tests named here are asked. They must be quick, as a mutant that survives has
+been through all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Modules to break, as patterns under `kho_sim/`, and the tests that must notice."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+ROOMS = {
+    "memblock": Room(
+        (
+            "memory/failing_marks.py",
+            "memory/free_ranges.py",
+            "memory/memblock.py",
+            "memory/regions.py",
+            "memory/stripes.py",
+        ),
+        (
+            "tests/memory/test_alloc_run.py",
+            "tests/memory/test_memblock_bulk.py",
+            "tests/memory/test_memblock_hugetlb.py",
+            "tests/memory/test_memblock_naive.py",
+            "tests/memory/test_memblock_states.py",
+            "tests/memory/test_memblock_vectors.py",
+            "tests/memory/test_regions.py",
+        ),
+    ),
+    "early": Room(
+        ("memory/early/*.py",),
+        ("tests/memory/test_early_boot.py", "tests/memory/test_early_tight.py"),
+    ),
+    "pages": Room(("memory/pages/*.py",), ("tests/memory/pages",)),
+    "tree": Room(
+        ("kho/key.py", "kho/radix.py"),
+        ("tests/kho/test_key.py", "tests/kho/test_radix.py", "tests/kho/test_radix_states.py"),
+    ),
+    "extend": Room(
+        ("kho/extend/*.py",),
+        (
+            "tests/kho/test_extend_blocks.py",
+            "tests/kho/test_extend_contract.py",
+            "tests/kho/test_extend_proposals.py",
+        ),
+    ),
+    "handover": Room(
+        (
+            "kho/boot.py",
+            "kho/bring_up.py",
+            "kho/handover.py",
+            "kho/kexec_load.py",
+            "kho/page_cache.py",
+            "kho/retrieve.py",
+            "kho/running.py",
+            "kho/scratch.py",
+            "kho/preserve/*.py",
+        ),
+        ("tests/kho", "tests/chain/test_chain_states.py"),
+    ),
+}
