@@ -110,20 +110,24 @@ class KeySet:
         edges = iter(self.edges().tolist())
         return zip(edges, edges, strict=True)
 
-    def edges(self) -> NDArray[np.uint64]:
-        """Return the borders of all runs as one array: first, end, first, end, ... ascending."""
+    def edges(self, spare: int = 0) -> NDArray[np.uint64]:
+        """Return the borders of all runs as one array: first, end, first, end, ... ascending.
+
+        ``spare`` entries before and behind them are for the caller to fill: millions of borders are
+        costly to copy.
+        """
         borders = [(leaf << LEAF_SHIFT, _borders(self._leaves[leaf])) for leaf in self.leaves()]
-        edges = np.empty(sum(bits.bit_count() for _, bits in borders), np.int64)
-        filled = 0
+        edges = np.empty(sum(bits.bit_count() for _, bits in borders) + 2 * spare, np.int64)
+        filled = spare
         for base, bits in borders:
             positions = _positions(bits)
             positions += base
-            if filled and edges[filled - 1] == positions[0]:  # the run goes on in this leaf
+            if filled > spare and edges[filled - 1] == positions[0]:  # the run goes on in this leaf
                 filled -= 1
                 positions = positions[1:]
             edges[filled : filled + len(positions)] = positions
             filled += len(positions)
-        return edges[:filled].view(np.uint64)
+        return edges[: filled + spare].view(np.uint64)
 
 
 def leaf_pieces(first: int, end: int) -> Iterator[tuple[int, int]]:

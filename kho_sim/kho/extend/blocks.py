@@ -111,8 +111,9 @@ def gaps(busy: KeySet, shift: int, end_of_dram: int) -> NDArray[np.uint64]:
 
     Rows of (start, end), ascending.
     """
-    bounds = np.array([0, end_of_dram], np.uint64)
-    edges = np.concatenate((bounds[:1], busy.edges() << np.uint64(shift), bounds[1:]))
+    edges = busy.edges(spare=1)
+    edges[1:-1] <<= np.uint64(shift)
+    edges[0], edges[-1] = 0, end_of_dram
     rows = edges.reshape(-1, 2)
     lowest, highest = rows[0], rows[-1]
     return rows[int(lowest[0] == lowest[1]) : len(rows) - int(highest[0] >= highest[1])]
