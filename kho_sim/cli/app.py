@@ -95,7 +95,8 @@ def run_process() -> NoReturn:
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stderr = _Messages(sys.stderr)
+    sys.stdout = _Unread(sys.stdout, BrokenPipeError)
+    sys.stderr = _Unread(sys.stderr, OSError)
     sys.exit(call(sys.argv[1:]))
 
 
@@ -103,25 +104,33 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
 
 
-class _Messages(io.TextIOWrapper):
-    """Standard error for messages that nobody may read: that ends no work and changes no code."""
+class _Unread(io.TextIOWrapper):
+    """A stream that its reader may leave: errors ``ignored`` end no work and change no code.
 
-    def __init__(self, stream: TextIO) -> None:
+    Of results that is a reader that has gone, as ``| head``; of messages any error.
+    """
+
+    def __init__(self, stream: TextIO, ignored: type[OSError]) -> None:
         super().__init__(
-            stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+            stream.buffer,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.isatty() or ignored is OSError,
         )
+        self._ignored = ignored
+        self._stream = stream  # closes the buffer when it goes
 
     def write(self, text: str, /) -> int:
-        with suppress(OSError):
+        with suppress(self._ignored):
             super().write(text)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(self._ignored, ValueError):
             super().flush()
 
     def close(self) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(self._ignored, ValueError):
             super().close()
 
 
@@ -131,9 +140,6 @@ def call(arguments: Sequence[str]) -> int:
         code = _invoke(list(arguments))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        _abandon_standard_output()
-        return FINE
     except click.ClickException as error:
         error.show()
         return USAGE
@@ -188,9 +194,3 @@ def _bug(error: Exception) -> int:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
-
-
-def _abandon_standard_output() -> None:
-    """The reader has gone; what is still in the buffer must not fail again at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
