@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -67,10 +69,23 @@ def _run_room(name: str, arguments: argparse.Namespace) -> int:
     chosen = [arguments.match] if arguments.match else []
     if arguments.sample:
         chosen = _draw(arguments.sample, arguments.seed)
-    with contextlib.nullcontext() if sys.stdout.isatty() else contextlib.redirect_stdout(None):
+    with contextlib.nullcontext() if sys.stdout.isatty() else _nothing_printed():
         mutmut._run(chosen, arguments.jobs)
     outcomes = {name: status for name, status in _outcomes().items() if status != "not checked"}
     return _report(name, outcomes, complete=not chosen)
+
+
+@contextlib.contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Keep mutmut's moving line of progress out of files; it goes round `sys.stdout`."""
+    sys.stdout.flush()
+    printed = os.dup(1)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+    yield
+    sys.stdout.flush()
+    os.dup2(printed, 1)
+    os.close(printed)
 
 
 def _draw(sample: int, seed: int) -> list[str]:

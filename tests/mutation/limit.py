@@ -1,0 +1,27 @@
+"""A pytest plugin: a test that a mutant makes loop for ever ends the process, as noticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+LONGEST_S = 15
+"""CPU time; several times what the slowest test of a room needs."""
+TIMEOUT = 36
+"""mutmut's exit code for it."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    signal.signal(signal.SIGPROF, _end)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(TIMEOUT)
