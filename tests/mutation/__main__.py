@@ -82,10 +82,12 @@ def _nothing_printed() -> Iterator[None]:
     printed = os.dup(1)
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 1)
-    yield
-    sys.stdout.flush()
-    os.dup2(printed, 1)
-    os.close(printed)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(printed, 1)
+        os.close(printed)
 
 
 def _draw(sample: int, seed: int) -> list[str]:
