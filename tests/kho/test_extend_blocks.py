@@ -125,6 +125,22 @@ def test_a_digest_that_gets_no_page_ends_the_walk():
     assert extension.work.ranges_marked == 0
 
 
+def test_a_table_whose_block_finds_no_place_ends_the_walk():
+    """The last table of the walk is in a leaf of its own of the digest, which has pages for one
+    leaf. What that table preserves would find its block in the leaf that is there."""
+    incoming = RadixTree(iter([*range(20 * PAGE, 30 * PAGE, PAGE), 2**28]).__next__)
+    incoming.add_pages(50, 2, 1)
+    incoming.add_pages(60, 1, 0)
+    assert incoming.table_pages()[-1] == 2**28
+    machine = build(1, [("scratch", 6), ("free", 90)], 0, 0, 0)
+    recorder = Recorder(machine.memblock)
+    extension = BLOCKS(
+        machine.memblock, incoming, ExtendOptions(12), recorder.allocate, recorder.free
+    )
+    assert extension.error == NO_MEMORY
+    assert 60 not in extension.busy
+
+
 def test_a_root_that_can_not_be_had():
     machine = build(1, [("free", 4), ("preserved", 3)], 0, 0, 0)
     extension = machine.extend(BLOCKS, ExtendOptions())

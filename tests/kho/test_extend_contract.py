@@ -86,6 +86,45 @@ def test_the_incoming_tree_is_only_read(strategy, machine, shift):
     assert (machine.incoming.table_pages(), list(machine.incoming.runs())) == (pages, runs)
 
 
+@FAMILY
+def test_pages_of_the_digest_are_taken_and_given_back_by_those_who_were_asked(strategy):
+    machine = roomy()
+    taken, given_back = [], []
+
+    def allocate_page():
+        taken.append(machine.allocate_page())
+        return taken[-1]
+
+    extension = strategy(
+        machine.memblock, machine.incoming, ExtendOptions(21), allocate_page, given_back.append
+    )
+    assert len(taken) == extension.digest_pages
+    assert sorted(given_back) == sorted(taken)
+
+
+@FAMILY
+def test_its_work_is_what_memblock_did_for_it(strategy):
+    """Runs of one page, as longer ones count the work of each block but are reserved at once."""
+    stripes = [("preserved", 1), ("free", 1)] * 100
+    machine = build(1, [("scratch", 64), *stripes], 0, 0, 1)
+    memblock = machine.memblock
+    machine.allocate_page()  # so that nothing counts from 0
+    memblock.remove(memblock.memory[0].base, PAGE)
+    scanned, moved = memblock.regions_scanned, memblock.regions_moved
+    assert scanned
+    assert moved
+    work = machine.extend(strategy, ExtendOptions(12)).work
+    assert work.regions_scanned == memblock.regions_scanned - scanned
+    assert work.regions_moved == memblock.regions_moved - moved
+
+
+@FAMILY
+@pytest.mark.parametrize("shift", [21, 30])
+def test_it_says_which_shift_it_was_given(strategy, shift):
+    expected = 21 if strategy is STRATEGIES["scaled-blocks"] else shift
+    assert roomy().extend(strategy, ExtendOptions(shift)).shift == expected
+
+
 def roomy():
     """64 pages of scratch; preserved memory and free memory take turns above it."""
     return build(1, [("scratch", 64), ("preserved", 8), ("free", 24)], 0, 0, 1)
@@ -99,6 +138,26 @@ def test_none_gives_nothing_and_reserve_early_gives_all():
     memory = pages_in(machine.memblock.memory)
     kept = machine.preserved_pages | tables
     assert allocatable_pages(machine.memblock) == memory - kept
+
+
+def test_reserve_early_reserves_each_key_and_marks_all_from_address_0():
+    machine = build(0, [("free", 2), ("scratch", 64), ("preserved", 8), ("free", 24)], 0, 0, 1)
+    memblock, nodes = machine.memblock, machine.incoming.nodes
+    work = machine.extend(STRATEGIES["reserve-early"], ExtendOptions()).work
+    assert (work.keys_walked, work.tables_walked) == (8, nodes)
+    assert (work.ranges_reserved, work.ranges_marked) == (8 + nodes, 1)
+    assert pages_in(memblock.memory) == pages_in(memblock.memory, KHO_SCRATCH)
+    assert {region.flags for region in memblock.reserved} == {0}, "initialised as any memory"
+
+
+def test_reserve_early_without_room_for_the_reservations_marks_nothing():
+    """One page of scratch, where doubling memblock.reserved needs two."""
+    stripes = [("preserved", 1), ("free", 1)] * 200
+    machine = build(1, [("scratch", 1), *stripes], 0, 0, 1)
+    extension = machine.extend(STRATEGIES["reserve-early"], ExtendOptions())
+    assert extension.error == "KHO: Failed to extend scratch: -ENOMEM"
+    assert (extension.extended_bytes, extension.work.ranges_marked) == (0, 0)
+    assert 120 < len(machine.memblock.reserved) <= 128
 
 
 @pytest.mark.parametrize("shift", [11, 41])

@@ -1,12 +1,19 @@
 """Our own strategies against the patch's: what they may save, and what they must not change."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
+from kho_sim.kho.extend.blocks import every_key
+from kho_sim.kho.extend.blocks_skip import once_a_block
+from kho_sim.kho.extend.largest_gaps import mark_largest, memory_in
 from kho_sim.kho.extend.scaled_blocks import block_shift
-from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.kho.key import KeySet
+from kho_sim.kho.radix import LeafSpan
+from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
+from kho_sim.memory.regions import Region
 from tests.kho.machines import PAGE, build, machines, regions
 from tests.naive.extend import busy_blocks, pages_in
 
@@ -44,6 +51,31 @@ def test_skipping_marks_the_same_and_visits_each_block_of_a_leaf_once(machine, s
         assert by_key.work.keys_added - skipping.work.keys_added == saved
 
 
+@pytest.mark.parametrize(
+    ("order", "shift", "bits", "walked", "by_key"),
+    [
+        (0, 13, 0b1011_0011, 3, 5),
+        (0, 14, 0b1011_0011, 2, 5),
+        (0, 12, 0b1011_0011, 5, 5),
+        (1, 12, 0b1011, 3, 3),
+        (0, 40, 0b1011_0011, 1, 5),
+        (3, 16, 0b0111, 2, 3),
+    ],
+)
+def test_a_walk_that_skips_stops_once_a_block(order, shift, bits, walked, by_key):
+    span = LeafSpan(order, 1 << 15, bits)
+    assert once_a_block(span, shift)[0] == walked
+    assert every_key(span, shift)[0] == by_key
+
+
+@pytest.mark.parametrize("name", ["blocks-skip", "scaled-blocks", "largest-gaps"])
+def test_our_strategies_skip(name):
+    machine = build(512, [("scratch", 64), ("preserved", 80), ("free", 24)], 0, 0, 0)
+    by_key = build_again(machine).extend(STRATEGIES["blocks"], ExtendOptions(21))
+    skipping = machine.extend(STRATEGIES[name], ExtendOptions(21))
+    assert by_key.work.keys_added - skipping.work.keys_added == 79
+
+
 def build_again(machine):
     twin = type(machine)(
         machine.memblock.copy(), machine.incoming, machine.keys, machine.preserved_pages
@@ -72,6 +104,26 @@ def test_no_other_choice_of_as_many_gaps_recovers_more(machine, shift, taken):
     assert len(marked & in_gaps) >= sum(sorted(sizes, reverse=True)[:room])
     assert marked <= before | in_gaps
     assert memblock.memory.capacity == capacity
+
+
+def test_of_equal_gaps_the_upper_ones_are_marked():
+    """Early boot allocates from the top. 20 gaps of a page each, and room for 3 marks."""
+    memblock, busy = Memblock(), KeySet()
+    memblock.add(0, 40 * PAGE, 0)
+    memblock.memory.capacity = 7
+    for number in range(0, 40, 2):
+        busy.add_bits(0, 1 << number)
+    errno, work = mark_largest(memblock, busy, 12)
+    assert (errno, work.ranges_marked, work.keys_walked) == (0, 3, 20)
+    assert pages_in(memblock.memory, KHO_SCRATCH) == {35, 37, 39}
+
+
+def test_memory_in_ranges_that_reach_into_holes():
+    """Regions of 3 and of 4 pages; ranges below, across, between, inside and above."""
+    regions = [Region(4, 3, 0, 0), Region(10, 4, 1, 0)]
+    rows = [(0, 4), (0, 6), (4, 7), (5, 12), (7, 10), (3, 20), (11, 12), (14, 20)]
+    sizes = memory_in(np.array(rows, np.uint64), regions)
+    assert sizes.tolist() == [0, 2, 3, 4, 0, 7, 1, 0]
 
 
 def gap_sizes(memory, busy, shift):

@@ -65,14 +65,14 @@ def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Wor
 
 def memory_in(ranges: NDArray[np.uint64], regions: Sequence[Region]) -> NDArray[np.int64]:
     """Return the bytes of memory in each of the ranges, rows of (start, end)."""
-    bases = np.array([region.base for region in regions], np.int64)
-    sizes = np.array([region.size for region in regions], np.int64)
+    bases = np.array([region.base for region in regions])
+    sizes = np.array([region.size for region in regions])
     before = np.concatenate(([0], np.cumsum(sizes)))
 
     def memory_below(addresses: NDArray[np.uint64]) -> NDArray[np.int64]:
         at = addresses.astype(np.int64)
-        last = np.searchsorted(bases, at, side="right") - 1
-        inside = np.clip(at - bases[last], 0, sizes[last])
+        last = np.searchsorted(bases, at) - 1
+        inside = np.minimum(at - bases[last], sizes[last])
         return np.where(last < 0, 0, before[last] + inside)
 
     return memory_below(ranges[:, 1]) - memory_below(ranges[:, 0])

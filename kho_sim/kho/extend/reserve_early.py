@@ -34,7 +34,8 @@ def extend(
     scratch_before = memblock.scratch_bytes()
     reserver = BlockReserver(memblock, noinit=False)
     errno = _reserve_all(incoming, reserver)
-    moved_before, ranges_marked = memblock.regions_moved, 0
+    scanned_before, moved_before = memblock.regions_scanned, memblock.regions_moved
+    ranges_marked = 0
     if not errno:
         errno = memblock.mark_kho_scratch(0, memblock.end_of_dram())
         ranges_marked = int(not errno)
@@ -47,6 +48,7 @@ def extend(
             keys_walked=len(incoming),
             tables_walked=incoming.nodes,
             ranges_marked=ranges_marked,
+            regions_scanned=memblock.regions_scanned - scanned_before,
             regions_moved=memblock.regions_moved - moved_before,
         ),
     )
