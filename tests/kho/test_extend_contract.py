@@ -108,9 +108,9 @@ def test_its_work_is_what_memblock_did_for_it(strategy):
     stripes = [("preserved", 1), ("free", 1)] * 100
     machine = build(1, [("scratch", 64), *stripes, ("hole", 1)], 0, 0, 1)
     memblock = machine.memblock
-    memblock.memory.capacity = len(memblock.memory)  # marking has to look for a larger array
     machine.allocate_page()  # so that nothing counts from 0
     memblock.remove(memblock.memory[0].base, PAGE)
+    memblock.memory.capacity = len(memblock.memory)  # marking has to look for a larger array
     scanned, moved = memblock.regions_scanned, memblock.regions_moved
     assert scanned
     assert moved
