@@ -39,9 +39,13 @@ ROOMS = {
     ),
     "early": Room(
         ("memory/early/*.py",),
-        ("tests/memory/test_early_boot.py", "tests/memory/test_early_tight.py"),
+        (
+            "tests/memory/test_early_boot.py",
+            "tests/memory/test_early_tight.py",
+            "tests/chain/test_golden.py",
+        ),
     ),
-    "pages": Room(("memory/pages/*.py",), ("tests/memory/pages",)),
+    "pages": Room(("memory/pages/*.py",), ("tests/memory/pages", "tests/chain/test_golden.py")),
     "tree": Room(
         ("kho/key.py", "kho/radix.py"),
         ("tests/kho/test_key.py", "tests/kho/test_radix.py", "tests/kho/test_radix_states.py"),
@@ -66,6 +70,6 @@ ROOMS = {
             "kho/scratch.py",
             "kho/preserve/*.py",
         ),
-        ("tests/kho", "tests/chain/test_chain_states.py"),
+        ("tests/kho", "tests/chain"),
     ),
 }
