@@ -9,6 +9,7 @@ settings.register_profile("kho_sim", deadline=None)
 settings.register_profile(
     "mutants",
     phases=[Phase.explicit, Phase.generate],  # a failure is enough, the smallest one not needed
+    max_examples=10,  # of tests that follow it
     derandomize=True,
     database=None,
     deadline=None,

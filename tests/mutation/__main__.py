@@ -69,8 +69,12 @@ def _run_room(name: str, arguments: argparse.Namespace) -> int:
     chosen = [arguments.match] if arguments.match else []
     if arguments.sample:
         chosen = _draw(arguments.sample, arguments.seed)
-    with contextlib.nullcontext() if sys.stdout.isatty() else _nothing_printed():
-        mutmut._run(chosen, arguments.jobs)
+    try:
+        with contextlib.nullcontext() if sys.stdout.isatty() else _nothing_printed():
+            mutmut._run(chosen, arguments.jobs)
+    except SystemExit:
+        print(f"{name}: mutmut gave up before the first mutant; in a terminal it says why")
+        return 2
     outcomes = {name: status for name, status in _outcomes().items() if status != "not checked"}
     return _report(name, outcomes, complete=not chosen)
 
