@@ -85,7 +85,7 @@ def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:
 
 def _huge_folios(pages: PageAllocator, count: int) -> list[Run]:
     try:
-        return pages.alloc(count, THP_ORDER, MOVABLE) if count else []
+        return pages.alloc(count, THP_ORDER, MOVABLE)
     except OutOfMemory as error:
         return error.allocated
 

@@ -100,6 +100,29 @@ def test_the_seeds_kernel_keeps_its_array_of_sessions():
     assert outgoing.tree.counts_by_order() == before
 
 
+def test_what_is_undone_goes_back_whole_whatever_its_order():
+    pages = allocator()
+    outgoing = Outgoing(pages)
+    outgoing.allocate_preserved(2, 3)
+    outgoing.begin()
+    outgoing.allocate_preserved(3, 2)
+    outgoing.allocate_preserved()
+    outgoing.undo()
+    assert outgoing.tree.counts_by_order() == {3: 2}
+    tables = outgoing.tree.nodes
+    assert held(pages) == held(allocator()) - 16 - tables
+    pages.check()
+
+
+def test_a_closed_file_of_huge_pages_gives_them_back_to_the_pool_of_their_size():
+    memory = running(hugepages=(HugepageRequest(2 * MIB, 3),))
+    before = sorted(memory.huge_pool)
+    memory.create_hugetlb("f", 2, 2 * MIB, "s")
+    assert len(memory.huge_pool) == 1
+    memory.close("f")
+    assert (sorted(memory.huge_pool), memory.gigantic_pool) == (before, [])
+
+
 def test_closing_one_session_leaves_the_others():
     memory = running()
     for number, session in enumerate("abab"):
@@ -115,7 +138,7 @@ def test_closing_one_session_leaves_the_others():
     assert len(memory.outgoing.tree) == keys < only_two
     memory.preserve(["f1", "f0"])
     assert len(memory.outgoing.tree) == only_two
-    with pytest.raises(PreserveFailed, match="-ENOENT"):
+    with pytest.raises(PreserveFailed, match=r"^-ENOENT$"):
         memory.close_session("c")
 
 
@@ -124,8 +147,10 @@ def test_without_kho_nothing_is_preserved():
     memory.create_memfd("f", PAGE, False, "s")
     with pytest.raises(PreserveFailed, match="KHO is disabled"):
         memory.preserve(["f"])
-    with pytest.raises(PreserveFailed, match="-ENOENT"):
+    with pytest.raises(PreserveFailed, match=r"^-ENOENT$"):
         memory.close_session("s")
+    with pytest.raises(ModelError, match="nothing is preserved without KHO"):
+        memory.unpreserve(0)
     with pytest.raises(ModelError, match="needs KHO"):
         memory.hand_over((), memory.setup)
     assert memory.work().keys_added == 0
