@@ -189,7 +189,7 @@ class Memblock:
             self.messages.append(f"Could not allocate {size} bytes of mirrored memory")
 
     def alloc_try_nid_raw(
-        self, size: int, align: int, min_addr: int = 0, max_addr: int = 0, nid: int = NO_NODE
+        self, size: int, align: int, min_addr: int, max_addr: int, nid: int
     ) -> int:
         """Allocate for the kernel's own use; a lower limit is given up rather than fail.
 
@@ -212,7 +212,7 @@ class Memblock:
         """
         index = self.reserved.first_ending_after(address)
         times = min(count, (address - max(self._free.bottom_below(address), low)) // size - 1)
-        if times < 1 or self.reserved[index].base != address:
+        if times < 1:
             return 0
         _, _, nid, flags = self.reserved[index]
         moved_before = self.reserved.moved
@@ -221,7 +221,7 @@ class Memblock:
         self.regions_scanned += times * scanned
         return times
 
-    def phys_alloc_range(self, size: int, align: int, start: int = 0, end: int = 0) -> int:
+    def phys_alloc_range(self, size: int, align: int, start: int, end: int) -> int:
         """Allocate physical memory inside a range, on any node. Source:
         memblock_phys_alloc_range()."""
         return self.alloc_range_nid(size, align, start, end, NO_NODE, False)
@@ -285,17 +285,6 @@ class Memblock:
     def free_ranges(self) -> Sequence[Gap]:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
         return self._free.ascending()
-
-    def dump(self) -> str:
-        """Return both arrays as text, a region a line, as the kernel's own dump has them."""
-        lines = []
-        for array in (self.memory, self.reserved):
-            lines.append(f"{array.name}: {len(array)} of {array.capacity}")
-            lines += [
-                f"  [{r.base:#x}-{r.end - 1:#x}] {r.size:#x} bytes node {r.nid} flags {r.flags:#x}"
-                for r in array
-            ]
-        return "\n".join(lines)
 
     def check(self) -> None:
         """Raise ModelError if the arrays or the list of free ranges contradict themselves."""
