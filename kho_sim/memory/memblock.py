@@ -2,8 +2,8 @@
 
 Models mm/memblock.c of Linux 7.3 (kernel-facts section 2): two arrays of ranges, searched from the
 top; scratch-only mode; array growth, which itself allocates; gigantic pages that keep off original
-scratch. Left out: the hot-remove and ``memblock=debug`` sides, and memory below page 1, which the
-kernel skips.
+scratch. Left out: the hot-remove and ``memblock=debug`` sides, the time before arrays may grow (the
+kernel has reserved little by then), and memory below page 1, which the kernel skips.
 
 Searches go over ``free_ranges``; ``regions_scanned`` counts what the kernel would have walked.
 """
@@ -56,7 +56,6 @@ class Memblock:
         self.scratch_only = False
         self.bottom_up = False
         self.movable_node = False
-        self.can_resize = True
         self.current_limit = ADDRESS_MAX
         self.original_scratch: tuple[Extent, ...] = ()
         self.messages: list[str] = []
@@ -68,7 +67,7 @@ class Memblock:
     def copy(self) -> Memblock:
         """Return an independent equal memblock (its messages and counters start anew)."""
         twin = Memblock()
-        for name in ("scratch_only", "bottom_up", "movable_node", "can_resize", "current_limit"):
+        for name in ("scratch_only", "bottom_up", "movable_node", "current_limit"):
             setattr(twin, name, getattr(self, name))
         twin.memory = self.memory.copy(twin._double_array)
         twin.reserved = self.reserved.copy(twin._double_array)
@@ -343,7 +342,6 @@ class Memblock:
         Source: memblock_double_array(). For ``reserved`` the range being added is avoided, because
         it is not reserved yet.
         """
-        ensure(self.can_resize, "memblock {} array overflows before it may grow", array.name)
         new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)
         if array is not self.reserved:
             base = size = 0

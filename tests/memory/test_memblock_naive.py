@@ -1,8 +1,10 @@
 """memblock against its naive twin of page sets, over random calls on a small machine."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kho_sim.extent import Extent
 from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, Memblock
 from tests.naive.memblock import PAGE, NaiveMemblock
 
@@ -116,6 +118,54 @@ def test_doubling_that_finds_no_scratch_fails_as_the_kernel_says():
     assert "Failed to double reserved array from 128 to 256 entries" in real.messages[0]
     assert real.alloc_range_nid(0x1000, 0x1000, 0, 0, -1, False) == 0
     real.check()
+
+
+def full(array):
+    """128 regions of that array: memory of two nodes by turns, or reservations above all memory."""
+    real = Memblock()
+    if array == "memory":
+        for number in range(128):
+            real.add(0x100000 + number * 0x1000, 0x1000, number % 2)
+        return real
+    real.add(0x100000, 0x80000)
+    for number in range(128):
+        real.reserve(1 << 40 | number * 0x2000, 0x1000)
+    return real
+
+
+@pytest.mark.parametrize(("array", "searches"), [("memory", 1), ("reserved", 2)])
+def test_room_for_reservations_is_sought_above_them_and_then_below(array, searches):
+    """A search that finds nothing walks both arrays to their ends."""
+    real = full(array)
+    real.current_limit = 0x100000
+    scanned = real.regions_scanned
+    assert (real.add if array == "memory" else real.reserve)(0x200000, 0x1000) == -12
+    every = len(real.memory) + len(real.reserved) + 1
+    assert real.regions_scanned - scanned == searches * every
+    assert real.messages == [f"memblock: Failed to double {array} array from 128 to 256 entries !"]
+
+
+def test_a_doubled_array_keeps_off_the_range_being_reserved():
+    real = full("reserved")
+    assert real.reserve(0x140000, 0x40000) == 0
+    assert real.array_pages() == {"reserved": (0x13E000, 0x2000)}
+
+
+def test_a_copy_goes_on_as_the_original_would():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.mark_mirror(0x110000, 0x8000)
+    real.mark_hotplug(0x1F0000, 0x10000)
+    real.movable_node = True
+    real.original_scratch = (Extent(0x1C0000, 0x1D0000),)
+    real.current_limit = 0x1E0000
+    for memblock in (real.copy(), real.copy().copy(), real):
+        assert memblock.alloc_hugetlb(0x10000, -1, False) == 0x1D0000
+        assert memblock.alloc_hugetlb(0x10000, -1, False) == 0x1B0000
+        assert memblock.alloc_range_nid(0x8000, PAGE, 0, 0, -1, False) == 0x110000
+        memblock.current_limit = 0x200000
+        assert memblock.alloc_range_nid(0x1000, PAGE, 0, 0, -1, False) == 0x1EF000
+        assert memblock.messages == ["Could not allocate 4096 bytes of mirrored memory"]
 
 
 def test_a_free_that_needs_room_leaves_nothing_stale():

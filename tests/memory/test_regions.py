@@ -1,5 +1,7 @@
 """One memblock array by itself: what it moves, how it grows as a copy, and what its check finds."""
 
+import re
+
 import pytest
 
 from kho_sim.errors import ModelError
@@ -24,6 +26,8 @@ def test_removing_a_region_moves_those_behind_it():
     assert array.moved - before == 2
     array.remove(2 * PAGE, 3 * PAGE)
     assert array.moved - before == 2, "nothing was there"
+    array.remove(0, PAGE)
+    assert array.moved - before == 4
 
 
 def test_a_full_copy_grows_with_memory_of_its_own():
@@ -45,5 +49,34 @@ def test_the_check_finds_what_is_wrong():
         array.check()
     array.capacity = 128
     array._bases[1] += 1
-    with pytest.raises(ModelError, match=r"^memory: index is stale"):
+    with pytest.raises(ModelError, match=r"^memory: index is stale$"):
         array.check()
+
+
+@pytest.mark.parametrize(
+    ("size", "complaint"),
+    [
+        (0, "memory: empty region Region(base=8192, size=0, nid=0, flags=0)"),
+        (
+            2 * PAGE + 1,
+            "memory: Region(base=8192, size=8193, nid=0, flags=0) "
+            "overlaps Region(base=16384, size=4096, nid=0, flags=0)",
+        ),
+    ],
+)
+def test_the_check_names_the_region(size, complaint):
+    array = five_regions()
+    array._regions[1] = array[1]._replace(size=size)
+    with pytest.raises(ModelError, match=f"^{re.escape(complaint)}$"):
+        array.check()
+
+
+def test_the_check_finds_free_ranges_that_are_not():
+    memblock = Memblock()
+    memblock.add(0x10000, 0x4000)
+    assert len(memblock.free_ranges()) == 1
+    memblock.reserved.add(0x12000, 0x2000, -1, 0)
+    old, new = (f"[Gap(start=65536, end={end}, nid=0, flags=0)]" for end in (0x14000, 0x12000))
+    complaint = f"free ranges are stale: {old} but {new}"
+    with pytest.raises(ModelError, match=f"^{re.escape(complaint)}$"):
+        memblock.check()
