@@ -103,7 +103,7 @@ class FreeRanges:
                 top = min(max(gap_end, start), end)
                 bottom = min(max(gap_start, start), end)
                 found = round_down(top - size, align)
-                if top >= size and found >= bottom:
+                if found >= bottom:
                     return found
         return 0
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import kho_sim.memory.regions
 import kho_sim.memory.stripes
 from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, Memblock
-from kho_sim.memory.stripes import Rope, Stripes
+from kho_sim.memory.stripes import Rope, Stripes, parts_of
 
 PAGE = 4096
 
@@ -117,8 +117,10 @@ def test_enough_marks_inside_one_region_are_kept_compact(monkeypatch, marks, com
     memblock = Memblock()
     memblock.add(PAGE, 1000 * PAGE)
     assert memblock.mark_kho_scratch_each(rows([(9, 1)] * marks)) == (0, marks)
-    parts = memblock.memory.parts()
-    assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
+    free = memblock.free_ranges()
+    assert isinstance(free, Rope if compact else list)
+    for parts in (memblock.memory.parts(), parts_of(free)):
+        assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
     assert memblock.scratch_bytes() == marks * PAGE
 
 

@@ -30,6 +30,27 @@ def test_removing_a_region_moves_those_behind_it():
     assert array.moved - before == 4
 
 
+def test_isolation_answers_what_lies_inside():
+    array = five_regions()
+    assert array.isolate(2 * PAGE, 3 * PAGE) == (0, 1, 3)
+    assert array.isolate(2 * PAGE, 0) == (0, 0, 0)
+    array.capacity = 6
+    assert array.isolate(2 * PAGE, 3 * PAGE) == (-12, 0, 0)
+
+
+def test_a_change_merges_no_further_than_its_neighbours():
+    """Kernel-facts 2.2. Isolation leaves equal regions apart, and so they stay."""
+    array = RegionArray("memory", lambda *_: -12)
+    array.add(0, 8 * PAGE, 0, 0)
+    array.isolate(PAGE, PAGE)
+    array.isolate(4 * PAGE, PAGE)
+    array.isolate(6 * PAGE, PAGE)
+    array.change(3 * PAGE, PAGE, lambda region: region._replace(flags=1))
+    assert [region.base // PAGE for region in array] == [0, 1, 2, 3, 4, 5, 6, 7]
+    array.change(3 * PAGE, PAGE, lambda region: region._replace(flags=0))
+    assert [region.base // PAGE for region in array] == [0, 1, 2, 5, 6, 7]
+
+
 def test_a_full_copy_grows_with_memory_of_its_own():
     memblock = Memblock()
     memblock.add(0x100000, 1 << 20)
