@@ -166,7 +166,6 @@ class FreeRanges:
         for region in regions:
             while index < len(taken) and taken[index].end < region.base:
                 index += 1
-            index = max(index - 1, 0)
             position = index
             while position <= len(taken):
                 start = taken[position - 1].end if position else 0

@@ -124,6 +124,20 @@ def test_enough_marks_inside_one_region_are_kept_compact(monkeypatch, marks, com
     assert memblock.scratch_bytes() == marks * PAGE
 
 
+@pytest.mark.parametrize(("first", "end", "compact"), [(20, 29, [3, 5]), (19, 22, [2, 5])])
+def test_free_stripes_that_no_reservation_touches_are_kept_compact(first, end, compact):
+    """Nine stripes with borders 9, 10, 19, 20, 29, 30 and so on: the fourth one ends at 29."""
+    memblock = Memblock()
+    memblock.add(PAGE, 1000 * PAGE)
+    memblock.reserve(2 * PAGE, PAGE)
+    memblock.reserve(first * PAGE, (end - first) * PAGE)
+    memblock.reserve(60 * PAGE, PAGE)
+    memblock.mark_kho_scratch_each(rows([(9, 1)] * 5))
+    parts = parts_of(memblock.free_ranges())
+    assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
+    memblock.check()
+
+
 WINDOWS = st.tuples(st.integers(0, 900), st.integers(1, 300))
 CALLS = st.lists(
     st.one_of(

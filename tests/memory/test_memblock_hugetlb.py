@@ -178,3 +178,10 @@ def test_an_empty_request_fits_between_two_reservations_from_above_only():
     assert real.find(0, PAGE, 0, 0) == 0x180000
     real.bottom_up = True
     assert real.find(0, PAGE, 0, 0) == 0
+
+
+def test_an_empty_request_does_not_fit_at_the_borders_of_memory():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.reserve(0x100000, 0x100000)
+    assert real.find(0, PAGE, 0, 0) == 0

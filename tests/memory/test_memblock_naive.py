@@ -120,6 +120,21 @@ def test_doubling_that_finds_no_scratch_fails_as_the_kernel_says():
     real.check()
 
 
+def test_a_reservation_inside_a_free_range_is_cut_out_in_place():
+    real = Memblock()
+    for first in (0, 40):
+        real.add(first * PAGE, 32 * PAGE)
+    free = real.free_ranges()
+    for first, count in [(20, 2), (0, 1), (31, 1), (40, 32)]:
+        real.reserve(first * PAGE, count * PAGE)
+        assert real.free_ranges() is free
+    pages = [(gap.start // PAGE, gap.end // PAGE) for gap in free]
+    assert pages == [(1, 20), (22, 31)]
+    real.reserve(19 * PAGE, 10 * PAGE)
+    assert real.free_ranges() is not free, "the reservation lies not inside one"
+    real.check()
+
+
 def full(array):
     """128 regions of that array: memory of two nodes by turns, or reservations above all memory."""
     real = Memblock()
