@@ -154,9 +154,7 @@ class Memblock:
 
     # Allocation
 
-    def find(
-        self, size: int, align: int, start: int, end: int, nid: int = NO_NODE, flags: int = 0
-    ) -> int:
+    def find(self, size: int, align: int, start: int, end: int, nid: int, flags: int) -> int:
         """Return the address where ``size`` bytes fit, or 0. Source:
         memblock_find_in_range_node()."""
         start = max(start, PAGE_SIZE)

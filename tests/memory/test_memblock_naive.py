@@ -166,6 +166,17 @@ def test_a_doubled_array_keeps_off_the_range_being_reserved():
     assert real.array_pages() == {"reserved": (0x13E000, 0x2000)}
 
 
+def test_nothing_lies_below_address_0_so_a_doubled_array_may_lie_in_the_range_itself():
+    """The search below the range has the limit 0, which means none (kernel-facts 2.3)."""
+    real = full("reserved")
+    assert real.reserve(0, 0x200000) == 0
+    assert [tuple(region) for region in real.reserved[:3]] == [
+        (0, 0x17E000, -1, 0),
+        (0x17E000, 0x2000, -1, 0x20),
+        (0x180000, 0x80000, -1, 0),
+    ]
+
+
 def test_a_copy_goes_on_as_the_original_would():
     real = Memblock()
     real.add(0x100000, 0x100000)
@@ -192,6 +203,13 @@ def test_a_free_that_needs_room_leaves_nothing_stale():
     assert real.phys_free(0x100000, 0x1000) == 0
     assert real.reserved.capacity == 256
     real.check()
+
+
+def test_sizes_are_cut_at_the_end_of_addresses():
+    """Source: memblock_cap_size()."""
+    real = Memblock()
+    real.reserve(0x1000, 2**64 - 1)
+    assert [tuple(region) for region in real.reserved] == [(0x1000, 2**64 - 0x1001, -1, 0)]
 
 
 def test_the_defaults_are_those_of_the_contract():

@@ -47,8 +47,50 @@ def test_a_change_merges_no_further_than_its_neighbours():
     array.isolate(6 * PAGE, PAGE)
     array.change(3 * PAGE, PAGE, lambda region: region._replace(flags=1))
     assert [region.base // PAGE for region in array] == [0, 1, 2, 3, 4, 5, 6, 7]
+    before = array.moved
     array.change(3 * PAGE, PAGE, lambda region: region._replace(flags=0))
     assert [region.base // PAGE for region in array] == [0, 1, 2, 5, 6, 7]
+    assert array.moved - before == 4 + 3, "each time all that is behind the two"
+
+
+def test_an_insertion_merges_no_further_than_its_neighbours():
+    array = RegionArray("memory", lambda *_: -12)
+    for first in (0, 4):
+        array.add(first * PAGE, 3 * PAGE, 0, 0)
+        array.isolate((first + 1) * PAGE, PAGE)
+    array.add(3 * PAGE, PAGE, 0, 0)
+    assert [region.base // PAGE for region in array] == [0, 1, 2, 5, 6]
+
+
+def test_an_insertion_of_parts_merges_them_with_their_neighbours_only():
+    """The parts that are new are pages 2, 4 and 6; page 4 lies between others of node 1."""
+    array = RegionArray("memory", lambda *_: -12)
+    for first, count, nid in [(0, 2, 0), (3, 1, 1), (5, 1, 1), (7, 2, 0)]:
+        array.add(first * PAGE, count * PAGE, nid, 0)
+    array.isolate(0, PAGE)
+    array.isolate(7 * PAGE, PAGE)
+    array.add(PAGE, 7 * PAGE, 0, 0)
+    assert [region.base // PAGE for region in array] == [0, 1, 3, 4, 5, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("regions", "above", "capacity"), [(63, 1, 128), (64, 0, 128), (64, 1, 256)]
+)
+def test_a_range_makes_room_for_all_its_parts(regions, above, capacity):
+    """Between n regions lie n - 1 parts that are new, below them one, and above them ``above``."""
+    memblock = Memblock()
+    memblock.add(0x1000, 0x10000)
+    for number in range(regions):
+        memblock.reserve(1 << 40 | number * 2 * PAGE + PAGE, PAGE)
+    assert memblock.reserve(1 << 40, (2 * regions + above) * PAGE, -1, 0x20) == 0
+    assert memblock.reserved.capacity == capacity
+    memblock.check()
+
+
+def test_the_first_region_that_ends_above_an_address():
+    array = five_regions()
+    addresses = [0, PAGE - 1, PAGE, 2 * PAGE, 3 * PAGE, 8 * PAGE, 9 * PAGE]
+    assert [array.first_ending_after(address) for address in addresses] == [0, 0, 1, 1, 2, 4, 5]
 
 
 def test_a_full_copy_grows_with_memory_of_its_own():
