@@ -106,8 +106,6 @@ class RegionArray(Sequence[Region]):
 
         Source: memblock_add_range(). Regions that are there keep their node and flags.
         """
-        if size <= 0:
-            return 0
         gaps = self._uncovered(base, base + size)
         if not gaps:
             return 0

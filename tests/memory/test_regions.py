@@ -73,6 +73,13 @@ def test_an_insertion_of_parts_merges_them_with_their_neighbours_only():
     assert [region.base // PAGE for region in array] == [0, 1, 3, 4, 5, 6, 8]
 
 
+def test_an_empty_range_is_no_part():
+    array = five_regions()
+    for first in (0, 1, 2, 20):
+        assert array.add(first * PAGE, 0, 0, 0) == 0
+    assert len(array) == 5
+
+
 @pytest.mark.parametrize(
     ("regions", "above", "capacity"), [(63, 1, 128), (64, 0, 128), (64, 1, 256)]
 )
