@@ -32,7 +32,7 @@ def extend(tree, shift, scratch_bytes=2 * GIB):
         memblock,
         tree,
         ExtendOptions(shift),
-        lambda: memblock.phys_alloc_range(4096, 4096),
+        lambda: memblock.phys_alloc_range(4096, 4096, 0, 0),
         lambda page: memblock.phys_free(page, 4096),
     )
 

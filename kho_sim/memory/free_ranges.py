@@ -7,7 +7,7 @@ inside one of them is cut out in place. So a search costs what is free, not what
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from typing import NamedTuple
 
@@ -85,7 +85,7 @@ class FreeRanges:
         it."""
         region = self._memory[self._memory.first_ending_after(address)]
         gaps = self.ascending()
-        index = bisect_right(gaps, (address, 0)) - 1
+        index = bisect_left(gaps, (address,)) - 1
         free = index >= 0 and gaps[index].end == address
         return max(gaps[index].start, region.base) if free else address
 
@@ -103,7 +103,7 @@ class FreeRanges:
                 top = min(max(gap_end, start), end)
                 bottom = min(max(gap_start, start), end)
                 found = round_down(top - size, align)
-                if top >= size and found >= bottom:
+                if found >= bottom:
                     return found
         return 0
 
@@ -111,7 +111,7 @@ class FreeRanges:
         """Return the lowest address that fits, or 0. Source: __memblock_find_range_bottom_up()."""
         for part in self._candidates(size):
             for gap_start, gap_end, gap_nid, flags in _ascending(part, size, wanted):
-                if gap_end - gap_start < size or not wanted.accepts(gap_nid, flags):
+                if not wanted.accepts(gap_nid, flags):
                     continue
                 top = min(max(gap_end, start), end)
                 found = round_up(min(max(gap_start, start), end), align)
@@ -146,7 +146,7 @@ class FreeRanges:
         behind = len(self._reserved) - self._reserved.count_from(int(edges[-1]))
         taken = self._reserved[first:behind]
         starts = edges.searchsorted(np.array([r.base for r in taken], np.uint64), side="right") - 1
-        ends = edges.searchsorted(np.array([r.end for r in taken], np.uint64), side="left")
+        ends = edges.searchsorted(np.array([r.end for r in taken], np.uint64))
         position = 0
         for start, end in merged(zip(starts.tolist(), ends.tolist(), strict=True)):
             start, end = max(start, 0), min(end, len(stripes))
@@ -166,7 +166,6 @@ class FreeRanges:
         for region in regions:
             while index < len(taken) and taken[index].end < region.base:
                 index += 1
-            index = max(index - 1, 0)
             position = index
             while position <= len(taken):
                 start = taken[position - 1].end if position else 0

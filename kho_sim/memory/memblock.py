@@ -2,8 +2,8 @@
 
 Models mm/memblock.c of Linux 7.3 (kernel-facts section 2): two arrays of ranges, searched from the
 top; scratch-only mode; array growth, which itself allocates; gigantic pages that keep off original
-scratch. Left out: the hot-remove and ``memblock=debug`` sides, and memory below page 1, which the
-kernel skips.
+scratch. Left out: the hot-remove and ``memblock=debug`` sides, the time before arrays may grow (the
+kernel has reserved little by then), and memory below page 1, which the kernel skips.
 
 Searches go over ``free_ranges``; ``regions_scanned`` counts what the kernel would have walked.
 """
@@ -56,7 +56,6 @@ class Memblock:
         self.scratch_only = False
         self.bottom_up = False
         self.movable_node = False
-        self.can_resize = True
         self.current_limit = ADDRESS_MAX
         self.original_scratch: tuple[Extent, ...] = ()
         self.messages: list[str] = []
@@ -68,7 +67,7 @@ class Memblock:
     def copy(self) -> Memblock:
         """Return an independent equal memblock (its messages and counters start anew)."""
         twin = Memblock()
-        for name in ("scratch_only", "bottom_up", "movable_node", "can_resize", "current_limit"):
+        for name in ("scratch_only", "bottom_up", "movable_node", "current_limit"):
             setattr(twin, name, getattr(self, name))
         twin.memory = self.memory.copy(twin._double_array)
         twin.reserved = self.reserved.copy(twin._double_array)
@@ -155,9 +154,7 @@ class Memblock:
 
     # Allocation
 
-    def find(
-        self, size: int, align: int, start: int, end: int, nid: int = NO_NODE, flags: int = 0
-    ) -> int:
+    def find(self, size: int, align: int, start: int, end: int, nid: int, flags: int) -> int:
         """Return the address where ``size`` bytes fit, or 0. Source:
         memblock_find_in_range_node()."""
         start = max(start, PAGE_SIZE)
@@ -189,7 +186,7 @@ class Memblock:
             self.messages.append(f"Could not allocate {size} bytes of mirrored memory")
 
     def alloc_try_nid_raw(
-        self, size: int, align: int, min_addr: int = 0, max_addr: int = 0, nid: int = NO_NODE
+        self, size: int, align: int, min_addr: int, max_addr: int, nid: int
     ) -> int:
         """Allocate for the kernel's own use; a lower limit is given up rather than fail.
 
@@ -212,7 +209,7 @@ class Memblock:
         """
         index = self.reserved.first_ending_after(address)
         times = min(count, (address - max(self._free.bottom_below(address), low)) // size - 1)
-        if times < 1 or self.reserved[index].base != address:
+        if times < 1:
             return 0
         _, _, nid, flags = self.reserved[index]
         moved_before = self.reserved.moved
@@ -221,7 +218,7 @@ class Memblock:
         self.regions_scanned += times * scanned
         return times
 
-    def phys_alloc_range(self, size: int, align: int, start: int = 0, end: int = 0) -> int:
+    def phys_alloc_range(self, size: int, align: int, start: int, end: int) -> int:
         """Allocate physical memory inside a range, on any node. Source:
         memblock_phys_alloc_range()."""
         return self.alloc_range_nid(size, align, start, end, NO_NODE, False)
@@ -286,17 +283,6 @@ class Memblock:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
         return self._free.ascending()
 
-    def dump(self) -> str:
-        """Return both arrays as text, a region a line, as the kernel's own dump has them."""
-        lines = []
-        for array in (self.memory, self.reserved):
-            lines.append(f"{array.name}: {len(array)} of {array.capacity}")
-            lines += [
-                f"  [{r.base:#x}-{r.end - 1:#x}] {r.size:#x} bytes node {r.nid} flags {r.flags:#x}"
-                for r in array
-            ]
-        return "\n".join(lines)
-
     def check(self) -> None:
         """Raise ModelError if the arrays or the list of free ranges contradict themselves."""
         self.memory.check()
@@ -354,7 +340,6 @@ class Memblock:
         Source: memblock_double_array(). For ``reserved`` the range being added is avoided, because
         it is not reserved yet.
         """
-        ensure(self.can_resize, "memblock {} array overflows before it may grow", array.name)
         new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)
         if array is not self.reserved:
             base = size = 0

@@ -106,28 +106,21 @@ class RegionArray(Sequence[Region]):
 
         Source: memblock_add_range(). Regions that are there keep their node and flags.
         """
-        if size <= 0:
-            return 0
-        if not self._regions:
-            self._insert(0, Region(base, size, nid, flags))
-            return 0
         gaps = self._uncovered(base, base + size)
         if not gaps:
             return 0
-        if 2 * len(self) + 1 > self.capacity:
-            while len(self) + len(gaps) > self.capacity:
-                error = self._grow(self, base, size)
-                if error:
-                    return error
-            gaps = self._uncovered(base, base + size)  # growing may have reserved part of the range
-        first = last = 0
-        for number, (start, end) in enumerate(gaps):
+        while len(self) + len(gaps) > self.capacity:
+            error = self._grow(self, base, size)
+            if error:
+                return error
+            gaps = self._uncovered(base, base + size)  # growing may have taken or freed part of it
+        for start, end in gaps:
             last = bisect_left(self._bases, start)
-            first = first if number else last
             new = Region(start, end - start, nid, flags)
             if len(gaps) == 1 and self._extends_next_down(last, new):
                 return 0
             self._insert(last, new)
+        first = bisect_left(self._bases, gaps[0][0])
         self._merge(first - 1, last + 1)
         return 0
 

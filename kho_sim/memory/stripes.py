@@ -94,8 +94,8 @@ class Stripes(Sequence[T]):
         for first in reversed(starts) if descending else starts:
             edges = self.edges[first : first + BLOCK + 1]
             wide = np.diff(edges) >= size
-            if len(parities) == 1:
-                wide[1 - parities[0] :: 2] = False
+            for parity in {0, 1}.difference(parities):
+                wide[parity::2] = False
             found = np.flatnonzero(wide)
             if descending:
                 found = found[::-1]
@@ -167,8 +167,8 @@ class Rope(MutableSequence[T], Generic[T]):
         self.put(index, index, [value])
 
     def copy(self) -> Rope[T]:
-        """Return an independent equal rope; compact parts are shared, for they do not change."""
-        return Rope(part.copy() if isinstance(part, list) else part for part in self.parts)
+        """Return an independent equal rope; the parts are shared, for none is changed in place."""
+        return Rope(self.parts)
 
     def put(self, first: int, end: int, *parts: Sequence[T]) -> None:
         """Replace the items [first, end) by parts."""

@@ -19,7 +19,7 @@ from kho_sim.kho.retrieve import retrieve
 from kho_sim.kho.scratch import reserve_scratch
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
-from kho_sim.memory.memblock import PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
 from kho_sim.memory.profile import KernelProfile
 from kho_sim.scenario import Scenario
 from kho_sim.trace.boot_log import BootLog
@@ -93,7 +93,7 @@ def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extensi
         memblock,
         tree.freeze(),
         ExtendOptions(shift),
-        lambda: memblock.alloc_try_nid_raw(PAGE_SIZE, PAGE_SIZE),
+        lambda: memblock.alloc_try_nid_raw(PAGE_SIZE, PAGE_SIZE, 0, 0, NO_NODE),
         lambda address: memblock.phys_free(address, PAGE_SIZE),
     )
 

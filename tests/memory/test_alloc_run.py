@@ -1,5 +1,6 @@
 """Runs of equal early allocations against one after the other, shadow and work included."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,46 @@ def test_runs_end_as_single_allocations_do(pieces, many_reserved, runs, mode):
         shadow = state(requests.shadow)[:4] if requests.shadow else None  # nobody pays for its work
         sides.append((answers, requests.rows, state(memblock), shadow))
     assert sides[0] == sides[1]
+
+
+@pytest.mark.parametrize(
+    ("low", "count", "taken", "times"),
+    [
+        (0, 100, None, 7),
+        (0, 3, None, 3),
+        (18, 100, None, 5),
+        (22, 100, None, 1),
+        (23, 100, None, 0),
+        (0, 100, (20, 1), 2),
+        (0, 100, (23, 1), 0),
+    ],
+)
+def test_a_repetition_ends_one_block_above_what_stops_it(low, count, taken, times):
+    """The request was answered with pages 25 and 24; 16 to 23 are free, or what is above ``taken``
+    and ``low``. All are one region afterwards, and each costs what the second one did."""
+    memblock = Memblock()
+    memblock.add(16 * PAGE, 10 * PAGE)
+    if taken:
+        memblock.reserve(taken[0] * PAGE, taken[1] * PAGE, 1)
+    for page in (25, 24):
+        assert memblock.alloc_range_nid(PAGE, PAGE, low * PAGE, 0, -1, False) == page * PAGE
+    scanned, moved = memblock.regions_scanned, memblock.regions_moved
+    assert memblock.repeat_below(24 * PAGE, PAGE, low * PAGE, count, 7, 11) == times
+    assert tuple(memblock.reserved[-1]) == ((24 - times) * PAGE, (2 + times) * PAGE, -1, 0x20)
+    assert len(memblock.reserved) == (2 if taken else 1)
+    assert memblock.regions_scanned - scanned == 7 * times
+    assert memblock.regions_moved - moved == 11 * times
+    memblock.check()
+
+
+def test_a_repetition_keeps_inside_its_memory_region():
+    memblock = Memblock()
+    memblock.add(10 * PAGE, 10 * PAGE, 0)
+    memblock.add(20 * PAGE, 6 * PAGE, 1)
+    for page in (25, 24):
+        assert memblock.alloc_range_nid(PAGE, PAGE, 0, 0, -1, False) == page * PAGE
+    assert memblock.repeat_below(24 * PAGE, PAGE, 0, 100, 0, 0) == 3
+    assert memblock.repeat_below(20 * PAGE, PAGE, 0, 100, 0, 0) == 0
 
 
 def test_a_shadow_that_grew_is_asked_again():

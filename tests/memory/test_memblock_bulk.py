@@ -1,16 +1,16 @@
 """Many marks at once against one mark after the other: same arrays, same counts, same failures."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kho_sim.memory.regions
 import kho_sim.memory.stripes
 from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, Memblock
-from kho_sim.memory.stripes import Rope, Stripes
+from kho_sim.memory.stripes import Rope, Stripes, parts_of
 
 PAGE = 4096
 
@@ -31,12 +31,12 @@ PIECES = st.lists(
     max_size=5,
 )
 RANGES = st.builds(
-    lambda first, pattern, times: [(first, 1), *pattern * times],
-    st.integers(0, 60),
+    lambda first, pattern, times: [first, *pattern * times],
+    st.tuples(st.one_of(st.just(0), st.integers(0, 60)), st.integers(1, 4)),
     st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4)), min_size=1, max_size=5),
     st.sampled_from([1, 8, 30, 80]),
 )
-"""Pages left out and pages to be marked, by turns."""
+"""Pages left out and pages to be marked, by turns; the first may begin below all memory."""
 
 
 def machine(scratch_pages, scratch_above, pieces, taken):
@@ -109,6 +109,35 @@ def test_without_memory_there_is_nothing_to_mark():
     assert (len(memblock.memory), memblock.regions_moved) == (0, 0)
 
 
+@pytest.mark.parametrize(("marks", "compact"), [(4, []), (5, [9]), (70, [125, 11])])
+def test_enough_marks_inside_one_region_are_kept_compact(monkeypatch, marks, compact):
+    """Stripes end inside the last mark: n have 2 n - 1 of them. An array of 128 regions has room
+    for 63, the next one makes it grow, the rest fits."""
+    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_STRIPES", 5)
+    memblock = Memblock()
+    memblock.add(PAGE, 1000 * PAGE)
+    assert memblock.mark_kho_scratch_each(rows([(9, 1)] * marks)) == (0, marks)
+    free = memblock.free_ranges()
+    assert isinstance(free, Rope if compact else list)
+    for parts in (memblock.memory.parts(), parts_of(free)):
+        assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
+    assert memblock.scratch_bytes() == marks * PAGE
+
+
+@pytest.mark.parametrize(("first", "end", "compact"), [(20, 29, [3, 5]), (19, 22, [2, 5])])
+def test_free_stripes_that_no_reservation_touches_are_kept_compact(first, end, compact):
+    """Nine stripes with borders 9, 10, 19, 20, 29, 30 and so on: the fourth one ends at 29."""
+    memblock = Memblock()
+    memblock.add(PAGE, 1000 * PAGE)
+    memblock.reserve(2 * PAGE, PAGE)
+    memblock.reserve(first * PAGE, (end - first) * PAGE)
+    memblock.reserve(60 * PAGE, PAGE)
+    memblock.mark_kho_scratch_each(rows([(9, 1)] * 5))
+    parts = parts_of(memblock.free_ranges())
+    assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
+    memblock.check()
+
+
 WINDOWS = st.tuples(st.integers(0, 900), st.integers(1, 300))
 CALLS = st.lists(
     st.one_of(
@@ -169,6 +198,24 @@ def test_stripes_are_looked_at_by_kind_and_size():
 
 
 @given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=40),
+    st.integers(0, 7),
+    st.sampled_from([[], [KHO_SCRATCH], [0], [KHO_SCRATCH, 0]]),
+    st.booleans(),
+)
+@example([1], 1, [KHO_SCRATCH, 0], False)
+@example([3, 1, 1, 1], 3, [KHO_SCRATCH], False)
+@example([1, 1, 2, 3], 3, [0], True)
+def test_a_search_of_stripes_is_a_look_at_each(widths, size, flags, descending):
+    borders = list(accumulate(widths, initial=7))
+    stripes = Stripes(np.array(borders, np.uint64), 1, (KHO_SCRATCH, 0), lambda *item: item)
+    every = [(*pair, 1, (KHO_SCRATCH, 0)[n % 2]) for n, pair in enumerate(pairwise(borders))]
+    expected = [item for item in every if item[1] - item[0] >= size and item[3] in flags]
+    found = list(stripes.at_least(size, lambda _, own: own in flags, descending))
+    assert found == expected[:: -1 if descending else 1]
+
+
+@given(
     st.lists(
         st.tuples(st.integers(-3, 30), st.integers(0, 4), st.lists(st.integers(), max_size=4)),
         max_size=12,
@@ -185,5 +232,7 @@ def test_a_rope_is_a_list(edits):
         assert list(rope) == naive
         assert [rope[index] for index in range(-len(naive), len(naive))] == naive * 2
         assert list(rope[2:5]) == naive[2:5]
-    with pytest.raises(IndexError):
-        rope[len(naive)]
+        assert all(rope.parts), "no part is empty"
+    for index in (len(naive), -len(naive) - 1):
+        with pytest.raises(IndexError, match=f"^{index}$"):
+            rope[index]

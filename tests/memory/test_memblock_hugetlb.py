@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.extent import Extent
-from kho_sim.memory.memblock import KHO_SCRATCH, MIRROR, Memblock
+from kho_sim.memory.memblock import KHO_SCRATCH, MAX_NUMNODES, MIRROR, Memblock
 from tests.naive.memblock import PAGE, NaiveMemblock
 
 GIGANTIC = 8 * PAGE
@@ -92,6 +92,29 @@ def test_from_below_and_from_above(machine, pages, align, nid):
     assert real.alloc_range_nid(pages * PAGE, align * PAGE, 0, 0, nid, True) == expected
 
 
+def test_a_gigantic_page_fits_exactly_between_scratch_areas():
+    """Areas are half-open: one that only touches the page is clear of it."""
+    real = Memblock()
+    real.add(0, 10 * GIGANTIC)
+    for first in (0, 5, 7):
+        scratch = Extent(first * GIGANTIC, (first + 1) * GIGANTIC)
+        real.original_scratch += (scratch,)
+    real.reserve(8 * GIGANTIC, 2 * GIGANTIC)
+    assert real.alloc_hugetlb(GIGANTIC, -1, False) == 6 * GIGANTIC
+    assert real.alloc_hugetlb(GIGANTIC, -1, False) == 4 * GIGANTIC
+
+
+def test_a_gigantic_page_that_can_not_be_reserved_is_none():
+    """The array of reservations is full and the only free memory has no room for a larger one."""
+    real = Memblock()
+    real.add(8 * GIGANTIC, GIGANTIC)
+    for number in range(128):
+        real.reserve((100 + 2 * number) * GIGANTIC, PAGE)
+    assert real.find(GIGANTIC, GIGANTIC, 0, 0, -1, 0) == 8 * GIGANTIC
+    assert real.alloc_hugetlb(GIGANTIC, -1, False) == 0
+    assert len(real.messages) == 1
+
+
 def test_mirrored_memory_comes_first_and_is_given_up_rather_than_fail():
     real = Memblock()
     real.add(0x100000, 0x100000)
@@ -112,6 +135,48 @@ def test_a_lower_limit_is_given_up_rather_than_fail():
     assert real.alloc_range_nid(0x1000, PAGE, 0x400000, 2**40, -1, False) == 0
     assert real.alloc_exact_nid_raw(0x1000, PAGE, 0, 2**40, 1) == 0
     assert real.alloc_exact_nid_raw(0x1000, PAGE, 0, 2**40, 0) == 0x1FE000
+    assert real.alloc_exact_nid_raw(0x1000, PAGE, 0x400000, 2**40, 1) == 0, "but not the node"
+
+
+def test_without_a_lower_limit_there_is_one_try():
+    real = Memblock()
+    assert real.alloc_try_nid_raw(0x1000, PAGE, 0, 0, -1) == 0
+    assert real.regions_scanned == 1
+
+
+def test_every_allocator_keeps_to_its_alignment():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    assert real.alloc_exact_nid_raw(0x1000, 0x10000, 0, 0, 0) == 0x1F0000
+    assert real.alloc_try_nid_raw(0x1000, 0x10000, 0, 0, 0) == 0x1E0000
+    assert real.phys_alloc_range(0x1000, 0x10000, 0x100000, 0x1E0000) == 0x1D0000
+
+
+def test_a_node_that_is_not_known_is_no_node():
+    """MAX_NUMNODES means the same as -1, which is what the reservation records."""
+    real = Memblock()
+    real.add(0x100000, 0x80000, MAX_NUMNODES)
+    real.add(0x180000, 0x80000, 0)
+    assert real.find(0x1000, PAGE, 0, 0, MAX_NUMNODES, 0) == 0x1FF000
+    assert real.alloc_range_nid(0x1000, PAGE, 0, 0, MAX_NUMNODES, True) == 0x1FF000
+    assert [tuple(region) for region in real.reserved] == [(0x1FF000, 0x1000, -1, 0x20)]
+
+
+@pytest.mark.parametrize(
+    ("bottom_up", "pages", "page", "walked"),
+    [(False, 12, 32, 2 + 3), (True, 12, 32, 1 + 1), (False, 13, 0, 3 + 4), (True, 13, 0, 3 + 4)],
+)
+def test_a_search_walks_regions_up_to_the_place_it_finds(bottom_up, pages, page, walked):
+    """Memory regions and reservations from the end where it begins, and one step more."""
+    real = Memblock()
+    for nid, first, end in [(0, 16, 32), (1, 32, 48), (1, 64, 80)]:
+        real.add(first * PAGE, (end - first) * PAGE, nid)
+    for first, count in [(20, 4), (44, 4), (70, 1), (76, 1)]:
+        real.reserve(first * PAGE, count * PAGE)
+    real.bottom_up = bottom_up
+    for times in (1, 2):
+        assert real.find(pages * PAGE, PAGE, 0, 0, -1, 0) == page * PAGE
+        assert real.regions_scanned == times * (walked + 1)
 
 
 @pytest.mark.parametrize(("movable_node", "expected"), [(False, 0x2FF000), (True, 0x1FF000)])
@@ -129,19 +194,13 @@ def test_an_empty_request_fits_between_two_reservations_from_above_only():
     real.add(0x100000, 0x100000)
     real.reserve(0x100000, 0x80000)
     real.reserve_kern(0x180000, 0x80000)
-    assert real.find(0, PAGE, 0, 0) == 0x180000
+    assert real.find(0, PAGE, 0, 0, -1, 0) == 0x180000
     real.bottom_up = True
-    assert real.find(0, PAGE, 0, 0) == 0
+    assert real.find(0, PAGE, 0, 0, -1, 0) == 0
 
 
-def test_the_dump_names_every_region():
+def test_an_empty_request_does_not_fit_at_the_borders_of_memory():
     real = Memblock()
-    real.add(0x100000, 0x1000, 1)
-    real.reserve_kern(0x100000, 0x800)
-    assert real.copy().dump() == real.dump()
-    assert real.dump().splitlines() == [
-        "memory: 1 of 128",
-        "  [0x100000-0x100fff] 0x1000 bytes node 1 flags 0x0",
-        "reserved: 1 of 128",
-        "  [0x100000-0x1007ff] 0x800 bytes node -1 flags 0x20",
-    ]
+    real.add(0x100000, 0x100000)
+    real.reserve(0x100000, 0x100000)
+    assert real.find(0, PAGE, 0, 0, -1, 0) == 0

@@ -1,8 +1,10 @@
 """memblock against its naive twin of page sets, over random calls on a small machine."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kho_sim.extent import Extent
 from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, Memblock
 from tests.naive.memblock import PAGE, NaiveMemblock
 
@@ -118,6 +120,80 @@ def test_doubling_that_finds_no_scratch_fails_as_the_kernel_says():
     real.check()
 
 
+def test_a_reservation_inside_a_free_range_is_cut_out_in_place():
+    real = Memblock()
+    for first in (0, 40):
+        real.add(first * PAGE, 32 * PAGE)
+    free = real.free_ranges()
+    for first, count in [(20, 2), (0, 1), (31, 1), (40, 32)]:
+        real.reserve(first * PAGE, count * PAGE)
+        assert real.free_ranges() is free
+    pages = [(gap.start // PAGE, gap.end // PAGE) for gap in free]
+    assert pages == [(1, 20), (22, 31)]
+    real.reserve(19 * PAGE, 10 * PAGE)
+    assert real.free_ranges() is not free, "the reservation lies not inside one"
+    real.check()
+
+
+def full(array):
+    """128 regions of that array: memory of two nodes by turns, or reservations above all memory."""
+    real = Memblock()
+    if array == "memory":
+        for number in range(128):
+            real.add(0x100000 + number * 0x1000, 0x1000, number % 2)
+        return real
+    real.add(0x100000, 0x80000)
+    for number in range(128):
+        real.reserve(1 << 40 | number * 0x2000, 0x1000)
+    return real
+
+
+@pytest.mark.parametrize(("array", "searches"), [("memory", 1), ("reserved", 2)])
+def test_room_for_reservations_is_sought_above_them_and_then_below(array, searches):
+    """A search that finds nothing walks both arrays to their ends."""
+    real = full(array)
+    real.current_limit = 0x100000
+    scanned = real.regions_scanned
+    assert (real.add if array == "memory" else real.reserve)(0x200000, 0x1000) == -12
+    every = len(real.memory) + len(real.reserved) + 1
+    assert real.regions_scanned - scanned == searches * every
+    assert real.messages == [f"memblock: Failed to double {array} array from 128 to 256 entries !"]
+
+
+def test_a_doubled_array_keeps_off_the_range_being_reserved():
+    real = full("reserved")
+    assert real.reserve(0x140000, 0x40000) == 0
+    assert real.array_pages() == {"reserved": (0x13E000, 0x2000)}
+
+
+def test_nothing_lies_below_address_0_so_a_doubled_array_may_lie_in_the_range_itself():
+    """The search below the range has the limit 0, which means none (kernel-facts 2.3)."""
+    real = full("reserved")
+    assert real.reserve(0, 0x200000) == 0
+    assert [tuple(region) for region in real.reserved[:3]] == [
+        (0, 0x17E000, -1, 0),
+        (0x17E000, 0x2000, -1, 0x20),
+        (0x180000, 0x80000, -1, 0),
+    ]
+
+
+def test_a_copy_goes_on_as_the_original_would():
+    real = Memblock()
+    real.add(0x100000, 0x100000)
+    real.mark_mirror(0x110000, 0x8000)
+    real.mark_hotplug(0x1F0000, 0x10000)
+    real.movable_node = True
+    real.original_scratch = (Extent(0x1C0000, 0x1D0000),)
+    real.current_limit = 0x1E0000
+    for memblock in (real.copy(), real.copy().copy(), real):
+        assert memblock.alloc_hugetlb(0x10000, -1, False) == 0x1D0000
+        assert memblock.alloc_hugetlb(0x10000, -1, False) == 0x1B0000
+        assert memblock.alloc_range_nid(0x8000, PAGE, 0, 0, -1, False) == 0x110000
+        memblock.current_limit = 0x200000
+        assert memblock.alloc_range_nid(0x1000, PAGE, 0, 0, -1, False) == 0x1EF000
+        assert memblock.messages == ["Could not allocate 4096 bytes of mirrored memory"]
+
+
 def test_a_free_that_needs_room_leaves_nothing_stale():
     """With 127 of 128 regions the kernel doubles the array before it takes one away."""
     real = Memblock()
@@ -127,6 +203,13 @@ def test_a_free_that_needs_room_leaves_nothing_stale():
     assert real.phys_free(0x100000, 0x1000) == 0
     assert real.reserved.capacity == 256
     real.check()
+
+
+def test_sizes_are_cut_at_the_end_of_addresses():
+    """Source: memblock_cap_size()."""
+    real = Memblock()
+    real.reserve(0x1000, 2**64 - 1)
+    assert [tuple(region) for region in real.reserved] == [(0x1000, 2**64 - 0x1001, -1, 0)]
 
 
 def test_the_defaults_are_those_of_the_contract():

@@ -29,9 +29,11 @@ ROOMS = {
         ),
         (
             "tests/memory/test_alloc_run.py",
+            "tests/memory/test_failing_marks.py",
             "tests/memory/test_memblock_bulk.py",
             "tests/memory/test_memblock_hugetlb.py",
             "tests/memory/test_memblock_naive.py",
+            "tests/memory/test_memblock_sizes.py",
             "tests/memory/test_memblock_states.py",
             "tests/memory/test_memblock_vectors.py",
             "tests/memory/test_regions.py",

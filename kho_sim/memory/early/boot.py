@@ -208,7 +208,6 @@ class EarlyBoot:
             self.memblock.add(extent.start, extent.size, MAX_NUMNODES)
         self.memblock.mark_kho_scratch(0, MIB)
         self.memblock.current_limit = MIB
-        self.memblock.can_resize = True
 
     def _set_up_real_mode(self) -> None:
         size = self.profile.trampoline_bytes
