@@ -107,19 +107,20 @@ class RegionArray(Sequence[Region]):
         Source: memblock_add_range(). Regions that are there keep their node and flags.
         """
         gaps = self._uncovered(base, base + size)
-        if not gaps:
-            return 0
-        while len(self) + len(gaps) > self.capacity:
+        new = len(gaps)  # counted once: growing may take or free part of the range
+        while len(self) + new > self.capacity:
             error = self._grow(self, base, size)
             if error:
                 return error
-            gaps = self._uncovered(base, base + size)  # growing may have taken or freed part of it
+            gaps = self._uncovered(base, base + size)
+        if not gaps:
+            return 0
         for start, end in gaps:
             last = bisect_left(self._bases, start)
-            new = Region(start, end - start, nid, flags)
-            if len(gaps) == 1 and self._extends_next_down(last, new):
+            region = Region(start, end - start, nid, flags)
+            if len(gaps) == 1 and self._extends_next_down(last, region):
                 return 0
-            self._insert(last, new)
+            self._insert(last, region)
         first = bisect_left(self._bases, gaps[0][0])
         self._merge(first - 1, last + 1)
         return 0
