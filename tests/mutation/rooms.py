@@ -39,7 +39,11 @@ ROOMS = {
     ),
     "early": Room(
         ("memory/early/*.py",),
-        ("tests/memory/test_early_boot.py", "tests/memory/test_early_tight.py"),
+        (
+            "tests/memory/early",
+            "tests/memory/test_early_boot.py",
+            "tests/memory/test_early_tight.py",
+        ),
     ),
     "pages": Room(("memory/pages/*.py",), ("tests/memory/pages",)),
     "tree": Room(
