@@ -127,7 +127,6 @@ class Requests:
                 for number in range(1, times + 1):
                     self._note(asked, address - number * size)
                 done += times
-                address -= times * size
             above = address
         return done
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from kho_sim.extent import Extent
 from kho_sim.memory.early import BootPanic, Refusal, Request, Requests
+from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE, Memblock
+from kho_sim.memory.profile import KernelProfile
 
 PAGE = PAGE_SIZE
 MIB = 1 << 20
@@ -316,11 +318,38 @@ def test_a_run_ends_with_the_memory():
 
 def test_a_long_run_is_made_nearly_at_once(monkeypatch):
     """Two requests show how it goes on; the last before a piece of memory ends are single."""
-    asked = []
-    alloc = Memblock.alloc_try_nid_raw
-    monkeypatch.setattr(
-        Memblock, "alloc_try_nid_raw", lambda *args: asked.append(args) or alloc(*args)
-    )
+    asked = count_requests(monkeypatch)
     requests = two_nodes()
     assert requests.alloc_run("run", PAGE, PAGE, 500, nid=0, low=PAGE, high=0) == 500
     assert len(asked) <= 6
+
+
+def test_the_memmap_of_a_table_is_one_run(monkeypatch):
+    asked = count_requests(monkeypatch)
+    memblock = Memblock()
+    memblock.add(0, 60 * GIB, 0)
+    memblock.current_limit = memblock.end_of_dram()
+    requests = Requests(memblock)
+    initialise_sections(requests, KernelProfile())
+    assert len(requests.rows) > 480
+    assert len(asked) <= 16
+
+
+def test_the_shadow_is_not_asked_again_for_what_it_refused(monkeypatch):
+    asked = count_requests(monkeypatch)
+    requests = scratch((2 * MIB, 2 * MIB + PAGE), end=4 * MIB)
+    requests.open_shadow()
+    requests.memblock.mark_kho_scratch(MIB, 3 * MIB)
+    for _ in range(5):
+        requests.alloc("two pages", 2 * PAGE, PAGE)
+    assert [memblock is requests.shadow for memblock in asked].count(True) == 1
+
+
+def count_requests(monkeypatch) -> list[Memblock]:
+    """Return a list that gets the memblock of each allocation that is really asked for."""
+    asked = []
+    alloc = Memblock.alloc_try_nid_raw
+    monkeypatch.setattr(
+        Memblock, "alloc_try_nid_raw", lambda self, *call: asked.append(self) or alloc(self, *call)
+    )
+    return asked
