@@ -42,9 +42,9 @@ ROOMS = {
     "early": Room(
         ("memory/early/*.py",),
         (
+            "tests/memory/early",
             "tests/memory/test_early_boot.py",
             "tests/memory/test_early_tight.py",
-            "tests/chain/test_golden.py",
         ),
     ),
     "pages": Room(("memory/pages/*.py",), ("tests/memory/pages", "tests/chain/test_golden.py")),

@@ -28,14 +28,14 @@ def allocate_gigantic_pages(
             continue
         if request.per_node:
             for nid, count in request.per_node:
-                got = _allocate_on_node(requests, result, nid, count)
+                got = _allocate(requests, result, (nid,), count, exact_nid=True)
                 if got < count:
                     result.messages.append(
                         f"HugeTLB: allocating {count} of page size 1.00 GiB failed node{nid}.  "
                         f"Only allocated {got} hugepages."
                     )
         else:
-            got = _allocate_anywhere(requests, result, nodes, request.count)
+            got = _allocate(requests, result, nodes, request.count, exact_nid=False)
             if got < request.count:
                 result.messages.append(
                     f"HugeTLB: allocating {request.count} of page size 1.00 GiB failed.  "
@@ -44,20 +44,13 @@ def allocate_gigantic_pages(
     return result
 
 
-def _allocate_anywhere(
-    requests: Requests, result: GiganticPages, nodes: tuple[int, ...], count: int
+def _allocate(
+    requests: Requests, result: GiganticPages, nodes: tuple[int, ...], count: int, exact_nid: bool
 ) -> int:
-    """The preferred node rotates; a page that no node can give ends the loop."""
+    """The preferred node rotates; the first page that nothing can give ends the loop."""
     for number in range(count):
         nid = nodes[number % len(nodes)]
-        if not _allocate_one(requests, result, nid, False, count - number):
-            return number
-    return count
-
-
-def _allocate_on_node(requests: Requests, result: GiganticPages, nid: int, count: int) -> int:
-    for number in range(count):
-        if not _allocate_one(requests, result, nid, True, count - number):
+        if not _allocate_one(requests, result, nid, exact_nid, count - number):
             return number
     return count
 

@@ -20,6 +20,7 @@ PAGE_BLOCK_RECORD_BYTES = 32
 CHUNK_RECORD_BYTES = 136
 SLOT_BYTES = 16
 SLOTS_OF_SMALLEST_UNIT = 20
+NO_AREAS = "Failed to initialize percpu areas."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
     atom = round_up(kept, ATOM_BYTES)
     best, fewest = 1, None
     for units in range(atom // kept, 0, -1):
-        if atom % units or atom // units % PAGE_SIZE:
+        if atom % units:
             continue
         atoms = sum(-(-cpus // units) for cpus in group_cpus)
         if atoms * units - sum(group_cpus) > sum(group_cpus) // 3:
@@ -62,8 +63,8 @@ def set_up_per_cpu(
     units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]
     info_bytes = round_up(64 + 40 * len(groups) + 4 * sum(units), PAGE_SIZE)
     areas_bytes = round_up(8 * len(groups), PAGE_SIZE)
-    info = requests.alloc("per-cpu group info", info_bytes, PAGE_SIZE)
-    areas = requests.alloc("per-cpu areas", areas_bytes, 64)
+    info = requests.alloc("per-cpu group info", info_bytes, PAGE_SIZE, or_panic=NO_AREAS)
+    areas = requests.alloc("per-cpu areas", areas_bytes, 64, or_panic=NO_AREAS)
     blocks = []
     for (nid, _), group_units in zip(groups, units, strict=True):
         size = group_units * layout.unit_bytes
@@ -73,7 +74,7 @@ def set_up_per_cpu(
             ATOM_BYTES,
             nid=nid,
             low=MAX_DMA_ADDRESS,
-            or_panic="Failed to initialize percpu areas.",
+            or_panic=NO_AREAS,
         )
         blocks.append(block)
     for (_, cpus), group_units, block in zip(groups, units, blocks, strict=True):

@@ -127,7 +127,6 @@ class Requests:
                 for number in range(1, times + 1):
                     self._note(asked, address - number * size)
                 done += times
-                address -= times * size
             above = address
         return done
 
@@ -231,7 +230,7 @@ class Requests:
         in_original = self.memblock.overlaps_original_scratch(address, 1)
         return "scratch" if in_original else "extended"
 
-    def explain(self, size: int, align: int, low: int = 0, high: int = 0) -> str:
+    def explain(self, size: int, align: int, low: int, high: int) -> str:
         """Say why a request of this form found no place: what was free, and the largest piece of
         it."""
         scratch_only = self.memblock.scratch_only

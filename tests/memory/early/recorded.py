@@ -1,0 +1,115 @@
+"""A boot that was recorded with ``memblock=debug``, and the same boot in the simulator."""
+
+from __future__ import annotations
+
+import lzma
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from kho_sim.command_line import parse_command_line
+from kho_sim.importing.landing import landing
+from kho_sim.machine import qemu_machine
+from kho_sim.memory.early import BootOptions, EarlyBoot, Inherited
+from kho_sim.memory.profile import KernelProfile
+from kho_sim.trace.boot_log import BootLog, read_boot_log_lines
+from kho_sim.trace.trace import Trace
+
+LOGS = Path(__file__).parents[2] / "recorded"
+ANSWERED_ONLY = ("node data",)
+"""Of these a log has size, node and place only."""
+RECORDED_NAMES = {
+    "direct map page": "direct map table",
+    "section root": "section roots",
+    "cpu entry area table": "entry area table",
+    "per-cpu group info": "percpu group info",
+    "per-cpu areas": "percpu area list",
+    "per-cpu units": "percpu units",
+    "hpet resource": "resources",
+    "ioapic resource": "resources",
+    "e820 resources": "resources",
+}
+"""How the reader of logs names what it can not tell apart."""
+
+
+class Asked(NamedTuple):
+    """A request and the address that answered it, 0 if nothing did."""
+
+    phase: str
+    what: str
+    size: int
+    align: int
+    nid: int
+    low: int
+    high: int
+    address: int
+
+
+@cache
+def recorded_boots(name: str, boots: int) -> Trace:
+    """Read the first ``boots`` boots of a log: up to where the next kernel starts."""
+    lines = []
+    with lzma.open(LOGS / f"{name}.log.xz") as log:
+        for line in log:
+            lines.append(line)
+            boots -= b"Starting new kernel" in line
+            if not boots:
+                break
+    return read_boot_log_lines(lines, name)
+
+
+def recorded_log(name: str, boot: int) -> BootLog:
+    return recorded_boots(name, boot + 1).extra["boots"][boot]
+
+
+def recorded_requests(name: str, boot: int) -> list[Asked]:
+    """Every request of early boot that the log has, but those of KHO."""
+    return [
+        Asked(
+            call.phase, call.what, call.size, call.align, call.nid,
+            call.min_address, call.max_address, call.result,
+        )
+        for call in recorded_log(name, boot).calls
+        if call.op == "alloc" and not call.what.startswith("scratch")
+    ]  # fmt: skip
+
+
+def modelled_boot(name: str, boot: int, gib: int, cpus: int = 4, nodes: int = 1) -> EarlyBoot:
+    """Return the same boot in the simulator, from its command line and what it was handed."""
+    record = recorded_boots(name, boot + 1).boot_records[boot]
+    line = parse_command_line(record.command_line)
+    options = BootOptions(
+        command_line_bytes=line.length,
+        log_buffer_bytes=line.log_buf_len or 0,
+        hugepages=line.hugepages(nodes),
+        unknown_words=("nokaslr",),
+    )
+    inherited = None
+    if boot:
+        areas = record.scratch_areas
+        at = landing(recorded_log(name, boot), len(areas))
+        inherited = Inherited(
+            at["kernel"], at["initrd"], at["setup_data"], at["descriptors"], areas
+        )
+    size = gib << 30
+    machine = qemu_machine(size, cpus=cpus, node_bytes=[size // nodes] * nodes)
+    early = EarlyBoot(machine, KernelProfile(), options, inherited)
+    early.before_extension()
+    early.after_extension()
+    return early
+
+
+def modelled_requests(early: EarlyBoot) -> list[Asked]:
+    return [
+        Asked(
+            row.phase, _recorded_name(row.what), row.size_bytes,
+            0 if row.what in ANSWERED_ONLY else row.align_bytes,
+            row.nid, row.min_address, row.max_address, row.address,
+        )
+        for row in early.requests.rows
+    ]  # fmt: skip
+
+
+def _recorded_name(what: str) -> str:
+    metadata = what.startswith("per-cpu ")
+    return RECORDED_NAMES.get(what, "percpu metadata" if metadata else what)

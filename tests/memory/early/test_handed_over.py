@@ -1,0 +1,186 @@
+"""What a booting kernel makes of what it was handed, and of its machine's nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from kho_sim.command_line import HugepageRequest, ReserveMem
+from kho_sim.machine import qemu_machine
+from kho_sim.memory.early import BootOptions, EarlyBoot, Inherited, Requests
+from kho_sim.memory.early.gigantic import allocate_gigantic_pages
+from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
+from kho_sim.memory.profile import KernelProfile
+
+MIB = 1 << 20
+GIB = 1 << 30
+PAGE = 4096
+AREAS = ((0x80000000, 600 * MIB), (0x40000000, 0), (0x140000000, 64 * MIB))
+FOUND = "KHO: found kexec handover data."
+NO_REVIVAL = "KHO: disabling KHO revival"
+
+
+def booted(areas=AREAS, **told) -> EarlyBoot:
+    """A KHO boot of 4 GiB up to the extension step, with these facts of the handover."""
+    inherited = Inherited(
+        0x80200000, 0x81000000, 0x80001000, 0x80000000, areas, fdt_address=0x12345000, **told
+    )
+    options = BootOptions(command_line_bytes=50, log_buffer_bytes=2 * MIB)
+    early = EarlyBoot(qemu_machine(4 * GIB, cpus=2), KernelProfile(), options, inherited)
+    early.messages.append("first")
+    early.before_extension()
+    return early
+
+
+def scratch_of(early: EarlyBoot) -> list[tuple[int, int]]:
+    return [(r.base, r.size) for r in early.memblock.memory if r.flags & KHO_SCRATCH]
+
+
+def test_scratch_areas_with_bytes_are_marked_and_their_descriptors_reserved():
+    early = booted()
+    assert early.messages == ["first", FOUND]
+    assert early.revived is True
+    assert scratch_of(early) == [AREAS[0], AREAS[2]]
+    reserved = {(r.base, r.size) for r in early.memblock.reserved}
+    assert {(0x80000000, 3 * 16), (0x80001000, 0x60)} <= reserved
+
+
+def test_a_scratch_area_that_begins_at_1_mib_stays_whole():
+    """Only the first MiB may be used for a while, and then no more."""
+    areas = ((MIB, 64 * MIB),)
+    assert scratch_of(booted(areas)) == list(areas)
+
+
+@pytest.mark.parametrize(("fdt", "found"), [("kho-v3", "incompatible"), ("", "invalid")])
+def test_an_fdt_that_is_not_understood_makes_a_first_kernel(fdt, found):
+    early = booted(fdt=fdt)
+    said = [f"KHO: setup: handover FDT (0x12345000) is {found}", NO_REVIVAL]
+    assert early.messages == ["first", *said]
+    assert early.revived is False
+    assert scratch_of(early) == []
+    assert early.memblock.scratch_only is False
+
+
+def test_marks_stay_that_were_made_before_a_bad_descriptor():
+    early = booted(sound_areas=2)
+    assert early.messages == ["first", NO_REVIVAL]
+    assert early.revived is False
+    assert scratch_of(early) == [AREAS[0]]
+    assert early.memblock.scratch_only is False
+
+
+@pytest.mark.parametrize(
+    ("told", "scratch", "data"),
+    [
+        ({}, True, True),
+        ({"fdt": ""}, False, False),
+        ({"sound_areas": 0}, False, False),
+        ({"map_found": False}, True, False),
+    ],
+)
+def test_data_is_found_with_scratch_and_its_map_only(told, scratch, data):
+    inherited = Inherited(0, 0, 0, 0, AREAS, **told)
+    assert (inherited.scratch_found, inherited.data_found) == (scratch, data)
+
+
+def test_what_early_boot_says_is_kept_in_its_order():
+    early = booted()
+    early.messages.append("said before")
+    early._log_buffer_pending = True
+    early.memblock.current_limit = 0x100000
+    early._set_up_log_buffer(late=True)
+    assert early.messages[-2:] == [
+        "said before",
+        "printk: log_buf_len: 2097152 text bytes not available",
+    ]
+
+
+# Nodes
+
+
+def test_each_node_has_its_memory_and_what_was_reserved_in_it():
+    machine = qemu_machine(8 * GIB, cpus=2, node_bytes=[2 * GIB, 2 * GIB, 4 * GIB])
+    early = EarlyBoot(machine, KernelProfile(), BootOptions(command_line_bytes=50))
+    early.before_extension()
+    assert [(r.base, r.end, r.nid) for r in early.memblock.memory] == [
+        (0x1000, 0x9F000, 0),
+        (MIB, 0x80000000, 0),
+        (0x80000000, 0xBFFE0000, 1),
+        (0x100000000, 0x140000000, 1),
+        (0x140000000, 0x240000000, 2),
+    ]
+    node_data = [row for row in early.requests.rows if row.what == "node data"]
+    assert [row.nid for row in node_data] == [0, 1, 2]
+    assert {row.align_bytes for row in node_data} == {64}
+    image = KernelProfile().image_address
+    by_start = {r.base: r.nid for r in early.memblock.reserved}
+    assert (by_start[image], by_start[node_data[1].address]) == (0, 1)
+
+
+def test_pages_of_the_direct_map_lie_in_the_last_512_mib_above_4_gib():
+    machine = qemu_machine(8 * GIB, cpus=2)
+    early = EarlyBoot(machine, KernelProfile(), BootOptions())
+    early.before_extension()
+    end = machine.end_of_memory
+    probe, *pages = [row for row in early.requests.rows if row.what.startswith("direct map")]
+    assert (probe.address, probe.align_bytes, probe.max_address) == (end - 2 * MIB, 2 * MIB, end)
+    assert [(row.min_address, row.max_address, row.address) for row in pages] == [
+        (end - 512 * MIB, end, end - PAGE),
+        (end - 512 * MIB, end, end - 2 * PAGE),
+    ]
+
+
+# Gigantic pages
+
+
+def gigantic(count: int) -> tuple[list[tuple[int, int]], list[str]]:
+    memblock = Memblock()
+    memblock.add(GIB, GIB, 0)
+    memblock.add(2 * GIB, MIB, 1)
+    memblock.current_limit = memblock.end_of_dram()
+    options = BootOptions(hugepages=(HugepageRequest(GIB, count),))
+    result = allocate_gigantic_pages(Requests(memblock), options, (1, 0))
+    return result.pages, result.messages
+
+
+def test_a_gigantic_page_may_come_from_another_node_than_the_one_whose_turn_it_is():
+    assert gigantic(1) == ([(GIB, 1)], [])
+
+
+def test_pages_that_were_handed_over_count_once_for_all_requests():
+    options = BootOptions(hugepages=tuple(HugepageRequest(GIB, count) for count in (2, 2, 3)))
+    kept = [
+        [request.count for request in options.with_gigantic_pages_kept(number).hugepages]
+        for number in (0, 1, 3, 5, 9)
+    ]
+    assert kept == [[2, 2, 3], [1, 2, 3], [0, 1, 3], [0, 0, 2], [0, 0, 0]]
+
+
+# Other memory that was asked for
+
+
+def test_a_crash_kernel_lies_on_16_mib_and_named_memory_on_what_was_asked_for():
+    options = BootOptions(
+        crashkernel_bytes=10 * MIB, reserve_mem=(ReserveMem(PAGE + 1, 1, "small"),)
+    )
+    early = EarlyBoot(qemu_machine(4 * GIB, cpus=2), KernelProfile(), options)
+    early.before_extension()
+    early.after_extension()
+    crash, named = (
+        next(row for row in early.requests.rows if row.what == what)
+        for what in ("crash kernel", "reserve_mem small")
+    )
+    assert (crash.size_bytes, crash.align_bytes) == (10 * MIB, 16 * MIB)
+    assert (crash.min_address, crash.max_address) == (16 * MIB, 4 * GIB)
+    assert (named.size_bytes, named.align_bytes) == (2 * PAGE, PAGE)
+    assert (named.min_address, named.max_address) == (0, 0)
+
+
+def test_a_crash_kernel_that_does_not_fit_below_4_gib_is_looked_for_up_to_the_end():
+    options = BootOptions(crashkernel_bytes=4 * GIB)
+    early = EarlyBoot(qemu_machine(16 * GIB, cpus=2), KernelProfile(), options)
+    early.before_extension()
+    crash = [row for row in early.requests.rows if row.what == "crash kernel"]
+    assert [(row.min_address, row.max_address) for row in crash] == [
+        (16 * MIB, 4 * GIB),
+        (4 * GIB, 0),
+    ]
