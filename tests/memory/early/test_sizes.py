@@ -119,6 +119,12 @@ def test_every_cpu_adds_a_page_to_the_log_buffer_which_is_a_power_of_two(cpus, e
     assert wanted_bytes(BootOptions(), KernelProfile(), cpus, late=True) == expected
 
 
+def test_one_byte_more_than_a_power_of_two_doubles_a_log_buffer():
+    profile = KernelProfile(default_log_buffer_bytes=4, log_buffer_per_cpu_bytes=1)
+    wanted = [wanted_bytes(BootOptions(), profile, cpus, late=True) for cpus in (5, 6)]
+    assert wanted == [8, 16]
+
+
 def test_a_log_buffer_that_was_asked_for_is_wanted_early_and_late():
     options = BootOptions(log_buffer_bytes=MIB)
     assert [wanted_bytes(options, KernelProfile(), 64, late) for late in (False, True)] == [MIB] * 2
