@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from kho_sim.command_line import HugepageRequest, ScratchRequest
+from kho_sim.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.errors import ModelError
 from kho_sim.kho.boot import KernelSetup, boot_memory
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
@@ -47,14 +47,14 @@ def held(pages):
     return pages.free_pages().pages + sum(zone.pcp.pages for zone in pages._zones)
 
 
-def running(kho=True, hugepages=()):
+def running(kho=True, hugepages=(), reserve_mem=()):
     machine = qemu_machine(128 * MIB, cpus=1)
     profile = KernelProfile(
         image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20)
     )
     setup = KernelSetup(
         profile,
-        BootOptions(hugepages=hugepages),
+        BootOptions(hugepages=hugepages, reserve_mem=reserve_mem),
         kho=kho,
         scratch=ScratchRequest(0, 16 * MIB, 4 * MIB, 4 * MIB),
     )
@@ -140,6 +140,15 @@ def test_closing_one_session_leaves_the_others():
     assert len(memory.outgoing.tree) == only_two
     with pytest.raises(PreserveFailed, match=r"^-ENOENT$"):
         memory.close_session("c")
+
+
+def test_areas_are_preserved_once_and_with_a_page_that_lists_them():
+    memory = running(reserve_mem=(ReserveMem(MIB, MIB, "oops"),))
+    keys = len(memory.outgoing.tree)
+    memory.preserve_areas()
+    assert len(memory.outgoing.tree) == keys + 1 + 1
+    memory.preserve_areas()
+    assert len(memory.outgoing.tree) == keys + 1 + 1
 
 
 def test_without_kho_nothing_is_preserved():
