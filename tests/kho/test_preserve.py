@@ -172,7 +172,9 @@ def test_without_kho_nothing_is_preserved():
 def test_a_tree_needs_a_page_for_its_root():
     pages = allocator()
     exhaust(pages)
-    with pytest.raises(PreserveFailed, match="no memory for the preserved memory tree"):
+    with pytest.raises(
+        PreserveFailed, match=r"^KHO: no memory for the preserved memory tree: -ENOMEM$"
+    ):
         Outgoing(pages)
 
 

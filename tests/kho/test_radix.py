@@ -200,6 +200,7 @@ def test_what_can_not_be_added():
     assert (rootless.root, rootless.nodes, rootless.add_key(1)) == (0, 0, -22)
     tree = RadixTree()
     assert tree.add_key(2**53) == -34
+    assert tree.add_keys(2**53 - 2, 2**53) == 0
     assert tree.add_keys(2**53 - 2, 2**53 + 2) == -34
     assert list(tree.walk()) == [2**53 - 2, 2**53 - 1]
     assert tree.add_bits(2**53 - 1, 3) == -34
