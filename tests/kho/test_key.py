@@ -145,3 +145,16 @@ def test_copies_are_independent():
     twin.add_bits(0, 2)
     assert (list(keys), list(twin)) == ([0], [0, 1])
     assert keys != twin
+
+
+def test_borders_with_room_around_them():
+    keys = KeySet()
+    keys.add_bits(0, 0b1110)
+    keys.add_bits(1, 1)
+    edges = keys.edges(spare=1)
+    assert edges[1:-1].tolist() == keys.edges().tolist() == [1, 4, 1 << 15, (1 << 15) + 1]
+    assert KeySet().edges(spare=1).size == 2
+
+
+def test_the_smallest_key_is_the_largest_block():
+    assert decode_key(1) == (0, 52)
