@@ -16,11 +16,12 @@ TIMEOUT = 36
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Iterator[None]:
+def pytest_runtest_protocol() -> Iterator[object]:
     signal.signal(signal.SIGPROF, _end)
     signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
-    yield
+    answer = yield
     signal.setitimer(signal.ITIMER_PROF, 0)
+    return answer
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
