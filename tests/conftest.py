@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 from hypothesis import Phase, settings
+
+# A shell's background job ignores SIGINT, and so would the programs that tests start.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test says how long anything takes: the machine may have other things to do.
 settings.register_profile("kho_sim", deadline=None)
