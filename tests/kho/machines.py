@@ -9,8 +9,10 @@ from kho_sim.kho.key import encode_key
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
+from kho_sim.memory.pages import PageAllocator
 
 PAGE = 4096
+MIB = 1 << 20
 SPARE_PAGES = 48
 """Free pages at the end of each machine, so that the incoming tree finds places for its tables."""
 
@@ -32,6 +34,13 @@ class Machine:
 
     def extend(self, strategy, options):
         return strategy(self.memblock, self.incoming, options, self.allocate_page, self.free_page)
+
+
+def allocator(megabytes=16):
+    """A page allocator of one zone, with all of its memory free."""
+    pages = PageAllocator([(MIB, (1 + megabytes) * MIB, 0)], [], [1], kho_boot=False)
+    pages.open([])
+    return pages
 
 
 def cut(first, end, max_order):

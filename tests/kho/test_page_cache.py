@@ -3,15 +3,8 @@
 import pytest
 
 from kho_sim.kho.page_cache import forget_file, write_file
-from kho_sim.memory.pages import OutOfMemory, PageAllocator
-
-MIB = 1 << 20
-
-
-def allocator(megabytes=16):
-    pages = PageAllocator([(MIB, (1 + megabytes) * MIB, 0)], [], [1], kho_boot=False)
-    pages.open([])
-    return pages
+from kho_sim.memory.pages import OutOfMemory
+from tests.kho.machines import allocator
 
 
 def user_pages(pages):

@@ -18,19 +18,13 @@ from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
     OutOfMemory,
-    PageAllocator,
     Run,
 )
 from kho_sim.memory.profile import KernelProfile, PageDemand
+from tests.kho.machines import allocator
 
 MIB = 1 << 20
 PAGE = 4096
-
-
-def allocator(megabytes=16):
-    pages = PageAllocator([(MIB, (1 + megabytes) * MIB, 0)], [], [1], kho_boot=False)
-    pages.open([])
-    return pages
 
 
 def exhaust(pages, leave=0):

@@ -96,7 +96,7 @@ def _nothing_printed() -> Iterator[None]:
 
 def _draw(sample: int, seed: int) -> list[str]:
     with mutmut.CatchOutput():
-        mutmut.makedirs("mutants", exist_ok=True)
+        Path("mutants").mkdir(exist_ok=True)
         mutmut.copy_src_dir()
         mutmut.create_mutants(1)
     names = sorted(_outcomes())
