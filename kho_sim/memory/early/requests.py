@@ -199,7 +199,7 @@ class Requests:
                 source=self._source(address),
                 failed=not address,
                 avoided=bool(address) and not twin,
-                why="" if address else self.explain(size, align, low, high),
+                why="" if address else self.explain(size, align, _searched_from(call, low), high),
             )
         )
 
@@ -252,6 +252,11 @@ class Requests:
             f"{_size(sum(usable))} of {where}{limit} free, the largest piece {_size(largest)}, "
             f"{_size(size)} asked"
         )
+
+
+def _searched_from(call: Call, low: int) -> int:
+    """Return where the last search began: memblock_alloc_try_nid() gives up the lower limit."""
+    return 0 if call[0] is Memblock.alloc_try_nid_raw else low
 
 
 def _made_on(memblock: Memblock, call: Call) -> int:

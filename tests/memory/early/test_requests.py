@@ -174,12 +174,12 @@ def test_a_refusal_says_what_was_free_within_its_limits(asked, why):
     assert Requests(memblock).explain(*asked) == why
 
 
-def test_a_refused_request_is_explained_within_its_own_limits():
+def test_a_refused_request_is_explained_within_the_limits_of_its_last_search():
     requests = two_nodes()
     requests.alloc("large", 2 * MIB, PAGE, low=NODE_1 - PAGE, high=NODE_1 + PAGE)
     requests.alloc_range("large", 2 * MIB, 2 * MIB, NODE_1, 0)
     assert [row.why for row in requests.rows] == [
-        "8 KiB of memory below 0x201000 free, the largest piece 4 KiB, 2 MiB asked",
+        "1.004 MiB of memory below 0x201000 free, the largest piece 1 MiB, 2 MiB asked",
         "1 MiB of memory free, the largest piece 1 MiB, 2 MiB asked",
     ]
 
