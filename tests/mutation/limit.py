@@ -13,6 +13,7 @@ LONGEST_S = 60
 """CPU time; several times what the slowest test of a room needs, each call led through mutmut."""
 TIMEOUT = 36
 """mutmut's exit code for it."""
+_STDERR = os.dup(2)  # before pytest captures what tests print
 
 
 @pytest.hookimpl(wrapper=True)
@@ -25,4 +26,6 @@ def pytest_runtest_protocol() -> Iterator[object]:
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
+    if "." not in os.environ.get("MUTANT_UNDER_TEST", ""):  # a mutant's name has dots
+        os.write(_STDERR, f"a test needs over {LONGEST_S} s of CPU without a mutant\n".encode())
     os._exit(TIMEOUT)

@@ -180,16 +180,17 @@ class PageAllocator:
         """
         movable = migratetype == MOVABLE
         with_cma = movable if cma is None else cma
+        user = movable if user is None else user
         node = self.home if node is None else node
         got: list[Run] = []
         while count:
             runs = self._serve(_Request(count, order, migratetype, with_cma), node)
             if not runs:
                 raise OutOfMemory(joined(got, order), count + _blocks(got), order)
-            if movable if user is None else user:
-                for run in runs:
+            for run in runs:
+                count -= run.blocks
+                if user:
                     self._zone_of(run.first_pfn).buddy.count_movable(run.extent(order), +1)
-            count -= _blocks(runs)
             got += runs
         return joined(got, order)
 

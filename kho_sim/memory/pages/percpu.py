@@ -76,7 +76,7 @@ class PerCpuLists:
         if order:
             return max(batch >> order, 2) if batch > 1 else batch
         most = max(high - self.pages - self.batch, self.batch)
-        if batch <= most and self.alloc_factor < _MAX_SCALE:
+        if self._batch_grows(batch, most):
             self.alloc_factor += 1
         return min(batch, most)
 
@@ -91,8 +91,10 @@ class PerCpuLists:
             return max(self.batch >> order, 2) if self.batch > 1 else self.batch
         batch = self.batch << self.alloc_factor
         most = max(self.high - self.pages - self.batch, self.batch)
-        grows = batch <= most and self.alloc_factor < _MAX_SCALE
-        return 0 if grows else min(batch, most)
+        return 0 if self._batch_grows(batch, most) else min(batch, most)
+
+    def _batch_grows(self, batch: int, most: int) -> bool:
+        return batch <= most and self.alloc_factor < _MAX_SCALE
 
     def append(self, slot: int, runs: list[Run], order: int) -> None:
         """Put a refill behind what a list holds, in the order obtained."""
@@ -102,15 +104,16 @@ class PerCpuLists:
     def take(self, slot: int, blocks: int) -> list[Run]:
         """Take up to ``blocks`` from the head of a list."""
         runs, order, taken = self.slots[slot], order_of_slot(slot), []
-        while blocks and runs:
+        wanted = blocks
+        while wanted and runs:
             run = runs.popleft()
-            if run.blocks > blocks:
-                run, rest = run.split(blocks, order)
+            if run.blocks > wanted:
+                run, rest = run.split(wanted, order)
                 runs.appendleft(rest)
             taken.append(run)
-            blocks -= run.blocks
-            self.pages -= run.blocks << order
-        self.handed_out(sum(run.blocks for run in taken))
+            wanted -= run.blocks
+        self.pages -= blocks - wanted << order
+        self.handed_out(blocks - wanted)
         return taken
 
     def handed_out(self, blocks: int) -> None:
