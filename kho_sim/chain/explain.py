@@ -81,11 +81,10 @@ def _early_memory(trace: Trace, boot: int, phase: str) -> Iterator[str]:
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    for row in trace.allocation_records:
-        if row.boot == boot and row.phase == phase:
-            counts[row.what] += row.count
-            sizes[row.what] += row.size_bytes * row.count
-            failed[row.what] += row.count if row.failed else 0
+    for row in trace.allocation_records.where(boot=boot, phase=phase):
+        counts[row.what] += row.count
+        sizes[row.what] += row.size_bytes * row.count
+        failed[row.what] += row.count if row.failed else 0
     for what, count in counts.items():
         refused = f", {failed[what]} refused" if failed[what] else ""
         yield f"    {what:<26}{count:>6} x  {format_size(sizes[what]):>12}{refused}"
@@ -97,7 +96,7 @@ def _preserved(trace: Trace, boot: Boot) -> Iterator[str]:
         f"  inherits {boot.preservations} preservations ({by_order}), "
         f"{format_size(boot.preserved_bytes or 0)}, in a tree of {boot.radix_nodes} pages"
     )
-    runs = [row for row in trace.preserved_records if row.boot == boot.boot]
+    runs = list(trace.preserved_records.where(boot=boot.boot))
     for row in sorted(runs, key=lambda row: row.start - row.end)[:4]:
         size = format_size(row.end - row.start)
         yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  order {row.order}"
@@ -106,11 +105,10 @@ def _preserved(trace: Trace, boot: Boot) -> Iterator[str]:
 
 
 def _marks(trace: Trace, boot: int) -> Iterator[str]:
-    for row in trace.region_records:
-        if row.boot == boot and row.moment == "after_extend" and row.array == "memory":
-            state = "may be allocated" if row.flags & KHO_SCRATCH else "kept off"
-            size = format_size(row.end - row.start)
-            yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  {state}"
+    for row in trace.region_records.where(boot=boot, moment="after_extend", array="memory"):
+        state = "may be allocated" if row.flags & KHO_SCRATCH else "kept off"
+        size = format_size(row.end - row.start)
+        yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  {state}"
 
 
 def _may_fail(scenario: Scenario) -> bool:

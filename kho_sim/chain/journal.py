@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.stakes import Stake, Trouble
@@ -11,6 +13,9 @@ from kho_sim.cost import nanoseconds
 from kho_sim.kho.boot import BootedMemory, KernelSetup
 from kho_sim.kho.kexec_load import Placement
 from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.memory.early import Request
+from kho_sim.memory.regions import Region
+from kho_sim.memory.stripes import Stripes, parts_of
 from kho_sim.trace.records import (
     FACTS,
     Allocation,
@@ -26,7 +31,9 @@ from kho_sim.trace.records import (
     Segment,
     TablePage,
 )
+from kho_sim.trace.rows import Rows
 
+REQUEST_FIELDS = tuple(Request.__dataclass_fields__)
 ALTERNATIVE_FACTS = Alternative.__dataclass_fields__.keys() & set(FACTS)
 
 
@@ -35,9 +42,9 @@ class Journal:
     """The records of one chain, in the order in which things happened."""
 
     boots: list[Boot] = field(default_factory=list)
-    allocations: list[Allocation] = field(default_factory=list)
-    regions: list[RegionRow] = field(default_factory=list)
-    preserved: list[PreservedRun] = field(default_factory=list)
+    allocations: Rows[Allocation] = field(default_factory=lambda: Rows(Allocation))
+    regions: Rows[RegionRow] = field(default_factory=lambda: Rows(RegionRow))
+    preserved: Rows[PreservedRun] = field(default_factory=lambda: Rows(PreservedRun))
     tables: list[TablePage] = field(default_factory=list)
     gigantic: list[GiganticPage] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
@@ -152,49 +159,34 @@ class Journal:
         )
 
     def _note_allocations(self, boot: int, booted: BootedMemory) -> None:
-        for sequence, row in enumerate(booted.early.requests.rows):
-            self.allocations.append(
-                Allocation(
-                    boot=boot,
-                    sequence=sequence,
-                    phase=row.phase,
-                    what=row.what,
-                    size_bytes=row.size_bytes,
-                    align_bytes=row.align_bytes,
-                    nid=row.nid,
-                    min_address=row.min_address,
-                    max_address=row.max_address,
-                    count=row.count,
-                    address=row.address,
-                    source=row.source,
-                    failed=row.failed,
-                    avoided=row.avoided,
-                    why=row.why,
-                )
-            )
+        if rows := booted.early.requests.rows:
+            columns = {name: map(attrgetter(name), rows) for name in REQUEST_FIELDS}
+            self.allocations.extend({"boot": boot}, {"sequence": range(len(rows)), **columns})
 
     def _note_regions(self, boot: int, booted: BootedMemory) -> None:
         for moment, arrays in booted.regions.items():
             for name, regions in zip(("memory", "reserved"), arrays, strict=True):
-                self.regions += [
-                    RegionRow(
-                        boot=boot,
-                        moment=moment,
-                        array=name,
-                        start=region.base,
-                        end=region.end,
-                        nid=region.nid,
-                        flags=region.flags,
-                    )
-                    for region in regions
-                ]
+                same = {"boot": boot, "moment": moment, "array": name}
+                for part in parts_of(regions):
+                    self.regions.extend(same, _columns(part))
 
     def _note_incoming(self, boot: int, incoming: FrozenRadixTree) -> None:
-        self.preserved += [
-            PreservedRun(boot=boot, order=order, start=start, end=end)
-            for order, start, end in incoming.runs()
-        ]
+        if runs := list(incoming.runs()):
+            order, start, end = zip(*runs, strict=True)
+            self.preserved.extend({"boot": boot}, {"order": order, "start": start, "end": end})
         self.tables += [TablePage(boot=boot, address=page) for page in incoming.table_pages()]
+
+
+def _columns(regions: Sequence[Region]) -> dict[str, array[int]]:
+    """Return the fields of regions that a ``RegionRow`` has, in arrays of 64 bits."""
+    if isinstance(regions, Stripes):
+        return regions.columns()
+    return {
+        "start": array("q", [region.base for region in regions]),
+        "end": array("q", [region.end for region in regions]),
+        "nid": array("q", [region.nid for region in regions]),
+        "flags": array("q", [region.flags for region in regions]),
+    }
 
 
 def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object]:

@@ -20,7 +20,7 @@ def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
     keys (the lowest, if leaf 0 holds several). Edges: ``slot`` in the parent's table.
     Raises: TraceError if the trace has no tree for that boot, or keys and pages of different trees.
     """
-    runs = [(r.order, r.start, r.end) for r in trace.preserved_records if r.boot == boot]
+    runs = [(r.order, r.start, r.end) for r in trace.preserved_records.where(boot=boot)]
     pages = [row.address for row in trace.table_records if row.boot == boot]
     if not pages:
         raise TraceError(f"this trace has no incoming radix tree for boot {boot}")

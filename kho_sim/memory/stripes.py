@@ -7,6 +7,7 @@ regions one at a time, when somebody looks. A ``Rope`` is a list with such parts
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from itertools import chain
 from typing import Any, Generic, TypeVar, overload
@@ -65,6 +66,16 @@ class Stripes(Sequence[T]):
     def seen_as(self, make: Make[Any]) -> Stripes[Any]:
         """Return the same ranges as items of another kind."""
         return Stripes(self.edges, self._nid, self._flags, make, self._widest)
+
+    def columns(self) -> dict[str, array[int]]:
+        """Return start, end, nid and flags of all ranges, as arrays."""
+        flags = np.resize(np.array(self._flags, np.int64), len(self))
+        return {
+            "start": array("q", self.edges[:-1].tobytes()),
+            "end": array("q", self.edges[1:].tobytes()),
+            "nid": array("q", [self._nid]) * len(self),
+            "flags": array("q", flags.tobytes()),
+        }
 
     def size_flagged(self, flag: int) -> int:
         """Return the bytes of the ranges that have ``flag`` (0: of all)."""

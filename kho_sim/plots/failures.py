@@ -202,7 +202,7 @@ def _by_caller(trace: Trace) -> tuple[Counts, Counts]:
     sizes: Counts = Counter()
     rows = [(chains[0 if extended else -1][0], row) for extended, row in failed_rows(trace)]
     if trace.twin is None:
-        rows += [(AVOIDED, row) for row in trace.allocation_records if row.avoided]
+        rows += [(AVOIDED, row) for row in trace.allocation_records.where(avoided=True)]
     for name, row in rows:
         counts[name, row.what] += row.count
         sizes[name, row.what] += row.count * row.size_bytes

@@ -38,7 +38,7 @@ class BootMemory:
 
 def memory_of_boots(trace: Trace) -> list[BootMemory]:
     """Return the memory of each boot, in order."""
-    regions = _by_boot(row for row in trace.region_records if row.array == "memory")
+    regions = _by_boot(_memory_rows(trace))
     return [_memory_of(trace, boot, regions.get(boot.boot, [])) for boot in trace.boot_records]
 
 
@@ -63,7 +63,7 @@ def nodes_of(trace: Trace) -> dict[int, list[Extent]]:
 
 
 def _memory_rows(trace: Trace) -> Iterable[RegionRow]:
-    return (row for row in trace.region_records if row.array == "memory")
+    return trace.region_records.where(array="memory")
 
 
 def _by_boot(rows: Iterable[RegionRow]) -> dict[int, list[RegionRow]]:
@@ -81,7 +81,7 @@ def _memory_of(trace: Trace, boot: Boot, rows: list[RegionRow]) -> BootMemory:
     marked = merged((row.start, row.end) for row in regions if row.flags & KHO_SCRATCH)
     scratch = tuple(Extent(start, start + size) for start, size in boot.scratch_areas or ())
     inherited = merged(
-        (row.start, row.end) for row in trace.preserved_records if row.boot == boot.boot
+        (row.start, row.end) for row in trace.preserved_records.where(boot=boot.boot)
     )
     cold = boot.kind == "cold"
     return BootMemory(
@@ -104,8 +104,8 @@ def _gigantic(trace: Trace, boot: Boot) -> set[int]:
     that were handed on."""
     return {row.start for row in trace.gigantic_records if row.boot == boot.boot} | {
         row.address
-        for row in trace.allocation_records
-        if row.boot == boot.boot and row.what == GIGANTIC_PAGE and row.address
+        for row in trace.allocation_records.where(boot=boot.boot, what=GIGANTIC_PAGE)
+        if row.address
     }
 
 
@@ -117,6 +117,6 @@ def _early(trace: Trace, boot: Boot) -> list[Extent]:
         apart.update(start for start, _ in boot.scratch_areas or ())
     return merged(
         (row.address, row.address + row.size_bytes)
-        for row in trace.allocation_records
-        if row.boot == boot.boot and row.address and row.address not in apart
+        for row in trace.allocation_records.where(boot=boot.boot)
+        if row.address and row.address not in apart
     )

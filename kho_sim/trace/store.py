@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -32,8 +32,9 @@ from kho_sim.trace.records import (
     Segment,
     TablePage,
 )
+from kho_sim.trace.rows import Rows
 from kho_sim.trace.summary import SCHEMA, SCHEMA_VERSION, run_document
-from kho_sim.trace.trace import Trace
+from kho_sim.trace.trace import KEPT_AS_ROWS, Trace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -234,14 +235,19 @@ def _trace(
     return Trace(provenance=provenance, outcome=outcome, twin=twin, **records)
 
 
-def _records(path: Path, record: type) -> tuple[Any, ...]:
+def _records(path: Path, record: type) -> Sequence[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
+        if record in KEPT_AS_ROWS.values():
+            rows: Rows[Any] = Rows(record)
+            rows.extend({}, table.to_pydict())
+            return rows
         return tuple(
-            record(**{name: _frozen(value) for name, value in row.items()}) for row in rows
+            record(**{name: _frozen(value) for name, value in row.items()})
+            for row in table.to_pylist()
         )
     except FileNotFoundError as error:
         raise TraceError(f"{path.parent} is damaged: {path.name} is not there") from error

@@ -83,9 +83,8 @@ def summary(trace: Trace) -> dict[str, Any]:
 def failures(trace: Trace) -> Iterator[tuple[bool, Allocation]]:
     """Yield each failed early allocation, here (True) and then in the twin (False)."""
     for extended, chain in ((True, trace), (False, trace.twin)):
-        for row in chain.allocation_records if chain else ():
-            if row.failed:
-                yield extended, row
+        for row in chain.allocation_records.where(failed=True) if chain else ():
+            yield extended, row
 
 
 def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileFate]]]:

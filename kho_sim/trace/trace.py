@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -29,14 +29,23 @@ from kho_sim.trace.records import (
     Segment,
     TablePage,
 )
+from kho_sim.trace.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+KEPT_AS_ROWS = {
+    "allocation_records": Allocation,
+    "region_records": RegionRow,
+    "preserved_records": PreservedRun,
+}
+"""What there may be millions of; any sequence of records may be handed in."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Everything that one chain of kernels did. Record tuples are in the order it happened.
+    """Everything that one chain of kernels did. Records are in the order it happened.
 
     ``provenance`` says how the trace came to be: for a run the resolved scenario, the seed and the
     versions; for a log its name and what of it could not be read.
@@ -45,9 +54,9 @@ class Trace:
     provenance: Mapping[str, Any]
     outcome: Outcome
     boot_records: tuple[Boot, ...] = ()
-    allocation_records: tuple[Allocation, ...] = ()
-    region_records: tuple[RegionRow, ...] = ()
-    preserved_records: tuple[PreservedRun, ...] = ()
+    allocation_records: Rows[Allocation] = field(default_factory=lambda: Rows(Allocation))
+    region_records: Rows[RegionRow] = field(default_factory=lambda: Rows(RegionRow))
+    preserved_records: Rows[PreservedRun] = field(default_factory=lambda: Rows(PreservedRun))
     table_records: tuple[TablePage, ...] = ()
     gigantic_records: tuple[GiganticPage, ...] = ()
     segment_records: tuple[Segment, ...] = ()
@@ -60,6 +69,12 @@ class Trace:
     """The paired chain without the extension (same seed), if one was simulated."""
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What only one kind of trace has (a log's memblock calls); never part of the digest."""
+
+    def __post_init__(self) -> None:
+        for name, kind in KEPT_AS_ROWS.items():
+            records = getattr(self, name)
+            if not isinstance(records, Rows):
+                object.__setattr__(self, name, Rows(kind, records))
 
     @property
     def boots(self) -> pd.DataFrame:
@@ -101,16 +116,16 @@ class Trace:
         for rows in self._rows():
             if rows:
                 names = [column.name for column in fields(rows[0])]
-                values = attrgetter(*names)
                 sha.update(json.dumps(names).encode())
-                for row in rows:
-                    sha.update(json.dumps(values(row)).encode())
+                tuples = rows.tuples() if isinstance(rows, Rows) else map(attrgetter(*names), rows)
+                for values in tuples:
+                    sha.update(json.dumps(values).encode())
             sha.update(b"\f")
         if self.twin is not None:
             sha.update(self.twin.digest.encode())
         return sha.hexdigest()
 
-    def _rows(self) -> tuple[tuple[Any, ...], ...]:
+    def _rows(self) -> tuple[Sequence[Any], ...]:
         return (
             (self.outcome,),
             self.boot_records,

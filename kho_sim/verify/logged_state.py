@@ -65,7 +65,7 @@ def tree_of(trace: Trace, boot: int) -> RadixTree | None:
 
     None without keys, or with keys that do not fit the pages (a tree that has seen deletions).
     """
-    keys = [(r.order, r.start, r.end) for r in trace.preserved_records if r.boot == boot]
+    keys = [(r.order, r.start, r.end) for r in trace.preserved_records.where(boot=boot)]
     pages = [page.address for page in trace.table_records if page.boot == boot]
     if not keys:
         return None

@@ -182,6 +182,17 @@ def test_stripes_behave_as_regions_afterwards(memblock, ranges, calls):
     assert state(bulk) == state(naive), "a copy is independent"
 
 
+@given(
+    st.lists(st.integers(1, 5), min_size=1), st.integers(0, 3), st.tuples(*[st.integers(0, 9)] * 2)
+)
+def test_the_columns_of_stripes_are_those_of_their_items(widths, nid, flags):
+    edges = np.array(list(accumulate(widths, initial=PAGE)), np.uint64)
+    stripes = Stripes(edges, nid, flags, lambda *item: item)
+    columns = stripes.columns()
+    assert list(columns) == ["start", "end", "nid", "flags"]
+    assert list(zip(*columns.values(), strict=True)) == list(stripes)
+
+
 def test_stripes_are_looked_at_by_kind_and_size():
     borders = [0, 1, 3, 4, 9, 10, 11, 13, 15]
     stripes = Stripes(np.array(borders, np.uint64), 0, (KHO_SCRATCH, 0), lambda *item: item)

@@ -20,9 +20,13 @@ class BootPanic(KhoSimError):  # noqa: N818 (a kernel panics; it is not an error
     """The kernel dies with this message; the chain turns it into an outcome."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
-    """One early allocation (or ``count`` equal ones refused together) and its answer."""
+    """One early allocation (or ``count`` equal ones refused together) and its answer.
+
+    Not frozen, as a large host makes a hundred thousand at each boot and that doubles what one
+    costs; nobody changes one.
+    """
 
     phase: str
     what: str

@@ -16,7 +16,8 @@ from kho_sim.trace.boot_log.facts import BootLog, MemblockCall
 from kho_sim.trace.boot_log.outcome import judge
 from kho_sim.trace.boot_log.reader import ChainReader
 from kho_sim.trace.boot_log.stream import file_lines, split_lines
-from kho_sim.trace.records import PreservedRun, TablePage
+from kho_sim.trace.records import Allocation, PreservedRun, RegionRow, TablePage
+from kho_sim.trace.rows import Rows
 from kho_sim.trace.trace import Trace
 
 __all__ = ["BootLog", "MemblockCall", "read_boot_log", "read_boot_log_lines"]
@@ -64,12 +65,17 @@ def _trace(lines: Iterable[bytes], name: str, notes: list[str]) -> Trace:
         },
         outcome=outcome,
         boot_records=tuple(boot_record(log) for log in boots),
-        allocation_records=tuple(row for log in boots for row in allocation_records(log)),
-        region_records=tuple(row for log in boots for row in log.regions),
-        preserved_records=tuple(
-            PreservedRun(boot=log.boot, order=run.order, start=run.start, end=run.end)
-            for log in boots
-            for run in log.keys or ([] if log.starts_late else log.retrieved_runs)
+        allocation_records=Rows(
+            Allocation, (row for log in boots for row in allocation_records(log))
+        ),
+        region_records=Rows(RegionRow, (row for log in boots for row in log.regions)),
+        preserved_records=Rows(
+            PreservedRun,
+            (
+                PreservedRun(boot=log.boot, order=run.order, start=run.start, end=run.end)
+                for log in boots
+                for run in log.keys or ([] if log.starts_late else log.retrieved_runs)
+            ),
         ),
         table_records=tuple(
             TablePage(boot=log.boot, address=address) for log in boots for address in log.nodes

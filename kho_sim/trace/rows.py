@@ -1,0 +1,121 @@
+"""Records of one kind, kept as columns: a large host makes a hundred thousand at each boot.
+
+What is the same in a whole batch (the boot, the moment) is kept once; columns are tuples and
+arrays, which the garbage collector does not go through. Records are made when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, compress, repeat
+from operator import eq
+from typing import Any, TypeVar, overload
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """``length`` records: a value that all share, or a column, for each field."""
+
+    length: int
+    same: dict[str, Any]
+    columns: dict[str, Sequence[Any]]
+
+    def values(self, name: str) -> Iterable[Any]:
+        return self.columns[name] if name in self.columns else repeat(self.same[name], self.length)
+
+    def value(self, name: str, index: int) -> Any:
+        return self.columns[name][index] if name in self.columns else self.same[name]
+
+    def matches(self, wanted: Mapping[str, Any]) -> Iterable[bool]:
+        """Tell for each record whether its fields have the wanted values."""
+        if any(self.same.get(name, value) != value for name, value in wanted.items()):
+            return ()
+        columns = [
+            [one == value for one in self.columns[name]]
+            for name, value in wanted.items()
+            if name in self.columns
+        ]
+        return map(all, zip(*columns, strict=True)) if columns else repeat(True, self.length)
+
+
+class Rows(Sequence[Record]):
+    """Records of one ``kind`` (a dataclass), in order; to be read like a tuple of them."""
+
+    def __init__(self, kind: type[Record], records: Iterable[Record] = ()):
+        self._kind = kind
+        self._names: tuple[str, ...] = tuple(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        self._batches: list[_Batch] = []
+        listed = list(records)
+        self.extend({}, {name: [getattr(one, name) for one in listed] for name in self._names})
+
+    def extend(self, same: Mapping[str, Any], columns: Mapping[str, Iterable[Any]]) -> None:
+        """Append a batch: what all its records have in common, and a column for each other field.
+
+        Arrays and ranges are kept as they are. All columns are equally long.
+        """
+        kept = {
+            name: values if isinstance(values, Sequence) and not isinstance(values, list)
+            else tuple(values)
+            for name, values in columns.items()
+        }  # fmt: skip
+        lengths = {len(values) for values in kept.values()}
+        if len(lengths) != 1 or sorted([*same, *kept]) != sorted(self._names):
+            raise ValueError(f"no batch of {self._kind.__name__}: {lengths} of {[*same, *kept]}")
+        if length := lengths.pop():
+            self._batches.append(_Batch(length, dict(same), kept))
+
+    def __len__(self) -> int:
+        return sum(batch.length for batch in self._batches)
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._made(self.tuples())
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Record, ...]: ...
+    def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        rest = range(len(self))[index]
+        for batch in self._batches:
+            if rest < batch.length:
+                return self._record(batch.value(name, rest) for name in self._names)
+            rest -= batch.length
+        raise IndexError(index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Rows({self._kind.__name__}, {list(self)})"
+
+    def values(self, name: str) -> Iterator[Any]:
+        """Yield one field of every record."""
+        return chain.from_iterable(batch.values(name) for batch in self._batches)
+
+    def tuples(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the values of every record, in the order of its fields."""
+        for batch in self._batches:
+            yield from self._tuples_of(batch)
+
+    def where(self, **wanted: Any) -> Iterator[Record]:
+        """Yield the records whose fields have these values; no other is made."""
+        for batch in self._batches:
+            yield from self._made(compress(self._tuples_of(batch), batch.matches(wanted)))
+
+    def _tuples_of(self, batch: _Batch) -> Iterator[tuple[Any, ...]]:
+        return zip(*(batch.values(name) for name in self._names), strict=True)
+
+    def _made(self, tuples: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
+        return map(self._record, tuples)
+
+    def _record(self, values: Iterable[Any]) -> Record:
+        return self._kind(**dict(zip(self._names, values, strict=True)))
