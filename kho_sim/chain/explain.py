@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from kho_sim.chain.build import build_plan
@@ -56,9 +57,8 @@ def explain_scenario(scenario: Scenario) -> str:
 def _machine(plan: ChainPlan) -> Iterator[str]:
     machine = plan.machine
     yield f"Machine: {machine.cpus} CPUs, {len(machine.nodes)} node(s), usable memory"
-    for extent in machine.memory:
+    for extent, nid in chain.from_iterable(map(machine.by_node, machine.memory)):
         size = format_size(extent.size)
-        nid = machine.node_of(extent.start)
         yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {nid}"
 
 

@@ -7,8 +7,10 @@ distances).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from kho_sim.extent import Extent, round_down, round_up
 
@@ -108,6 +110,13 @@ class Machine:
             if span.start <= address < span.end:
                 return span.nid
         return 0
+
+    def by_node(self, extent: Extent) -> Iterator[tuple[Extent, int]]:
+        """Yield the parts of a range that lie on one node each, with that node."""
+        edges = {edge for span in self.node_spans for edge in (span.start, span.end)}
+        inside = (edge for edge in edges if extent.start < edge < extent.end)
+        for start, end in pairwise(sorted({extent.start, extent.end, *inside})):
+            yield Extent(start, end), self.node_of(start)
 
     def cpus_of(self, nid: int) -> int:
         """Return how many CPUs a node has."""

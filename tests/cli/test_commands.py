@@ -197,6 +197,21 @@ def test_explain_tells_of_each_boot(scenario: str, capsys: pytest.CaptureFixture
     assert "Boot 1" in out
 
 
+def test_explain_says_which_memory_is_of_which_node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("machine: {memory: 8GiB, nodes: 2, cpus: 2}\nchain: {boots: 1}\n")
+    assert call(["explain", str(file)]) == 0
+    memory = capsys.readouterr().out.partition("Boot 0")[0].strip().splitlines()
+    assert [(line.split()[0], line[-1]) for line in memory[1:]] == [
+        ("0x000000001000-0x00000009f000", "0"),
+        ("0x000000100000-0x0000bffe0000", "0"),
+        ("0x000100000000-0x000140000000", "0"),
+        ("0x000140000000-0x000240000000", "1"),
+    ]
+
+
 def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["schema"]) == 0
     assert "machine" in json.loads(capsys.readouterr().out)["properties"]
