@@ -8,7 +8,7 @@ import pytest
 import kho_sim as ks
 
 PACKAGE = Path(ks.__file__).parent
-BASE = {"errors", "units", "extent", "work", "seeds", "command_line", "_version"}
+BASE = {"errors", "units", "extent", "blocks", "work", "seeds", "command_line", "_version"}
 MAY_IMPORT = {
     "command_line": BASE,
     "scenario": BASE,

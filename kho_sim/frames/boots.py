@@ -29,7 +29,7 @@ def boots_table(trace: Trace) -> pd.DataFrame:
         preservations_by_order object: tuple of (order, count), ascending
         preserved_bytes Int64: memory behind these keys
         radix_nodes Int64: pages of the incoming tree
-        busy_blocks object: tuple of start addresses, ascending
+        busy_blocks object: start addresses, ascending, to be read like a tuple
         extended_bytes Int64: bytes newly marked as scratch
         digest_pages Int64: pages that the second tree took
         extend_ns Int64: duration of the extension

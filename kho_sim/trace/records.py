@@ -7,6 +7,7 @@ began.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 OUTCOMES = (
@@ -50,8 +51,8 @@ class Boot:
     """(order, count), ascending order, zero counts left out."""
     preserved_bytes: int | None = None
     radix_nodes: int | None = None
-    busy_blocks: tuple[int, ...] | None = None
-    """Start addresses, ascending, at the strategy's block size."""
+    busy_blocks: Sequence[int] | None = None
+    """Start addresses, ascending, at the strategy's block size (``blocks.Blocks``, or a tuple)."""
     extended_bytes: int | None = None
     digest_pages: int | None = None
     extend_ns: int | None = None

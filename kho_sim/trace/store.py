@@ -16,6 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kho_sim.blocks import BLOCK_BYTES, SPANS, Blocks
 from kho_sim.errors import EngineError, TraceError
 from kho_sim.trace.records import (
     Allocation,
@@ -37,6 +38,7 @@ from kho_sim.trace.summary import SCHEMA, SCHEMA_VERSION, run_document
 from kho_sim.trace.trace import KEPT_AS_ROWS, Trace
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 DOCUMENT = "run.json"
@@ -177,15 +179,30 @@ def _parquet(trace: Trace, name: str) -> bytes:
     from kho_sim.frames import TABLES
 
     frame = TABLES[name](trace)
+    if "busy_blocks" in frame:
+        frame = _with_plain_blocks(frame)
     lists = {column: kind for column, kind in _list_types().items() if column in frame}
-    table = pa.Table.from_pandas(frame, preserve_index=False)
     # Without values of its own, pyarrow can not tell what such a column is a list of.
+    table = pa.Table.from_pandas(frame.drop(columns=[*lists]), preserve_index=False)
     for column, kind in lists.items():
-        at = table.schema.get_field_index(column)
-        table = table.set_column(at, column, pa.array(list(frame[column]), kind))
+        table = table.append_column(column, pa.array(list(frame[column]), kind))
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    pq.write_table(table.select([*frame.columns]), sink)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def _with_plain_blocks(boots: pd.DataFrame) -> pd.DataFrame:
+    """Return the boots with lists of busy blocks, and with two columns more if one is too long."""
+    plain = [
+        blocks.plain() if isinstance(blocks, Blocks) else blocks for blocks in boots["busy_blocks"]
+    ]
+    runs = [blocks if isinstance(blocks, dict) else {} for blocks in plain]
+    boots["busy_blocks"] = [None if isinstance(blocks, dict) else blocks for blocks in plain]
+    if any(runs):
+        boots[BLOCK_BYTES] = [blocks.get(BLOCK_BYTES) for blocks in runs]
+        boots[SPANS] = [blocks.get(SPANS) for blocks in runs]
+        boots = boots.astype({BLOCK_BYTES: "Int64"})
+    return boots
 
 
 def _list_types() -> dict[str, pa.DataType]:
@@ -196,6 +213,7 @@ def _list_types() -> dict[str, pa.DataType]:
         "scratch_areas": pairs,
         "preservations_by_order": pairs,
         "busy_blocks": pa.list_(pa.int64()),
+        SPANS: pairs,
     }
 
 
@@ -245,15 +263,21 @@ def _records(path: Path, record: type) -> Sequence[Any]:
             rows: Rows[Any] = Rows(record)
             rows.extend({}, table.to_pydict())
             return rows
-        return tuple(
-            record(**{name: _frozen(value) for name, value in row.items()})
-            for row in table.to_pylist()
-        )
+        return tuple(record(**_fields(row)) for row in table.to_pylist())
     except FileNotFoundError as error:
         raise TraceError(f"{path.parent} is damaged: {path.name} is not there") from error
     except (OSError, pa.ArrowException, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TraceError(f"{path} is damaged: {reason}") from error
+
+
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a stored row says, as a record has it."""
+    block_bytes, spans = row.pop(BLOCK_BYTES, None), row.pop(SPANS, None)
+    fields = {name: _frozen(value) for name, value in row.items()}
+    if spans is not None:
+        fields["busy_blocks"] = Blocks.from_spans(spans, block_bytes.bit_length() - 1)
+    return fields
 
 
 def _frozen(value: Any) -> Any:

@@ -6,9 +6,10 @@ a trace can not have (no KHO boot, no twin, not in the log) is left out, never z
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from kho_sim.blocks import Blocks
 from kho_sim.trace.records import (
     COLD_BOOT,
     FACTS,
@@ -223,12 +224,18 @@ def _incident(incident: Incident, fates: list[FileFate]) -> dict[str, Any]:
     return told
 
 
+def _blocks(busy: Sequence[int]) -> dict[str, Any]:
+    """The starts of the busy blocks, or in place of too many their size and their runs."""
+    plain = busy.plain() if isinstance(busy, Blocks) else list(busy)
+    return {"busy_blocks": None, **plain} if isinstance(plain, dict) else {"busy_blocks": plain}
+
+
 def _boot(boot: Boot) -> dict[str, Any]:
     facts = {name: getattr(boot, name) for name in FACTS}
     if boot.scratch_areas is not None:
         facts["scratch_areas"] = [list(area) for area in boot.scratch_areas]
     if boot.busy_blocks is not None:
-        facts["busy_blocks"] = list(boot.busy_blocks)
+        facts |= _blocks(boot.busy_blocks)
     if boot.preservations_by_order is not None:
         facts["preservations_by_order"] = {
             str(order): count for order, count in boot.preservations_by_order

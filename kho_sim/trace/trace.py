@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from kho_sim.blocks import Blocks
 from kho_sim.trace.records import (
     CHAIN_ENDS,
     Allocation,
@@ -119,7 +120,7 @@ class Trace:
                 sha.update(json.dumps(names).encode())
                 tuples = rows.tuples() if isinstance(rows, Rows) else map(attrgetter(*names), rows)
                 for values in tuples:
-                    sha.update(json.dumps(values).encode())
+                    sha.update(json.dumps(values, default=Blocks.plain).encode())
             sha.update(b"\f")
         if self.twin is not None:
             sha.update(self.twin.digest.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kho_sim.blocks import Blocks
 from kho_sim.verify.comparison import Comparison
 from kho_sim.verify.explained import Explained, reason
 from kho_sim.verify.log_check import BootCheck, Difference, LogCheck
@@ -127,4 +128,4 @@ def _plain(name: str, value: Any) -> Any:
     """Keys by order are a mapping in JSON, as in the document of ``run``."""
     if name == "preservations_by_order" and value is not None:
         return {str(order): number for order, number in value}
-    return value
+    return value.plain() if isinstance(value, Blocks) else value

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import kho_sim.blocks
+from kho_sim.blocks import Blocks
 from kho_sim.errors import EngineError, TraceError
 from kho_sim.scenario import loads
 from kho_sim.trace import store
@@ -77,6 +79,22 @@ def test_stored_trace_comes_back_equal(trace: Trace, tmp_path: Path) -> None:
 def test_any_trace_comes_back_equal(trace: Trace, tmp_path: Path) -> None:
     save_run(trace, tmp_path)
     assert load_run(tmp_path) == trace
+
+
+def test_more_busy_blocks_than_can_be_listed_are_stored_as_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(kho_sim.blocks, "MOST_LISTED", 2)
+    busy = None, Blocks([1, 3], 12), Blocks([1, 4, 6, 7], 12), Blocks([], 12)
+    boots = [Boot(boot=n, kind="kho", busy_blocks=blocks) for n, blocks in enumerate(busy)]
+    trace = replace(empty_trace(), boot_records=tuple(boots))
+    save_run(trace, tmp_path)
+    again = load_run(tmp_path)
+    assert again == trace
+    assert again.boot_records[2].busy_blocks == (0x1000, 0x2000, 0x3000, 0x6000)
+    told = run_document(again)["boots"]
+    assert told == run_document(trace)["boots"]
+    assert [boot.get("busy_blocks") for boot in told] == [None, [0x1000, 0x2000], None, []]
+    assert told[2]["busy_spans"] == [[0x1000, 0x4000], [0x6000, 0x7000]]
+    assert list(pd.read_parquet(tmp_path / "boots.parquet").busy_block_bytes.dropna()) == [4096]
 
 
 def test_document_and_provenance_have_the_digest(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from errno import errorcode
 
+from kho_sim.blocks import Blocks
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
@@ -49,9 +50,9 @@ class Extension:
     work: Work = field(default_factory=Work)
 
     @property
-    def busy_blocks(self) -> tuple[int, ...]:
-        """The start addresses of the busy blocks, ascending; one int each: long for tiny blocks."""
-        return tuple(number << self.shift for number in self.busy)
+    def busy_blocks(self) -> Blocks:
+        """The start addresses of the busy blocks, ascending."""
+        return Blocks(self.busy.edges().tolist(), self.shift)
 
 
 Extend = Callable[[Memblock, FrozenRadixTree, ExtendOptions, AllocatePage, FreePage], Extension]
