@@ -60,9 +60,21 @@ def host(gib: int, load_gib: int) -> dict[str, Any]:
         },
         "workload": [
             {"kind": "hugetlb", "size": "1GiB", "preserve": round(10000 * share)},
-            {"kind": "memfd", "count": 1, "size": round(64 * GIB * share) // 4096 * 4096},
+            {
+                "kind": "vms",
+                "count": max(1, round(512 * share)),
+                "size": "128MiB",
+                "arrivals_per_hour": 3 * share,
+                "lifetime": "168h",
+            },
         ],
-        "chain": {"boots": BOOTS, "seed": 1, "workers": "emulated", "twin": False},
+        "chain": {
+            "boots": BOOTS,
+            "seed": 1,
+            "uptime": "24h",
+            "workers": "emulated",
+            "twin": False,
+        },
     }
 
 
