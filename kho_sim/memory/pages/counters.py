@@ -35,16 +35,16 @@ class ZoneCounter:
 
     def add(self, delta: int, times: int = 1) -> None:
         """Add ``delta`` ``times`` times over, each addition with its own look at the threshold."""
-        step, limit = abs(delta), self.threshold
         sign = 1 if delta > 0 else -1
+        step, limit = sign * delta, self.threshold
         ahead = sign * self.pending
-        self.value += sign * (ahead + step * times)
-        first = max(1, (limit - ahead) // step + 1)
-        held = (
-            ahead + step * times if times < first else (times - first) % (limit // step + 1) * step
-        )
-        self.value -= sign * held
-        self.pending = sign * held
+        moved = ahead + step * times
+        if moved > limit:
+            first = max(1, (limit - ahead) // step + 1)
+            held = (times - first) % (limit // step + 1) * step
+            self.value += sign * (moved - held)
+            moved = held
+        self.pending = sign * moved
 
     def steps_to_fold(self) -> int:
         """Return how many pages, taken one by one, make the zone's figure change."""

@@ -13,38 +13,26 @@ from collections.abc import Iterator
 from .kinds import MAX_ORDER_PAGES
 
 
-class BlockList:
+class BlockList(OrderedDict[int, None]):
     """Free blocks of one order below 10 and one type, by first pfn."""
 
-    __slots__ = ("_blocks",)
-
-    def __init__(self) -> None:
-        self._blocks: OrderedDict[int, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._blocks)
-
-    def __contains__(self, pfn: int) -> bool:
-        return pfn in self._blocks
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._blocks)
+    __slots__ = ()
 
     def head(self) -> int:
-        return next(iter(self._blocks))
+        return next(iter(self))
 
     def push_head(self, pfn: int) -> None:
-        self._blocks[pfn] = None
-        self._blocks.move_to_end(pfn, last=False)
+        self[pfn] = None
+        self.move_to_end(pfn, last=False)
 
     def push_tail(self, pfn: int) -> None:
-        self._blocks[pfn] = None
+        self[pfn] = None
 
     def pop_head(self) -> int:
-        return self._blocks.popitem(last=False)[0]
+        return self.popitem(last=False)[0]
 
     def remove(self, pfn: int) -> None:
-        del self._blocks[pfn]
+        del self[pfn]
 
 
 class MaxOrderList:
