@@ -152,7 +152,7 @@ def test_without_kho_nothing_is_preserved():
         memory.preserve(["f"])
     with pytest.raises(PreserveFailed, match=r"^-ENOENT$"):
         memory.close_session("s")
-    with pytest.raises(ModelError, match="nothing is preserved without KHO"):
+    with pytest.raises(ModelError, match=r"^nothing is preserved without KHO$"):
         memory.unpreserve(0)
     with pytest.raises(ModelError, match="needs KHO"):
         memory.hand_over((), memory.setup)

@@ -104,7 +104,7 @@ class Buddy:
                 self.set_type(pfn, pfn + (1 << held), migratetype)
                 self._give_back_rest(pfn + (1 << order), pfn + (1 << held), migratetype)
                 return pfn
-            pfn = self._list(held, donor).head()
+            pfn = self._small[held][donor].head()
             if self._worth_claiming(pfn, donor, migratetype):
                 self._convert(pfn, donor, migratetype)
                 taken = self.take_smallest(order, migratetype)

@@ -51,9 +51,6 @@ class MaxOrderList:
         for first, blocks in self._runs:
             yield from range(first, first + blocks * MAX_ORDER_PAGES, MAX_ORDER_PAGES)
 
-    def head(self) -> int:
-        return self._runs[0][0]
-
     def push_head(self, pfn: int) -> None:
         self._runs.appendleft([pfn, 1])
         self._length += 1
