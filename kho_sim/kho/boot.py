@@ -143,8 +143,6 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
         lambda: _digest_page(requests),
         lambda address: requests.free(address, 0, PAGE_SIZE),
     )
-    if isinstance(memblock, FailingMarks):
-        memblock.marks_left = None
     if booted.extension.error:
         booted.messages.append(booted.extension.error)
     booted.remember("after_extend")

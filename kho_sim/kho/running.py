@@ -64,6 +64,8 @@ from kho_sim.memory.pages import (
 from kho_sim.work import Work
 
 GIGANTIC_ORDER = 18
+EXEC_FROM = "KHO: exec from: {} (count {})"
+"""What KHO's initcall says of the kernel before (kernel-facts 12.1)."""
 
 
 @dataclass
@@ -119,6 +121,7 @@ class RunningMemory:
         pages.home = node_of_user_space(machine)
         if handover and booted.incoming is not None:
             memory.kexec_count = handover.kexec_count
+            memory.messages.append(EXEC_FROM.format(handover.release, handover.kexec_count))
         return memory
 
     # What was handed over

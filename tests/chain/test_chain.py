@@ -55,6 +55,12 @@ def test_another_seed_gives_another_digest():
     assert run_scenario(first).digest != run_scenario(second).digest
 
 
+def test_each_kernel_says_which_one_it_was_started_from():
+    trace = run_scenario(small())
+    said = [(e.boot, e.detail) for e in trace.event_records if "exec from" in e.detail]
+    assert said == [(boot, f"KHO: exec from: 7.3 (count {boot})") for boot in (1, 2, 3)]
+
+
 def test_memfds_grow_and_drop():
     trace = run_scenario(small())
     per_memfd = 2048 + 1 + 8 + 1

@@ -154,7 +154,7 @@ def test_without_kho_nothing_is_preserved():
         memory.close_session("s")
     with pytest.raises(ModelError, match=r"^nothing is preserved without KHO$"):
         memory.unpreserve(0)
-    with pytest.raises(ModelError, match="needs KHO"):
+    with pytest.raises(ModelError, match=r"^a hand-over needs KHO$"):
         memory.hand_over((), memory.setup)
     assert memory.work().keys_added == 0
     memory.preserve_areas()
@@ -178,9 +178,16 @@ def test_what_can_not_be_had_whole_is_given_back(take):
     outgoing = Outgoing(pages)
     exhaust(pages, leave=200)
     before, work = held(pages), outgoing.work
-    with pytest.raises(PreserveFailed, match="-ENOMEM"):
+    with pytest.raises(PreserveFailed, match=r"^-ENOMEM$"):
         take(outgoing, 5000)
     assert (held(pages), outgoing.work) == (before, work)
+
+
+def test_a_kernel_without_room_to_pin_is_deadlocked():
+    memory = running()
+    memory.create_memfd("f", 90 * MIB, False, "s")
+    with pytest.raises(PreserveFailed, match=r"^System is deadlocked on memory$"):
+        memory.preserve(["f"])
 
 
 def test_a_tree_that_gets_no_table_preserves_nothing():

@@ -87,7 +87,7 @@ class Outgoing:
         try:
             runs = self.pages.alloc_largest(pages)
         except OutOfMemory as error:
-            self.pages.free(error.allocated, 0)
+            self.pages.free(error.allocated)
             raise PreserveFailed("-ENOMEM") from error
         self.work += Work(pages_allocated=pages)
         self._taken.append((runs, 0))
@@ -119,4 +119,4 @@ class Outgoing:
         return int(run.first_pfn) << PAGE_SHIFT
 
     def _free_table_page(self, address: int) -> None:
-        self.pages.free([Run(address >> PAGE_SHIFT, 1)], 0)
+        self.pages.free([Run(address >> PAGE_SHIFT, 1)])
