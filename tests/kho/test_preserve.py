@@ -8,6 +8,7 @@ import pytest
 from kho_sim.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.errors import ModelError
 from kho_sim.kho.boot import KernelSetup, boot_memory
+from kho_sim.kho.kexec_load import Placement
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
 from kho_sim.kho.running import RunningMemory
@@ -148,7 +149,7 @@ def test_areas_are_preserved_once_and_with_a_page_that_lists_them():
 def test_without_kho_nothing_is_preserved():
     memory = running(kho=False)
     memory.create_memfd("f", PAGE, False, "s")
-    with pytest.raises(PreserveFailed, match="KHO is disabled"):
+    with pytest.raises(PreserveFailed, match=r"^KHO is disabled$"):
         memory.preserve(["f"])
     with pytest.raises(PreserveFailed, match=r"^-ENOENT$"):
         memory.close_session("s")
@@ -158,6 +159,17 @@ def test_without_kho_nothing_is_preserved():
         memory.hand_over((), memory.setup)
     assert memory.work().keys_added == 0
     memory.preserve_areas()
+
+
+def test_a_kernel_is_handed_an_initrd_only_if_one_was_loaded():
+    memory = running()
+    kernel, parameters, descriptors, initrd = (
+        Placement(name, start, PAGE)
+        for name, start in (("kernel", MIB), ("boot_params", 0), ("descriptors", 5), ("initrd", 7))
+    )
+    for placed, start in (((), 0), ((initrd,), 7)):
+        handover = memory.hand_over((kernel, parameters, descriptors, *placed), memory.setup)
+        assert handover.inherited.initrd_address == start
 
 
 # Memory that runs out
