@@ -8,8 +8,9 @@ regions one at a time, when somebody looks. A ``Rope`` is a list with such parts
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -130,10 +131,14 @@ class Rope(MutableSequence[T], Generic[T]):
     """
 
     def __init__(self, parts: Iterable[Sequence[T]]):
-        self.parts: list[Sequence[T]] = [part for part in parts if len(part)]
+        self._set([part for part in parts if len(part)])
+
+    def _set(self, parts: list[Sequence[T]]) -> None:
+        self.parts = parts
+        self._ends = list(accumulate(map(len, parts)))
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
+        return self._ends[-1] if self._ends else 0
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -146,12 +151,9 @@ class Rope(MutableSequence[T], Generic[T]):
             whole[max(end, first) :] = []
             whole[:first] = []
             return whole
-        rest = index if index >= 0 else index + len(self)
-        for part in self.parts if rest >= 0 else []:
-            if rest < len(part):
-                return part[rest]
-            rest -= len(part)
-        raise IndexError(index)
+        index = range(len(self))[index]
+        number = bisect_right(self._ends, index)
+        return self.parts[number][index - self._ends[number]]
 
     @overload
     def __setitem__(self, index: int, value: T) -> None: ...
@@ -183,26 +185,24 @@ class Rope(MutableSequence[T], Generic[T]):
 
     def put(self, first: int, end: int, *parts: Sequence[T]) -> None:
         """Replace the items [first, end) by parts."""
-        left, right = self._cut(first), self._cut(end)
-        self.parts[left:right] = [part for part in parts if len(part)]
-        joined: list[Sequence[T]] = []
-        for part in self.parts:
+        left, before, _ = self._cut(first)
+        right, _, behind = self._cut(end)
+        joined: list[Sequence[T]] = self.parts[:left]
+        for part in (*before, *parts, *behind, *self.parts[right + 1 : right + 2]):
             if joined and isinstance(part, list) and isinstance(joined[-1], list):
                 joined[-1] = joined[-1] + part
-            else:
+            elif len(part):
                 joined.append(part)
-        self.parts = joined
+        self._set(joined + self.parts[right + 2 :])
 
-    def _cut(self, at: int) -> int:
-        """Cut the part that item ``at`` lies inside of; return the part that begins with it."""
-        for number, part in enumerate(self.parts):
-            if at == 0:
-                return number
-            if at < len(part):
-                self.parts[number : number + 1] = [part[:at], part[at:]]
-                return number + 1
-            at -= len(part)
-        return len(self.parts)
+    def _cut(self, at: int) -> tuple[int, list[Sequence[T]], list[Sequence[T]]]:
+        """Return which part holds item ``at``, what of it lies before that item, and the rest."""
+        number = bisect_right(self._ends, at)
+        if number == len(self.parts):
+            return number, [], []
+        part = self.parts[number]
+        inside = at - self._ends[number] + len(part)
+        return number, [part[:inside]], [part[inside:]]
 
 
 def spliced(items: MutableSequence[T], index: int, *parts: Sequence[T]) -> Rope[T]:

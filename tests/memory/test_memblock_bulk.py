@@ -245,5 +245,5 @@ def test_a_rope_is_a_list(edits):
         assert list(rope[2:5]) == naive[2:5]
         assert all(rope.parts), "no part is empty"
     for index in (len(naive), -len(naive) - 1):
-        with pytest.raises(IndexError, match=f"^{index}$"):
+        with pytest.raises(IndexError):
             rope[index]

@@ -204,17 +204,23 @@ def _order_of(slot: int) -> int:
     return 9 if slot >= 12 else slot // 3
 
 
+NO_LIMITS = Limits(PAGES, 1, (0, 0, 0), 0, 0)
+
+
+@pytest.mark.parametrize("free", [255, 256, 257])
+@pytest.mark.parametrize("kind", [UNMOVABLE, MOVABLE])
+@pytest.mark.parametrize("donor", [UNMOVABLE, MOVABLE, RECLAIMABLE])
+def test_half_a_pageblock_is_enough_to_claim_it(free, kind, donor):
+    pair = Pair([donor] + [CMA] * 7, [(free, PAGES - free)], NO_LIMITS)
+    if kind != donor:
+        pair.claim(4, kind, False)
+    pair.agree()
+
+
 @QUICK
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
-@example(
-    [MOVABLE] * 8,
-    [],
-    Limits(PAGES, 1, (0, 0, 0), 0, 0),
-    [("take", 5000, 0, UNMOVABLE, False, False)],
-)
-@example(
-    [MOVABLE] * 8, [], Limits(PAGES, 1, (0, 0, 0), 0, 0), [("steal", 0, UNMOVABLE), ("steal", 9, 0)]
-)
+@example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
+@example([MOVABLE] * 8, [], NO_LIMITS, [("steal", 0, UNMOVABLE), ("steal", 9, UNMOVABLE)])
 def test_a_zone_does_what_its_twin_does(types, holes, limits, steps):
     pair = Pair(types, holes, limits)
     pair.agree()
