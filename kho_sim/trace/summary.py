@@ -98,7 +98,11 @@ def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileFate]]]:
 
 
 def run_document(trace: Trace) -> dict[str, Any]:
-    """Return the JSON document of a trace: plain dicts, lists, ints and strings."""
+    """Return the JSON document of a trace: plain dicts, lists, ints and strings.
+
+    More than ``blocks.MOST_LISTED`` busy blocks are told as ``busy_block_bytes`` and ``busy_spans``
+    ([start, end) in bytes) in place of ``busy_blocks``.
+    """
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
