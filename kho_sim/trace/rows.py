@@ -6,13 +6,16 @@ arrays, which the garbage collector does not go through. Records are made when s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress, repeat
+from itertools import chain, compress, islice, repeat
 from operator import eq
 from typing import Any, TypeVar, overload
 
 Record = TypeVar("Record")
+PIECE = 1 << 14
+"""Records that are written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,13 @@ class _Batch:
     def value(self, name: str, index: int) -> Any:
         return self.columns[name][index] if name in self.columns else self.same[name]
 
+    def texts(self, name: str) -> Iterable[str]:
+        """Yield one field of every record as JSON."""
+        if name in self.same:
+            return repeat(json.dumps(self.same[name]), self.length)
+        column = self.columns[name]
+        return map(_writer_of(set(map(type, column))), column)
+
     def matches(self, wanted: Mapping[str, Any]) -> Iterable[bool]:
         """Tell for each record whether its fields have the wanted values."""
         if any(self.same.get(name, value) != value for name, value in wanted.items()):
@@ -39,6 +49,23 @@ class _Batch:
             if name in self.columns
         ]
         return map(all, zip(*columns, strict=True)) if columns else repeat(True, self.length)
+
+
+def _writer_of(kinds: set[type]) -> Callable[[Any], str]:
+    """Return what makes JSON of values of these types, as fast as a column of one type allows."""
+    if kinds == {int}:
+        return repr
+    if kinds == {bool}:
+        return {True: "true", False: "false"}.__getitem__
+    return _Words().__getitem__ if kinds == {str} else json.dumps
+
+
+class _Words(dict[str, str]):
+    """Words as JSON, each made once: a column repeats few of them."""
+
+    def __missing__(self, word: str) -> str:
+        text = self[word] = json.dumps(word)
+        return text
 
 
 class Rows(Sequence[Record]):
@@ -105,6 +132,14 @@ class Rows(Sequence[Record]):
         """Yield the values of every record, in the order of its fields."""
         for batch in self._batches:
             yield from self._tuples_of(batch)
+
+    def as_json(self) -> Iterator[str]:
+        """Yield the records as JSON arrays of their values, one behind the other, many at a
+        time."""
+        for batch in self._batches:
+            rows = zip(*map(batch.texts, self._names), strict=True)
+            while piece := list(islice(rows, PIECE)):
+                yield "[" + "][".join(map(", ".join, piece)) + "]"
 
     def where(self, **wanted: Any) -> Iterator[Record]:
         """Yield the records whose fields have these values; no other is made."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -118,9 +118,8 @@ class Trace:
             if rows:
                 names = [column.name for column in fields(rows[0])]
                 sha.update(json.dumps(names).encode())
-                tuples = rows.tuples() if isinstance(rows, Rows) else map(attrgetter(*names), rows)
-                for values in tuples:
-                    sha.update(json.dumps(values, default=Blocks.plain).encode())
+                for text in _texts(rows, names):
+                    sha.update(text.encode())
             sha.update(b"\f")
         if self.twin is not None:
             sha.update(self.twin.digest.encode())
@@ -143,3 +142,10 @@ class Trace:
 
     def _has_more_incidents(self) -> bool:
         return any(row.injected or row.then != CHAIN_ENDS for row in self.incident_records)
+
+
+def _texts(rows: Sequence[Any], names: list[str]) -> Iterator[str]:
+    """Yield the JSON of records, one behind the other."""
+    if isinstance(rows, Rows):
+        return rows.as_json()
+    return map(json.JSONEncoder(default=Blocks.plain).encode, map(attrgetter(*names), rows))

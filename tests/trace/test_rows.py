@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from array import array
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kho_sim.trace.rows
 from kho_sim.trace.records import Event, RegionRow
 from kho_sim.trace.rows import Rows
 
@@ -60,6 +62,24 @@ def test_rows_with_certain_values_are_those_of_the_list(batches, wanted):
     rows, listed = kept_and_listed(batches)
     chosen = [r for r in listed if all(getattr(r, name) == v for name, v in wanted.items())]
     assert list(rows.where(**wanted)) == chosen
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.integers(), WORDS, st.booleans(), st.booleans() | SMALL)),
+    st.none() | WORDS,
+    st.sampled_from([1, 2, 100]),
+)
+def test_rows_are_written_as_json_like_their_tuples(values, detail, piece):
+    rows = Rows(Event)
+    columns = zip(*values, strict=True) if values else [()] * 4
+    names = ("boot", "what", "end_ns", "start_ns")
+    rows.extend({"detail": detail}, dict(zip(names, columns, strict=True)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kho_sim.trace.rows, "PIECE", piece)
+        assert "".join(rows.as_json()) == "".join(map(json.dumps, rows.tuples()))
 
 
 @given(BATCHES)
