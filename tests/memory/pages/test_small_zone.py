@@ -221,6 +221,18 @@ def test_half_a_pageblock_is_enough_to_claim_it(free, kind, donor):
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
 @example([MOVABLE] * 8, [], NO_LIMITS, [("steal", 0, UNMOVABLE), ("steal", 9, UNMOVABLE)])
+@example(
+    [MOVABLE] * 8,
+    [],
+    Limits(60_000, 1, (0, 0, 0), 0, 0),
+    [
+        ("take", 900, 0, MOVABLE, False, False),
+        ("take", 300, 0, UNMOVABLE, False, False),
+        ("free", 0, 0, 1, False),
+        ("free", 0, 0, 1, False),
+        ("settle",),
+    ],
+)
 def test_a_zone_does_what_its_twin_does(types, holes, limits, steps):
     pair = Pair(types, holes, limits)
     pair.agree()

@@ -1,0 +1,138 @@
+"""What the allocator does besides single requests: areas of vmalloc, and pages it takes over."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.memory.pages.nodes import set_lowmem_reserve
+from tests.memory.pages.test_twin import MIB, Pair, pfns
+
+GIB = 1 << 30
+
+
+def two_nodes() -> PageAllocator:
+    pages = PageAllocator(
+        [(MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1)], [], [1, 1], kho_boot=False
+    )
+    pages.open([])
+    return pages
+
+
+def naive_vmalloc(slow, pages, kind):
+    """The largest block that fits the rest, each time; a size that was refused is not tried
+    again."""
+    got, highest = [], 10
+    while pages:
+        order = min(highest, pages.bit_length() - 1)
+        pfn = slow.alloc(order, kind)
+        if pfn is not None:
+            got += range(pfn, pfn + (1 << order))
+            pages -= 1 << order
+        elif order:
+            highest = order - 1
+        else:
+            return got, False
+    return got, True
+
+
+@settings(max_examples=min(25, settings.default.max_examples), deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(3, 6), st.integers(2, 5), st.integers(0, 4)), max_size=3),
+    st.lists(st.integers(1, 3000), min_size=1, max_size=3),
+    st.sampled_from([UNMOVABLE, MOVABLE]),
+)
+@example([], [1, 2047, 9000], UNMOVABLE)
+@example([(3, 2, 0)], [700, 700, 5000], MOVABLE)
+@example([(0, 2, 0)], [700, 5000], UNMOVABLE)
+def test_vmalloc_is_one_request_after_the_other(thinnings, sizes, kind):
+    pair = Pair([(MIB, 33 * MIB, 0)], [], 1, kho_boot=False)
+    pair.open([])
+    for log_size, period, residue in thinnings:
+        pair.alloc(0, kind, 6000)
+        pair.thin(0, log_size, period, residue)
+    for size in sizes:
+        expected, whole = naive_vmalloc(pair.slow, size, kind)
+        if whole:
+            runs = pair.fast.alloc_largest(size, kind)
+        else:
+            words = rf"^page allocation failure: order 0, {len(expected)} of {size} blocks$"
+            with pytest.raises(OutOfMemory, match=words) as short:
+                pair.fast.alloc_largest(size, kind)
+            runs = short.value.allocated
+        assert pfns(runs, 0) == expected
+        if whole:
+            assert all(a.extent().end != b.first_pfn for a, b in pairwise(runs))
+        pair.slow.zones[0].user_pages.difference_update(expected)
+        if kind == MOVABLE:
+            for run in runs:
+                pair.fast._zone_of(run.first_pfn).buddy.count_movable(run.extent(), -1)
+        pair.agree()
+
+
+def test_vmalloc_takes_from_the_node_that_was_asked_for():
+    pages = two_nodes()
+    for node, pfn in ((0, MIB >> 12), (1, 128 * MIB >> 12)):
+        (run,) = pages.alloc_largest(1024, UNMOVABLE, node)
+        assert run.first_pfn >= pfn
+        assert run.extent().end <= pfn + (64 * MIB >> 12)
+
+
+def managed(pages):
+    return [zone.managed_pages for zone in sorted(pages._zones, key=lambda zone: zone.start_pfn)]
+
+
+def test_restored_pages_are_managed_and_movable():
+    kept = [(4 * GIB - 2 * MIB, 4 * GIB + 4 * MIB), (5 * GIB, 5 * GIB + 4096)]
+    pages = PageAllocator([(3 * GIB, 6 * GIB, 0)], [], [1], kho_boot=False)
+    pages.open(kept)
+    low, high = sorted(pages._zones, key=lambda zone: zone.start_pfn)
+    assert managed(pages) == [(1 << 18) - 512, (1 << 19) - 1025]
+    pages.adopt(kept)
+    assert managed(pages) == [1 << 18, 1 << 19]
+    counts = [list(zone.buddy._movable) for zone in (low, high)]
+    assert counts[0][-1] == 512
+    assert counts[1][:3] == [512, 512, 0]
+    assert counts[1][512] == 1
+    assert [sum(count) for count in counts] == [512, 1025]
+    reserves = [low.lowmem_reserve, high.lowmem_reserve]
+    low.lowmem_reserve = high.lowmem_reserve = -1
+    set_lowmem_reserve(pages._zones)
+    assert [low.lowmem_reserve, high.lowmem_reserve] == reserves == [(1 << 19) // 256, 0]
+
+
+def test_gigantic_pages_are_managed_and_watermarks_follow():
+    kept = [(4 * GIB, 5 * GIB)]
+    pages = PageAllocator([(3 * GIB, 8 * GIB, 0)], [], [1], kho_boot=False)
+    whole = PageAllocator([(3 * GIB, 8 * GIB, 0)], [], [1], kho_boot=False)
+    pages.open(kept)
+    whole.open([])
+    assert managed(pages) == [1 << 18, 3 << 18]
+    pages.adopt_gigantic(kept)
+    assert managed(pages) == managed(whole)
+    marks = [
+        [(zone.watermark_min, zone.watermark_low, zone.watermark_high) for zone in one._zones]
+        for one in (pages, whole)
+    ]
+    assert marks[0] == marks[1]
+    assert all(not any(zone.buddy._movable) for zone in pages._zones)
+
+
+def test_what_is_freed_across_zones_goes_back_to_each():
+    pages = PageAllocator([(3 * GIB, 6 * GIB, 0)], [], [1], kho_boot=False)
+    kept = [(4 * GIB - 4 * MIB, 4 * GIB + 4 * MIB)]
+    pages.open(kept)
+    pages.adopt(kept)
+    free = [zone.buddy.free.exact() for zone in pages._zones]
+    border = 4 * GIB >> 12
+    for run in (Run(border - 1024, 2, 1), Run(border + 512, 2, -1)):
+        pages.free([run], 9, user=True)
+    for zone in pages._zones:
+        zone.drain()
+    grown = [zone.buddy.free.exact() - f for zone, f in zip(pages._zones, free, strict=True)]
+    assert grown == [1024, 1024]
+    assert all(not any(zone.buddy._movable) for zone in pages._zones)
