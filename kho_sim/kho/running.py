@@ -72,7 +72,6 @@ EXEC_FROM = "KHO: exec from: {} (count {})"
 class RunningMemory:
     """What a kernel holds after early boot. Build it with ``start``."""
 
-    machine: Machine
     setup: KernelSetup
     booted: BootedMemory
     pages: PageAllocator
@@ -108,7 +107,7 @@ class RunningMemory:
         """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
         pages = open_allocator(machine, booted, booted.early.revived, interleaving, drawn)
         initialise_deferred(pages, booted, setup, machine.cpus)
-        memory = cls(machine, setup, booted, pages)
+        memory = cls(setup, booted, pages)
         memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
         for request in setup.options.hugepages:
             if request.size_bytes == HUGE_PAGE_BYTES:

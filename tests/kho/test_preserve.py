@@ -2,12 +2,14 @@
 out."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
 from kho_sim.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.errors import ModelError
 from kho_sim.kho.boot import KernelSetup, boot_memory
+from kho_sim.kho.bring_up import initialise_deferred
 from kho_sim.kho.kexec_load import Placement
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
@@ -21,6 +23,7 @@ from kho_sim.memory.pages import (
     OutOfMemory,
     Run,
 )
+from kho_sim.memory.pages.kinds import run_of
 from kho_sim.memory.profile import KernelProfile, PageDemand
 from tests.kho.machines import allocator
 
@@ -137,6 +140,16 @@ def test_closing_one_session_leaves_the_others():
         memory.close_session("c")
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_keys_are_added_in_the_order_of_their_run(step):
+    """Whose leaf is made first shows it."""
+    outgoing = Outgoing(allocator())
+    border = 1 << 15
+    outgoing.preserve([run_of((border - 2, border + 2), 0, step)], 0)
+    *_, low, high = outgoing.tree.freeze().table_pages()
+    assert (low < high) == (step > 0)
+
+
 def test_areas_are_preserved_once_and_with_a_page_that_lists_them():
     memory = running(reserve_mem=(ReserveMem(MIB, MIB, "oops"),))
     keys = len(memory.outgoing.tree)
@@ -184,14 +197,21 @@ def test_a_tree_needs_a_page_for_its_root():
         Outgoing(pages)
 
 
-@pytest.mark.parametrize("take", [Outgoing.allocate, Outgoing.vmalloc])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda outgoing: outgoing.allocate(5000, 0),
+        lambda outgoing: outgoing.allocate(5000, 2),
+        lambda outgoing: outgoing.vmalloc(5000),
+    ],
+)
 def test_what_can_not_be_had_whole_is_given_back(take):
     pages = allocator()
     outgoing = Outgoing(pages)
     exhaust(pages, leave=200)
     before, work = held(pages), outgoing.work
     with pytest.raises(PreserveFailed, match=r"^-ENOMEM$"):
-        take(outgoing, 5000)
+        take(outgoing)
     assert (held(pages), outgoing.work) == (before, work)
 
 
@@ -207,7 +227,7 @@ def test_a_tree_that_gets_no_table_preserves_nothing():
     outgoing = Outgoing(pages)
     run = pages.alloc(1, 0, UNMOVABLE)
     exhaust(pages)
-    with pytest.raises(PreserveFailed, match="-ENOMEM"):
+    with pytest.raises(PreserveFailed, match=r"^-ENOMEM$"):
         outgoing.preserve(run, 0)
     assert (len(outgoing.tree), outgoing.tree.nodes) == (0, 1)
 
@@ -274,6 +294,15 @@ def test_vmalloc_falls_back_to_smaller_pieces():
     assert max(run.blocks for run in got) >= 4, "pieces of four where there are some"
     held = {pfn for run in got for pfn in run.pfns()} & set(taken)
     assert all(pfn % 8 < 4 for pfn in held)
+
+
+def test_mount_tables_above_the_largest_block_come_from_vmalloc():
+    pages = allocator(64)
+    before = held(pages)
+    booted = SimpleNamespace(early=SimpleNamespace(free_pages=1 << 30))  # 4 TiB: 8 MiB a table
+    setup = KernelSetup(KernelProfile(demand=PageDemand(0, 0, 0, 0, 0, 0)), BootOptions())
+    initialise_deferred(pages, booted, setup, 1)
+    assert before - held(pages) == 2 * 2048
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Outgoing:
         if not self.tree.root:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
 
-    def allocate(self, count: int, order: int = 0) -> list[Run]:
+    def allocate(self, count: int, order: int) -> list[Run]:
         """Take unmovable pages for the kernel's own use. Raises PreserveFailed (-ENOMEM)."""
         try:
             runs = self.pages.alloc(count, order, UNMOVABLE)
