@@ -8,7 +8,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.extent import Extent
+from kho_sim.memory.pages import (
+    MOVABLE,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+    migrate_out_of_cma,
+)
 from kho_sim.memory.pages.nodes import set_lowmem_reserve
 from tests.memory.pages.test_twin import MIB, Pair, pfns
 
@@ -136,3 +144,25 @@ def test_what_is_freed_across_zones_goes_back_to_each():
     grown = [zone.buddy.free.exact() - f for zone, f in zip(pages._zones, free, strict=True)]
     assert grown == [1024, 1024]
     assert all(not any(zone.buddy._movable) for zone in pages._zones)
+
+
+@pytest.mark.parametrize("order", [0, 3, 9])
+def test_pinning_moves_folios_to_places_of_their_own(order):
+    """Every second of the file's folios lies in scratch; some of their targets are neighbours."""
+    scratch = Extent(64 * MIB >> 12, 224 * MIB >> 12)
+    pages = PageAllocator([(MIB, 257 * MIB, 0)], [(64 * MIB, 160 * MIB)], [1], kho_boot=True)
+    pages.open([])
+    folios = [Run(pfn, 1) for run in pages.alloc(51200 >> order, order) for pfn in run.pfns(order)]
+    inside = [folio for folio in folios if folio.extent(order).overlaps(scratch)]
+    others = [folio for folio in folios if not folio.extent(order).overlaps(scratch)]
+    file = [folio for pair in zip(inside[:6], others[:6], strict=True) for folio in pair]
+    pinned, migrated = migrate_out_of_cma(pages, file, order)
+    places = [Run(pfn, 1) for run in pinned for pfn in run.pfns(order)]
+    assert (migrated, places[1::2]) == (6, others[:6])
+    moved = set(places[::2])
+    assert len(moved) == 6
+    assert not moved & set(others)
+    for place in moved:
+        assert place.first_pfn % (1 << order) == 0
+        assert not place.extent(order).overlaps(scratch)
+    pages.check()

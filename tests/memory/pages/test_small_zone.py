@@ -252,3 +252,30 @@ def test_user_pages_are_counted_by_pageblock():
     assert list(zone.buddy._movable) == [12, 512, 512, 512, 7, 0, 0, 0]
     zone.buddy.count_movable(Extent(FIRST + 512, FIRST + 512 * 4 + 2), -1)
     assert list(zone.buddy._movable) == [12, 0, 0, 0, 5, 0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("held", [0, 1, 3, 9])
+def test_a_request_passes_where_a_block_is_large_enough_and_of_a_type_it_may_have(kind, held):
+    """Watermarks apart: so many pages are free, but only in blocks of one order and type."""
+    pair = Pair([kind] * 8, [(0, PAGES)], NO_LIMITS)
+    for index in range(4):
+        pair.fast.buddy.give(FIRST + (2 * index << 9), held)
+        pair.slow.give(FIRST + (2 * index << 9), held, False)
+    pair.agree()
+    for order in range(11):
+        for cma in (False, True):
+            passes = pair.fast.passes(0, order, cma, False)
+            assert passes == (
+                4 << held > (1 << order) - 1 and order <= held and (cma or kind != CMA)
+            )
+            assert passes == pair.slow.passes(0, order, cma, False)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3, 9])
+def test_watermarks_keep_pages_back(order):
+    pair = Pair([MOVABLE] * 8, [], Limits(PAGES, 1, (0, 0, 0), 100, 0))
+    for reserve in (False, True):
+        most = PAGES - (1 << order) + 1 - (100 if reserve else 0)
+        answers = [pair.fast.passes(mark, order, True, reserve) for mark in (most - 1, most)]
+        assert answers == [True, False]
