@@ -166,3 +166,15 @@ def test_pinning_moves_folios_to_places_of_their_own(order):
         assert place.first_pfn % (1 << order) == 0
         assert not place.extent(order).overlaps(scratch)
     pages.check()
+
+
+@pytest.mark.parametrize(("order", "count"), [(0, 1200), (0, 512), (1, 300), (3, 200), (9, 5)])
+def test_folios_are_moved_in_batches_of_512_pages(order, count):
+    """What the per-CPU lists remember tells how many targets came before the first source went."""
+    pair = Pair([(MIB, 65 * MIB, 0)], [(16 * MIB, 40 * MIB)], 2, kho_boot=True)
+    pair.open([])
+    pair.alloc(order, MOVABLE, count)
+    pair.pin(0)
+    pair.agree()
+    pair.free(0, 0, 1, True)
+    pair.agree()

@@ -137,6 +137,20 @@ class Pair:
 
     def agree(self):
         assert self.fast.free_lists() == self.slow.free_lists()
+        kept = {
+            zone.name: (
+                zone.pcp.pages, zone.pcp.high, zone.pcp.alloc_factor, zone.pcp.free_count,
+                zone.below_high,
+            )
+            for zone in self.fast._zones
+        }  # fmt: skip
+        assert kept == {
+            zone.name: (
+                zone.pcp_pages, zone.pcp_high, zone.alloc_factor, zone.free_count,
+                zone.below_high,
+            )
+            for zone in self.slow.zones
+        }  # fmt: skip
         self.fast.check()
 
 
