@@ -16,6 +16,7 @@ from typing import Any, TypeVar, overload
 Record = TypeVar("Record")
 PIECE = 1 << 14
 """Records that are written together."""
+MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ class Rows(Sequence[Record]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Rows({self._kind.__name__}, {list(self)})"
+        first = [*islice(self, MOST_SHOWN), *([...] if len(self) > MOST_SHOWN else [])]
+        return f"Rows({self._kind.__name__}, {first})"
 
     def values(self, name: str) -> Iterator[Any]:
         """Yield one field of every record."""

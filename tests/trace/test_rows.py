@@ -94,6 +94,7 @@ def test_rows_are_not_those_of_another_kind():
     assert Rows(Event, [event]) != Rows(RegionRow, [region(0, "memory", 0, 0)])
     assert Rows(Event, [event]) != 1
     assert repr(Rows(Event, [event])) == f"Rows(Event, [{event!r}])"
+    assert repr(Rows(Event, [event] * 21)) == f"Rows(Event, {[*[event] * 20, ...]!r})"
 
 
 @pytest.mark.parametrize(
