@@ -57,6 +57,7 @@ def naive_vmalloc(slow, pages, kind):
 @example([], [1, 2047, 9000], UNMOVABLE)
 @example([(3, 2, 0)], [700, 700, 5000], MOVABLE)
 @example([(0, 2, 0)], [700, 5000], UNMOVABLE)
+@example([(0, 2, 0)], [3800], UNMOVABLE)
 def test_vmalloc_is_one_request_after_the_other(thinnings, sizes, kind):
     pair = Pair([(MIB, 33 * MIB, 0)], [], 1, kho_boot=False)
     pair.open([])

@@ -220,6 +220,12 @@ def test_half_a_pageblock_is_enough_to_claim_it(free, kind, donor):
 @QUICK
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
+@example(
+    [MOVABLE] * 8,
+    [],
+    Limits(60_000, 1, (0, 0, 0), 0, 0),
+    [("serve", 1, 0, MOVABLE, False, False, False), ("settle",)],
+)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("steal", 0, UNMOVABLE), ("steal", 9, UNMOVABLE)])
 @example(
     [MOVABLE] * 8,
