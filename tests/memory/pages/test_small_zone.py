@@ -226,6 +226,17 @@ def test_half_a_pageblock_is_enough_to_claim_it(free, kind, donor):
     Limits(60_000, 1, (0, 0, 0), 0, 0),
     [("serve", 1, 0, MOVABLE, False, False, False), ("settle",)],
 )
+@example(
+    [MOVABLE, UNMOVABLE] * 4,
+    [],
+    Limits(60_000, 1, (0, 0, 0), 0, 0),
+    [
+        ("serve", 1, 0, UNMOVABLE, False, False, False),
+        ("serve", 1, 3, UNMOVABLE, False, False, False),
+        ("serve", 1, 1, UNMOVABLE, False, False, False),
+        ("drain",),
+    ],
+)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("steal", 0, UNMOVABLE), ("steal", 9, UNMOVABLE)])
 @example(
     [MOVABLE] * 8,
