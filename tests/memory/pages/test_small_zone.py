@@ -217,6 +217,17 @@ def test_half_a_pageblock_is_enough_to_claim_it(free, kind, donor):
     pair.agree()
 
 
+@pytest.mark.parametrize("users", [0, 191, 192, 193, 255, 256, 257])
+@pytest.mark.parametrize(("kind", "donor"), [(UNMOVABLE, MOVABLE), (MOVABLE, UNMOVABLE)])
+def test_user_pages_decide_a_claim_and_the_next_pageblock_does_not(users, kind, donor):
+    pair = Pair([donor, donor] + [CMA] * 6, [(64, 448), (544, PAGES)], NO_LIMITS)
+    used = Extent(FIRST + 512 - users, FIRST + 512)
+    pair.fast.buddy.count_movable(used, +1)
+    pair.slow.user_pages.update(range(*used))
+    pair.claim(4, kind, False)
+    pair.agree()
+
+
 @QUICK
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
