@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -17,7 +18,9 @@ from kho_sim.memory.pages import (
     Run,
     migrate_out_of_cma,
 )
+from kho_sim.memory.pages.kinds import run_of
 from kho_sim.memory.pages.nodes import set_lowmem_reserve
+from kho_sim.memory.pages.pinning import _split_at_cma
 from tests.memory.pages.test_twin import MIB, Pair, pfns
 
 GIB = 1 << 30
@@ -179,3 +182,87 @@ def test_folios_are_moved_in_batches_of_512_pages(order, count):
     pair.agree()
     pair.free(0, 0, 1, True)
     pair.agree()
+
+
+def naive_split(runs, order, scratch):
+    """Each block with whether any of it lies in scratch."""
+    blocks = [pfn for run in runs for pfn in run.pfns(order)]
+    return [
+        (pfn, any(area.overlaps(Extent(pfn, pfn + (1 << order))) for area in scratch))
+        for pfn in blocks
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12), st.sampled_from([1, -1]))),
+    st.sampled_from([0, 2]),
+)
+@example([(5, 12, 1), (5, 12, -1), (1, 30, 1), (1, 30, -1)], 0)
+def test_files_are_cut_at_the_borders_of_scratch(places, order):
+    scratch = [Extent(40, 60), Extent(72, 80)]
+    runs = [
+        run_of((first << order, first + blocks << order), order, step)
+        for first, blocks, step in places
+    ]
+    cut = list(_split_at_cma(SimpleNamespace(scratch=scratch), runs, order))
+    assert [(pfn, flag) for run, flag in cut for pfn in run.pfns(order)] == naive_split(
+        runs, order, scratch
+    )
+    assert all(run.blocks == 1 or run.step in (1, -1) for run, _ in cut)
+
+
+def test_a_batch_counts_only_what_moves():
+    pair = Pair([(MIB, 65 * MIB, 0)], [(16 * MIB, 40 * MIB)], 2, kho_boot=True)
+    pair.open([])
+    pair.alloc(0, UNMOVABLE, 700)
+    pair.alloc(0, MOVABLE, 700)
+    stay, go = ([Run(pfn, 1) for pfn in pfns(runs, 0)] for *_, runs in pair.owned)
+    both = [run for two in zip(stay, go, strict=True) for run in two]
+    pair.owned = [(0, MOVABLE, both)]
+    pair.pin(0)
+    pair.agree()
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
+    areas = [(128 * MIB, 40 * MIB)]
+    pages = PageAllocator(
+        [(MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1)], areas, [1, 1], kho_boot=True
+    )
+    pages.open([])
+    data = pages.alloc(600, 0, MOVABLE, 1)
+    assert all(run.extent().overlaps(pages.scratch[0]) for run in data)
+    pinned, migrated = migrate_out_of_cma(pages, data, 0, node)
+    assert migrated == 600
+    for run in pinned:
+        assert (run.first_pfn >= 128 * MIB >> 12) == (node == 1)
+        assert not run.extent().overlaps(pages.scratch[0])
+    counts = [sum(zone.buddy._movable) for zone in pages._zones]
+    assert sorted(counts) == [0, 600]
+    first, end = pages.scratch[0]
+    zone = pages._zone_of(first)
+    blocks = slice((first - zone.buddy.base_pfn) >> 9, (end - zone.buddy.base_pfn) >> 9)
+    assert not any(zone.buddy._movable[blocks])
+
+
+SECTION = 32768
+
+
+def test_early_requests_initialise_section_after_section_as_they_need_them():
+    reserved = [(first * SECTION << 12, (first + 1) * SECTION << 12) for first in (35, 39)]
+    pages = PageAllocator([(3 * GIB, 4 * GIB, 0), (4 * GIB, 5 * GIB, 0)], [], [1], kho_boot=False)
+    pages.open_early(reserved)
+    dma32, normal = pages._zones
+    held = dma32.buddy.free.exact()
+    assert (normal.managed_pages, dma32.managed_pages) == (SECTION, 1 << 18)
+    for sections, end in ((2, 34), (3, 35), (4, 37), (5, 38), (6, 39)):
+        while normal.managed_pages < sections * SECTION:
+            pages.alloc(1, 10, UNMOVABLE)
+        assert (normal.managed_pages, pages._deferred[0]) == (sections * SECTION, end * SECTION)
+    assert dma32.buddy.free.exact() == held
+    while dma32.buddy.free.exact() == held:
+        pages.alloc(1, 10, UNMOVABLE)
+    assert (normal.managed_pages, pages._deferred[0]) == (6 * SECTION, 40 * SECTION)
+    assert normal.buddy.free.exact() == 0
+    pages.finish_deferred()
+    assert managed(pages) == [1 << 18, 6 * SECTION]

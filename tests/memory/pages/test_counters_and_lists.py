@@ -153,3 +153,9 @@ def test_before_there_are_limits_pages_come_and_go_one_by_one():
     assert lists.steady_refill(0, False) == 0
     assert lists.push(1, Run(5, 1), False) == 1
     assert (lists.pages, lists.free_count, lists.high) == (1, 1, 0)
+
+
+def test_a_run_is_one_of_single_pages_unless_said_otherwise():
+    run = Run(5, 3)
+    assert (list(run.pfns()), run.extent()) == ([5, 6, 7], (5, 8))
+    assert (run.backwards(), run.split(1)) == (Run(7, 3, -1), (Run(5, 1), Run(6, 2)))
