@@ -141,7 +141,7 @@ def test_what_is_freed_across_zones_goes_back_to_each():
     pages.adopt(kept)
     free = [zone.buddy.free.exact() for zone in pages._zones]
     border = 4 * GIB >> 12
-    for run in (Run(border - 1024, 2, 1), Run(border + 512, 2, -1)):
+    for run in (Run(border - 512, 2), Run(border + 512, 1), Run(border - 1024, 1)):
         pages.free([run], 9, user=True)
     for zone in pages._zones:
         zone.drain()
@@ -266,3 +266,16 @@ def test_early_requests_initialise_section_after_section_as_they_need_them():
     assert normal.buddy.free.exact() == 0
     pages.finish_deferred()
     assert managed(pages) == [1 << 18, 6 * SECTION]
+
+
+def test_what_was_no_user_page_is_freed_as_none():
+    pages = two_nodes()
+    free = pages.free_pages()
+    pages.alloc(600, 0, MOVABLE)
+    kernel = pages.alloc(600, 0, UNMOVABLE)
+    counts = [list(zone.buddy._movable) for zone in pages._zones]
+    pages.free(kernel)
+    assert [list(zone.buddy._movable) for zone in pages._zones] == counts
+    for zone in pages._zones:
+        zone.drain()
+    assert pages.free_pages().pages == free.pages - 600
