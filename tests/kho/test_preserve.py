@@ -9,7 +9,7 @@ import pytest
 from kho_sim.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.errors import ModelError
 from kho_sim.kho.boot import KernelSetup, boot_memory
-from kho_sim.kho.bring_up import initialise_deferred
+from kho_sim.kho.bring_up import initialise_deferred, node_of_user_space
 from kho_sim.kho.kexec_load import Placement
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
@@ -294,6 +294,14 @@ def test_vmalloc_falls_back_to_smaller_pieces():
     assert max(run.blocks for run in got) >= 4, "pieces of four where there are some"
     held = {pfn for run in got for pfn in run.pfns()} & set(taken)
     assert all(pfn % 8 < 4 for pfn in held)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "node"), [([1, 1], 1), ([0, 4], 0), ([2, 1], 0), ([2, 1, 2], 2), ([4], 0)]
+)
+def test_user_space_runs_on_the_next_node_with_as_many_cpus(cpus, node):
+    machine = SimpleNamespace(nodes=tuple(range(len(cpus))), cpus_of=cpus.__getitem__)
+    assert node_of_user_space(machine) == node
 
 
 def test_mount_tables_above_the_largest_block_come_from_vmalloc():
