@@ -132,8 +132,8 @@ def _boot_row(boot: Boot) -> dict[str, Any]:
 def _allocation_rows(trace: Trace) -> Iterator[dict[str, Any]]:
     names = Allocation.__dataclass_fields__
     for twin, chain in _chains(trace):
-        for allocation in chain.allocation_records:
-            yield {"twin": twin, **{name: getattr(allocation, name) for name in names}}
+        for values in chain.allocation_records.tuples():
+            yield {"twin": twin, **dict(zip(names, values, strict=True))}
 
 
 def _alternative_rows(trace: Trace) -> Iterator[dict[str, Any]]:
