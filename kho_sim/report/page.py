@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kho_sim.blocks import Blocks
 from kho_sim.units import SECOND_NS, format_ns, format_size
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def _is_number(column: pd.Series) -> bool:
 
 def _cell(column: str, value: Any) -> dict[str, str]:
     """Return what a cell says and what it sorts by; missing values are empty."""
-    if isinstance(value, (tuple, list, Blocks)):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         shown = ", ".join(_item(column, item) for item in value[:ITEMS_SHOWN])
         more = f", ... {len(value) - ITEMS_SHOWN} more" if len(value) > ITEMS_SHOWN else ""
         return {"text": shown + more, "sort": str(len(value))}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kho_sim.blocks import Blocks
 from kho_sim.units import format_size
 from kho_sim.verify.document import totals
 from kho_sim.verify.explained import Explained, reason
@@ -102,7 +101,7 @@ def _shown(name: str, value: Any) -> str:
         if name.endswith("_bytes"):
             return f"{value:#x} ({format_size(value)})"
         return str(value) if abs(value) < 1 << 20 else f"{value:#x}"
-    if isinstance(value, (tuple, list, Blocks)):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         items = ", ".join(_shown("", item) for item in value[:MAX_ITEMS])
         more = f", ... {len(value)} in all" if len(value) > MAX_ITEMS else ""
         return f"({items}{more})"
