@@ -32,8 +32,11 @@ class Blocks(Sequence[int]):
 
     @classmethod
     def from_spans(cls, spans: Iterable[tuple[int, int]], shift: int) -> Blocks:
-        """Return the blocks that fill ranges of bytes, ascending and apart."""
-        return cls((edge >> shift for span in spans for edge in span), shift)
+        """Return the blocks that fill ranges of bytes, ascending and apart.
+
+        Raises: TypeError, ValueError if a span is no pair of numbers.
+        """
+        return cls((edge >> shift for start, end in spans for edge in (start, end)), shift)
 
     @property
     def listable(self) -> bool:

@@ -276,7 +276,7 @@ def _fields(row: dict[str, Any]) -> dict[str, Any]:
     block_bytes, spans = row.pop(BLOCK_BYTES, None), row.pop(SPANS, None)
     fields = {name: _frozen(value) for name, value in row.items()}
     if spans is not None:
-        fields["busy_blocks"] = Blocks.from_spans(spans, block_bytes.bit_length() - 1)
+        fields["busy_blocks"] = Blocks.from_spans(spans, int(block_bytes).bit_length() - 1)
     return fields
 
 

@@ -97,6 +97,18 @@ def test_more_busy_blocks_than_can_be_listed_are_stored_as_runs(tmp_path, monkey
     assert list(pd.read_parquet(tmp_path / "boots.parquet").busy_block_bytes.dropna()) == [4096]
 
 
+@pytest.mark.parametrize("column", ["busy_block_bytes", "busy_spans"])
+def test_damaged_runs_of_busy_blocks_are_named(column, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(kho_sim.blocks, "MOST_LISTED", 0)
+    boot = Boot(boot=0, kind="kho", busy_blocks=Blocks([1, 4], 12))
+    save_run(replace(empty_trace(), boot_records=(boot,)), tmp_path)
+    table = pd.read_parquet(tmp_path / "boots.parquet")
+    table[column] = [None] if column == "busy_block_bytes" else [[[1, 2, 3]]]
+    table.to_parquet(tmp_path / "boots.parquet")
+    with pytest.raises(TraceError, match=r"boots.parquet is damaged"):
+        load_run(tmp_path)
+
+
 def test_document_and_provenance_have_the_digest(tmp_path: Path) -> None:
     trace = hand_made_trace()
     save_run(trace, tmp_path)
