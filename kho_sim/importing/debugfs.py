@@ -49,7 +49,7 @@ def read_memblock(name: str, lines: list[str]) -> Source:
 
 def read_scratch(name: str, lines: list[str]) -> Source:
     """Return what a list of scratch addresses or sizes tells; the file's name says which it is."""
-    numbers = [int(line, 16) for line in lines if line]
+    numbers = [int(line, 16) for line in lines if line.strip()]
     source = Source(name)
     if "len" not in name:
         source.notes.append("addresses of scratch areas; sizes are in scratch_len")

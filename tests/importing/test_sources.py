@@ -21,6 +21,7 @@ from kho_sim.importing.imported import (
     Source,
     combine,
 )
+from kho_sim.importing.sources import read_source
 from kho_sim.scenario import from_dict
 
 MIB = 1 << 20
@@ -193,6 +194,12 @@ def test_scratch_sizes_of_a_running_kernel_become_its_option(iomem, put):
     places = put("scratch_phys", "0xb2400000\n0x12b400000\n0x11d000000\n")
     line = import_files([ram, sizes, places]).scenario["kernel"]["command_line"]
     assert line == f"kho=on kho_scratch={0x9800000 >> 10}K,{0xDC00000 >> 10}K,{0xE400000 >> 10}K"
+
+
+def test_lines_of_blanks_are_no_sizes(put):
+    for text in ("0x98\n \n0xdc\n\t\n0xe4\n", " \n0x98\n0xdc\n0xe4\n  "):
+        kind, source = read_source(put("scratch_len", text))
+        assert (kind, source.findings[0].value) == ("scratch", [0x98, 0xDC, 0xE4])
 
 
 def test_the_command_line_of_a_boot_log_wins_over_scratch_sizes(put, recorded_path):
