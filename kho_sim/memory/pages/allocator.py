@@ -4,17 +4,19 @@ Models get_page_from_freelist() and its slow path as far as they decide which zo
 hand-over from memblock (mm/page_alloc.c; kernel-facts 8 and 9). Bulk requests are worked in runs,
 with the result of page-at-a-time: tests/naive/pages.py is that twin. Left out: reclaim and
 compaction (recorded kernels have neither swap nor page cache to speak of), HIGHATOMIC reserves,
-memory policies, nodes that interleave.
+memory policies, pageblocks that two nodes share.
 """
 
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
-from kho_sim.errors import ModelError, ensure
+from kho_sim.errors import ensure
 from kho_sim.extent import Extent, intersected, subtracted
 
 from .handover import EMULATED, Interleaving, early_end, give_deferred, give_early
@@ -92,12 +94,18 @@ class PageAllocator:
         self._drawn = drawn or random.Random(0)
         self._online_cpus = sum(cpus_by_node)
         self._zones = build_zones(self._memory, cpus_by_node)
+        self._owners = sorted(
+            ((extent, zone) for zone in self._zones for extent in extents_of(self._memory, zone)),
+            key=itemgetter(0),
+        )
+        self._starts = [extent.start for extent, _ in self._owners]
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
         self._strict = {nid: avoids_fragmentation(self._zones, nid) for nid in nids}
         self.home = min(nids)
         """The node of the CPU that asks, for requests that name none."""
-        self._free: list[Extent] = []
+        self._free: dict[Zone, list[Extent]] = {}
+        """What each zone was given by memblock, until all of it is initialised."""
         self._deferred: dict[int, int] = {}
         if kho_boot:
             for area in self.scratch:
@@ -113,12 +121,13 @@ class PageAllocator:
     def open_early(self, reserved: Iterable[tuple[int, int]]) -> None:
         """Take over what memblock_free_all() frees; the rest of each node stays deferred."""
         taken = [_pages_around(start, end) for start, end in reserved]
-        self._free = subtracted([(start, end) for start, end, _ in self._memory], taken)
         for zone in self._zones:
+            own = extents_of(self._memory, zone)
+            self._free[zone] = subtracted(own, taken)
             end = zone.end_pfn
             if self._zonelists[zone.nid][0] is zone:
-                end = self._deferred[zone.nid] = early_end(extents_of(self._memory, zone), zone)
-            give_early(zone, intersected(self._free, [(zone.start_pfn, end)]))
+                end = self._deferred[zone.nid] = early_end(own, zone)
+            give_early(zone, intersected(self._free[zone], [(zone.start_pfn, end)]))
             zone.resize_lists(1)
             zone.buddy.free.threshold = zone.buddy.free_cma.threshold = 0
 
@@ -127,10 +136,10 @@ class PageAllocator:
         for nid, first_pfn in sorted(self._deferred.items()):
             zone = self._zonelists[nid][0]
             if first_pfn < zone.end_pfn:
-                free = intersected(self._free, [(first_pfn, zone.end_pfn)])
+                free = intersected(self._free[zone], [(first_pfn, zone.end_pfn)])
                 give_deferred(zone, first_pfn, free, self._interleaving, self._drawn)
         self._deferred.clear()
-        self._free = []
+        self._free.clear()
         set_watermarks(self._zones, self._online_cpus)
 
     def release_scratch(self) -> None:
@@ -138,7 +147,7 @@ class PageAllocator:
         for area in self.scratch:
             self._mark_cma(area)
             for pfn in range(area.start, area.end, PAGEBLOCK_PAGES):
-                zone = self._zone_of(pfn)
+                _, zone = self._owner_of(pfn)
                 zone.managed_pages += PAGEBLOCK_PAGES
                 zone.free(Run(pfn, 1), PAGEBLOCK_ORDER)
         set_lowmem_reserve(self._zones)
@@ -190,7 +199,8 @@ class PageAllocator:
             for run in runs:
                 count -= run.blocks
                 if user:
-                    self._zone_of(run.first_pfn).buddy.count_movable(run.extent(order), +1)
+                    _, zone = self._owner_of(run.first_pfn)
+                    zone.buddy.count_movable(run.extent(order), +1)
             got += runs
         return joined(got, order)
 
@@ -316,26 +326,26 @@ class PageAllocator:
         end = first
         while end < zone.end_pfn and zone.managed_pages - before < 1 << order:
             start, end = end, min((end // SECTION_PAGES + 1) * SECTION_PAGES, zone.end_pfn)
-            give_early(zone, intersected(self._free, [(start, end)]))
+            give_early(zone, intersected(self._free[zone], [(start, end)]))
         self._deferred[zone.nid] = end
         return zone.managed_pages > before
 
-    def _zone_of(self, pfn: int) -> Zone:
-        for zone in self._zones:
-            if zone.start_pfn <= pfn < zone.end_pfn:
-                return zone
-        raise ModelError(f"page {pfn:#x} is in no zone")
+    def _owner_of(self, pfn: int) -> tuple[Extent, Zone]:
+        """Return the zone that has a page, and the extent in which it has it."""
+        extent, zone = self._owners[bisect_right(self._starts, pfn) - 1]
+        ensure(extent.start <= pfn < extent.end, "page {:#x} is in no zone", pfn)
+        return extent, zone
 
     def _by_zone(self, run: Run, order: int = 0) -> list[tuple[Zone, Run]]:
-        """Cut a run at zone borders."""
+        """Cut a run where another zone's pages begin; the spans of zones may interleave."""
         pfn, end = run.extent(order)
-        zone = self._zone_of(pfn)
-        if end <= zone.end_pfn:
+        extent, zone = self._owner_of(pfn)
+        if end <= extent.end:
             return [(zone, run)]
         parts = []
         while pfn < end:
-            zone = self._zone_of(pfn)
-            until = min(end, zone.end_pfn)
+            extent, zone = self._owner_of(pfn)
+            until = min(end, extent.end)
             parts.append((zone, run_of((pfn, until), order, run.step)))
             pfn = until
         return parts[:: run.step]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kho_sim.extent import Extent
+from kho_sim.extent import Extent, intersected, subtracted, total_size
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
@@ -82,7 +82,7 @@ def test_vmalloc_is_one_request_after_the_other(thinnings, sizes, kind):
         pair.slow.zones[0].user_pages.difference_update(expected)
         if kind == MOVABLE:
             for run in runs:
-                pair.fast._zone_of(run.first_pfn).buddy.count_movable(run.extent(), -1)
+                pair.fast._owner_of(run.first_pfn)[1].buddy.count_movable(run.extent(), -1)
         pair.agree()
 
 
@@ -240,9 +240,59 @@ def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
     counts = [sum(zone.buddy._movable) for zone in pages._zones]
     assert sorted(counts) == [0, 600]
     first, end = pages.scratch[0]
-    zone = pages._zone_of(first)
+    _, zone = pages._owner_of(first)
     blocks = slice((first - zone.buddy.base_pfn) >> 9, (end - zone.buddy.base_pfn) >> 9)
     assert not any(zone.buddy._movable[blocks])
+
+
+INTERLEAVED = [
+    (MIB, 33 * MIB, 0),
+    (33 * MIB, 65 * MIB, 1),
+    (72 * MIB, 100 * MIB, 0),
+    (3 * GIB, 4 * GIB, 1),
+    (4 * GIB, 4 * GIB + 128 * MIB, 1),
+    (4 * GIB + 128 * MIB, 4 * GIB + 512 * MIB, 0),
+    (4 * GIB + 512 * MIB, 5 * GIB, 1),
+    (5 * GIB, 5 * GIB + 256 * MIB, 0),
+]
+
+
+def own_pages(node):
+    return [(start >> 12, end >> 12) for start, end, nid in INTERLEAVED if nid == node]
+
+
+@pytest.mark.parametrize("node", [0, 1])
+@pytest.mark.parametrize("order", [0, 3, 10])
+def test_nodes_that_interleave_have_their_own_pages_and_no_others(node, order):
+    reserved = [(4 * GIB + 120 * MIB, 4 * GIB + 140 * MIB)]
+    taken = [(start >> 12, end >> 12) for start, end in reserved]
+    pages = PageAllocator(INTERLEAVED, [], [2, 2], kho_boot=False)
+    pages.open(reserved)
+    for nid in (0, 1):
+        assert pages.free_pages(nid).pages == total_size(subtracted(own_pages(nid), taken))
+    counts = managed(pages)
+    before = pages.free_pages()
+    with pytest.raises(OutOfMemory) as short:
+        pages.alloc(1 << 22 >> order, order, MOVABLE, node)
+    got = short.value.allocated
+    extents = sorted(run.extent(order) for run in got)
+    assert all(left.end <= right.start for left, right in pairwise(extents))
+    assert total_size(extents) == before.pages - pages.free_pages().pages - cached(pages)
+    assert not intersected(extents, taken)
+    assert not subtracted(extents, own_pages(0) + own_pages(1))
+    first = next(iter(got)).first_pfn
+    assert any(start <= first < end for start, end in own_pages(node))
+    pages.check()
+    pages.free(got, order, user=True)
+    pages.settle()
+    pages.check()
+    assert managed(pages) == counts
+    assert not any(any(zone.buddy._movable) for zone in pages._zones)
+    assert pages.free_pages().pages + cached(pages) == before.pages
+
+
+def cached(pages):
+    return sum(zone.pcp.pages for zone in pages._zones)
 
 
 SECTION = 32768
