@@ -270,8 +270,9 @@ class Kernel:
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
 
     def _try_what_ifs(self) -> None:
-        """Boot again, beside the chain, with other ways to extend scratch."""
-        if self.handover is None:
+        """Boot again, beside the chain, with other ways to extend scratch, if this boot got as
+        far."""
+        if self.booted.incoming is None:
             return
         for what_if in self.plan.what_ifs_at(self.index):
             setup = replace(self.setup, strategy=what_if.strategy, extend=what_if.extend)

@@ -56,6 +56,14 @@ def test_a_way_that_kills_the_kernel_is_told():
     assert "Failed to allocate" in last.panic
 
 
+def test_a_boot_that_extends_nothing_is_not_tried_in_other_ways():
+    faults = "faults: [{kind: tree_root, boot: 1}, {kind: fdt, boot: 3}]\n"
+    text = TEXT.replace("boots: 3", "boots: 5, on_failure: cold_boot")
+    trace = run_scenario(loads(text + WHAT_IF + faults))
+    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho", "kho", "cold", "kho"]
+    assert [row.boot for row in trace.alternative_records] == [2, 2, 4, 4, 4]
+
+
 def test_stored_and_swept(tmp_path):
     scenario = loads(TEXT + WHAT_IF)
     trace = run_scenario(scenario)
