@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
 from kho_sim.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
+from kho_sim.extent import round_up
 from kho_sim.kho.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine import Machine, from_memory_map, qemu_machine
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
+from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.memory.profile import EarlyRequest, KernelProfile
 
@@ -98,7 +100,10 @@ def build_kernel(kernel: spec.Kernel, machine: Machine, named: list[ReserveMem])
 
 
 def build_profile(kernel: spec.Kernel) -> KernelProfile:
-    """Return the kernel's build: the recorded one, with what the scenario says differs."""
+    """Return the kernel's build: the recorded one, with what the scenario says differs.
+
+    A kernel that is larger than the recorded one has an init_size that holds it.
+    """
     given = {
         field: getattr(kernel, key)
         for key, field in PROFILE_KEYS.items()
@@ -115,7 +120,9 @@ def build_profile(kernel: spec.Kernel) -> KernelProfile:
         )
         for entry in kernel.early
     )
-    return KernelProfile(release=kernel.release, early=early, **given)
+    profile = KernelProfile(release=kernel.release, early=early, **given)
+    in_memory = round_up(profile.image_bytes + profile.brk_bytes, PAGE_SIZE)
+    return replace(profile, init_size_bytes=max(profile.init_size_bytes, in_memory))
 
 
 def _with_bounce_buffers(profile: KernelProfile, wanted: Swiotlb) -> KernelProfile:

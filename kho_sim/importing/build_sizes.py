@@ -107,10 +107,11 @@ def _image_region(cold: BootLog) -> Extent | None:
 
 
 def _find_load_sizes(source: Source, image_bytes: int, loads: list[Load]) -> None:
-    default = KernelProfile()
-    if all(load.explained_by(default.purgatory_bytes, default.init_size_bytes) for load in loads):
+    sizes = _candidates(image_bytes)
+    assumed = next(sizes)
+    if all(load.explained_by(*assumed) for load in loads):
         return
-    for purgatory, init_size in _candidates(image_bytes):
+    for purgatory, init_size in sizes:
         if all(load.explained_by(purgatory, init_size) for load in loads):
             what = "the smallest that explains where the next kernel landed"
             source.say("kernel.purgatory", purgatory, "kexec handover data", what)
@@ -120,10 +121,13 @@ def _find_load_sizes(source: Source, image_bytes: int, loads: list[Load]) -> Non
 
 
 def _candidates(image_bytes: int) -> Iterator[tuple[int, int]]:
+    """Yield (purgatory, init_size): what is assumed of a build of that size, then all others."""
     default = KernelProfile()
     smallest = round_up(image_bytes, PAGE_SIZE)
+    assumed = max(default.init_size_bytes, smallest)
+    yield default.purgatory_bytes, assumed
     sizes = range(smallest, smallest + INIT_SIZE_SEARCH_BYTES, PAGE_SIZE)
     yield from ((default.purgatory_bytes, size) for size in sizes)
     for pages in range(1, PURGATORY_PAGES):
-        yield pages * PAGE_SIZE, default.init_size_bytes
+        yield pages * PAGE_SIZE, assumed
         yield from ((pages * PAGE_SIZE, size) for size in sizes[:: 1 << 6])

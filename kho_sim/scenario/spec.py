@@ -200,7 +200,7 @@ class Build(Section):
     initrd: SizeOrZero | None = None
     """Bytes of the initrd file."""
     init_size: Size | None = None
-    """Bytes that the boot protocol's init_size asks for."""
+    """Bytes that the boot protocol's init_size asks for; at least image and brk."""
     per_cpu_static: Size | None = None
     """Bytes of a CPU's static per-cpu section."""
     log_buf_len: PowerOfTwo | None = None
@@ -211,6 +211,10 @@ class Build(Section):
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.profile is not None:
             yield ("profile",), "a profile can only be named in a scenario file"
+        in_memory = (self.image or 0) + (self.brk or 0)
+        if self.init_size is not None and self.init_size < in_memory:
+            text = f"image and brk alone take {format_exact(in_memory)}, which is more than this"
+            yield ("init_size",), text
         command_line = getattr(self, "command_line", None) or ""
         length = len(command_line.encode())
         if length > COMMAND_LINE_MAX_BYTES:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kho_sim.chain.build import build_profile
 from kho_sim.command_line import parse_command_line
 from kho_sim.importing.landing import LoadSizes, landing, predicted_landing
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
@@ -20,7 +21,6 @@ from kho_sim.kho.scratch import reserve_scratch
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
-from kho_sim.memory.profile import KernelProfile
 from kho_sim.scenario import Scenario
 from kho_sim.trace.boot_log import BootLog
 from kho_sim.trace.records import Boot
@@ -133,12 +133,11 @@ def _scratch(log: BootLog, areas: Areas | None) -> Steps:
 def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
     """Where this kernel found itself against where its predecessor's load should have put it."""
     kernel = scenario.kernel.at(log.boot)
-    default = KernelProfile()
-    initrd_bytes = log.initrd.size if log.initrd else kernel.initrd
+    build = build_profile(kernel)
     sizes = LoadSizes(
-        purgatory_bytes=kernel.purgatory or default.purgatory_bytes,
-        init_size_bytes=kernel.init_size or default.init_size_bytes,
-        initrd_bytes=default.initrd_bytes if initrd_bytes is None else initrd_bytes,
+        purgatory_bytes=build.purgatory_bytes,
+        init_size_bytes=build.init_size_bytes,
+        initrd_bytes=log.initrd.size if log.initrd else build.initrd_bytes,
     )
     observed = landing(log, len(areas))
     command_line = log.command_line or kernel.command_line

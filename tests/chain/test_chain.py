@@ -100,6 +100,17 @@ def test_scratch_that_can_not_hold_the_kernel_refuses_the_load():
     assert trace.outcome.message == "kexec_file_load: Cannot assign requested address"
 
 
+def test_a_large_kernel_gets_the_room_in_scratch_that_it_needs():
+    """60 MiB in memory, as of a distribution; its init_size was left out."""
+    trace = run_scenario(small(kernel__image="60MiB", kernel__brk="1MiB"))
+    assert trace.outcome.kind == "completed"
+    loaded = {row.boot: row for row in trace.segment_records if row.what == "kernel"}
+    assert {row.size_bytes for row in loaded.values()} == {61 << 20}
+    for boot, row in loaded.items():
+        areas = trace.boot_records[boot].scratch_areas
+        assert any(s <= row.start and row.start + (61 << 20) <= s + size for s, size in areas)
+
+
 def test_tiny_scratch_boots_with_the_extension_and_dies_without():
     """tiny-64G-8M_16M_16M boots; tinynoext-64G-8M_16M_16M is dead after the jump."""
     trace = run_scenario(
