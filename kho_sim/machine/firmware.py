@@ -95,7 +95,7 @@ def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -
     return Machine(
         firmware=_joined(FirmwareRange(start, end, kind) for start, end, _, kind in entries),
         cpu_nodes=tuple(nodes[share] for share in shares),
-        node_ranges=tuple(usable) if len(nodes) > 1 else (),
+        node_ranges=() if nodes == [0] else tuple(usable),
         firmware_tables=tuple(tables),
         assumptions=("CPUs are dealt to the nodes in equal consecutive shares",),
     )
