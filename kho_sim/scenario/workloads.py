@@ -85,7 +85,7 @@ class Anonymous(Section):
 
 
 class PageCache(Section):
-    """File pages that each kernel reads in; clean, so they give way, and die with their kernel."""
+    """File pages that each kernel reads in and keeps, as reclaim is left out; they die with it."""
 
     kind: Literal["page_cache"]
     size: Size

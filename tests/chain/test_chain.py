@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from kho_sim.chain import run_scenario
+from kho_sim.chain.judges import judge_hand_over
 from kho_sim.errors import ModelError
+from kho_sim.extent import Extent
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import loads, with_values
 
+MIB = 1 << 20
 SMALL = """
 machine: {memory: 4GiB, cpus: 2}
 kernel: {command_line: "kho_scratch=64M,128M,64M"}
@@ -175,6 +179,53 @@ def test_vms_come_and_go_and_none_is_lost():
     trace = run_scenario(scenario)
     assert trace.outcome.kind == "completed"
     assert len(set(boots_of(trace, "preservations")[1:])) > 1
+
+
+def test_a_host_turns_away_machines_that_it_has_no_memory_for():
+    """And is left as if they had never come."""
+    full, fuller = (
+        run_scenario(
+            loads(
+                "machine: {memory: 4GiB, cpus: 2}\n"
+                f"workload: [{{kind: vms, count: {count}, size: 1GiB, lifetime: 100000h}}]\n"
+                "chain: {boots: 2}\n"
+            )
+        )
+        for count in (3, 9)
+    )
+    said = [row.detail for row in fuller.event_records if "no memory for a machine" in row.detail]
+    assert said == [f"vms0/{n}: no memory for a machine of 1073741824 bytes" for n in range(3, 9)]
+    assert len(full.boot_records) == 2
+    assert full.preserved_records == fuller.preserved_records
+
+
+def test_memory_may_all_be_on_a_node_that_is_not_the_first():
+    first, second = (
+        run_scenario(
+            loads(
+                "machine: {cpus: 4, nodes: 2, "
+                f"memory_map: [{{start: 1MiB, end: 2GiB, node: {nid}}}]}}\n"
+                "workload: [{kind: memfd, size: 8MiB}]\n"
+            )
+        )
+        for nid in (0, 1)
+    )
+    assert second.outcome.kind == "completed"
+    assert boots_of(first, "preserved_bytes") == boots_of(second, "preserved_bytes")
+    assert [len(areas) for areas in boots_of(second, "scratch_areas")] == [3, 3, 3]
+
+
+def test_an_empty_scratch_area_lies_nowhere():
+    """150 % of what a small kernel reserved above 4 GiB, which is nothing, is an empty area."""
+    handed = SimpleNamespace(
+        tree=SimpleNamespace(preserved_extents=lambda: [Extent(MIB, 3 * MIB)]),
+        files=(),
+        inherited=SimpleNamespace(scratch_areas=((2 * MIB, 0), (4 * MIB, MIB))),
+    )
+    judge_hand_over(handed)
+    handed.inherited.scratch_areas += ((2 * MIB, 1),)
+    with pytest.raises(ModelError, match="a scratch area"):
+        judge_hand_over(handed)
 
 
 def test_a_kernel_that_loses_a_file_is_caught_by_the_judges(monkeypatch):

@@ -15,7 +15,7 @@ from kho_sim.chain.kernel import Kernel
 from kho_sim.chain.plan import NANOSECONDS_PER_HOUR, WorkloadPlan
 from kho_sim.chain.workload.base import Workload
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
-from kho_sim.memory.pages import HUGE_PAGE_BYTES, OutOfMemory
+from kho_sim.memory.pages import HUGE_PAGE_BYTES, PAGE_SHIFT, OutOfMemory
 from kho_sim.seeds import stream
 
 
@@ -91,8 +91,12 @@ class Vms(Workload):
             heapq.heapify(self._departures)
 
     def _take_memory(self, kernel: Kernel, name: str) -> None:
+        """Make a machine's memory; a host that has less available does not even begin to."""
         memory = kernel.memory
         if self.plan.backing == "memfd":
+            wanted = -(-self.plan.size >> PAGE_SHIFT)
+            if memory.pages.available_pages() < wanted:
+                raise OutOfMemory([], wanted, 0)
             huge = self.plan.folio == HUGE_PAGE_BYTES
             memory.create_memfd(name, self.plan.size, huge, self.plan.session)
             return

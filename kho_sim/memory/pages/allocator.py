@@ -250,6 +250,17 @@ class PageAllocator:
             sum(zone.buddy.free_cma.exact() for zone in zones),
         )
 
+    def available_pages(self) -> int:
+        """Return what a program may count on, as MemAvailable of /proc/meminfo says it.
+
+        Free pages less what zones hold back: si_mem_available(), calculate_totalreserve_pages().
+        """
+        held_back = (
+            min(zone.watermark_high + zone.lowmem_reserve, zone.managed_pages)
+            for zone in self._zones
+        )
+        return max(self.free_pages().pages - sum(held_back), 0)
+
     def buddyinfo(self) -> dict[tuple[int, str], list[int]]:
         """Return free blocks per order, as /proc/buddyinfo has them, by (node, zone name)."""
         return {
