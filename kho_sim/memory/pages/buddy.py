@@ -291,7 +291,7 @@ class Buddy:
             for part in range(pfn, pfn + (1 << order), PAGEBLOCK_PAGES):
                 ensure(self.type_of(part) == kind, "block {:#x} is on list {}", part, kind)
             buddy = pfn ^ (1 << order)
-            merged = order >= PAGEBLOCK_ORDER or buddy not in self._small[order][kind]
+            merged = order == MAX_ORDER or buddy not in self._small[order][kind]
             ensure(merged, "block {:#x} and its buddy of order {} are both free", pfn, order)
             free[CMA if kind == CMA else MOVABLE] += 1 << order
             previous_end = pfn + (1 << order)

@@ -228,6 +228,20 @@ def test_user_pages_decide_a_claim_and_the_next_pageblock_does_not(users, kind, 
     pair.agree()
 
 
+@pytest.mark.parametrize("threshold", [0, 3])
+@pytest.mark.parametrize("lead", range(-8, 9))
+@pytest.mark.parametrize("order", range(4))
+def test_cma_serves_movable_requests_while_it_is_over_half_of_what_is_free(order, lead, threshold):
+    others = 128 - lead
+    pair = Pair(
+        [CMA, MOVABLE] + [RECLAIMABLE] * 6,
+        [(128, 384), (512 + others, PAGES)],
+        Limits(PAGES, 1, (0, 0, 0), 0, threshold),
+    )
+    pair.take(8, order, MOVABLE, True, False)
+    pair.agree()
+
+
 @QUICK
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
