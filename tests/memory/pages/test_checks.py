@@ -3,11 +3,18 @@
 import pytest
 
 from kho_sim.errors import ModelError
-from kho_sim.memory.pages import CMA, MOVABLE, UNMOVABLE, PageAllocator
+from kho_sim.memory.pages import CMA, MOVABLE, UNMOVABLE, PageAllocator, Run
 from kho_sim.memory.pages.buddy import Buddy
 
 MIB = 1 << 20
 FIRST = 0x10000
+
+
+@pytest.mark.parametrize("pfn", [0, 255, 17 << 8, 1 << 40])
+def test_a_page_that_no_zone_has(pfn):
+    pages = PageAllocator([(MIB, 17 * MIB, 0)], [], [1], kho_boot=False)
+    with pytest.raises(ModelError, match=f"^page {pfn:#x} is in no zone$"):
+        pages.free([Run(pfn, 1)])
 
 
 def test_per_cpu_lists_that_hold_less_than_nothing():

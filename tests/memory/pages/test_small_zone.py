@@ -242,6 +242,28 @@ def test_cma_serves_movable_requests_while_it_is_over_half_of_what_is_free(order
     pair.agree()
 
 
+@pytest.mark.parametrize("free", range(300, 1200, 50))
+def test_a_zone_is_below_its_high_mark_until_it_is_above_the_reserve_as_well(free):
+    pair = Pair(
+        [UNMOVABLE] * 8, [(free, PAGES - free)], Limits(60_000, 200, (50, 100, 400), 300, 0)
+    )
+    pair.fast.below_high = pair.slow.below_high = True
+    pair.take(200, 0, UNMOVABLE, False, False)
+    while pair.owned:
+        pair.free(0, 0, 1, False)
+    pair.agree()
+
+
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("free", range(0, 400, 13))
+def test_refills_that_are_taken_as_one_notice_the_high_mark_where_single_ones_do(order, free):
+    """With so many CPUs the size of a refill never changes."""
+    marks = (10, 20, PAGES - free)
+    pair = Pair([UNMOVABLE] * 8, [], Limits(60_000, 200, marks, 0, 0))
+    pair.serve(2000, order, UNMOVABLE, False, False, False)
+    pair.agree()
+
+
 @QUICK
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
