@@ -35,6 +35,8 @@ MODEL_ASSUMPTIONS = (
     "deferred pages are freed by workers in an order drawn from the seed (kernel-facts 8)",
     "preserved gigantic pages count towards hugepages= of the next kernel",
     "a preserved hugetlb file has the record and the array of a memfd",
+    "init_size holds at least the kernel's image and brk, where a scenario gives no larger one",
+    "a virtual machine is started only where MemAvailable covers its memory",
 )
 
 
