@@ -329,3 +329,17 @@ def test_what_was_no_user_page_is_freed_as_none():
     for zone in pages._zones:
         zone.drain()
     assert pages.free_pages().pages == free.pages - 600
+
+
+def test_what_is_available_is_free_and_not_held_back():
+    pages = PageAllocator([(3 * GIB, 4 * GIB, 0), (4 * GIB, 5 * GIB, 0)], [], [1], kho_boot=False)
+    pages.open([])
+    dma32, normal = pages._zones
+    dma32.watermark_high, dma32.lowmem_reserve, dma32.managed_pages = 3000, 500, 100_000
+    normal.watermark_high, normal.lowmem_reserve, normal.managed_pages = 4000, 0, 1500
+    free = pages.free_pages().pages
+    assert pages.available_pages() == free - 3500 - 1500
+    dma32.managed_pages, dma32.watermark_high = free, free - 1500 - 9
+    for reserve, available in ((7, 2), (8, 1), (9, 0), (10, 0)):
+        dma32.lowmem_reserve = reserve
+        assert pages.available_pages() == available
