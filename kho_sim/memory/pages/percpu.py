@@ -118,7 +118,7 @@ class PerCpuLists:
 
     def handed_out(self, blocks: int) -> None:
         """Note that requests were served: each halves what the next overflow returns."""
-        self.free_count >>= min(blocks, 64)
+        self.free_count >>= blocks
 
     def room(self, order: int, below_high: bool) -> int:
         """Return how many blocks can be pushed until the limit may be met, at least 1."""
@@ -134,7 +134,7 @@ class PerCpuLists:
         blocks = run.blocks
         self.slots[slot].appendleft(run.backwards(order))
         self.pages += blocks << order
-        self.alloc_factor >>= min(blocks, _MAX_SCALE + 1)
+        self.alloc_factor >>= blocks
         short = (self.batch << _MAX_SCALE) - self.free_count
         self.free_count += min(blocks, max(0, -(-short >> order))) << order
         high = self._high_for_free(below_high)

@@ -193,6 +193,7 @@ class Pair:
             for slot, runs in enumerate(pcp.slots)
         }
         assert held == slow.pcp
+        assert all(run.blocks for runs in pcp.slots for run in runs)
         assert (pcp.pages, pcp.high, fast.below_high) == (
             slow.pcp_pages, slow.pcp_high, slow.below_high,
         )  # fmt: skip
