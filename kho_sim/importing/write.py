@@ -68,9 +68,13 @@ def _flow(item: Any) -> str:
 
 
 def _scalar(key: str, value: Any) -> str:
-    """JSON is YAML: texts are quoted, so a command line can hold anything."""
+    """JSON is YAML: texts are quoted, so a command line can hold anything.
+
+    Except that YAML folds more line ends than JSON knows, as U+2028.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
-        return json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
     if key in ADDRESSES:
         return f"{value:#x}"
     return format_exact(value) if key in SIZES else str(value)

@@ -183,6 +183,18 @@ def test_the_file_is_the_same_scenario_and_says_where_each_value_is_from(recorde
             assert lines[number - 1].strip().startswith("# numa4-64G.log.xz:")
 
 
+@pytest.mark.parametrize(
+    "odd", ["\u2028", "\u2029", "\x85", "\xa0", "\ufeff", "\U0001f600", '"', "\\"]
+)
+def test_the_file_keeps_every_character_of_a_command_line(put, odd):
+    lines = "[    0.000000] Linux version 7.3.4 (gcc)\n"
+    lines += f"[    0.000000] Command line: kho=on {odd} x{odd}y\n"
+    lines += "[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bffdffff]  System RAM\n"
+    found = import_files([put("my.log", lines)])
+    assert found.scenario["kernel"]["command_line"] == f"kho=on {odd} x{odd}y"
+    assert loads(scenario_text(found)) == from_dict(found.scenario)
+
+
 def test_an_origin_is_the_line_of_the_log(recorded_path, read_recorded, put):
     lines = "nothing\n" * 4 + "[    0.000000] Linux version 7.3.4 (gcc)\n"
     lines += "[    0.000000] Command line: kho=on obs.nmfd=1 obs.mfd=1M\n"
