@@ -265,6 +265,17 @@ def test_refills_that_are_taken_as_one_notice_the_high_mark_where_single_ones_do
     pair.agree()
 
 
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("want", [90, 200, 300])
+def test_refills_that_are_taken_as_one_have_the_size_of_their_order(order, want):
+    """After single pages in number, whose refills have grown as far as they can."""
+    pair = Pair([UNMOVABLE] * 8, [], Limits(60_000, 200, (0, 0, 0), 0, 0))
+    for _ in range(6):
+        pair.serve(200, 0, UNMOVABLE, False, False, False)
+    pair.serve(want, order, UNMOVABLE, False, False, False)
+    pair.agree()
+
+
 @QUICK
 @given(BLOCK_TYPES, HOLES, LIMITS, STEPS)
 @example([MOVABLE] * 8, [], NO_LIMITS, [("take", 5000, 0, UNMOVABLE, False, False)])
