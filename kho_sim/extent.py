@@ -17,7 +17,8 @@ class Extent(NamedTuple):
         return max(self.end - self.start, 0)
 
     def overlaps(self, other: Extent) -> bool:
-        return self.start < other.end and other.start < self.end
+        """Tell whether both hold something; an empty range overlaps nothing."""
+        return max(self.start, other.start) < min(self.end, other.end)
 
     def clip(self, other: Extent) -> Extent:
         """Return the part of this range that lies inside ``other`` (may be empty)."""

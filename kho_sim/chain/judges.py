@@ -80,8 +80,7 @@ def judge_hand_over(handover: Handover) -> None:
     lost = subtracted(spans, kept)
     ensure(not lost, "data at {} is not in the tree", lost[:1])
     for start, size in handover.inherited.scratch_areas:
-        if size:
-            _ensure_clear(kept, Extent(start, start + size), "a scratch area")
+        _ensure_clear(kept, Extent(start, start + size), "a scratch area")
 
 
 def _ensure_clear(promised: list[Extent], extent: Extent, what: object) -> None:
