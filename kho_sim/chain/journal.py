@@ -88,14 +88,15 @@ class Journal:
         facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried)}
         facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
         extension = tried.extension
+        assert extension is not None, "only a boot that extends is tried in other ways"
         self.alternatives.append(
             Alternative(
                 boot=boot,
                 strategy=setup.strategy,
-                shift=extension.shift if extension else setup.extend.shift,
-                busy_block_count=len(extension.busy) if extension else 0,
+                shift=extension.shift,
+                busy_block_count=len(extension.busy),
                 early_ns=sum(early_phases_ns(tried).values()),
-                error=extension.error if extension else "",
+                error=extension.error,
                 panic=tried.panic,
                 **facts,  # type: ignore[arg-type]
             )
