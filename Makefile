@@ -19,7 +19,7 @@ test-long: coverage
 
 coverage: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not long" --cov --cov-report= \
-		tests/scenario tests/command_line tests/memory tests/kho tests/chain tests/fuzz
+		tests/scenario tests/base tests/memory tests/kho tests/chain tests/fuzz
 	$(BIN)/python -m tests.branch_coverage
 
 lint: .venv/installed

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from benchmarks.host_of_size import BOOTS, GIB, PROPORTION, SAME_LOAD, SMALLEST_GIB, Cost
+from kho_sim.base.units import format_exact
 from kho_sim.plots.style import BLUE, ORANGE, house_style, new_figure, save
-from kho_sim.units import format_exact
 
 SIZES_GIB = (SMALLEST_GIB, 192, 768, 3072, 12288, 24576)
 COLOURS = {PROPORTION: BLUE, SAME_LOAD: ORANGE}

@@ -16,12 +16,12 @@ from kho_sim._version import __version__
 
 if TYPE_CHECKING:
     from kho_sim import plots
-    from kho_sim.errors import ScenarioError, TraceError
-    from kho_sim.lineages import lineage
+    from kho_sim.base.errors import ScenarioError, TraceError
+    from kho_sim.graphs import lineage
+    from kho_sim.logs.reader import read_boot_log
     from kho_sim.scenario import Scenario, load, loads
     from kho_sim.sweeps import open_stored as open
     from kho_sim.sweeps import sweep
-    from kho_sim.trace.boot_log import read_boot_log
     from kho_sim.trace.trace import Trace
 
 __all__ = [
@@ -42,15 +42,15 @@ __all__ = [
 
 _HOMES = {
     "Scenario": ("kho_sim.scenario", "Scenario"),
-    "ScenarioError": ("kho_sim.errors", "ScenarioError"),
+    "ScenarioError": ("kho_sim.base.errors", "ScenarioError"),
     "Trace": ("kho_sim.trace.trace", "Trace"),
-    "TraceError": ("kho_sim.errors", "TraceError"),
-    "lineage": ("kho_sim.lineages", "lineage"),
+    "TraceError": ("kho_sim.base.errors", "TraceError"),
+    "lineage": ("kho_sim.graphs", "lineage"),
     "load": ("kho_sim.scenario", "load"),
     "loads": ("kho_sim.scenario", "loads"),
     "open": ("kho_sim.sweeps", "open_stored"),
     "plots": ("kho_sim.plots", ""),
-    "read_boot_log": ("kho_sim.trace.boot_log", "read_boot_log"),
+    "read_boot_log": ("kho_sim.logs.reader", "read_boot_log"),
     "sweep": ("kho_sim.sweeps", "sweep"),
 }
 """Public name -> the module that has it, and its name there ('': the module itself)."""

@@ -8,21 +8,25 @@ import pytest
 import kho_sim as ks
 
 PACKAGE = Path(ks.__file__).parent
-BASE = {"errors", "units", "extent", "blocks", "work", "seeds", "command_line", "_version"}
+BASE = {"base", "_version"}
 MAY_IMPORT = {
-    "command_line": BASE,
+    "base": {"_version"},
     "scenario": BASE,
     "machine": BASE,
-    "memory": BASE | {"machine"},
-    "kho": BASE | {"machine", "memory"},
+    "builds": BASE,
+    "platform": BASE | {"machine"},
+    "memory": BASE | {"machine", "builds", "platform"},
+    "kho": BASE | {"machine", "builds", "platform", "memory"},
+    "kernel": BASE | {"machine", "builds", "platform", "memory", "kho"},
     "cost": BASE,
-    "chain": BASE | {"scenario", "machine", "memory", "kho", "cost", "trace"},
+    "chain": BASE
+    | {"scenario", "machine", "builds", "platform", "memory", "kho", "kernel", "cost", "trace"},
     "frames": BASE | {"trace"},
 }
 OWNERS = {
     "simpy": {"chain"},
     "yaml": {"scenario", "verify"},
-    "networkx": {"lineages", "plots"},
+    "networkx": {"graphs", "plots"},
     "matplotlib": {"plots"},
     "click": {"cli"},
 }

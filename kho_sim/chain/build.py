@@ -6,18 +6,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
+from kho_sim.base.extent import round_up
+from kho_sim.builds.profile import EarlyRequest, KernelProfile
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
-from kho_sim.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
-from kho_sim.extent import round_up
-from kho_sim.kho.boot import KernelSetup
+from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.machine import Machine, from_memory_map, qemu_machine
+from kho_sim.machine import Machine
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.pages import INTERLEAVINGS
-from kho_sim.memory.profile import EarlyRequest, KernelProfile
+from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from kho_sim.base.errors import ModelError
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.journal import Journal
 from kho_sim.chain.kernel import ChainEnds, Kernel
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
-from kho_sim.errors import ModelError
 from kho_sim.kho.handover import Handover
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, Outcome
@@ -54,7 +54,7 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
         event_records=tuple(journal.events),
         file_records=tuple(journal.files),
         incident_records=tuple(journal.incidents),
-        fate_records=tuple(journal.fates),
+        file_outcome_records=tuple(journal.file_outcomes),
         alternative_records=tuple(journal.alternatives),
         twin=twin,
     )

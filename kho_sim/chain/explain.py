@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from kho_sim.base.units import format_ns, format_size
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
@@ -19,7 +20,6 @@ from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.trace.records import Boot
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_ns, format_size
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -129,8 +129,8 @@ def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
         how = "".join(f", {key} {value}" for key, value in values.items())
         yield f"  boot {fault.boot}: {fault.kind}{how}"
     yield "What struck"
-    for incident, fates in incidents(trace):
-        lost = [fate for fate in fates if not fate.kept]
+    for incident, outcomes in incidents(trace):
+        lost = [file for file in outcomes if not file.kept]
         cost = f"{len(lost)} files lost, {format_size(sum(f.size_bytes for f in lost))}"
         yield (
             f"  boot {incident.boot} at {format_ns(incident.time_ns)}: {incident.kind}, "

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kho_sim.chain.stakes import Trouble
-from kho_sim.kho.boot import NO_MAP, BootedMemory, KernelSetup
+from kho_sim.base.units import format_size
+from kho_sim.chain.incidents import Failure
+from kho_sim.kernel.boot import NO_MAP, BootedMemory, KernelSetup
 from kho_sim.kho.handover import Handover
 from kho_sim.memory.early import Refusal
 from kho_sim.memory.early.boot import NO_REVIVAL
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
-from kho_sim.units import format_size
 
 if TYPE_CHECKING:
     from kho_sim.scenario.faults import Fault
@@ -93,17 +93,17 @@ def with_early_faults(setup: KernelSetup, faults: Iterable[Fault], boot: int) ->
     return replace(setup, refusals=refusals, extend_fails_after=after)
 
 
-def lost_handover(booted: BootedMemory) -> Trouble:
+def lost_handover(booted: BootedMemory) -> Failure:
     """Return the fault that kept a kernel from its handover, by what it found and printed."""
     early = booted.early
     if early.revived:
-        return Trouble("tree_root", NO_MAP, injected=True)
+        return Failure("tree_root", NO_MAP, injected=True)
     found = next((line for line in early.messages if "handover FDT" in line), "")
     kind = "fdt" if found else "descriptors"
-    return Trouble(kind, "; ".join(filter(None, (found, NO_REVIVAL))), injected=True)
+    return Failure(kind, "; ".join(filter(None, (found, NO_REVIVAL))), injected=True)
 
 
-def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Trouble]:
+def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Failure]:
     """Yield the faults that struck an early boot and did not kill it."""
     struck = [row for row in booted.early.requests.rows if row.why == REFUSED_BY_FAULT]
     if booted.panic and struck and struck[-1] is booted.early.requests.rows[-1]:
@@ -111,7 +111,7 @@ def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Trouble]:
     for what in dict.fromkeys(row.what for row in struck):
         rows = [row for row in struck if row.what == what]
         refused = f"{sum(row.count for row in rows)} x {format_size(rows[0].size_bytes)}"
-        yield Trouble("allocation", f"no memory for {what}, {refused}", injected=True)
+        yield Failure("allocation", f"no memory for {what}, {refused}", injected=True)
     extension = booted.extension
     if extension and extension.error and extension.work.ranges_marked == setup.extend_fails_after:
-        yield Trouble("extend", extension.error, injected=True)
+        yield Failure("extend", extension.error, injected=True)

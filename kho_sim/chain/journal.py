@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from kho_sim.chain.incidents import Failure, PersistentObject
 from kho_sim.chain.phases import early_phases_ns
-from kho_sim.chain.stakes import Stake, Trouble
 from kho_sim.cost import nanoseconds
-from kho_sim.kho.boot import BootedMemory, KernelSetup
-from kho_sim.kho.kexec_load import Placement
+from kho_sim.kernel.boot import BootedMemory, KernelSetup
+from kho_sim.kho.load import Placement
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
 from kho_sim.memory.regions import Region
@@ -22,7 +22,7 @@ from kho_sim.trace.records import (
     Alternative,
     Boot,
     Event,
-    FileFate,
+    FileOutcome,
     GiganticPage,
     Incident,
     PreservedFile,
@@ -51,7 +51,7 @@ class Journal:
     events: list[Event] = field(default_factory=list)
     files: list[PreservedFile] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
-    fates: list[FileFate] = field(default_factory=list)
+    file_outcomes: list[FileOutcome] = field(default_factory=list)
     _made_in: dict[str, int] = field(default_factory=dict)
     alternatives: list[Alternative] = field(default_factory=list)
 
@@ -119,7 +119,9 @@ class Journal:
             for place in placed
         ]
 
-    def note_files(self, boot: int, files: Iterable[Stake], inherited: Collection[str]) -> None:
+    def note_files(
+        self, boot: int, files: Iterable[PersistentObject], inherited: Collection[str]
+    ) -> None:
         """Write down what ``boot`` hands on; ``inherited`` names what it was itself handed."""
         made_in = {f.name: self._made_in[f.name] if f.name in inherited else boot for f in files}
         self._made_in = made_in
@@ -131,24 +133,26 @@ class Journal:
             for f in files
         ]  # fmt: skip
 
-    def note_incident(self, boot: int, time_ns: int, trouble: Trouble, then: str) -> int:
-        """Write down an incident and what came of it; return its number, for ``note_fates``."""
+    def note_incident(self, boot: int, time_ns: int, failure: Failure, then: str) -> int:
+        """Record an incident and its consequence; return its number."""
         self.incidents.append(
             Incident(
-                boot=boot, time_ns=time_ns, kind=trouble.kind, injected=trouble.injected,
-                message=trouble.message, then=then,
+                boot=boot, time_ns=time_ns, kind=failure.kind, injected=failure.injected,
+                message=failure.message, then=then,
             )
         )  # fmt: skip
         return len(self.incidents) - 1
 
-    def note_fates(self, incident: int, stakes: Iterable[Stake], kept: bool) -> None:
-        """Write down what became of the files that were at stake in an incident."""
-        self.fates += [
-            FileFate(
-                incident=incident, boot=self.incidents[incident].boot, name=stake.name,
-                kind=stake.kind, session=stake.session, size_bytes=stake.size_bytes, kept=kept,
+    def note_file_outcomes(
+        self, incident: int, objects: Iterable[PersistentObject], kept: bool
+    ) -> None:
+        """Write down what became of the files that were at risk in an incident."""
+        self.file_outcomes += [
+            FileOutcome(
+                incident=incident, boot=self.incidents[incident].boot, name=one.name,
+                kind=one.kind, session=one.session, size_bytes=one.size_bytes, kept=kept,
             )
-            for stake in stakes
+            for one in objects
         ]  # fmt: skip
 
     def note_event(

@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from kho_sim.base.errors import KhoSimError
+from kho_sim.base.seeds import stream
+from kho_sim.base.work import Work
 from kho_sim.chain.faults import NO_FAULTS, lost_handover, tolerated
-from kho_sim.chain.journal import Journal
-from kho_sim.chain.judges import (
-    judge_early_boot,
-    judge_hand_over,
-    judge_running,
-    judge_survivors,
+from kho_sim.chain.incidents import Failure, PersistentObject, persistent_objects
+from kho_sim.chain.invariants import (
+    check_early_boot,
+    check_hand_over,
+    check_running,
+    check_survivors,
 )
+from kho_sim.chain.journal import Journal
 from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.plan import ChainPlan
-from kho_sim.chain.stakes import Stake, Trouble, stakes_of
 from kho_sim.cost import PHASE_RATES, nanoseconds
-from kho_sim.errors import KhoSimError
-from kho_sim.kho.boot import BootedMemory, KernelSetup, boot_memory
+from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
+from kho_sim.kernel.running import GIGANTIC_ORDER, RunningMemory
 from kho_sim.kho.handover import Handover
-from kho_sim.kho.kexec_load import LoadRefused, Placement
+from kho_sim.kho.load import LoadRefused, Placement
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
-from kho_sim.kho.running import GIGANTIC_ORDER, RunningMemory
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
-from kho_sim.seeds import stream
 from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
-from kho_sim.work import Work
 
 if TYPE_CHECKING:
     from kho_sim.chain.workload.base import Workload
@@ -50,12 +50,12 @@ Process = Generator[simpy.Event, Any, None]
 
 class ChainEnds(KhoSimError):  # noqa: N818 (an end of the simulated chain)
     """The chain ends with this kernel, or goes on with a cold boot; ``outcome`` says how, and
-    ``trouble`` what struck."""
+    ``failure`` what struck."""
 
-    def __init__(self, outcome: Outcome, trouble: Trouble):
-        super().__init__(outcome, trouble)  # SimPy makes the exception anew from its arguments
+    def __init__(self, outcome: Outcome, failure: Failure):
+        super().__init__(outcome, failure)  # SimPy makes the exception anew from its arguments
         self.outcome = outcome
-        self.trouble = trouble
+        self.failure = failure
 
 
 class Kernel:
@@ -91,7 +91,7 @@ class Kernel:
         self.next_handover: Handover | None = None
         self.window = (served_ns, served_ns)
         self.after_reset = after_reset
-        self._promised = stakes_of(handover)
+        self._handed_objects = persistent_objects(handover)
         self._is_up = False
         self._survived: list[int] = []
         self._loads = 0
@@ -149,9 +149,9 @@ class Kernel:
         self._try_what_ifs()
         if booted.panic:
             cause = "allocation" if booted.early.requests.rows[-1].why == REFUSED_BY_FAULT else ""
-            raise self._end("boot_failed", booted.panic, cause, died=True)
+            raise self._end("boot_failed", booted.panic, cause, fatal=True)
         if booted.incoming is not None:
-            judge_early_boot(booted, booted.incoming)
+            check_early_boot(booted, booted.incoming)
         for phase, duration_ns in early_phases_ns(booted).items():
             yield from self._spend(phase, duration_ns)
         self._maybe_panic("early_boot", "boot_failed")
@@ -170,7 +170,7 @@ class Kernel:
                 stream(self.plan.seed, "page allocator", self.index),
             )
         except (PreserveFailed, OutOfMemory) as error:
-            raise self._end("boot_failed", str(error), died=True) from error
+            raise self._end("boot_failed", str(error), fatal=True) from error
         for message in self.memory.messages:
             self.say(message)
         yield from self._spend("initcalls", round(PHASE_RATES["initcalls"].ns))
@@ -180,12 +180,12 @@ class Kernel:
         try:
             if self.handover and booted.incoming is not None:
                 self.memory.retrieve_files(self.handover)
-                judge_running(self.memory, self.handover)
+                check_running(self.memory, self.handover)
             self._note_survivors(booted)
             for workload in self.workloads:
                 workload.arrive(self)
         except OutOfMemory as error:
-            raise self._end("preserve_failed", DEADLOCK, died=True) from error
+            raise self._end("preserve_failed", DEADLOCK, fatal=True) from error
         self._is_up = True
         self._note_gigantic(booted)
 
@@ -211,7 +211,7 @@ class Kernel:
                 placed = yield from self._load()
                 break
             except ChainEnds as end:
-                if end.trouble.died or retries == self.plan.retries:
+                if end.failure.fatal or retries == self.plan.retries:
                     raise
                 self.note_end(end, RETRIED)
             self.memory.unpreserve(kept)
@@ -246,8 +246,8 @@ class Kernel:
 
     def _jump(self, placed: tuple[Placement, ...]) -> Process:
         handover = self.memory.hand_over(placed, self._setup_of(self.index + 1))
-        judge_hand_over(handover)
-        self.journal.note_files(self.index, stakes_of(handover), self._inherited())
+        check_hand_over(handover)
+        self.journal.note_files(self.index, persistent_objects(handover), self._inherited())
         yield from self._spend("jump", round(PHASE_RATES["jump"].ns))
         self.next_handover = handover
 
@@ -258,8 +258,8 @@ class Kernel:
         try:
             step()
         except PreserveFailed as failure:
-            died = str(failure) == DEADLOCK
-            raise self._end("preserve_failed", str(failure), died=died) from failure
+            fatal = str(failure) == DEADLOCK
+            raise self._end("preserve_failed", str(failure), fatal=fatal) from failure
 
     def _setup_of(self, index: int) -> KernelSetup:
         """A kernel's setup; gigantic pages that it is handed count towards ``hugepages=``."""
@@ -301,23 +301,23 @@ class Kernel:
         yield self.env.timeout(duration_ns)
         self.journal.note_event(self.index, begin, self.now_ns, what)
 
-    def _end(self, kind: str, message: str, fault: str = "", died: bool = False) -> ChainEnds:
+    def _end(self, kind: str, message: str, fault: str = "", fatal: bool = False) -> ChainEnds:
         """Return the end of this kernel's part; ``fault``: the kind of fault that brought it."""
         self.say(message)
-        trouble = Trouble(fault or kind, message, bool(fault), died)
-        return ChainEnds(Outcome(kind=kind, boot=self.index, message=message), trouble)
+        failure = Failure(fault or kind, message, bool(fault), fatal)
+        return ChainEnds(Outcome(kind=kind, boot=self.index, message=message), failure)
 
     # Faults, and what they cost
 
     def note_end(self, end: ChainEnds, then: str) -> None:
-        """Write down a failure, what comes of it, and what becomes of the files at stake."""
-        number = self.journal.note_incident(self.index, self.now_ns, end.trouble, then)
-        kept = not end.trouble.died and then != COLD_BOOT
-        self.journal.note_fates(number, self._at_stake(), kept)
+        """Write down a failure, what comes of it, and what becomes of the files at risk."""
+        number = self.journal.note_incident(self.index, self.now_ns, end.failure, then)
+        kept = not end.failure.fatal and then != COLD_BOOT
+        self.journal.note_file_outcomes(number, self._objects_at_risk(), kept)
 
     def _maybe_panic(self, phase: str, outcome: str) -> None:
         if self.faults.panic[0] == phase:
-            raise self._end(outcome, self.faults.panic[1], "panic", died=True)
+            raise self._end(outcome, self.faults.panic[1], "panic", fatal=True)
 
     def _note_early_faults(self, booted: BootedMemory) -> None:
         """Write down the faults that early boot lived through; what they cost is seen later, but
@@ -325,28 +325,31 @@ class Kernel:
         journal, now = self.journal, self.now_ns
         if self.handover and not self.handover.inherited.data_found:
             number = journal.note_incident(self.index, now, lost_handover(booted), GOES_ON)
-            journal.note_fates(number, self._promised, kept=False)
-            self._promised = []
-        for trouble in tolerated(booted, self.setup):
-            self._survived.append(journal.note_incident(self.index, now, trouble, GOES_ON))
+            journal.note_file_outcomes(number, self._handed_objects, kept=False)
+            self._handed_objects = []
+        for failure in tolerated(booted, self.setup):
+            self._survived.append(journal.note_incident(self.index, now, failure, GOES_ON))
 
     def _note_survivors(self, booted: BootedMemory) -> None:
         """After the retrieval: whoever is there lived through the faults of early boot."""
         if self.handover and (self._survived or self.begins_anew):
-            judge_survivors(booted, self.handover, self.memory.files)
+            check_survivors(booted, self.handover, self.memory.files)
         for number in self._survived:
-            self.journal.note_fates(number, self._promised, kept=True)
+            self.journal.note_file_outcomes(number, self._handed_objects, kept=True)
 
-    def _at_stake(self) -> list[Stake]:
+    def _objects_at_risk(self) -> list[PersistentObject]:
         """Return what is lost if this kernel goes now."""
         if not self._is_up:
-            return self._promised
+            return self._handed_objects
         lasting = [name for workload in self.workloads for name in workload.lasting(self)]
         files = [self.memory.files[name] for name in lasting if name in self.memory.files]
-        return [*map(Stake.of_file, files), *map(Stake.of_area, self.memory.lasting_areas)]
+        return [
+            *map(PersistentObject.of_file, files),
+            *map(PersistentObject.of_area, self.memory.lasting_areas),
+        ]
 
     def _inherited(self) -> set[str]:
-        return {stake.name for stake in self._promised}
+        return {one.name for one in self._handed_objects}
 
 
 def _why_disabled(booted: BootedMemory) -> str:

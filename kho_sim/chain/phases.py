@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kho_sim.cost import PHASE_RATES, nanoseconds
-from kho_sim.kho.boot import BootedMemory
+from kho_sim.kernel.boot import BootedMemory
 
 
 def early_phases_ns(booted: BootedMemory) -> dict[str, int]:

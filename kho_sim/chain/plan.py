@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kho_sim.chain.faults import BootFaults
-from kho_sim.kho.boot import KernelSetup
+from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.pages import Interleaving

@@ -15,17 +15,17 @@ from kho_sim.cli.numbers import FiniteRange
 from kho_sim.cli.pairs import pairs
 
 if TYPE_CHECKING:
-    from kho_sim.advise import Advice, Areas
-    from kho_sim.advise.advice import Neighbour, Smallest
-    from kho_sim.advise.evidence import Chain
     from kho_sim.scenario import Scenario
+    from kho_sim.sweeps.advise import Advice, Areas
+    from kho_sim.sweeps.advise.advice import Neighbour, Smallest
+    from kho_sim.sweeps.advise.evidence import Chain
 
 NOTHING_FOUND = 1
 SIGNAL_EXIT_BASE = 128
 
 
 def _tries(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Areas]:
-    from kho_sim.advise import parse_areas
+    from kho_sim.sweeps.advise import parse_areas
 
     try:
         return [parse_areas(text) for text in texts]
@@ -105,8 +105,8 @@ def verb(
     The same command goes on where it was stopped. Exits with 1 if no scratch is large enough for
     the scenario with the extension.
     """
-    from kho_sim.advise import advise
     from kho_sim.scenario import load, with_values
+    from kho_sim.sweeps.advise import advise
     from kho_sim.sweeps.stop import SweepInterrupted
 
     base = load(scenario)
@@ -173,7 +173,7 @@ def _tried(one: Neighbour) -> dict[str, Any]:
 
 
 def _lines(advice: Advice) -> Iterator[str]:
-    from kho_sim.units import format_size
+    from kho_sim.base.units import format_size
 
     with_extension, without = advice.default.items()
     size = format_size(with_extension[1].scratch_bytes)
@@ -199,7 +199,7 @@ def _lines(advice: Advice) -> Iterator[str]:
 
 
 def _smallest_lines(one: Smallest) -> Iterator[str]:
-    from kho_sim.units import format_size
+    from kho_sim.base.units import format_size
 
     title = f"{_way(one.strategy)}, {GRADE_WORDS[one.grade]}"
     if one.areas is None:
@@ -213,7 +213,7 @@ def _smallest_lines(one: Smallest) -> Iterator[str]:
 
 
 def _shift_lines(advice: Advice) -> Iterator[str]:
-    from kho_sim.units import format_ns, format_size
+    from kho_sim.base.units import format_ns, format_size
 
     yield "block shift, with the scratch advised first:"
     yield f"  {'shift':>5} {'recovers':>12} {'takes':>10} {'tree pages':>10} {'regions':>8} refused"

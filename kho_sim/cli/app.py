@@ -21,7 +21,7 @@ from typing import NoReturn, TextIO
 import click
 
 from kho_sim._version import __version__
-from kho_sim.errors import EngineError, InputError, ScenarioError
+from kho_sim.base.errors import EngineError, InputError, ScenarioError
 
 VERBS = {
     "check": (

@@ -12,9 +12,9 @@ def verb(scenarios: tuple[str, ...]) -> int:
 
     An error is a line file:line:column: path: message on standard error.
     """
+    from kho_sim.base.errors import ScenarioError
     from kho_sim.chain.build import build_plan
     from kho_sim.cli.expectations import load_expecting
-    from kho_sim.errors import ScenarioError
 
     code = 0
     for path in scenarios:

@@ -97,7 +97,7 @@ def _line(one: Difference, pairs_min: int) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    from kho_sim.units import format_ns, format_size
+    from kho_sim.base.units import format_ns, format_size
 
     if "_bytes" in name:
         return format_size(round(value))

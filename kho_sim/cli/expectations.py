@@ -51,7 +51,7 @@ def parse_condition(text: str) -> Expectation:
     return expectation(name, comparison)
 
 
-def disappointments(
+def unmet_expectations(
     trace: Trace, expected: Iterable[Expectation], fail_on: Iterable[Expectation]
 ) -> list[str]:
     """Return a sentence for each expectation that the trace does not meet."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from kho_sim.importing import ImportedScenario
+    from kho_sim.logs.importing import ImportedScenario
 
 
 @click.command("import", short_help="Make a scenario of a real machine.")
@@ -28,7 +28,7 @@ def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> 
     and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario says where it
     is from. Sources that disagree exit with 3 and nothing is written.
     """
-    from kho_sim.importing import import_files, scenario_text
+    from kho_sim.logs.importing import import_files, scenario_text
     from kho_sim.scenario import from_dict
 
     if out is not None and Path(out).exists() and not force:

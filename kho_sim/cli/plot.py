@@ -45,7 +45,7 @@ def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool)
     SOURCE is a stored run or sweep, a real console log, a scenario (which is simulated first), or
     what verify --json printed. Without --figure all that SOURCE has the facts for are drawn.
     """
-    from kho_sim.lineages import write_graph
+    from kho_sim.graphs import write_graph
     from kho_sim.plots import save
 
     opened = _open(Path(source))
@@ -84,7 +84,7 @@ def _open(path: Path) -> Source:
 def _open_document(path: Path) -> Source:
     import json
 
-    from kho_sim.errors import InputError
+    from kho_sim.base.errors import InputError
     from kho_sim.plots import VERIFY_FIGURES
 
     try:
@@ -103,7 +103,7 @@ def _of_trace(trace: Trace) -> Source:
 
 
 def _chosen(source: Source, names: tuple[str, ...]) -> list[str]:
-    from kho_sim.errors import nearest
+    from kho_sim.base.errors import nearest
 
     for name in names:
         if name not in source.figures:
@@ -116,7 +116,7 @@ def _chosen(source: Source, names: tuple[str, ...]) -> list[str]:
 
 def _drawn(source: Source, names: list[str], asked: bool) -> dict[str, Figure]:
     """Draw; a figure that the source lacks the facts for is an error only if it was asked for."""
-    from kho_sim.errors import InputError
+    from kho_sim.base.errors import InputError
 
     figures = {}
     for name in names:
@@ -133,8 +133,8 @@ def _drawn(source: Source, names: list[str], asked: bool) -> dict[str, Figure]:
 
 def _graphs_of(what: Any) -> dict[str, nx.Graph]:
     """Return the lineage of a trace, and the tree of each boot that has one."""
-    from kho_sim.errors import InputError
-    from kho_sim.lineages import lineage, tree_graph
+    from kho_sim.base.errors import InputError
+    from kho_sim.graphs import lineage, tree_graph
     from kho_sim.trace.trace import Trace
 
     if not isinstance(what, Trace):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from kho_sim.base.errors import EngineError
 from kho_sim.cli.sources import is_sweep, read_trace
-from kho_sim.errors import EngineError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -73,7 +73,7 @@ def verb(
     A kernel that dies is a result and exits with 0, unless --fail-on or the scenario's expect:
     says otherwise.
     """
-    from kho_sim.cli.expectations import disappointments, load_expecting
+    from kho_sim.cli.expectations import load_expecting, unmet_expectations
 
     if seed is not None:
         settings["chain.seed"] = seed
@@ -82,7 +82,7 @@ def verb(
     asked = load_expecting(scenario, settings)
     trace = _simulated(asked, out)
     _print(trace, as_json)
-    missed = disappointments(trace, asked.expectations, fail_on)
+    missed = unmet_expectations(trace, asked.expectations, fail_on)
     for sentence in missed:
         click.echo(sentence, err=True)
     return 1 if missed else 0
@@ -91,7 +91,7 @@ def verb(
 def _simulated(scenario: Scenario, out: str | None) -> Trace:
     """Simulate, and store if asked; a folder that can not be used is refused before the work."""
     from kho_sim.chain import run_scenario
-    from kho_sim.trace.store import check_folder, save_run
+    from kho_sim.runs.store import check_folder, save_run
 
     if out is not None:
         check_folder(out)

@@ -17,7 +17,7 @@ def is_sweep(path: Path) -> bool:
 def read_trace(path: Path) -> Trace:
     """Return the trace of a path. Raises InputError if it is nothing that has one."""
     if path.is_dir():
-        from kho_sim.trace.store import load_run
+        from kho_sim.runs.store import load_run
 
         return load_run(path)
     if path.suffix in (".yaml", ".yml"):
@@ -25,6 +25,6 @@ def read_trace(path: Path) -> Trace:
         from kho_sim.cli.expectations import load_expecting
 
         return run_scenario(load_expecting(str(path)))
-    from kho_sim.trace.boot_log import read_boot_log
+    from kho_sim.logs.reader import read_boot_log
 
     return read_boot_log(path)

@@ -45,11 +45,11 @@ def verb(
     from kho_sim.cli.sweep import stopped_exit_code
     from kho_sim.study import MACHINES, WORKLOADS, run_study
     from kho_sim.study.page import write_results
-    from kho_sim.sweeps.progress import telling
+    from kho_sim.sweeps.progress import progress_reporter
 
     machines = tuple(machine for machine in MACHINES if machine.is_small or not small)
     try:
-        with telling() as progress:
+        with progress_reporter() as progress:
             study = run_study(
                 out,
                 machines=machines,

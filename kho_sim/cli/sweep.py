@@ -192,11 +192,11 @@ def _plan(base: Scenario, points: list[Point], directory: Path, options: dict[st
 
 
 def _sweep(base: Scenario, points: list[Point], directory: Path, options: dict[str, Any]) -> Sweep:
-    from kho_sim.sweeps.progress import telling
+    from kho_sim.sweeps.progress import progress_reporter
     from kho_sim.sweeps.sweeping import sweep
 
     passed_on = ("replicates", "workers", "scheduler", "shard", "retry", "allocations")
-    with telling() as progress:
+    with progress_reporter() as progress:
         return sweep(
             base,
             points,
@@ -231,8 +231,8 @@ def _default_directory(path: str, base: Scenario, points: list[Point]) -> Path:
 
 
 def _print_plan(plan: Plan, directory: Path, as_json: bool) -> None:
+    from kho_sim.base.units import format_size
     from kho_sim.sweeps.progress import duration
-    from kho_sim.units import format_size
 
     if as_json:
         head = {"schema": "kho-sim/sweep-plan", "schema_version": 1, "directory": str(directory)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from kho_sim.work import Work
+from kho_sim.base.work import Work
 
 
 @dataclass(frozen=True, slots=True)

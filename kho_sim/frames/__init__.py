@@ -15,7 +15,7 @@ from kho_sim.frames.alternatives import alternatives_table
 from kho_sim.frames.boots import boots_table
 from kho_sim.frames.events import events_table
 from kho_sim.frames.failures import failures_table
-from kho_sim.frames.fates import fates_table
+from kho_sim.frames.file_outcomes import file_outcomes_table
 from kho_sim.frames.files import files_table
 from kho_sim.frames.gigantic import gigantic_table
 from kho_sim.frames.incidents import incidents_table
@@ -38,7 +38,7 @@ TABLES: dict[str, Callable[[Trace], pd.DataFrame]] = {
     "events": events_table,
     "files": files_table,
     "incidents": incidents_table,
-    "fates": fates_table,
+    "file_outcomes": file_outcomes_table,
     "scratch": scratch_table,
     "alternatives": alternatives_table,
 }
@@ -51,7 +51,7 @@ __all__ = [
     "boots_table",
     "events_table",
     "failures_table",
-    "fates_table",
+    "file_outcomes_table",
     "files_table",
     "gigantic_table",
     "incidents_table",

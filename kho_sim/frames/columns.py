@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
 from kho_sim.trace.rows import Rows
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kho_sim.extent import Extent
+from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Inherited
 from kho_sim.memory.pages import PAGE_SHIFT, Run

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.errors import ensure
+from kho_sim.base.errors import ensure
 
 PAGE_SHIFT = 12
 ORDER_0_BIT = 52
@@ -63,9 +63,9 @@ class KeySet:
 
     def copy(self) -> KeySet:
         """Return an independent equal set; the bitmaps are shared."""
-        twin = KeySet()
-        twin._leaves = self._leaves.copy()
-        return twin
+        copied = KeySet()
+        copied._leaves = self._leaves.copy()
+        return copied
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KeySet) and self._leaves == other._leaves

@@ -16,7 +16,7 @@ from errno import EINVAL, ENOMEM, ERANGE
 from itertools import count
 from typing import NamedTuple, overload
 
-from kho_sim.extent import Extent, merged
+from kho_sim.base.extent import Extent, merged
 from kho_sim.kho.key import (
     KEY_BITS,
     LEAF_BITS,
@@ -98,10 +98,10 @@ class FrozenRadixTree:
 
     def freeze(self) -> FrozenRadixTree:
         """Return a copy that does not change any more; it can be sent to another process."""
-        twin = FrozenRadixTree()
-        twin._keys = self._keys.copy()
-        twin._tables = tuple(level.copy() for level in self._tables)
-        return twin
+        copied = FrozenRadixTree()
+        copied._keys = self._keys.copy()
+        copied._tables = tuple(level.copy() for level in self._tables)
+        return copied
 
     @overload
     def walk(self) -> Iterator[int]: ...

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kho_sim.extent import Extent
+from kho_sim.base.extent import Extent
+from kho_sim.base.work import Work
 from kho_sim.kho.key import PAGE_SHIFT
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
-from kho_sim.work import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kho_sim.command_line import ScratchRequest
-from kho_sim.extent import round_up
+from kho_sim.base.command_line import ScratchRequest
+from kho_sim.base.extent import round_up
 from kho_sim.memory.early.boot import DESCRIPTOR_BYTES
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.free_ranges import ADDRESS_MAX

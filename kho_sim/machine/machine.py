@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from kho_sim.extent import Extent, round_down, round_up
+from kho_sim.base.extent import Extent, round_down, round_up
 
 PAGE_SIZE = 4096
 GIB = 1 << 30

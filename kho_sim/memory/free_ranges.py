@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kho_sim.errors import ensure
-from kho_sim.extent import merged, round_down, round_up
+from kho_sim.base.errors import ensure
+from kho_sim.base.extent import merged, round_down, round_up
 from kho_sim.memory.regions import Region, RegionArray
 from kho_sim.memory.stripes import Rope, Stripes, parts_of
 

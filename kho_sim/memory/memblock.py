@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.errors import ensure
-from kho_sim.extent import Extent, round_up
+from kho_sim.base.errors import ensure
+from kho_sim.base.extent import Extent, round_up
 from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
 from kho_sim.memory.regions import ENOMEM, Region, RegionArray
 
@@ -66,16 +66,16 @@ class Memblock:
 
     def copy(self) -> Memblock:
         """Return an independent equal memblock (its messages and counters start anew)."""
-        twin = Memblock()
+        copied = Memblock()
         for name in ("scratch_only", "bottom_up", "movable_node", "current_limit"):
-            setattr(twin, name, getattr(self, name))
-        twin.memory = self.memory.copy(twin._double_array)
-        twin.reserved = self.reserved.copy(twin._double_array)
-        twin.original_scratch = self.original_scratch
-        twin._mirrored = self._mirrored
-        twin._free = FreeRanges(twin.memory, twin.reserved)
-        twin._array_pages = dict(self._array_pages)
-        return twin
+            setattr(copied, name, getattr(self, name))
+        copied.memory = self.memory.copy(copied._double_array)
+        copied.reserved = self.reserved.copy(copied._double_array)
+        copied.original_scratch = self.original_scratch
+        copied._mirrored = self._mirrored
+        copied._free = FreeRanges(copied.memory, copied.reserved)
+        copied._array_pages = dict(self._array_pages)
+        return copied
 
     @property
     def regions_moved(self) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.errors import ensure
+from kho_sim.base.errors import ensure
 from kho_sim.memory.stripes import Stripes, parts_of, spliced
 
 ENOMEM = 12
@@ -71,11 +71,11 @@ class RegionArray(Sequence[Region]):
 
     def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
         """Return an equal array that asks ``grow`` for room."""
-        twin = RegionArray(self.name, grow)
-        twin.capacity = self.capacity
-        twin._regions = self._regions[:]
-        twin._bases = self._bases[:]
-        return twin
+        copied = RegionArray(self.name, grow)
+        copied.capacity = self.capacity
+        copied._regions = self._regions[:]
+        copied._bases = self._bases[:]
+        return copied
 
     def parts(self) -> list[Sequence[Region]]:
         """Return the regions in order as plain lists and ``Stripes``."""

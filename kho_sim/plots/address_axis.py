@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from kho_sim.extent import Extent, merged
+from kho_sim.base.extent import Extent, merged
+from kho_sim.base.units import format_exact, format_size, parse_size
 from kho_sim.plots.style import GREY
-from kho_sim.units import format_exact, format_size, parse_size
 
 HOLE_WIDTH = 0.012
 """What a hole takes of the axis at most, all memory being about 1."""

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
+from kho_sim.base.units import format_size
 from kho_sim.plots.sizes import label_counts
 from kho_sim.plots.style import (
     GREEN,
@@ -30,7 +31,6 @@ from kho_sim.plots.style import (
 from kho_sim.trace.records import Boot, Outcome
 from kho_sim.trace.summary import failures as failed_rows
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 TITLE = "Early allocations that fail"
 CALLERS_SHOWN = 10

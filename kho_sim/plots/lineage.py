@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
+from kho_sim.base.units import format_size
 from kho_sim.plots.lineage_cells import AREAS, OTHERS, Cell, cells_of, columns_of
 from kho_sim.plots.style import (
     BLACK,
@@ -28,7 +29,6 @@ from kho_sim.plots.style import (
     setting,
 )
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -47,7 +47,7 @@ def lineage(trace: Trace) -> Figure:
 
     Raises: TraceError if the trace has no boot.
     """
-    from kho_sim.lineages import lineage as lineage_graph
+    from kho_sim.graphs import lineage as lineage_graph
 
     if not trace.boot_records:
         raise TraceError("this trace has no boot")
@@ -183,12 +183,12 @@ def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float]) -> Non
         for line, (relation, amount) in enumerate(cell.ends.items()):
             if relation != "kept by":
                 colour = GREY if relation == "given up" else VERMILION
-                text = f"{_fate(cell, relation)}:\n{amount}"
+                text = f"{_file_outcome(cell, relation)}:\n{amount}"
                 left = x - OBJECT_WIDTH / 2
                 axes.text(left, y + 0.37 + 0.25 * line, text, fontsize=7, color=colour, va="center")
 
 
-def _fate(cell: Cell, relation: str) -> str:
+def _file_outcome(cell: Cell, relation: str) -> str:
     if not cell.handed:
         return "lost, never handed on"
     return "closed" if relation == "given up" and not cell.column.startswith("order ") else relation

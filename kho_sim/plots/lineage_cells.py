@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kho_sim.units import format_size
+from kho_sim.base.units import format_size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -91,11 +91,11 @@ def _file_cell(
     boot, column, handed = place
     cell = Cell(boot, column, handed, size_bytes=sum(data["bytes"] for _, data in files))
     what = "area" if column == AREAS else "file"
-    fates: dict[str, list[int]] = {}
+    outcomes: dict[str, list[int]] = {}
     for name, data in files:
         for _, _, edge in graph.out_edges(name, data=True):
-            fates.setdefault(edge["relation"], []).append(data["bytes"])
-    for relation, sizes in fates.items():
+            outcomes.setdefault(edge["relation"], []).append(data["bytes"])
+    for relation, sizes in outcomes.items():
         if relation == "goes on":
             cell.goes_on[column] = sum(sizes)
         else:

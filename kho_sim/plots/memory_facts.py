@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kho_sim.errors import TraceError
-from kho_sim.extent import Extent, merged, subtracted
+from kho_sim.base.errors import TraceError
+from kho_sim.base.extent import Extent, merged, subtracted
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.trace.records import Boot, RegionRow

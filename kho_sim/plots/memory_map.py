@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from kho_sim.errors import TraceError
-from kho_sim.extent import Extent, intersected, total_size
+from kho_sim.base.errors import TraceError
+from kho_sim.base.extent import Extent, intersected, total_size
+from kho_sim.base.units import format_size
 from kho_sim.plots.address_axis import LEAST_WIDTH, AddressAxis, bars
 from kho_sim.plots.memory_facts import BootMemory, machine_memory, memory_of_boots, nodes_of
 from kho_sim.plots.style import (
@@ -33,7 +34,6 @@ from kho_sim.plots.style import (
     setting,
 )
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 KEPT_OFF = "#8C8C8C"
 

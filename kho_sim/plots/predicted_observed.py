@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 from kho_sim.plots.style import BLUE, GREY, SKY, VERMILION, house_style, new_figure
 
 SCHEMA = "kho-sim/verify"

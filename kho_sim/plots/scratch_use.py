@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
+from kho_sim.base.units import format_size
 from kho_sim.plots.memory_facts import GIGANTIC_PAGE
 from kho_sim.plots.sizes import label_sizes
 from kho_sim.plots.style import (
@@ -27,7 +28,6 @@ from kho_sim.plots.style import (
 )
 from kho_sim.trace.records import Allocation, Boot
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 TITLE = "Early memory by caller, gigantic pages apart"
 CALLERS_NAMED = 7

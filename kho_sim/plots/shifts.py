@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
+from kho_sim.base.units import format_exact
 from kho_sim.plots.sizes import label_shifts
 from kho_sim.plots.style import GREY, SERIES, new_figure
-from kho_sim.units import format_exact
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep

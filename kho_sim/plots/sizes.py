@@ -7,7 +7,7 @@ import math
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from kho_sim.units import SECOND_NS, format_ns, format_size
+from kho_sim.base.units import SECOND_NS, format_ns, format_size
 
 LOG_TIMES = {
     **{10**power: format_ns(10**power) for power in range(10)},

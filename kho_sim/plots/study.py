@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatter
 
+from kho_sim.base.units import format_size
 from kho_sim.plots.sizes import label_log_times
 from kho_sim.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, house_style, new_figure
-from kho_sim.units import format_size
 
 MACHINE_COLOURS = "viridis_r"
 """Light for small machines, dark for large ones."""

@@ -25,9 +25,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from kho_sim._version import __version__
-from kho_sim.errors import EngineError, InputError
+from kho_sim.base.errors import EngineError, InputError
+from kho_sim.base.units import format_exact
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_exact
 
 P = ParamSpec("P")
 

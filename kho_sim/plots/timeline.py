@@ -15,7 +15,8 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
+from kho_sim.base.units import format_ns
 from kho_sim.plots.sizes import label_log_times, label_times
 from kho_sim.plots.style import (
     BLACK,
@@ -37,7 +38,6 @@ from kho_sim.plots.style import (
 )
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, GOES_ON, Boot, Event, Incident
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_ns
 
 FIRMWARE = "firmware"
 FIRMWARE_SHARE = 0.35

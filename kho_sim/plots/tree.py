@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
 from kho_sim.kho.key import LEAF_BITS
 from kho_sim.kho.radix import ROOT_LEVEL
 from kho_sim.plots.style import GREY, SERIES, house_style, new_figure, setting
@@ -30,7 +30,7 @@ def tree(trace: Trace, boot: int | None = None) -> Figure:
 
     Raises: TraceError if there is none.
     """
-    from kho_sim.lineages import tree_graph
+    from kho_sim.graphs import tree_graph
 
     boots = sorted({row.boot for row in trace.table_records})
     if boot is None and not boots:

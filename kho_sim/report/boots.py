@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from kho_sim.base.units import format_ns, format_size
 from kho_sim.report.paint import Paint
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_ns, format_size
 
 UNKNOWN = "-"
 MAX_ROWS = 10

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kho_sim.base.units import format_size
 from kho_sim.report.layout import wrapped
 from kho_sim.trace.records import Allocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 INDENT = 4
 

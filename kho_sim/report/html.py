@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 from kho_sim.frames import TABLES
 from kho_sim.report.page import (
     PageFigure,
@@ -37,7 +37,7 @@ SHOWN_TABLES = {
 
 TABLES_OF_FAULTS = {
     "incidents": "What struck the chain, a fault of the scenario or a failure by itself.",
-    "fates": "What each incident did to the files that were at stake.",
+    "file_outcomes": "What each incident did to the files that were at risk.",
     "files": "The files that each kernel was handed.",
 }
 """Shown as well where something struck."""

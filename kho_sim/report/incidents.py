@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from kho_sim.base.units import format_size
 from kho_sim.report.layout import wrapped
-from kho_sim.trace.records import GOES_ON, FileFate, Incident
+from kho_sim.trace.records import GOES_ON, FileOutcome, Incident
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 MOST_NAMES = 6
 INDENT = 4
@@ -21,8 +21,8 @@ def incident_lines(trace: Trace, max_lines: int) -> list[str]:
         return []
     lines = wrapped(_sums(trace), max_lines=2)
     told = [
-        (any(not fate.kept for fate in fates), _lines_of(incident, fates))
-        for incident, fates in incidents(trace)
+        (any(not file.kept for file in outcomes), _lines_of(incident, outcomes))
+        for incident, outcomes in incidents(trace)
     ]
     shown = _fitting(told, max_lines - len(lines))
     for (_, more), fits in zip(told, shown, strict=True):
@@ -58,50 +58,54 @@ def unstruck(trace: Trace) -> list[str]:
     return missed
 
 
-def fates_text(fates: Iterable[FileFate]) -> str:
+def file_outcomes_text(outcomes: Iterable[FileOutcome]) -> str:
     """Return what was kept and what was lost, with sizes, the lost ones by name."""
-    kept = [fate for fate in fates if fate.kept]
-    lost = [fate for fate in fates if not fate.kept]
+    kept = [file for file in outcomes if file.kept]
+    lost = [file for file in outcomes if not file.kept]
     if not kept and not lost:
-        return "no file was at stake"
+        return "no file was at risk"
     if not lost:
         return f"{_amount(kept)} kept"
     rest = f"; {_amount(kept)} kept" if kept else ", nothing kept"
     return f"{_amount(lost)} lost{rest}: {_names(lost)}"
 
 
-def _lines_of(incident: Incident, fates: list[FileFate]) -> list[str]:
+def _lines_of(incident: Incident, outcomes: list[FileOutcome]) -> list[str]:
     kind = f"fault {incident.kind}" if incident.injected else incident.kind
     then = "" if incident.then == GOES_ON else f"{incident.then}; "
     told = f'"{incident.message}"; ' if incident.message else ""
-    text = f"  boot {incident.boot}: {kind}, {told}{then}{fates_text(fates)}"
+    text = f"  boot {incident.boot}: {kind}, {told}{then}{file_outcomes_text(outcomes)}"
     return wrapped(text, indent=INDENT, max_lines=3)
 
 
 def _sums(trace: Trace) -> str:
     injected = sum(row.injected for row in trace.incident_records)
     came = len(trace.incident_records) - injected
-    lost = [fate for fate in trace.fate_records if not fate.kept]
+    lost = [file for file in trace.file_outcome_records if not file.kept]
     parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario struck"]
     if came:
         parts.append(f"{came} failure{'s' * (came != 1)} came without")
     parts.append(f"{_amount(lost)} lost" if lost else "nothing lost")
     text = f"Faults and failures: {', '.join(parts)}"
     if trace.twin is not None:
-        twin_lost = [fate for fate in trace.twin.fate_records if not fate.kept]
+        twin_lost = [file for file in trace.twin.file_outcome_records if not file.kept]
         if len(twin_lost) != len(lost):
             text += f" ({_amount(twin_lost)} in the twin)" if twin_lost else " (none in the twin)"
     missed = unstruck(trace)
     return f"{text}; not struck: {', '.join(missed)}" if missed else text
 
 
-def _amount(fates: list[FileFate]) -> str:
+def _amount(outcomes: list[FileOutcome]) -> str:
     """A file that is lost twice counts twice."""
-    files = f"{len(fates)} file{'s' * (len(fates) != 1)}"
-    return f"{files}, {format_size(sum(fate.size_bytes for fate in fates))}" if fates else "no file"
+    files = f"{len(outcomes)} file{'s' * (len(outcomes) != 1)}"
+    return (
+        f"{files}, {format_size(sum(file.size_bytes for file in outcomes))}"
+        if outcomes
+        else "no file"
+    )
 
 
-def _names(fates: list[FileFate]) -> str:
-    names = [fate.name for fate in fates]
+def _names(outcomes: list[FileOutcome]) -> str:
+    names = [file.name for file in outcomes]
     more = f", ... {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kho_sim.units import SECOND_NS, format_ns, format_size
+from kho_sim.base.units import SECOND_NS, format_ns, format_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kho_sim.units import format_ns, format_size
+from kho_sim.base.units import format_ns, format_size
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep

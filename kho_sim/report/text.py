@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kho_sim.base.units import format_size
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
@@ -16,7 +17,6 @@ from kho_sim.report.paint import Paint
 from kho_sim.report.what_if import what_if_lines
 from kho_sim.trace.records import COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_size
 
 MAX_LINES = 39
 LEAST_FOR_FAILURES = 5

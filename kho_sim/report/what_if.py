@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from kho_sim.base.units import format_ns, format_size
 from kho_sim.report.boots import UNKNOWN
 from kho_sim.trace.records import Alternative
 from kho_sim.trace.trace import Trace
-from kho_sim.units import format_ns, format_size
 
 HEADINGS = ("strategy", "blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "time")
 WITHOUT_BLOCKS = ("none", "reserve-early")

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from pydantic.json_schema import JsonSchemaValue
 
-from kho_sim.errors import nearest
+from kho_sim.base.errors import nearest
+from kho_sim.base.units import parse_size
 from kho_sim.scenario.fields import FieldRule, found, one_of
 from kho_sim.scenario.section import BrokenRule, refuse_if
-from kho_sim.units import parse_size
 
 OUTCOMES = (
     "completed",

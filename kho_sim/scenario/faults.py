@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from kho_sim.command_line import parse_command_line
-from kho_sim.errors import nearest
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.errors import nearest
 from kho_sim.scenario.fields import AtLeastOne, Choice, Count
 from kho_sim.scenario.section import BrokenRule, Section
 

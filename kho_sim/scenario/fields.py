@@ -16,8 +16,8 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Serializ
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from kho_sim.errors import nearest
-from kho_sim.units import format_duration, format_exact, parse_duration, parse_size
+from kho_sim.base.errors import nearest
+from kho_sim.base.units import format_duration, format_exact, parse_duration, parse_size
 
 ADDRESS_LIMIT = 1 << 52
 """Where physical addresses of x86_64 end."""

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from kho_sim.errors import Problem
+from kho_sim.base.errors import Problem
 from kho_sim.scenario.expectations import is_result_name, no_result
 from kho_sim.scenario.fields import found, one_of
 from kho_sim.scenario.section import Section

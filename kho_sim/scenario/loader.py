@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kho_sim.errors import Problem, ScenarioError
+from kho_sim.base.errors import Problem, ScenarioError
 from kho_sim.scenario.findings import findings
 from kho_sim.scenario.spec import Scenario
 from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, read_yaml

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kho_sim.command_line import parse_command_line
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.units import DURATION_UNITS, format_exact
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
@@ -32,7 +33,6 @@ from kho_sim.scenario.fields import (
 from kho_sim.scenario.section import BrokenRule, Section
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
-from kho_sim.units import DURATION_UNITS, format_exact
 
 STRATEGIES = (
     "blocks",

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kho_sim.command_line import CommandLine
-from kho_sim.command_line.parse import RESERVE_MEM_MAX
+from kho_sim.base.command_line import CommandLine
+from kho_sim.base.command_line.parse import RESERVE_MEM_MAX
+from kho_sim.base.units import DURATION_UNITS
 from kho_sim.scenario.fields import (
     Choice,
     Count,
@@ -24,7 +25,6 @@ from kho_sim.scenario.fields import (
     found,
 )
 from kho_sim.scenario.section import BrokenRule, Section
-from kho_sim.units import DURATION_UNITS
 
 MIB = 1 << 20
 GIB = 1 << 30

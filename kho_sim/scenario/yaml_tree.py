@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from kho_sim.errors import Problem
+from kho_sim.base.errors import Problem
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32

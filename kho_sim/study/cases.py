@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kho_sim.units import format_exact
+from kho_sim.base.units import format_exact
 
 GIB = 1 << 30
 

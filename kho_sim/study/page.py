@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kho_sim.errors import EngineError
+from kho_sim.base.errors import EngineError
 from kho_sim.plots.study import study_prices, study_recovered
 from kho_sim.plots.style import save
 from kho_sim.study.running import study_table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kho_sim.errors import InputError, nearest
+from kho_sim.base.errors import InputError, nearest
 from kho_sim.scenario import from_dict
 from kho_sim.study.cases import MACHINES, WORKLOADS, Machine, base_scenario, points_of
 from kho_sim.sweeps import Sweep, sweep

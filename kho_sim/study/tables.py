@@ -11,8 +11,8 @@ from math import floor
 
 import pandas as pd
 
+from kho_sim.base.units import format_ns, format_size
 from kho_sim.report.what_if import WITHOUT_BLOCKS
-from kho_sim.units import format_ns, format_size
 
 SHOWN_SHIFTS = (16, 18, 21, 24, 27, 28, 29, 30, 31, 33, 36)
 SHOWN_WAYS = (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kho_sim.errors import InputError, nearest
+from kho_sim.base.errors import InputError, nearest
 from kho_sim.sweeps.design import SEED_KEY, canonical_key
 
 PAIRS_MIN = 5

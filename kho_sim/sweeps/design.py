@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kho_sim.errors import InputError, Problem, ScenarioError
+from kho_sim.base.errors import InputError, Problem, ScenarioError
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.scenario.vary import ALIASES
 from kho_sim.trace.provenance import MODEL_VERSION

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
 
+from kho_sim.base.errors import EngineError
 from kho_sim.chain import run_scenario
-from kho_sim.errors import EngineError
 from kho_sim.sweeps.design import Design, Run
 from kho_sim.sweeps.engine import Engine
-from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, STRUCK
+from kho_sim.sweeps.ledger import CRASHED, FAILED, LOST, OK, SKIPPED
 from kho_sim.sweeps.parts import part_name
 from kho_sim.sweeps.store import Store
 from kho_sim.sweeps.worker import Batch, Receipt, Simulate, run_batch
@@ -163,7 +163,7 @@ class Driver:
         except Exception as error:
             if not self.engine.is_death(error):
                 raise EngineError(f"a worker failed: {type(error).__name__}: {error}") from error
-            self._bury(future)
+            self._on_worker_death(future)
             return
         batch, watch = self._flying.pop(future)
         self._take(receipt)
@@ -188,7 +188,7 @@ class Driver:
         self.executed += receipt.begun
         self._busy_s += receipt.elapsed_s
 
-    def _bury(self, future: Future[Receipt]) -> None:
+    def _on_worker_death(self, future: Future[Receipt]) -> None:
         """A worker died: take the batches that went with it, and watch their runs more closely."""
         # First of all: then every future that went with the worker has been told.
         self.engine.rebuild()
@@ -207,9 +207,9 @@ class Driver:
             batch, watch = self._flying.pop(one)
             finished = set(self.store.finished_in(batch.part))
             self.ok += len(finished)
-            self._strike([run_id for run_id in batch.run_ids if run_id not in finished], watch)
+            self._isolate([run_id for run_id in batch.run_ids if run_id not in finished], watch)
 
-    def _strike(self, run_ids: list[str], watch: int) -> None:
+    def _isolate(self, run_ids: list[str], watch: int) -> None:
         if watch == ALONE:
             self.lost += len(run_ids)
             seeds = [self.design.runs[run_id].seed for run_id in run_ids]
@@ -218,7 +218,7 @@ class Driver:
                 LOST, tuple(run_ids), seeds=seeds, error="WorkerDied", message=message
             )
         elif run_ids:
-            self.store.ledger.note(STRUCK, tuple(run_ids))
+            self.store.ledger.note(CRASHED, tuple(run_ids))
             self._requeue(run_ids, watch + 1)
 
     def _requeue(self, run_ids: Sequence[str], watch: int) -> None:

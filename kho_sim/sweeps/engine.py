@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from kho_sim.errors import EngineError
+from kho_sim.base.errors import EngineError
 
 CONNECT_SECONDS = 15
 PRELOADED = ["kho_sim.sweeps.worker", "pyarrow.parquet"]
@@ -170,7 +170,7 @@ class Dask:
         self._client.close(timeout=CONNECT_SECONDS)
 
 
-class Borrowed:
+class ExternalExecutor:
     """An executor of the caller's, who also closes it."""
 
     def __init__(self, executor: Executor, workers: int | None):
@@ -201,7 +201,7 @@ def processors() -> int:
 def open_engine(executor: Executor | None, workers: int | None, scheduler: str | None) -> Engine:
     """Return the engine that was asked for: by default a pool with a process a processor."""
     if executor is not None:
-        return Borrowed(executor, workers)
+        return ExternalExecutor(executor, workers)
     if scheduler is not None:
         return Dask(scheduler)
     count = processors() if workers is None else workers

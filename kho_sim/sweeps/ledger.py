@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kho_sim.errors import EngineError
+from kho_sim.base.errors import EngineError
 
-OK, FAILED, LOST, SKIPPED, STRUCK = "ok", "failed", "lost", "skipped", "struck"
+OK, FAILED, LOST, SKIPPED, CRASHED = "ok", "failed", "lost", "skipped", "crashed"
 """What can be said of a run: it has its part; it raised; its worker died, also when it ran alone;
 it was left out because too many others failed; its worker died and it gets another try.
 """
@@ -79,7 +79,7 @@ def read_history(directory: Path) -> History:
             history.runs_ok += len(line["runs"])
             history.seconds_ok += line.get("elapsed_s", 0.0)
         for run_id in line["runs"]:
-            if line["state"] in (FAILED, LOST, STRUCK):
+            if line["state"] in (FAILED, LOST, CRASHED):
                 history.attempts[run_id] += 1
             if line["state"] in (FAILED, LOST, SKIPPED):
                 history.last[run_id] = line

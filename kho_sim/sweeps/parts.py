@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 
 UNFINISHED = "unfinished"
 """The folder for files that are still being written."""

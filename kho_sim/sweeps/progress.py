@@ -13,7 +13,7 @@ LINES = 10
 
 
 @contextmanager
-def telling() -> Iterator[Progress]:
+def progress_reporter() -> Iterator[Progress]:
     """Give a ``progress`` for ``sweep`` that suits standard error."""
     if not sys.stderr.isatty():
         yield Lines()

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from kho_sim.errors import InputError, TraceError
+from kho_sim.base.errors import InputError, TraceError
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
 from kho_sim.sweeps.parts import finished_runs, part_names, read_parquet
 from kho_sim.sweeps.store import in_shard, read_design, read_manifest

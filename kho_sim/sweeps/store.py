@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from kho_sim._version import __version__
-from kho_sim.errors import EngineError, InputError
+from kho_sim.base.errors import EngineError, InputError
 from kho_sim.sweeps.design import Design
 from kho_sim.sweeps.ledger import Ledger
 from kho_sim.sweeps.parts import (

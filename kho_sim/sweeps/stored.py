@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kho_sim.runs.store import load_run
 from kho_sim.sweeps.results import Sweep, open_sweep, runs_of_trace
 from kho_sim.sweeps.store import MANIFEST
-from kho_sim.trace.store import load_run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 from kho_sim.scenario import Scenario, load
 from kho_sim.sweeps.design import Design, Point, Run, build_design, product
 from kho_sim.sweeps.driver import Driver, Progress

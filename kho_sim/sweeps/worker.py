@@ -16,8 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from kho_sim.base.errors import EngineError
 from kho_sim.chain import run_scenario
-from kho_sim.errors import EngineError
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.sweeps.design import run_id_of
 from kho_sim.sweeps.parts import write_part

@@ -196,11 +196,11 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFate:
+class FileOutcome:
     """What an incident did to one file that was to outlive its kernel: kept, or lost.
 
     ``incident`` counts the trace's incidents from 0. A file that no incident names was not at
-    stake in it.
+    risk in it.
     """
 
     incident: int

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from kho_sim.blocks import Blocks
+from kho_sim.base.blocks import Blocks
 from kho_sim.trace.records import (
     COLD_BOOT,
     FACTS,
     RETRIED,
     Allocation,
     Boot,
-    FileFate,
+    FileOutcome,
     Incident,
     Outcome,
 )
@@ -88,13 +88,13 @@ def failures(trace: Trace) -> Iterator[tuple[bool, Allocation]]:
             yield extended, row
 
 
-def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileFate]]]:
-    """Yield each incident with the fates of the files that were at stake in it."""
-    fates: dict[int, list[FileFate]] = {}
-    for fate in trace.fate_records:
-        fates.setdefault(fate.incident, []).append(fate)
+def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileOutcome]]]:
+    """Yield each incident with the outcomes of the files that were at risk in it."""
+    outcomes: dict[int, list[FileOutcome]] = {}
+    for file in trace.file_outcome_records:
+        outcomes.setdefault(file.incident, []).append(file)
     for number, incident in enumerate(trace.incident_records):
-        yield incident, fates.get(number, [])
+        yield incident, outcomes.get(number, [])
 
 
 def run_document(trace: Trace) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _over_incidents(trace: Trace) -> dict[str, Any]:
     """What a log does not tell is left out: it names no files."""
     if trace.provenance.get("source") != "simulation":
         return {}
-    rows, lost = trace.incident_records, [row for row in trace.fate_records if not row.kept]
+    rows, lost = trace.incident_records, [row for row in trace.file_outcome_records if not row.kept]
     return {
         "faults": sum(row.injected for row in rows),
         "cold_boots": sum(boot.kind == "cold" for boot in trace.boot_records[1:]),
@@ -218,13 +218,13 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {"kind": outcome.kind, "boot": outcome.boot, "message": outcome.message}
 
 
-def _incident(incident: Incident, fates: list[FileFate]) -> dict[str, Any]:
+def _incident(incident: Incident, outcomes: list[FileOutcome]) -> dict[str, Any]:
     """Files by name, and how much that is, kept and lost."""
     told: dict[str, Any] = {name: getattr(incident, name) for name in Incident.__dataclass_fields__}
     for word, kept in (("kept", True), ("lost", False)):
-        files = [fate for fate in fates if fate.kept == kept]
-        told[f"files_{word}"] = [fate.name for fate in files]
-        told[f"bytes_{word}"] = sum(fate.size_bytes for fate in files)
+        files = [file for file in outcomes if file.kept == kept]
+        told[f"files_{word}"] = [file.name for file in files]
+        told[f"bytes_{word}"] = sum(file.size_bytes for file in files)
     return told
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from kho_sim.blocks import Blocks
+from kho_sim.base.blocks import Blocks
 from kho_sim.trace.records import (
     CHAIN_ENDS,
     Allocation,
     Alternative,
     Boot,
     Event,
-    FileFate,
+    FileOutcome,
     GiganticPage,
     Incident,
     Outcome,
@@ -64,7 +64,7 @@ class Trace:
     event_records: tuple[Event, ...] = ()
     file_records: tuple[PreservedFile, ...] = ()
     incident_records: tuple[Incident, ...] = ()
-    fate_records: tuple[FileFate, ...] = ()
+    file_outcome_records: tuple[FileOutcome, ...] = ()
     alternative_records: tuple[Alternative, ...] = ()
     twin: Trace | None = None
     """The paired chain without the extension (same seed), if one was simulated."""
@@ -136,7 +136,11 @@ class Trace:
             self.gigantic_records,
             self.segment_records,
             self.event_records,
-            *((self.incident_records, self.fate_records) if self._has_more_incidents() else ()),
+            *(
+                (self.incident_records, self.file_outcome_records)
+                if self._has_more_incidents()
+                else ()
+            ),
             *((self.alternative_records,) if self.alternative_records else ()),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kho_sim.blocks import Blocks
+from kho_sim.base.blocks import Blocks
 from kho_sim.verify.comparison import Comparison
 from kho_sim.verify.explained import Explained, reason
 from kho_sim.verify.log_check import BootCheck, Difference, LogCheck

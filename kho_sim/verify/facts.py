@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kho_sim.extent import Extent, merged
-from kho_sim.importing.landing import areas_told
+from kho_sim.base.extent import Extent, merged
+from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.reader import BootLog
 from kho_sim.scenario import Scenario
-from kho_sim.trace.boot_log import BootLog
 from kho_sim.trace.records import FACTS, Boot, Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.verify.comparison import Comparison, compare

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_machine
-from kho_sim.importing import scenario_from_trace
+from kho_sim.logs.importing import scenario_from_trace
+from kho_sim.logs.reader import read_boot_log
 from kho_sim.scenario import Scenario, from_dict
-from kho_sim.trace.boot_log import read_boot_log
 from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.verify.comparison import Comparison

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kho_sim.extent import Extent
-from kho_sim.importing.landing import areas_told
+from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import RadixTree
+from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.reader import BootLog
+from kho_sim.logs.reader.facts import Dump
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
 from kho_sim.memory.regions import STATIC_CAPACITY
-from kho_sim.trace.boot_log import BootLog
-from kho_sim.trace.boot_log.facts import Dump
 from kho_sim.trace.trace import Trace
 
 Areas = tuple[tuple[int, int], ...]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 from kho_sim.verify.log_check import LogCheck, check_log
 
 

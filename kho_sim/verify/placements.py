@@ -14,11 +14,11 @@ from itertools import count
 
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
 from kho_sim.kho.scratch import SCRATCH_ALIGN
+from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
 from kho_sim.scenario.spec import Extend
-from kho_sim.trace.boot_log import BootLog, MemblockCall
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 from kho_sim.verify.comparison import Miss

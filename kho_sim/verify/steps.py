@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kho_sim.base.command_line import parse_command_line
 from kho_sim.chain.build import build_profile
-from kho_sim.command_line import parse_command_line
-from kho_sim.importing.landing import LoadSizes, landing, predicted_landing
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
-from kho_sim.kho.kexec_load import LoadRefused
+from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.retrieve import retrieve
 from kho_sim.kho.scratch import reserve_scratch
+from kho_sim.logs.importing.landing import LoadSizes, landing, predicted_landing
+from kho_sim.logs.reader import BootLog
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
 from kho_sim.scenario import Scenario
-from kho_sim.trace.boot_log import BootLog
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 from kho_sim.verify.comparison import Comparison, compare

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kho_sim.units import format_size
+from kho_sim.base.units import format_size
 from kho_sim.verify.document import totals
 from kho_sim.verify.explained import Explained, reason
 from kho_sim.verify.log_check import Difference, LogCheck

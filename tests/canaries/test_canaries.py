@@ -8,13 +8,13 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from kho_sim.errors import KhoSimError
-from kho_sim.kho import boot
+from kho_sim.base.errors import KhoSimError
+from kho_sim.kernel import boot
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.extend import STRATEGIES
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.preserve import Outgoing, memfd
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
-from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
 from kho_sim.memory.pages.lists import BlockList

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from kho_sim.base.errors import ModelError
+from kho_sim.base.extent import Extent
 from kho_sim.chain import run_scenario
-from kho_sim.chain.judges import judge_hand_over
-from kho_sim.errors import ModelError
-from kho_sim.extent import Extent
+from kho_sim.chain.invariants import check_hand_over
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
-from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import loads, with_values
 
@@ -222,10 +222,10 @@ def test_an_empty_scratch_area_lies_nowhere():
         files=(),
         inherited=SimpleNamespace(scratch_areas=((2 * MIB, 0), (4 * MIB, MIB))),
     )
-    judge_hand_over(handed)
+    check_hand_over(handed)
     handed.inherited.scratch_areas += ((2 * MIB, 1),)
     with pytest.raises(ModelError, match="a scratch area"):
-        judge_hand_over(handed)
+        check_hand_over(handed)
 
 
 def test_a_kernel_that_loses_a_file_is_caught_by_the_judges(monkeypatch):

@@ -21,17 +21,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from kho_sim.command_line import HugepageRequest, ScratchRequest
-from kho_sim.kho.boot import KernelSetup, boot_memory
+from kho_sim.base.command_line import HugepageRequest, ScratchRequest
+from kho_sim.builds.profile import EarlyRequest, KernelProfile, PageDemand
+from kho_sim.kernel.boot import KernelSetup, boot_memory
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.kho.kexec_load import LoadRefused
+from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.preserve import PreserveFailed
-from kho_sim.kho.running import RunningMemory
-from kho_sim.machine import qemu_machine
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.memblock import RSRV_HUGETLB, RSRV_KERN
 from kho_sim.memory.pages import INTERLEAVINGS, MOVABLE, RECLAIMABLE, UNMOVABLE, OutOfMemory
-from kho_sim.memory.profile import EarlyRequest, KernelProfile, PageDemand
+from kho_sim.platform.firmware.e820 import qemu_machine
 from tests.naive.chain import (
     FREE,
     OWNED,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kho_sim.chain import explain_scenario, run_scenario
-from kho_sim.cli.expectations import disappointments
+from kho_sim.cli.expectations import unmet_expectations
 from kho_sim.report import report_text
 from kho_sim.scenario import from_dict, load, with_values
 from kho_sim.trace.summary import incidents
@@ -25,8 +25,8 @@ def run(name: str) -> Trace:
 
 def losses(name: str) -> list[tuple[int, str, str, list[str]]]:
     return [
-        (row.boot, row.kind, row.then, [fate.name for fate in fates if not fate.kept])
-        for row, fates in incidents(run(name))
+        (row.boot, row.kind, row.then, [file.name for file in outcomes if not file.kept])
+        for row, outcomes in incidents(run(name))
     ]
 
 
@@ -34,7 +34,7 @@ def losses(name: str) -> list[tuple[int, str, str, list[str]]]:
 def test_what_a_scenario_expects_comes_true(name: str) -> None:
     expected = load(SCENARIOS / f"{name}.yaml").expectations
     assert len(expected) >= 3
-    assert disappointments(run(name), expected, ()) == []
+    assert unmet_expectations(run(name), expected, ()) == []
 
 
 def test_a_failed_update_costs_the_guests_and_the_chain_goes_on() -> None:

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kho_sim.base.errors import ModelError
 from kho_sim.chain import kernel as kernel_module
 from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.kernel import Kernel
 from kho_sim.cost import PHASE_RATES
-from kho_sim.errors import ModelError
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.outgoing import Outgoing
-from kho_sim.kho.running import RunningMemory
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, from_dict, loads
 from kho_sim.scenario.faults import OF_A_HANDOVER, REQUESTERS
@@ -45,8 +45,8 @@ def faulty(*faults: dict, boots: int = 4, on_failure: str = "cold_boot", **chain
 
 
 def lost_and_kept(trace: Trace, boot: int) -> tuple[set[str], set[str]]:
-    fates = [fate for row, fates in incidents(trace) if row.boot == boot for fate in fates]
-    lost, kept = ({f.name for f in fates if f.kept == kept} for kept in (False, True))
+    outcomes = [file for row, outcomes in incidents(trace) if row.boot == boot for file in outcomes]
+    lost, kept = ({f.name for f in outcomes if f.kept == kept} for kept in (False, True))
     return lost, kept
 
 
@@ -142,14 +142,14 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
     assert found.items() <= handed.items()
     assert handed.keys() == handed_to(trace, boot) - {"log"}
     told: dict[bool, set[str]] = {True: set(), False: set()}
-    for row, fates in incidents(trace):
+    for row, outcomes in incidents(trace):
         on_the_way = boot not in witness.found or row.kind in (*OF_A_HANDOVER, "allocation")
         if row.boot == boot and on_the_way:
-            for fate in fates:
-                assert fate.name not in told[False], "lost twice"
-                told[fate.kept].add(fate.name)
+            for file in outcomes:
+                assert file.name not in told[False], "lost twice"
+                told[file.kept].add(file.name)
         if row.boot == boot and row.then == COLD_BOOT:
-            assert not any(fate.kept for fate in fates)
+            assert not any(file.kept for file in outcomes)
             assert not witness.found.get(boot + 1)
     assert told[False] - {"log"} == handed.keys() - found.keys()
     assert told[True] <= found.keys() | {"log"}
@@ -231,7 +231,7 @@ def test_a_refused_load_is_tried_again_and_takes_nothing() -> None:
     trace = run_scenario(faulty({"kind": "load", "boot": 1, "times": 2}, on_failure="retry"))
     assert trace.outcome.kind == "completed"
     assert [row.then for row in trace.incident_records] == ["retry", "retry"]
-    assert all(fate.kept for fate in trace.fate_records)
+    assert all(file.kept for file in trace.file_outcome_records)
     windows = [row for row in trace.event_records if (row.boot, row.what) == (1, "serve")]
     assert len(windows) == 3
     assert {row.message for row in trace.incident_records} == {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from kho_sim.chain import run_scenario
+from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import loads
 from kho_sim.sweeps import sweep
 from kho_sim.trace.records import Alternative, Boot
-from kho_sim.trace.store import load_run, save_run
 
 TEXT = """
 machine: {memory: 4GiB, cpus: 4}

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import kho_sim
+from kho_sim.base.errors import EngineError, ModelError, TraceError
 from kho_sim.cli import expectations
 from kho_sim.cli.app import call
-from kho_sim.errors import EngineError, ModelError, TraceError
+from kho_sim.runs.store import load_run
 from kho_sim.trace.records import Outcome
-from kho_sim.trace.store import load_run
 from kho_sim.trace.trace import Trace
 from tests.frames.hand_made import hand_made_trace
 
@@ -130,8 +130,8 @@ def test_number_that_a_run_does_not_have_meets_no_expectation() -> None:
     cold = Trace(provenance={}, outcome=Outcome(kind="completed", boot=0))
     condition = expectations.parse_condition("extend_ns_max > 0")
     for sentences in (
-        expectations.disappointments(cold, [condition], []),
-        expectations.disappointments(cold, [], [condition]),
+        expectations.unmet_expectations(cold, [condition], []),
+        expectations.unmet_expectations(cold, [], [condition]),
     ):
         assert [sentence.partition(": ")[2] for sentence in sentences] == [
             "this run has no extend_ns_max"

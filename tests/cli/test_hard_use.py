@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kho_sim.cli.app import VERBS, call
-from kho_sim.trace.store import save_run
+from kho_sim.runs.store import save_run
 from tests.frames.hand_made import hand_made_trace
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def test_any_arguments_end_with_a_code_of_the_contract(
     # What a sweep and an advice simulate has tests of its own; here it is how they are asked.
     monkeypatch.setattr("kho_sim.cli.sweep._sweep", refuse_work)
     monkeypatch.setattr("kho_sim.sweeps.plan.run_scenario", lambda _: hand_made_trace())
-    monkeypatch.setattr("kho_sim.advise.advise", refuse_work)
+    monkeypatch.setattr("kho_sim.sweeps.advise.advise", refuse_work)
     monkeypatch.setattr("kho_sim.study.run_study", refuse_work)
     # No process gets a zero byte, and the real streams write what is no text as its escape.
     texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -121,7 +121,7 @@ def test_any_arguments_end_with_a_code_of_the_contract(
 
 
 def refuse_work(*_: object, **__: object) -> None:
-    from kho_sim.errors import EngineError
+    from kho_sim.base.errors import EngineError
 
     raise EngineError("nothing is simulated here")
 
@@ -326,7 +326,7 @@ def test_import_writes_utf_8_in_any_locale(here: Path) -> None:
 
 # Signals
 
-STRUCK = """
+CRASHED = """
 import os, signal, time
 def struck(*_, **__):
     for _ in range(2):
@@ -354,7 +354,7 @@ main()
             ["sweep", "small.yaml", "--workers", "1", "-o", "s"],
             "kho_sim.sweeps.engine.Serial.submit",
         ),
-        (["import", LOG], "kho_sim.importing.import_files"),
+        (["import", LOG], "kho_sim.logs.importing.import_files"),
         (["plot", "run", "-o", "figures"], "kho_sim.plots.save"),
     ],
     ids=lambda given: given[0] if isinstance(given, list) else "",
@@ -366,7 +366,7 @@ def test_a_signal_ends_it_with_its_code(
     module, _, attribute = work.rpartition(".")
     if module.endswith(".Serial"):
         module, attribute = module.removesuffix(".Serial"), "Serial.submit"
-    text = STRUCK.format(name=name, module=module, attribute=attribute)
+    text = CRASHED.format(name=name, module=module, attribute=attribute)
     done = subprocess.run(
         [sys.executable, "-c", text, *arguments], capture_output=True, text=True, check=False
     )

@@ -7,7 +7,7 @@ from kho_sim.trace.records import (
     Alternative,
     Boot,
     Event,
-    FileFate,
+    FileOutcome,
     GiganticPage,
     Incident,
     Outcome,
@@ -175,8 +175,8 @@ def hand_made_trace() -> Trace:
                 then="goes on",
             ),
         ),
-        fate_records=(
-            FileFate(
+        file_outcome_records=(
+            FileOutcome(
                 incident=0,
                 boot=0,
                 name="vms0/0",
@@ -185,7 +185,7 @@ def hand_made_trace() -> Trace:
                 size_bytes=2 * MIB,
                 kept=True,
             ),
-            FileFate(
+            FileOutcome(
                 incident=1,
                 boot=1,
                 name="vms0/0",

@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 
-from kho_sim.errors import TraceError
+from kho_sim.base.errors import TraceError
 from kho_sim.frames import TABLES
 from kho_sim.trace.records import RegionRow
 from kho_sim.trace.trace import Trace

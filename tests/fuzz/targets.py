@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from kho_sim.command_line import parse_command_line
-from kho_sim.errors import InputError, ScenarioError
-from kho_sim.importing import import_files, scenario_text
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.errors import InputError, ScenarioError
+from kho_sim.logs.importing import import_files, scenario_text
+from kho_sim.logs.reader import read_boot_log
 from kho_sim.scenario import from_dict, load, loads
-from kho_sim.trace.boot_log import read_boot_log
 from kho_sim.trace.summary import run_document
 
 SOURCE_BYTES = 1 << 20

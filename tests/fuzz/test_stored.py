@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.errors import EngineError, InputError
+from kho_sim.base.errors import EngineError, InputError
+from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import loads
 from kho_sim.sweeps import open_sweep
 from kho_sim.sweeps.stored import stored_runs
 from kho_sim.sweeps.sweeping import sweep
-from kho_sim.trace.store import load_run, save_run
 from tests.frames.hand_made import hand_made_trace
 from tests.fuzz.damage import damaged
 from tests.fuzz.test_targets import SLOW

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.kho.kexec_load import (
+from kho_sim.kho.load import (
     LoadRefused,
     Placement,
     Segment,

@@ -1,7 +1,7 @@
 """The pieces of the next kernel: their sizes, alignments and lowest addresses (kernel-facts
 11.1)."""
 
-from kho_sim.kho.kexec_load import Placement, Segment, kexec_segments, source_page_count
+from kho_sim.kho.load import Placement, Segment, kexec_segments, source_page_count
 
 PAGE = 4096
 MIB = 1 << 20

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kho_sim.errors import ModelError
+from kho_sim.base.errors import ModelError
 from kho_sim.kho.key import (
     FULL_LEAF,
     LEAF_BITS,

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from kho_sim.command_line import HugepageRequest, ReserveMem, ScratchRequest
-from kho_sim.errors import ModelError
-from kho_sim.kho.boot import KernelSetup, boot_memory
-from kho_sim.kho.bring_up import initialise_deferred, node_of_user_space
-from kho_sim.kho.kexec_load import Placement
+from kho_sim.base.command_line import HugepageRequest, ReserveMem, ScratchRequest
+from kho_sim.base.errors import ModelError
+from kho_sim.builds.profile import KernelProfile, PageDemand
+from kho_sim.kernel.boot import KernelSetup, boot_memory
+from kho_sim.kernel.bring_up import initialise_deferred, node_of_user_space
+from kho_sim.kernel.running import RunningMemory
+from kho_sim.kho.load import Placement
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
-from kho_sim.kho.running import RunningMemory
-from kho_sim.machine import qemu_machine
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.pages import (
     INTERLEAVINGS,
@@ -24,7 +24,7 @@ from kho_sim.memory.pages import (
     Run,
 )
 from kho_sim.memory.pages.kinds import run_of
-from kho_sim.memory.profile import KernelProfile, PageDemand
+from kho_sim.platform.firmware.e820 import qemu_machine
 from tests.kho.machines import allocator
 
 MIB = 1 << 20

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kho_sim.command_line import ScratchRequest
+from kho_sim.base.command_line import ScratchRequest
 from kho_sim.kho.scratch import DISABLED, kernel_reserved_bytes, reserve_scratch
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.memblock import RSRV_HUGETLB, RSRV_KERN, Memblock

@@ -1,4 +1,4 @@
-"""Runs of equal early allocations against one after the other, shadow and work included."""
+"""Runs of equal early allocations against one after the other, counterfactual and work included."""
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +50,7 @@ def machine(pieces, many_reserved):
 
 
 class Forgetful(set):
-    """What the shadow refused, for a twin that asks it every time."""
+    """What the counterfactual refused, for a twin that asks it every time."""
 
     def add(self, call):
         """Leave it."""
@@ -79,21 +79,21 @@ def state(memblock):
     MACHINES,
     st.sampled_from([0, 0, 120, 126, 127]),
     RUNS,
-    st.sampled_from(["", "scratch only", "shadow", "bottom up", "mirrored"]),
+    st.sampled_from(["", "scratch only", "counterfactual", "bottom up", "mirrored"]),
 )
 def test_runs_end_as_single_allocations_do(pieces, many_reserved, runs, mode):
     sides = []
     for allocate in (Requests.alloc_run, singly):
         memblock = machine(pieces, many_reserved)
-        memblock.scratch_only = mode in ("scratch only", "shadow")
+        memblock.scratch_only = mode in ("scratch only", "counterfactual")
         memblock.bottom_up = mode == "bottom up"
         if mode == "mirrored":
             memblock.mark_mirror(0, 40 * PAGE)
         requests = Requests(memblock)
         if allocate is singly:
             requests._refused = Forgetful()
-        if mode == "shadow":
-            requests.open_shadow()
+        if mode == "counterfactual":
+            requests.start_counterfactual()
             memblock.mark_kho_scratch(0, 1 << 40)
         answers = []
         for count, pages, multiple, nid, low, high, free in runs:
@@ -104,11 +104,11 @@ def test_runs_end_as_single_allocations_do(pieces, many_reserved, runs, mode):
             if free and requests.rows[-1].address:
                 requests.free(requests.rows[-1].address, 0, size)
         memblock.check()
-        shadow = None
-        if requests.shadow:  # asked in vain once only, so it says so once; nobody pays for its work
-            *arrays, said, _, _ = state(requests.shadow)
-            shadow = arrays, set(said)
-        sides.append((answers, requests.rows, state(memblock), shadow))
+        counterfactual = None
+        if requests.counterfactual:  # asked in vain once, so it says so once
+            *arrays, said, _, _ = state(requests.counterfactual)
+            counterfactual = arrays, set(said)
+        sides.append((answers, requests.rows, state(memblock), counterfactual))
     assert sides[0] == sides[1]
 
 
@@ -163,11 +163,11 @@ def test_a_shadow_that_grew_is_asked_again():
         memblock.reserve((64 + 2 * number) * PAGE, PAGE)
     assert memblock.array_pages()["reserved"] == (32 * PAGE, 2 * PAGE)
     requests = Requests(memblock)
-    requests.open_shadow()
+    requests.start_counterfactual()
     memblock.mark_kho_scratch(700 * PAGE, 100 * PAGE)
     window = (2 * PAGE, PAGE, 32 * PAGE, 34 * PAGE)
     assert requests.alloc_range("refused", *window) == 0
     requests.alloc("makes both grow", PAGE, PAGE)
-    assert requests.shadow.array_pages()["reserved"] == (16 * PAGE, 3 * PAGE)
+    assert requests.counterfactual.array_pages()["reserved"] == (16 * PAGE, 3 * PAGE)
     assert requests.alloc_range("free again", *window) == 32 * PAGE
     assert [row.avoided for row in requests.rows] == [False, False, False]

@@ -6,14 +6,14 @@ the small facts of section 6.2 and 6.3.
 
 import pytest
 
-from kho_sim.command_line import ScratchRequest, parse_command_line
+from kho_sim.base.command_line import ScratchRequest, parse_command_line
+from kho_sim.builds.profile import EarlyRequest, KernelProfile
 from kho_sim.kho.scratch import kernel_reserved_bytes, reserve_scratch
-from kho_sim.machine import qemu_machine
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Inherited, Requests
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.early.percpu import unit_layout
 from kho_sim.memory.memblock import KHO_SCRATCH, PAGE_SIZE, Memblock
-from kho_sim.memory.profile import EarlyRequest, KernelProfile
+from kho_sim.platform.firmware.e820 import qemu_machine
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -197,14 +197,14 @@ def test_reserve_failure_gives_everything_back():
 
 
 def test_a_refusal_of_the_shadow_ends_with_the_next_free():
-    """4 of 8 pages are taken; the shadow refuses 5, until the 4 are given back."""
+    """4 of 8 pages are taken; the counterfactual refuses 5, until the 4 are given back."""
     memblock = Memblock()
     memblock.add(0x100000, 64 * PAGE_SIZE, 0)
     memblock.mark_kho_scratch(0x100000, 8 * PAGE_SIZE)
     memblock.scratch_only = True
     requests = Requests(memblock)
     block = requests.alloc("kept for a while", 4 * PAGE_SIZE, PAGE_SIZE)
-    requests.open_shadow()
+    requests.start_counterfactual()
     memblock.mark_kho_scratch(0x100000, 64 * PAGE_SIZE)
     for _ in range(2):
         requests.alloc("large", 5 * PAGE_SIZE, PAGE_SIZE)
@@ -213,4 +213,4 @@ def test_a_refusal_of_the_shadow_ends_with_the_next_free():
     requests.free(block, 0, 4 * PAGE_SIZE)
     requests.alloc("not refused any more", 4 * PAGE_SIZE, PAGE_SIZE)
     assert [row.avoided for row in requests.rows] == [False, True, True, False, True, False]
-    assert requests.shadow.reserved_size() == 8 * PAGE_SIZE
+    assert requests.counterfactual.reserved_size() == 8 * PAGE_SIZE

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kho_sim.command_line import HugepageRequest, ReserveMem
-from kho_sim.machine import qemu_machine
+from kho_sim.base.command_line import HugepageRequest, ReserveMem
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Inherited
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
@@ -11,7 +11,7 @@ from kho_sim.memory.early.hashes import allocate_early_hashes
 from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.memblock import RSRV_NOINIT, Memblock
-from kho_sim.memory.profile import KernelProfile
+from kho_sim.platform.firmware.e820 import qemu_machine
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.extent import Extent
+from kho_sim.base.extent import Extent
 from kho_sim.memory.memblock import KHO_SCRATCH, MAX_NUMNODES, MIRROR, Memblock
 from tests.naive.memblock import PAGE, NaiveMemblock
 

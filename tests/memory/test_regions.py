@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kho_sim.errors import ModelError
+from kho_sim.base.errors import ModelError
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import RegionArray
 

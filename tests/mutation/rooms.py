@@ -62,16 +62,13 @@ ROOMS = {
     ),
     "handover": Room(
         (
-            "kho/boot.py",
-            "kho/bring_up.py",
+            "kernel/*.py",
             "kho/handover.py",
-            "kho/kexec_load.py",
-            "kho/page_cache.py",
+            "kho/load.py",
             "kho/retrieve.py",
-            "kho/running.py",
             "kho/scratch.py",
             "kho/preserve/*.py",
         ),
-        ("tests/kho", "tests/chain"),
+        ("tests/kho", "tests/kernel", "tests/chain"),
     ),
 }

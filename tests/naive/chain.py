@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from kho_sim.kho import bring_up
+from kho_sim.kernel import bring_up
 from kho_sim.kho.preserve import memfd
 from kho_sim.memory.pages import MOVABLE, OutOfMemory, PageAllocator, Run
 

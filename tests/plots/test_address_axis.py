@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.extent import merged
+from kho_sim.base.extent import merged
 from kho_sim.plots.address_axis import HOLE_WIDTH, AddressAxis
 
 GIB, TIB = 1 << 30, 1 << 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 from kho_sim.plots import SWEEP_FIGURES, cost_by_shift, predicted_observed, recovered_by_shift
 from kho_sim.plots.shifts import chains_by_shift
 from tests.plots.test_figures import artists, drawn, words

@@ -14,10 +14,10 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from kho_sim.base.errors import InputError, TraceError
+from kho_sim.base.extent import intersected, merged, total_size
 from kho_sim.chain import run_scenario
 from kho_sim.cost import PHASE_RATES
-from kho_sim.errors import InputError, TraceError
-from kho_sim.extent import intersected, merged, total_size
 from kho_sim.plots import (
     TRACE_FIGURES,
     failures,

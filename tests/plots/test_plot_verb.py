@@ -10,7 +10,7 @@ import pytest
 from kho_sim.cli import plot
 from kho_sim.cli.app import call
 from kho_sim.plots import FORMATS
-from kho_sim.trace.store import save_run
+from kho_sim.runs.store import save_run
 from tests.plots.test_comparisons import document
 from tests.plots.traces import ROOT, SMALL, small
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kho_sim.errors import EngineError, InputError
+from kho_sim.base.errors import EngineError, InputError
 from kho_sim.plots import memory_map, provenance_of, save
 from tests.plots.traces import recorded, small
 

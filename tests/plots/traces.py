@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from kho_sim.chain import run_scenario
+from kho_sim.logs.reader import read_boot_log
 from kho_sim.scenario import load, loads, with_values
-from kho_sim.trace.boot_log import read_boot_log
 from kho_sim.trace.trace import Trace
 
 ROOT = Path(__file__).parents[2]

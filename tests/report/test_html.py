@@ -10,12 +10,12 @@ from selenium.webdriver.common.by import By
 from kho_sim.chain import run_scenario
 from kho_sim.cli.app import call
 from kho_sim.frames import TABLES
+from kho_sim.logs.reader import read_boot_log
 from kho_sim.report.html import SHOWN_FIGURES, SHOWN_TABLES, report_html, sweep_html
 from kho_sim.report.page import meanings_of
+from kho_sim.runs.store import save_run
 from kho_sim.scenario import loads
 from kho_sim.sweeps import sweep
-from kho_sim.trace.boot_log import read_boot_log
-from kho_sim.trace.store import save_run
 from tests.report.browser import browser, needs_browser, requests_of
 
 HOSTILE = "<script>document.title='gone'</script><img src=x onerror=alert(1)> & \"co\""

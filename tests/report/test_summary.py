@@ -101,7 +101,7 @@ def test_document_tells_each_boots_facts() -> None:
     assert "extended_bytes" not in cold
 
 
-def test_document_tells_the_twins_fate_and_all_failures() -> None:
+def test_document_tells_the_twins_outcome_and_all_failures() -> None:
     document = run_document(hand_made_trace())
     assert document["twin"]["outcome"] == {
         "kind": "boot_failed",

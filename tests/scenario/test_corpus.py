@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from kho_sim.base.errors import ScenarioError
 from kho_sim.cli.expectations import NAMES
-from kho_sim.errors import ScenarioError
 from kho_sim.scenario import from_dict, load, loads
 
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kho_sim.errors import ScenarioError
+from kho_sim.base.errors import ScenarioError
 from kho_sim.scenario import Scenario, from_dict, json_schema, load, loads
 from kho_sim.scenario.expectations import OUTCOMES, Expectation
 from kho_sim.scenario.yaml_tree import MAX_BYTES, read_yaml, write_yaml
@@ -266,7 +266,7 @@ def test_the_json_schema_is_a_schema_with_help_texts():
 
 def test_reading_a_command_line_loads_no_schema_and_nothing_here_loads_frames():
     code = (
-        "import sys; import kho_sim.command_line; print('pydantic' in sys.modules);"
+        "import sys; import kho_sim.base.command_line; print('pydantic' in sys.modules);"
         "import kho_sim.scenario as s; s.load; s.with_values, s.json_schema;"
         "print(sorted({'numpy', 'pandas', 'simpy', 'matplotlib'} & set(sys.modules)))"
     )

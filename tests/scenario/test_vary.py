@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kho_sim.errors import ScenarioError
+from kho_sim.base.errors import ScenarioError
 from kho_sim.scenario import from_dict, loads, parse_values, with_values
 
 BASE = loads(

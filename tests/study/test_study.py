@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from kho_sim.base.errors import InputError
 from kho_sim.cli.app import kho_sim
-from kho_sim.errors import InputError
 from kho_sim.study import Machine, run_study, study_table
 from kho_sim.study.cases import FINE_SHIFTS, SHIFTS
 from kho_sim.study.page import write_results

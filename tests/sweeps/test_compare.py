@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kho_sim.errors import InputError
+from kho_sim.base.errors import InputError
 from kho_sim.sweeps.compare import bootstrap_interval, compare
 
 SHIFTS = (22, 26, 30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kho_sim.errors import EngineError
+from kho_sim.base.errors import EngineError
 from kho_sim.scenario import with_values
 from kho_sim.sweeps.design import build_design, product
 from kho_sim.sweeps.driver import Driver

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.errors import InputError, ScenarioError
+from kho_sim.base.errors import InputError, ScenarioError
 from kho_sim.scenario import loads
 from kho_sim.sweeps.design import (
     build_design,

@@ -6,11 +6,11 @@ from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 
 import pytest
 
-from kho_sim.errors import EngineError
+from kho_sim.base.errors import EngineError
 from kho_sim.scenario import with_values
 from kho_sim.sweeps.design import build_design, product
 from kho_sim.sweeps.driver import Driver
-from kho_sim.sweeps.engine import Borrowed, Pool, Serial
+from kho_sim.sweeps.engine import ExternalExecutor, Pool, Serial
 from kho_sim.sweeps.results import Sweep
 from kho_sim.sweeps.stop import SweepInterrupted
 from kho_sim.sweeps.store import Store
@@ -109,7 +109,7 @@ def test_a_worker_that_can_not_write_stops_the_sweep(tmp_path, tiny):
         return faults.run_scenario(scenario)
 
     with ThreadPoolExecutor(1) as executor, pytest.raises(EngineError, match="can not write"):
-        driven(tmp_path / "s", tiny, Borrowed(executor, 1), breaks_the_store)
+        driven(tmp_path / "s", tiny, ExternalExecutor(executor, 1), breaks_the_store)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

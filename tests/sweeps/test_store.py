@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kho_sim.errors import EngineError, InputError, TraceError
+from kho_sim.base.errors import EngineError, InputError, TraceError
 from kho_sim.scenario import with_values
 from kho_sim.sweeps import store as store_module
 from kho_sim.sweeps.design import build_design, product

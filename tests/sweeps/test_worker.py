@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kho_sim.errors import EngineError
+from kho_sim.base.errors import EngineError
 from kho_sim.sweeps.design import build_design, product
 from kho_sim.sweeps.parts import finished_runs
 from kho_sim.sweeps.tables import ALWAYS

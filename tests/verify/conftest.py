@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kho_sim.trace.boot_log import read_boot_log
+from kho_sim.logs.reader import read_boot_log
 from kho_sim.trace.trace import Trace
 from kho_sim.verify import Explained, LogCheck, check_trace, read_explained
 

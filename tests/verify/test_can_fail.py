@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from kho_sim.chain.build import build_machine
-from kho_sim.importing import scenario_from_trace
+from kho_sim.logs.importing import scenario_from_trace
+from kho_sim.logs.reader import BootLog, MemblockCall
+from kho_sim.logs.reader.facts import Dump, Region
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import from_dict
-from kho_sim.trace.boot_log import BootLog, MemblockCall
-from kho_sim.trace.boot_log.facts import Dump, Region
 from kho_sim.trace.records import Boot, Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.verify import check_trace

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kho_sim.base.errors import ScenarioError
 from kho_sim.cli.app import call
-from kho_sim.errors import ScenarioError
 from kho_sim.trace.records import Outcome
 from kho_sim.verify import (
     BootCheck,

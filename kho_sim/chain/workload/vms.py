@@ -11,12 +11,12 @@ import heapq
 from collections.abc import Generator
 from typing import Any
 
+from kho_sim.base.seeds import stream
 from kho_sim.chain.kernel import Kernel
 from kho_sim.chain.plan import NANOSECONDS_PER_HOUR, WorkloadPlan
 from kho_sim.chain.workload.base import Workload
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import HUGE_PAGE_BYTES, PAGE_SHIFT, OutOfMemory
-from kho_sim.seeds import stream
 
 
 class Vms(Workload):

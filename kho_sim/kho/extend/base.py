@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from errno import errorcode
 
-from kho_sim.blocks import Blocks
+from kho_sim.base.blocks import Blocks
+from kho_sim.base.work import Work
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
-from kho_sim.work import Work
 
 SMALLEST_SHIFT = 12
 LARGEST_SHIFT = 40

@@ -14,6 +14,7 @@ from errno import ENOMEM
 import numpy as np
 from numpy.typing import NDArray
 
+from kho_sim.base.work import Work
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
 from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, KeySet, bit_runs, bits_set, coarser
 from kho_sim.kho.radix import (
@@ -25,7 +26,6 @@ from kho_sim.kho.radix import (
     leaf_spans,
 )
 from kho_sim.memory.memblock import Memblock
-from kho_sim.work import Work
 
 Visits = Callable[[LeafSpan, int], tuple[int, int]]
 """(keys of a leaf, block shift) -> how many of them a walk stops at, how many blocks it adds."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kho_sim.base.work import Work
 from kho_sim.kho.extend.base import ExtendOptions, Extension
 from kho_sim.kho.extend.blocks import extend_around, gaps, mark_each
 from kho_sim.kho.extend.blocks_skip import once_a_block
@@ -24,7 +25,6 @@ from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Region
-from kho_sim.work import Work
 
 REGIONS_PER_MARK = 2
 """A mark splits at most the two regions at its borders (memblock_isolate_range())."""

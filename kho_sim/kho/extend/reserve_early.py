@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kho_sim.extent import Extent
+from kho_sim.base.extent import Extent
+from kho_sim.base.work import Work
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
 from kho_sim.kho.key import PAGE_SHIFT, bit_runs
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, leaf_spans
 from kho_sim.kho.retrieve import BlockReserver
 from kho_sim.memory.memblock import PAGE_SIZE, Memblock
-from kho_sim.work import Work
 
 
 def extend(

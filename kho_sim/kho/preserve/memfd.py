@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 
+from kho_sim.base.work import Work
 from kho_sim.kho.handover import Folios, HandedFile
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
 from kho_sim.memory.pages import PAGE_SIZE, OutOfMemory, Run, migrate_out_of_cma
-from kho_sim.work import Work
 
 FOLIO_RECORD_BYTES = 16
 PIN_RECORD_BYTES = 8

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kho_sim.errors import KhoSimError
+from kho_sim.base.errors import KhoSimError
+from kho_sim.base.work import Work
 from kho_sim.kho.radix import RadixTree
 from kho_sim.memory.pages import PAGE_SHIFT, UNMOVABLE, OutOfMemory, PageAllocator, Run
-from kho_sim.work import Work
 
 VMALLOC_ADDRESSES_PER_CHUNK = 511
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kho_sim.extent import Extent, round_down, round_up
+from kho_sim.base.extent import Extent, round_down, round_up
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.machine.machine import FOUR_GIB, Machine
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.gigantic import GiganticPages, allocate_gigantic_pages
@@ -24,7 +25,6 @@ from kho_sim.memory.early.percpu import set_up_per_cpu
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, Memblock
-from kho_sim.memory.profile import KernelProfile
 
 MIB = 1 << 20
 LOWEST_RESERVED_BYTES = 0x10000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kho_sim.extent import round_up
+from kho_sim.base.extent import round_up
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import PAGE_SIZE
 

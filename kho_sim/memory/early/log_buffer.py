@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import Requests
-from kho_sim.memory.profile import KernelProfile
 
 RECORD_BYTES = 32
 """One descriptor and one info a 32 bytes of text."""

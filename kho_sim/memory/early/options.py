@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kho_sim.command_line import HugepageRequest, ReserveMem
+from kho_sim.base.command_line import HugepageRequest, ReserveMem
 
 GIGANTIC_PAGE_BYTES = 1 << 30
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kho_sim.extent import round_down, round_up
+from kho_sim.base.extent import round_down, round_up
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.early.sparse import MAX_DMA_ADDRESS
 from kho_sim.memory.memblock import PAGE_SIZE
-from kho_sim.memory.profile import KernelProfile
 
 ATOM_BYTES = 2 << 20
 SMALLEST_UNIT_BYTES = 256 << 10

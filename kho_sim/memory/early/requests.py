@@ -1,9 +1,9 @@
-"""Early allocations with a memory: what was asked, what came of it, and what would have come
-without.
+"""Early allocation requests: each request, its result, and whether original scratch alone could
+have served it.
 
-The shadow is a second memblock that knows original scratch only. From the extension on it is asked
-for everything that the real one is asked for; a request that only the real one can serve is a
-failure that the extension avoided.
+The counterfactual is a second memblock that knows original scratch only. From the extension on it
+is asked for everything that the real one is asked for; a request that only the real one can serve
+is a failure that the extension avoided.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kho_sim.errors import KhoSimError
+from kho_sim.base.errors import KhoSimError
 from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
 
 
@@ -72,19 +72,19 @@ class _Asked(NamedTuple):
 
 @dataclass
 class Requests:
-    """Asks memblock, writes down each request, and keeps the shadow in step."""
+    """Asks memblock, writes down each request, and keeps the counterfactual in step."""
 
     memblock: Memblock
     phase: str = "before"
     rows: list[Request] = field(default_factory=list)
-    shadow: Memblock | None = None
+    counterfactual: Memblock | None = None
     refusals: tuple[Refusal, ...] = ()
     _asked: Counter[str] = field(default_factory=Counter)
-    _twins: dict[int, int] = field(default_factory=dict)
-    """Address of a block -> address of its twin in the shadow (0: the shadow refused it)."""
+    _counterfactual_addresses: dict[int, int] = field(default_factory=dict)
+    """Address of a block -> where the counterfactual put the same request (0: refused)."""
     _refused: set[tuple[Call, int]] = field(default_factory=set)
-    """What the shadow, with its array of that capacity, has refused since something was last freed
-    in it: it would refuse again. (An array that grows frees the old one.)"""
+    """What the counterfactual, with its array of that capacity, has refused since something was
+    last freed in it: it would refuse again. (An array that grows frees the old one.)"""
 
     def alloc(
         self,
@@ -153,15 +153,17 @@ class Requests:
     def free(self, block: int, offset: int, size: int) -> None:
         """Free part of a block that was allocated here."""
         self.memblock.phys_free(block + offset, size)
-        twin = self._twins.get(block)
-        if self.shadow is not None and twin:
-            self.shadow.phys_free(twin + offset, size)
+        there = self._counterfactual_addresses.get(block)
+        if self.counterfactual is not None and there:
+            self.counterfactual.phys_free(there + offset, size)
             self._refused.clear()
 
-    def open_shadow(self) -> None:
-        """Begin the shadow from the present state: right before the extension."""
-        self.shadow = self.memblock.copy()
-        self._twins = {row.address: row.address for row in self.rows if row.address}
+    def start_counterfactual(self) -> None:
+        """Begin the counterfactual from the present state: right before the extension."""
+        self.counterfactual = self.memblock.copy()
+        self._counterfactual_addresses = {
+            row.address: row.address for row in self.rows if row.address
+        }
         self._refused.clear()
 
     def _what_must_stay(self) -> tuple[int, int, int]:
@@ -169,7 +171,7 @@ class Requests:
         return len(reserved), reserved.capacity, len(self.memblock.messages)
 
     def _ask(self, asked: _Asked, missing: int = 1) -> int:
-        if self._is_struck(asked.what):
+        if self._is_refused_by_fault(asked.what):
             self.rows.append(
                 Request(
                     phase=self.phase, what=asked.what, size_bytes=asked.size,
@@ -183,12 +185,12 @@ class Requests:
         return address
 
     def _note(self, asked: _Asked, address: int, missing: int = 1) -> None:
-        """Ask the shadow as well, and write the request down."""
+        """Ask the counterfactual as well, and write the request down."""
         what, size, align, nid, low, high, call = asked
-        twin = address
-        if self.shadow is not None:
-            twin = self._ask_shadow(self.shadow, call)
-            self._twins[address] = twin
+        there = address
+        if self.counterfactual is not None:
+            there = self._ask_counterfactual(self.counterfactual, call)
+            self._counterfactual_addresses[address] = there
         self.rows.append(
             Request(
                 phase=self.phase,
@@ -202,21 +204,21 @@ class Requests:
                 address=address,
                 source=self._source(address),
                 failed=not address,
-                avoided=bool(address) and not twin,
+                avoided=bool(address) and not there,
                 why="" if address else self.explain(size, align, _searched_from(call, low), high),
             )
         )
 
-    def _ask_shadow(self, shadow: Memblock, call: Call) -> int:
+    def _ask_counterfactual(self, counterfactual: Memblock, call: Call) -> int:
         """Allocations only take memory away, so what was refused stays refused until a free."""
-        if (call, shadow.reserved.capacity) in self._refused:
+        if (call, counterfactual.reserved.capacity) in self._refused:
             return 0
-        twin = _made_on(shadow, call)
-        if not twin:
-            self._refused.add((call, shadow.reserved.capacity))
-        return twin
+        there = _made_on(counterfactual, call)
+        if not there:
+            self._refused.add((call, counterfactual.reserved.capacity))
+        return there
 
-    def _is_struck(self, what: str) -> bool:
+    def _is_refused_by_fault(self, what: str) -> bool:
         """Whether a fault strikes the request of that name that is now being made."""
         if not self.refusals:
             return False

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE
-from kho_sim.memory.profile import KernelProfile
 
 SECTION_BYTES = 128 << 20
 SECTIONS_PER_ROOT = 256

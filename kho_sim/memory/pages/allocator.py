@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from kho_sim.errors import ensure
-from kho_sim.extent import Extent, intersected, subtracted
+from kho_sim.base.errors import ensure
+from kho_sim.base.extent import Extent, intersected, subtracted
 
 from .handover import EMULATED, Interleaving, early_end, give_deferred, give_early
 from .kinds import (

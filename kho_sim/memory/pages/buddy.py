@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Iterator
 from itertools import chain
 
-from kho_sim.errors import ensure
-from kho_sim.extent import Extent
+from kho_sim.base.errors import ensure
+from kho_sim.base.extent import Extent
 
 from .counters import ZoneCounter
 from .kinds import (

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from kho_sim.extent import Extent, intersected, round_down, round_up, total_size
+from kho_sim.base.extent import Extent, intersected, round_down, round_up, total_size
 
 from .kinds import MAX_ORDER, MAX_ORDER_PAGES, SECTION_PAGES
 from .zone import Zone

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from kho_sim.errors import KhoSimError
-from kho_sim.extent import Extent
+from kho_sim.base.errors import KhoSimError
+from kho_sim.base.extent import Extent
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT

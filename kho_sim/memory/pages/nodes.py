@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import isqrt
 
-from kho_sim.extent import Extent, intersected
+from kho_sim.base.extent import Extent, intersected
 
 from .kinds import DMA32_END_PFN, PAGE_SIZE, PAGEBLOCK_PAGES, PCP_TYPES
 from .zone import Zone

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from kho_sim.extent import intersected, subtracted
+from kho_sim.base.extent import intersected, subtracted
 
 from .allocator import PageAllocator
 from .kinds import UNMOVABLE, Run, joined, run_of

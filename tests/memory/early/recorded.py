@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kho_sim.command_line import parse_command_line
-from kho_sim.importing.landing import landing
-from kho_sim.machine import qemu_machine
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.logs.importing.landing import landing
+from kho_sim.logs.reader import BootLog, read_boot_log_lines
 from kho_sim.memory.early import BootOptions, EarlyBoot, Inherited
-from kho_sim.memory.profile import KernelProfile
-from kho_sim.trace.boot_log import BootLog, read_boot_log_lines
+from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.trace.trace import Trace
 
 LOGS = Path(__file__).parents[2] / "recorded"

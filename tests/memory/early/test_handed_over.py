@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.command_line import HugepageRequest, ReserveMem
-from kho_sim.machine import qemu_machine
+from kho_sim.base.command_line import HugepageRequest, ReserveMem
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early import BootOptions, EarlyBoot, Inherited, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
-from kho_sim.memory.profile import KernelProfile
+from kho_sim.platform.firmware.e820 import qemu_machine
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.machine import qemu_machine
+from kho_sim.builds.profile import EarlyRequest, KernelProfile
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal
-from kho_sim.memory.profile import EarlyRequest, KernelProfile
+from kho_sim.platform.firmware.e820 import qemu_machine
 
 GIB = 1 << 30
 FOR_EVER = 1 << 20

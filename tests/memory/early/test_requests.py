@@ -1,4 +1,4 @@
-"""What is written down of a request, and what the shadow makes of it."""
+"""What is written down of a request, and what the counterfactual makes of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.extent import Extent
+from kho_sim.base.extent import Extent
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early import BootPanic, Refusal, Request, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE, Memblock
-from kho_sim.memory.profile import KernelProfile
 
 PAGE = PAGE_SIZE
 MIB = 1 << 20
@@ -215,32 +215,32 @@ def test_a_struck_request_is_written_down_like_any_other_and_takes_nothing():
     ]  # fmt: skip
 
 
-# The shadow
+# The counterfactual
 
 
 def test_what_only_the_extension_could_serve_was_avoided():
-    """The shadow has room for one of two equal requests."""
+    """The counterfactual has room for one of two equal requests."""
     requests = scratch((2 * MIB, 2 * MIB + 3 * PAGE), end=4 * MIB)
-    requests.open_shadow()
+    requests.start_counterfactual()
     requests.memblock.mark_kho_scratch(MIB, 3 * MIB)
     for _ in range(2):
         requests.alloc("page", PAGE, PAGE)
     for _ in range(2):
         requests.alloc("two pages", 2 * PAGE, PAGE)
     assert [row.avoided for row in requests.rows] == [False, False, True, True]
-    assert [(r.base, r.end) for r in requests.shadow.reserved] == [
+    assert [(r.base, r.end) for r in requests.counterfactual.reserved] == [
         (2 * MIB + PAGE, 2 * MIB + 3 * PAGE)
     ]
 
 
 def test_part_of_a_block_is_freed_in_the_shadow_where_its_twin_lies():
     requests = scratch((2 * MIB, 2 * MIB + 4 * PAGE), end=4 * MIB)
-    requests.open_shadow()
+    requests.start_counterfactual()
     requests.memblock.mark_kho_scratch(MIB, 3 * MIB)
     block = requests.alloc("block", 4 * PAGE, PAGE)
     requests.free(block, PAGE, 2 * PAGE)
     assert block == 4 * MIB - 4 * PAGE
-    for memblock, start in ((requests.memblock, block), (requests.shadow, 2 * MIB)):
+    for memblock, start in ((requests.memblock, block), (requests.counterfactual, 2 * MIB)):
         assert [(r.base, r.end) for r in memblock.reserved] == [
             (start, start + PAGE),
             (start + 3 * PAGE, start + 4 * PAGE),
@@ -250,11 +250,11 @@ def test_part_of_a_block_is_freed_in_the_shadow_where_its_twin_lies():
 def test_freeing_what_the_shadow_never_had_changes_nothing_there():
     requests = scratch((2 * MIB, 2 * MIB + PAGE), end=4 * MIB)
     requests.memblock.reserve(0, MIB)
-    requests.open_shadow()
+    requests.start_counterfactual()
     requests.memblock.mark_kho_scratch(MIB, 3 * MIB)
     block = requests.alloc("too large for scratch", 2 * PAGE, PAGE)
     requests.free(block, 0, 2 * PAGE)
-    assert requests.memblock.reserved_size() == requests.shadow.reserved_size() == MIB
+    assert requests.memblock.reserved_size() == requests.counterfactual.reserved_size() == MIB
 
 
 # Runs of equal requests
@@ -262,14 +262,14 @@ def test_freeing_what_the_shadow_never_had_changes_nothing_there():
 
 def state(requests: Requests) -> list[object]:
     """All that anybody can see of requests and their two memblocks."""
-    blocks = [requests.memblock, *([requests.shadow] if requests.shadow else [])]
-    seen: list[object] = [requests.rows, requests._twins]
+    blocks = [requests.memblock, *([requests.counterfactual] if requests.counterfactual else [])]
+    seen: list[object] = [requests.rows, requests._counterfactual_addresses]
     for block in blocks:
         seen += [list(block.reserved), block.reserved.capacity, block.messages]
     return [*seen, requests.memblock.regions_scanned, requests.memblock.regions_moved]
 
 
-def scattered(holes: list[int], full: int, shadow: bool) -> Requests:
+def scattered(holes: list[int], full: int, counterfactual: bool) -> Requests:
     """Free pieces of so many pages, ``full`` reserved bytes that keep others apart below."""
     memblock = Memblock()
     memblock.can_resize = True
@@ -282,23 +282,25 @@ def scattered(holes: list[int], full: int, shadow: bool) -> Requests:
         address -= (pages + 1) * PAGE
         memblock.reserve(address, PAGE)
     requests = Requests(memblock)
-    if shadow:
-        requests.open_shadow()
-        requests.shadow.reserve(memblock.current_limit - 8 * PAGE, 2 * PAGE)
+    if counterfactual:
+        requests.start_counterfactual()
+        requests.counterfactual.reserve(memblock.current_limit - 8 * PAGE, 2 * PAGE)
     return requests
 
 
 @given(
     holes=st.lists(st.integers(1, 30), max_size=4),
     full=st.sampled_from([0, 121, 124, 126]),
-    shadow=st.booleans(),
+    counterfactual=st.booleans(),
     struck=st.booleans(),
     pages=st.integers(1, 3),
     count=st.integers(1, 60),
 )
 @settings(max_examples=40)
-def test_a_run_is_what_so_many_single_requests_are(holes, full, shadow, struck, pages, count):
-    run, single = (scattered(holes, full, shadow) for _ in range(2))
+def test_a_run_is_what_so_many_single_requests_are(
+    holes, full, counterfactual, struck, pages, count
+):
+    run, single = (scattered(holes, full, counterfactual) for _ in range(2))
     size, at = pages * PAGE, {"nid": 0, "low": 2 * MIB, "high": NOLEAKTRACE}
     for requests in (run, single):
         requests.refusals = (Refusal("run", 20, 1),) if struck else ()
@@ -338,11 +340,11 @@ def test_the_memmap_of_a_table_is_one_run(monkeypatch):
 def test_the_shadow_is_not_asked_again_for_what_it_refused(monkeypatch):
     asked = count_requests(monkeypatch)
     requests = scratch((2 * MIB, 2 * MIB + PAGE), end=4 * MIB)
-    requests.open_shadow()
+    requests.start_counterfactual()
     requests.memblock.mark_kho_scratch(MIB, 3 * MIB)
     for _ in range(5):
         requests.alloc("two pages", 2 * PAGE, PAGE)
-    assert [memblock is requests.shadow for memblock in asked].count(True) == 1
+    assert [memblock is requests.counterfactual for memblock in asked].count(True) == 1
 
 
 def count_requests(monkeypatch) -> list[Memblock]:

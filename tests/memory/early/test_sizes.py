@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.machine import qemu_machine
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Requests
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.hashes import (
@@ -15,7 +15,7 @@ from kho_sim.memory.early.hashes import (
 from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.percpu import set_up_per_cpu, unit_layout
 from kho_sim.memory.memblock import Memblock
-from kho_sim.memory.profile import KernelProfile
+from kho_sim.platform.firmware.e820 import qemu_machine
 
 PAGE = 4096
 KIB = 1 << 10

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 
+from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early import Refusal, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import Memblock
-from kho_sim.memory.profile import KernelProfile
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kho_sim.extent import Extent, intersected, subtracted, total_size
+from kho_sim.base.extent import Extent, intersected, subtracted, total_size
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,

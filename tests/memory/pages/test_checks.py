@@ -2,7 +2,7 @@
 
 import pytest
 
-from kho_sim.errors import ModelError
+from kho_sim.base.errors import ModelError
 from kho_sim.memory.pages import CMA, MOVABLE, UNMOVABLE, PageAllocator, Run
 from kho_sim.memory.pages.buddy import Buddy
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kho_sim.extent import Extent
+from kho_sim.base.extent import Extent
 from kho_sim.memory.pages.kinds import CMA, MOVABLE, RECLAIMABLE, UNMOVABLE, Run
 from kho_sim.memory.pages.percpu import keeps
 from kho_sim.memory.pages.zone import Zone

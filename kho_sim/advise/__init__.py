@@ -1,6 +1,0 @@
-"""Which scratch and which block shift to choose, found by simulation."""
-
-from kho_sim.advise.advice import Advice, advise
-from kho_sim.advise.areas import Areas, parse_areas
-
-__all__ = ["Advice", "Areas", "advise", "parse_areas"]

@@ -1,0 +1,349 @@
+"""The kernel command line, read as the kernel reads it.
+
+Models parse_args() and the handlers of the options that decide where memory goes, Linux 7.3.
+Nothing is ever an error here: what the kernel would refuse stays at its default, and ``messages``
+holds the line that the kernel prints about it.
+Left out: the range form of ``crashkernel=`` and ``memmap=``, kept in ``other`` like unknown words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from kho_sim.base.command_line.hugepages import (
+    MAX_HUGEPAGE_OPTIONS,
+    HugepageRequest,
+    HugetlbCma,
+    default_hugepage_bytes,
+    parse_hugetlb_cma,
+    resolve_hugepages,
+)
+from kho_sim.base.command_line.words import SPACES, boolean, split_words, whole_number
+from kho_sim.base.extent import round_up
+from kho_sim.base.units import memparse
+
+DEFAULT_SCRATCH_PERCENT = 200
+"""scratch_scale, kernel/liveupdate/kexec_handover.c."""
+DEFAULT_LOG_BUF_BYTES = 128 << 10
+"""CONFIG_LOG_BUF_SHIFT=17, as in the recorded kernel."""
+LOG_BUF_MAX_BYTES = 1 << 31
+"""LOG_BUF_LEN_MAX, kernel/printk/printk.c."""
+SWIOTLB_SEGMENT_SLABS = 128
+"""IO_TLB_SEGSIZE: the number of slabs is rounded up to it."""
+RESERVE_MEM_MAX = 8
+"""RESERVE_MEM_MAX_ENTRIES, mm/memblock.c."""
+RESERVE_MEM_NAME_MAX = 15
+RESERVE_MEM_MIN_ALIGN_BYTES = 64
+"""SMP_CACHE_BYTES: a smaller alignment is raised to it."""
+
+_UINT_MAX = (1 << 32) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchRequest:
+    """What ``kho_scratch=`` asked for. A ``scale_percent`` other than 0 overrides the sizes."""
+
+    scale_percent: int = DEFAULT_SCRATCH_PERCENT
+    lowmem_bytes: int = 0
+    global_bytes: int = 0
+    pernode_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveMem:
+    """One valid ``reserve_mem=size:align:name``."""
+
+    size_bytes: int
+    align_bytes: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crashkernel:
+    """One ``crashkernel=size[@offset]`` or ``size,kind``: '' (plain), 'high', 'low' or 'cma'."""
+
+    size_bytes: int
+    offset_bytes: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Swiotlb:
+    """``swiotlb=``: None slabs is the kernel's default of 64 MiB (a slab has 2 KiB)."""
+
+    slabs: int | None = None
+    force: bool = False
+    noforce: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """A command line after the kernel has read it. Sizes are bytes; None means not asked for."""
+
+    text: str
+    kho: bool = True
+    """True unless ``kho=`` says no: a scenario is about KHO (a stock kernel's default is off)."""
+    liveupdate: bool = True
+    """True unless ``liveupdate=`` says no, for the same reason."""
+    kho_scratch: ScratchRequest = ScratchRequest()
+    log_buf_len: int | None = None
+    """A power of two above the build's own length; None where that one stays."""
+    hugepage_options: tuple[tuple[str, str], ...] = ()
+    """hugepages=, hugepagesz= and default_hugepagesz= in order: the kernel resolves them later."""
+    hugetlb_cma: HugetlbCma = field(default_factory=HugetlbCma)
+    hugetlb_cma_only: bool = False
+    hugetlb_free_vmemmap: bool = False
+    reserve_mem: tuple[ReserveMem, ...] = ()
+    crashkernel: tuple[Crashkernel, ...] = ()
+    """The last one of each kind, in order of first appearance."""
+    swiotlb: Swiotlb = Swiotlb()
+    nr_cpus: int | None = None
+    maxcpus: int | None = None
+    nokaslr: bool = False
+    memblock_debug: bool = False
+    mem_limit: int | None = None
+    """``mem=``: memory from this address on is not used."""
+    other: tuple[str, ...] = ()
+    """Words that nothing here reads, quotes removed, in order."""
+    messages: tuple[str, ...] = ()
+    """What the kernel prints while it reads the options, in order."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the raw text, without a terminating zero."""
+        return len(self.text.encode(errors="surrogatepass"))
+
+    @property
+    def default_hugepagesz(self) -> int:
+        """Bytes of the default hugetlb page: 2 MiB unless default_hugepagesz= names another."""
+        return default_hugepage_bytes(self.hugepage_options)
+
+    def hugepages(self, nodes_online: int) -> tuple[HugepageRequest, ...]:
+        """Return the boot-time pages asked for, in the order in which the kernel serves the sizes.
+
+        ``nodes_online``: nodes 0 to that number are online; a count for any other makes its option
+        invalid. Source: hugetlb_parse_params() and its handlers; kernel-facts 7.1.
+        """
+        return resolve_hugepages(self.hugepage_options, nodes_online)[0]
+
+    def hugepage_messages(self, nodes_online: int) -> tuple[str, ...]:
+        """Return what the kernel prints while it resolves the hugetlb options."""
+        return resolve_hugepages(self.hugepage_options, nodes_online)[1]
+
+
+def parse_command_line(
+    text: str, log_buf_default_bytes: int = DEFAULT_LOG_BUF_BYTES
+) -> CommandLine:
+    """Return what a kernel makes of ``text``. Never raises.
+
+    ``log_buf_default_bytes`` is the build's own log buffer: ``log_buf_len=`` up to it does nothing.
+    """
+    reading = _Reading(CommandLine(text=text), log_buf_default_bytes)
+    for name, value in split_words(text):
+        if name == "--" and value is None:
+            break
+        reading.read(name, value)
+    return replace(reading.line, other=tuple(reading.other), messages=tuple(reading.messages))
+
+
+@dataclass
+class _Reading:
+    """The state while the words go by."""
+
+    line: CommandLine
+    log_buf_default_bytes: int
+    other: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    def read(self, name: str, value: str | None) -> None:
+        handler = _HANDLERS.get(name.replace("-", "_"))
+        if handler is None:
+            self.other.append(name if value is None else f"{name}={value}")
+        elif not handler(self, value):
+            self.messages.append(f"Malformed early option '{name}'")
+
+    def set(self, **values: object) -> bool:
+        self.line = replace(self.line, **values)  # type: ignore[arg-type]
+        return True
+
+
+_Handler = Callable[[_Reading, str | None], bool]
+"""Reads one option's value; False where the kernel calls the option malformed."""
+
+
+def _flag(name: str) -> _Handler:
+    def read_flag(reading: _Reading, value: str | None) -> bool:
+        state = boolean(value)
+        return state is not None and reading.set(**{name: state})
+
+    return read_flag
+
+
+def _kho_scratch(reading: _Reading, value: str | None) -> bool:
+    """Source: kho_parse_scratch_size(), kernel/liveupdate/kexec_handover.c; kernel-facts 3.1."""
+    if not value:
+        return False
+    if value.endswith("%"):
+        return _scratch_scale(reading, value)
+    sizes, rest = [], value
+    for index in range(3):
+        if index:
+            if not rest.startswith(","):
+                return False
+            rest = rest[1:]
+        size_bytes, after = memparse(rest)
+        if after == rest:
+            return False
+        sizes.append(size_bytes)
+        rest = after
+    if sum(sizes) % (1 << 64) == 0 or rest:
+        return False
+    lowmem, global_, pernode = (size_bytes >> 20 for size_bytes in sizes)
+    reading.messages.append(
+        f"KHO: scratch areas: lowmem: {lowmem}MiB global: {global_}MiB pernode: {pernode}MiB"
+    )
+    return reading.set(kho_scratch=ScratchRequest(0, *sizes))
+
+
+def _scratch_scale(reading: _Reading, value: str) -> bool:
+    digits = value[:-1].removeprefix("+").removesuffix("\n")
+    if len(value) > 11 or not (digits.isascii() and digits.isdigit()):
+        return False
+    percent = int(digits)
+    if percent > _UINT_MAX:
+        return False
+    # The kernel prints the unsigned number as a signed one.
+    printed = percent if percent <= _UINT_MAX >> 1 else percent - _UINT_MAX - 1
+    reading.messages.append(f"KHO: scratch scale is {printed}%")
+    return reading.set(kho_scratch=replace(reading.line.kho_scratch, scale_percent=percent))
+
+
+def _log_buf_len(reading: _Reading, value: str | None) -> bool:
+    """Source: log_buf_len_setup() and log_buf_len_update(), kernel/printk/printk.c."""
+    if value is None:
+        return False
+    size_bytes = memparse(value)[0]
+    if size_bytes > LOG_BUF_MAX_BYTES:
+        reading.messages.append("printk: log_buf over 2G is not supported.")
+        size_bytes = LOG_BUF_MAX_BYTES
+    rounded_bytes = 1 << (size_bytes - 1).bit_length() if size_bytes else 0
+    if rounded_bytes > reading.log_buf_default_bytes:
+        reading.set(log_buf_len=rounded_bytes)
+    return True
+
+
+def _hugepage_option(name: str) -> _Handler:
+    def record(reading: _Reading, value: str | None) -> bool:
+        options = reading.line.hugepage_options
+        if value is None or len(options) >= MAX_HUGEPAGE_OPTIONS:
+            return False
+        return reading.set(hugepage_options=(*options, (name, value)))
+
+    return record
+
+
+def _hugetlb_cma(reading: _Reading, value: str | None) -> bool:
+    if value is None:
+        return False
+    cma, messages = parse_hugetlb_cma(value, reading.line.hugetlb_cma)
+    reading.messages.extend(messages)
+    return reading.set(hugetlb_cma=cma)
+
+
+def _hugetlb_free_vmemmap(reading: _Reading, value: str | None) -> bool:
+    """A core parameter, not an early option: alone it means yes; a bad value changes nothing."""
+    state = True if value is None else boolean(value)
+    return reading.set(hugetlb_free_vmemmap=state) if state is not None else True
+
+
+def _reserve_mem(reading: _Reading, value: str | None) -> bool:
+    """Source: reserve_mem(), mm/memblock.c. Bad ones are dropped in silence."""
+    line = reading.line
+    size_text, _, rest = (value or "").partition(":")
+    align_text, colon, name = rest.partition(":")
+    size_bytes, size_junk = memparse(size_text)
+    align_bytes, align_junk = memparse(align_text)
+    good = size_bytes and colon and not size_junk and not align_junk
+    good = good and name.strip(SPACES) and len(name) <= RESERVE_MEM_NAME_MAX
+    taken = name in (area.name for area in line.reserve_mem)
+    if good and not taken and len(line.reserve_mem) < RESERVE_MEM_MAX:
+        area = ReserveMem(size_bytes, max(align_bytes, RESERVE_MEM_MIN_ALIGN_BYTES), name)
+        reading.set(reserve_mem=(*line.reserve_mem, area))
+    return True
+
+
+def _crashkernel(reading: _Reading, value: str | None) -> bool:
+    if value is None:
+        return False
+    size_bytes, rest = memparse(value)
+    offset_bytes, kind, readable = 0, "", rest != value
+    if rest.startswith("@"):
+        offset_bytes, rest = memparse(rest[1:])
+    elif rest in (",high", ",low", ",cma"):
+        kind, rest = rest[1:], ""
+    if rest or not readable:
+        reading.other.append(f"crashkernel={value}")
+        return True
+    areas = {area.kind: area for area in reading.line.crashkernel}
+    areas[kind] = Crashkernel(size_bytes, offset_bytes, kind)
+    return reading.set(crashkernel=tuple(areas.values()))
+
+
+def _swiotlb(reading: _Reading, value: str | None) -> bool:
+    """Source: setup_io_tlb_npages(), kernel/dma/swiotlb.c; the number of areas is not modelled."""
+    words = (value or "").split(",")
+    slabs, asked = reading.line.swiotlb.slabs, whole_number(words[0])
+    if asked is not None:
+        slabs = round_up(asked, SWIOTLB_SEGMENT_SLABS)
+    return reading.set(
+        swiotlb=Swiotlb(slabs=slabs, force="force" in words, noforce="noforce" in words)
+    )
+
+
+def _cpu_count(name: str, least: int) -> _Handler:
+    def read_count(reading: _Reading, value: str | None) -> bool:
+        count = whole_number(value or "")
+        if count is not None and count >= least:
+            reading.set(**{name: count})
+        return True
+
+    return read_count
+
+
+def _nokaslr(reading: _Reading, _value: str | None) -> bool:
+    return reading.set(nokaslr=True)
+
+
+def _memblock(reading: _Reading, value: str | None) -> bool:
+    return reading.set(memblock_debug=reading.line.memblock_debug or "debug" in (value or ""))
+
+
+def _mem(reading: _Reading, value: str | None) -> bool:
+    """Each one cuts off what is above it: the smallest stays. Source: arch/x86/kernel/e820.c."""
+    size_bytes = memparse(value or "")[0]
+    if not size_bytes:
+        return False
+    return reading.set(mem_limit=min(size_bytes, reading.line.mem_limit or size_bytes))
+
+
+_HANDLERS: dict[str, _Handler] = {
+    "kho": _flag("kho"),
+    "liveupdate": _flag("liveupdate"),
+    "kho_scratch": _kho_scratch,
+    "log_buf_len": _log_buf_len,
+    "hugepages": _hugepage_option("hugepages"),
+    "hugepagesz": _hugepage_option("hugepagesz"),
+    "default_hugepagesz": _hugepage_option("default_hugepagesz"),
+    "hugetlb_cma": _hugetlb_cma,
+    "hugetlb_cma_only": _flag("hugetlb_cma_only"),
+    "hugetlb_free_vmemmap": _hugetlb_free_vmemmap,
+    "reserve_mem": _reserve_mem,
+    "crashkernel": _crashkernel,
+    "swiotlb": _swiotlb,
+    "nr_cpus": _cpu_count("nr_cpus", 1),
+    "maxcpus": _cpu_count("maxcpus", 0),
+    "nokaslr": _nokaslr,
+    "memblock": _memblock,
+    "mem": _mem,
+}

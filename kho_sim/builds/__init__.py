@@ -1,0 +1,1 @@
+"""Sizes that a build of the kernel fixes."""

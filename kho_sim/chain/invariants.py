@@ -1,0 +1,89 @@
+"""Judges outside of the kernels: ground truth that no kernel reads, held against every boot.
+
+What must survive is written down when a kernel hands over; the next kernel is held to it. A judge
+that finds something raises ModelError: then the model is wrong, not the simulated kernel. Not
+judged: the contents of memory, and memory that was never promised to survive.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from kho_sim.base.errors import ensure
+from kho_sim.base.extent import Extent, merged, subtracted
+from kho_sim.kernel.boot import BootedMemory
+from kho_sim.kernel.running import RunningMemory
+from kho_sim.kho.handover import HandedFile, Handover
+from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.memory.free_ranges import ADDRESS_MAX
+from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN, RSRV_NOINIT
+from kho_sim.memory.pages import PAGE_SHIFT
+
+
+def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
+    """No early allocation touched preserved memory or a page of the tree that is still to be
+    read."""
+    kept = incoming.preserved_extents()
+    tables = [Extent(page, page + PAGE_SIZE) for page in incoming.table_pages()]
+    promised = sorted([*kept, *tables])
+    for row in booted.early.requests.rows:
+        if row.address:
+            _ensure_clear(promised, Extent(row.address, row.address + row.size_bytes), row.what)
+    _, reserved = booted.regions["before_retrieve"]
+    for region in reserved:
+        if region.flags & (RSRV_KERN | RSRV_HUGETLB):
+            _ensure_clear(promised, Extent(region.base, region.end), region)
+
+
+def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[str]) -> None:
+    """The files said to be ``kept`` are those whose memory the retrieval reserved: no file was lost
+    without need, and none is said to live in memory that anyone may have taken."""
+    _, reserved = booted.regions["after_retrieve"]
+    protected = merged(
+        (region.base, region.end)
+        for region in reserved
+        if region.flags & RSRV_NOINIT and not region.flags & (RSRV_KERN | RSRV_HUGETLB)
+    )
+    survivors = {
+        handed.name
+        for handed in handover.files
+        if not subtracted(sorted(_memory_of(handed)), protected)
+    }
+    ensure(survivors == set(kept), "{} survived, but {} are kept", survivors, kept)
+
+
+def _memory_of(handed: HandedFile) -> Iterator[Extent]:
+    """Yield the data of a file and its record, which even an empty one has."""
+    yield from (run.extent for run in handed.data)
+    record = handed.metadata[-1].first_pfn << PAGE_SHIFT
+    yield Extent(record, record + PAGE_SIZE)
+
+
+def check_running(memory: RunningMemory, handover: Handover) -> None:
+    """Every file that was handed over is there again, at the same place and as long as before."""
+    for handed in handover.files:
+        ensure(handed.name in memory.files, "{} was handed over and is lost", handed.name)
+        file = memory.files[handed.name]
+        ensure(tuple(file.data) == handed.data, "{} is not where it was", handed.name)
+        ensure(file.size_bytes == handed.size_bytes, "{} changed its size", handed.name)
+
+
+def check_hand_over(handover: Handover) -> None:
+    """All that is promised is in the tree, nothing of it lies in scratch, and no two files
+    share."""
+    kept = handover.tree.preserved_extents()
+    spans = sorted(folios.extent for handed in handover.files for folios in handed.data)
+    for left, right in pairwise(spans):
+        ensure(left.end <= right.start, "files share {} and {}", left, right)
+    lost = subtracted(spans, kept)
+    ensure(not lost, "data at {} is not in the tree", lost[:1])
+    for start, size in handover.inherited.scratch_areas:
+        _ensure_clear(kept, Extent(start, start + size), "a scratch area")
+
+
+def _ensure_clear(promised: list[Extent], extent: Extent, what: object) -> None:
+    index = bisect_right(promised, (extent.start, ADDRESS_MAX)) - 1
+    for kept in promised[max(index, 0) : index + 2]:
+        ensure(not kept.overlaps(extent), "{} at {} touches preserved {}", what, extent, kept)

@@ -1,0 +1,76 @@
+"""Graphs as files: GraphML for graph programs, DOT for Graphviz.
+
+DOT is written here: names and labels are always quoted, so any text is safe in them. Left out:
+layout; Graphviz does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from kho_sim.base.errors import EngineError, InputError
+from kho_sim.base.units import format_size
+
+SHAPES = {
+    "kernel": "box",
+    "handover": "ellipse",
+    "object": "note",
+    "session": "folder",
+    "file": "tab",
+    "incident": "diamond",
+    "end": "octagon",
+}
+TABLE_SHAPE = "box"
+SIZES = ("bytes", "bytes_lost", "extended_bytes", "preserved_bytes")
+
+
+def write_graph(graph: nx.Graph, path: str | PathLike[str]) -> None:
+    """Write a graph as .graphml or .dot, by the ending of ``path``.
+
+    Raises: InputError for another ending, EngineError if the file can not be written.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    try:
+        if ending == ".graphml":
+            nx.write_graphml_xml(graph, path, named_key_ids=True)
+        elif ending in (".dot", ".gv"):
+            path.write_text(dot_text(graph), encoding="utf-8")
+        else:
+            raise InputError(f"{path.name}: a graph is saved as .graphml or .dot")
+    except OSError as error:
+        raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
+
+
+def dot_text(graph: nx.Graph) -> str:
+    """Return a graph in the DOT language, its attributes in the labels."""
+    lines = ["digraph {", '  node [fontname="sans-serif", fontsize=10];']
+    for name, data in graph.nodes(data=True):
+        shape = SHAPES.get(str(data.get("kind")), TABLE_SHAPE)
+        lines.append(f"  {_quoted(name)} [label={_quoted(_label(name, data))}, shape={shape}];")
+    for source, target, data in graph.edges(data=True):
+        label = _quoted(", ".join(_told(key, value) for key, value in data.items()))
+        lines.append(f"  {_quoted(source)} -> {_quoted(target)} [label={label}];")
+    return "\n".join([*lines, "}", ""])
+
+
+def _label(name: str, data: Mapping[str, Any]) -> str:
+    hidden = ("kind", "branch", "boot", "prefix", "level", "order")
+    told = [_told(key, value) for key, value in data.items() if key not in hidden and value != ""]
+    return "\n".join([name, *told])
+
+
+def _told(key: str, value: Any) -> str:
+    if key in SIZES:
+        return f"{key.removesuffix('_bytes')} {format_size(value)}"
+    return str(value) if key == "relation" else f"{key} {value}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,56 @@
+"""The radix tree that a boot inherited, as a graph: a node a table page, an edge a slot in use."""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from kho_sim.base.errors import TraceError
+from kho_sim.kho.key import bits_set
+from kho_sim.kho.radix import ROOT_LEVEL, SLOT_BITS, RadixTree, leaf_spans
+from kho_sim.trace.trace import Trace
+
+SLOTS = 1 << SLOT_BITS
+
+
+def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
+    """Return the incoming tree of a boot; nodes are named by level and prefix, as in 'L0:1f'.
+
+    Nodes: ``level`` (5 the root, 0 leaves), ``prefix`` (hexadecimal text, up to 41 bits),
+    ``address`` of the page (hexadecimal text), ``keys`` below it; leaves also ``order`` of their
+    keys (the lowest, if leaf 0 holds several). Edges: ``slot`` in the parent's table.
+    Raises: TraceError if the trace has no tree for that boot, or keys and pages of different trees.
+    """
+    runs = [(r.order, r.start, r.end) for r in trace.preserved_records.where(boot=boot)]
+    pages = [row.address for row in trace.table_records if row.boot == boot]
+    if not pages:
+        raise TraceError(f"this trace has no incoming radix tree for boot {boot}")
+    try:
+        tree = RadixTree.from_runs(runs, pages)
+    except ValueError as error:
+        raise TraceError(f"boot {boot}: keys and table pages do not agree: {error}") from error
+    graph = nx.DiGraph(boot=boot, digest=trace.digest)
+    for table, bits in tree.walk_tables():
+        graph.add_node(
+            _name(table.level, table.prefix), level=table.level, prefix=f"{table.prefix:x}",
+            address=f"{table.address:#x}", keys=bits_set(bits),
+        )  # fmt: skip
+        if table.level < ROOT_LEVEL:
+            parent = _name(table.level + 1, table.prefix >> SLOT_BITS)
+            graph.add_edge(parent, _name(table.level, table.prefix), slot=table.prefix % SLOTS)
+        if table.level == 0 and bits:
+            orders = [span.order for span in leaf_spans(table.prefix, bits)]
+            graph.nodes[_name(0, table.prefix)]["order"] = min(orders)
+    _sum_keys(graph)
+    return graph
+
+
+def _sum_keys(graph: nx.DiGraph) -> None:
+    """Give inner tables the sum of the keys below them."""
+    for level in range(1, ROOT_LEVEL + 1):
+        for name, data in graph.nodes(data=True):
+            if data["level"] == level:
+                data["keys"] = sum(graph.nodes[child]["keys"] for child in graph.successors(name))
+
+
+def _name(level: int, prefix: int) -> str:
+    return f"L{level}:{prefix:x}"

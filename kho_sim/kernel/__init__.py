@@ -1,0 +1,1 @@
+"""The memory of one kernel: early boot, bring-up, running, page cache."""

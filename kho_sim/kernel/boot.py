@@ -1,0 +1,152 @@
+"""Early memory of one kernel with KHO in it: early boot, the extension, retrieval or scratch.
+
+Puts the two halves of ``memory.early`` around an extension strategy (kernel-facts 5.1) and ends
+where memblock gives way to the page allocator. Plain code without a clock: it returns what was
+done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kho_sim.base.command_line import ScratchRequest
+from kho_sim.base.work import Work
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
+from kho_sim.kho.handover import Handover
+from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.kho.retrieve import Retrieval, retrieve
+from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
+from kho_sim.machine.machine import Machine
+from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
+from kho_sim.memory.failing_marks import FailingMarks
+from kho_sim.memory.memblock import PAGE_SIZE, Memblock
+from kho_sim.memory.regions import Region
+
+NO_MAP = "KHO: no preserved memory map in the handover FDT"
+"""That a warning is printed is known (kernel-facts 5.1), its words are ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSetup:
+    """What decides a kernel's early memory: its build, its command line, its way to extend
+    scratch."""
+
+    profile: KernelProfile
+    options: BootOptions
+    kho: bool = True
+    scratch: ScratchRequest = field(default_factory=ScratchRequest)
+    strategy: str = "blocks"
+    extend: ExtendOptions = field(default_factory=ExtendOptions)
+    messages: tuple[str, ...] = ()
+    """What the kernel prints about its command line."""
+    extend_fails_after: int | None = None
+    """A fault: how many ranges the extension can mark before it fails with -ENOMEM."""
+    refusals: tuple[Refusal, ...] = ()
+    """Early allocations that a fault makes fail."""
+
+
+@dataclass
+class BootedMemory:
+    """The state at the end of early boot, and what was noticed on the way.
+
+    ``regions`` maps a moment (see ``trace.records.RegionRow``) to both arrays at that moment.
+    """
+
+    early: EarlyBoot
+    scratch_areas: tuple[tuple[int, int], ...] = ()
+    incoming: FrozenRadixTree | None = None
+    """The tree that says what was preserved for this kernel, if it found one."""
+    reservation: ScratchReservation | None = None
+    extension: Extension | None = None
+    retrieval: Retrieval | None = None
+    messages: list[str] = field(default_factory=list)
+    regions: dict[str, tuple[Sequence[Region], Sequence[Region]]] = field(default_factory=dict)
+    panic: str = ""
+    """What the kernel said when it died, if it did; the state is then that of this moment."""
+    early_work: Work = field(default_factory=Work)
+    """Searches and insertions of early boot itself, the KHO steps left out: where memory that was
+    reserved early, page by page, is paid for by everyone else."""
+
+    def remember(self, moment: str) -> None:
+        memblock = self.early.memblock
+        self.regions[moment] = (memblock.memory[:], memblock.reserved[:])
+
+
+def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None) -> BootedMemory:
+    """Boot a kernel up to the hand-over to the page allocator, or to where it dies.
+
+    ``handover`` is None for a first kernel.
+    """
+    inherited = handover.inherited if handover else None
+    memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
+    early = EarlyBoot(machine, setup.profile, setup.options, inherited, memblock)
+    early.requests.refusals = setup.refusals
+    booted = BootedMemory(early)
+    if inherited and inherited.scratch_found:
+        booted.scratch_areas = inherited.scratch_areas
+    try:
+        _counted(booted, early.before_extension)
+        if handover and early.revived:
+            _attach(booted, handover)
+        if booted.incoming is not None:
+            _extend(booted, setup, booted.incoming)
+        _counted(booted, early.after_extension)
+    except BootPanic as panic:
+        booted.panic = str(panic)
+        return booted
+    booted.remember("before_retrieve")
+    if booted.incoming is not None:
+        booted.retrieval = retrieve(early.memblock, booted.incoming)
+    elif setup.kho and not early.revived:
+        booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)
+        booted.scratch_areas = booted.reservation.areas
+    booted.remember("after_retrieve")
+    return booted
+
+
+def _attach(booted: BootedMemory, handover: Handover) -> None:
+    """Take the incoming tree if the FDT has its root.
+
+    Without it the boot has no KHO data, but its scratch stays what it was, and early memory must
+    fit in there (kernel-facts 5.1, 12.1).
+    """
+    if handover.inherited.map_found:
+        booted.incoming = handover.tree
+    else:
+        booted.messages.append(NO_MAP)
+
+
+def _counted(booted: BootedMemory, half: Callable[[], None]) -> None:
+    memblock = booted.early.memblock
+    scanned, moved = memblock.regions_scanned, memblock.regions_moved
+    half()
+    booted.early_work += Work(
+        regions_scanned=memblock.regions_scanned - scanned,
+        regions_moved=memblock.regions_moved - moved,
+    )
+
+
+def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree) -> None:
+    requests = booted.early.requests
+    booted.remember("before_extend")
+    if setup.strategy != "none":
+        requests.start_counterfactual()
+    memblock = booted.early.memblock
+    if isinstance(memblock, FailingMarks):
+        memblock.marks_left = setup.extend_fails_after
+    booted.extension = STRATEGIES[setup.strategy](
+        memblock,
+        incoming,
+        setup.extend,
+        lambda: _digest_page(requests),
+        lambda address: requests.free(address, 0, PAGE_SIZE),
+    )
+    if booted.extension.error:
+        booted.messages.append(booted.extension.error)
+    booted.remember("after_extend")
+
+
+def _digest_page(requests: Requests) -> int:
+    return requests.alloc("digest page", PAGE_SIZE, PAGE_SIZE)

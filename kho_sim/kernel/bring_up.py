@@ -1,0 +1,114 @@
+"""From memblock to user space: what a kernel takes from the page allocator on its way up.
+
+The order is that of start_kernel() and the initcalls (kernel-facts 8, 10.1 and 12.1): some kernel
+memory while most struct pages are still deferred, the deferred rest, huge page pools, KHO's
+objects, the initramfs, LUO's objects. How much each part takes is the profile's ``PageDemand``.
+"""
+
+from __future__ import annotations
+
+import random
+
+from kho_sim.kernel.boot import BootedMemory, KernelSetup
+from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing
+from kho_sim.machine.machine import Machine
+from kho_sim.memory.early.hashes import table_bytes
+from kho_sim.memory.memblock import RSRV_HUGETLB
+from kho_sim.memory.pages import (
+    MAX_ORDER_PAGES,
+    MOVABLE,
+    PAGE_SHIFT,
+    THP_ORDER,
+    UNMOVABLE,
+    Interleaving,
+    OutOfMemory,
+    PageAllocator,
+)
+
+MOUNT_HASH_SCALE = 19
+MOUNT_HASHES = 2
+"""Mount and mountpoint cache: large tables that come after memblock is gone; vmalloc() if they
+are larger than the largest block."""
+
+
+def open_allocator(
+    machine: Machine,
+    booted: BootedMemory,
+    kho_boot: bool,
+    interleaving: Interleaving,
+    drawn: random.Random,
+) -> PageAllocator:
+    """Return the page allocator right after memblock_free_all(): the deferred part is still out."""
+    memblock = booted.early.memblock
+    pages = PageAllocator(
+        [(r.base, r.end, r.nid) for r in memblock.memory],
+        booted.scratch_areas,
+        [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
+        kho_boot=kho_boot,
+        interleaving=interleaving,
+        drawn=drawn,
+    )
+    pages.open_early((r.base, r.end) for r in memblock.reserved)
+    return pages
+
+
+def initialise_deferred(
+    pages: PageAllocator, booted: BootedMemory, setup: KernelSetup, cpus: int
+) -> None:
+    """Take what comes before and with the deferred part, up to KHO's own objects."""
+    demand = setup.profile.demand
+    pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
+    mount_pages = table_bytes(booted.early.free_pages, MOUNT_HASH_SCALE) >> PAGE_SHIFT
+    for _ in range(MOUNT_HASHES):
+        if mount_pages > MAX_ORDER_PAGES:
+            pages.alloc_largest(mount_pages)
+        else:
+            pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
+    pages.finish_deferred()
+    pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
+
+
+def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[str]]:
+    """Take 2 MiB pages at subsys_initcall (kernel-facts 7.3); return addresses and messages."""
+    messages = []
+    try:
+        runs = pages.alloc(count, THP_ORDER, MOVABLE)
+    except OutOfMemory as error:
+        runs = error.allocated
+        got = sum(run.blocks for run in runs)
+        messages.append(
+            f"HugeTLB: allocating {count} of page size 2.00 MiB failed.  "
+            f"Only allocated {got} hugepages."
+        )
+    return [pfn << PAGE_SHIFT for run in runs for pfn in run.pfns(THP_ORDER)], messages
+
+
+def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
+    """Count the boot-time gigantic pages as managed, which raises watermarks and reserves."""
+    reserved = booted.early.memblock.reserved
+    pages.adopt_gigantic([(r.base, r.end) for r in reserved if r.flags & RSRV_HUGETLB])
+
+
+def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:
+    """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
+    demand = setup.profile.demand
+    outgoing = Outgoing(pages)
+    luo = LiveUpdate(outgoing, LAYOUTS[setup.profile.release])
+    luo.start_kho()
+    pages.alloc(demand.initramfs, 0, MOVABLE)
+    pages.alloc(demand.before_luo, 0, UNMOVABLE)
+    luo.start_luo()
+    pages.alloc(demand.user_space, 0, UNMOVABLE)
+    return outgoing, luo
+
+
+def node_of_user_space(machine: Machine) -> int:
+    """Return the node whose CPUs run user space.
+
+    Boot runs on the first node. When it executes init, the scheduler moves it to the node with most
+    idle CPUs (sched_exec(), find_idlest_group()): boot's own CPU is busy, so to the next node that
+    has as many. Recorded: b-numa2-16G, where all of user space's memory is on node 1.
+    """
+    first, *others = machine.nodes
+    busiest_fit = machine.cpus_of(first)
+    return next((nid for nid in others if machine.cpus_of(nid) >= busiest_fit > 0), first)

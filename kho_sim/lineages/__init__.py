@@ -1,7 +1,0 @@
-"""Who came from whom: chains and radix trees as networkx graphs, and as GraphML and DOT files."""
-
-from kho_sim.lineages.chain_graph import lineage
-from kho_sim.lineages.files import dot_text, write_graph
-from kho_sim.lineages.tree_graph import tree_graph
-
-__all__ = ["dot_text", "lineage", "tree_graph", "write_graph"]

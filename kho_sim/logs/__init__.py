@@ -1,0 +1,1 @@
+"""Console logs and files of real machines: read into a Trace, and made into scenarios."""

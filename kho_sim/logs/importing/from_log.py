@@ -1,0 +1,192 @@
+"""A boot log becomes a scenario: machine, kernel build, command lines, and a workload if it says
+one.
+
+What is read is what a chain starts from, never what came out of it: no scratch area, no tree, no
+outcome. So a simulation of the scenario can be held against the same log (``verify``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from kho_sim.base.command_line import CommandLine, parse_command_line
+from kho_sim.base.errors import TraceError
+from kho_sim.logs.importing.build_sizes import Load, find_build_sizes
+from kho_sim.logs.importing.early import find_early_allocations
+from kho_sim.logs.importing.imported import (
+    MEMORY_MAP,
+    NODE_RANGES,
+    ImportedScenario,
+    MapRange,
+    NodeSpan,
+    Source,
+    combine,
+)
+from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
+from kho_sim.logs.reader import BootLog
+from kho_sim.machine.machine import USABLE
+from kho_sim.trace.trace import Trace
+
+USABLE_KINDS = ("usable", "System RAM")
+EFI_USABLE_KINDS = (
+    "Loader Code",
+    "Loader Data",
+    "Boot Code",
+    "Boot Data",
+    "Conventional",
+    "Conventional Memory",
+)
+"""What the kernel may use after it has taken over from EFI."""
+
+
+def scenario_from_trace(trace: Trace) -> ImportedScenario:
+    """Return the scenario of the chain that a log recorded.
+
+    Raises: TraceError if the log shows no memory map.
+    """
+    name = str(trace.provenance["log"])
+    imported = combine([source_of_trace(trace)], f"imported from {name}")
+    if MEMORY_MAP not in imported.origins:
+        raise TraceError(f"{name}: no memory map (BIOS-e820, efi), so no machine to simulate")
+    return imported
+
+
+def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Source:
+    """Return all that a boot log tells about machine, kernel and workload.
+
+    ``lines`` (of ``lines_of_log``) puts line numbers into the origins.
+    """
+    logs: Sequence[BootLog] = trace.extra["boots"]
+    source = Source(str(trace.provenance["log"]), lines=lines or {})
+    whole = [log for log in logs if not log.starts_late] or list(logs)
+    cold = whole[0]
+    _find_memory(source, cold)
+    _find_cpus(source, cold)
+    _find_command_lines(source, logs)
+    find_build_sizes(source, cold, _loads(trace, logs))
+    find_early_allocations(source, cold)
+    find_workload(source, cold.command_line, len(logs))
+    return source
+
+
+LOCATED = (
+    "BIOS-e820: ",
+    "efi: mem",
+    "SRAT: Node ",
+    "Early memory node ranges",
+    "CPU topo: Allowing",
+    "smpboot: CPU0",
+    "nr_cpu_ids:",
+    "smp: Bringing up",
+    "smpboot: CPU0",
+    COMMAND_LINE_TEXT,
+    "RAMDISK: ",
+    "reserved[",
+    "Kernel code",
+    "percpu: Embedded",
+    "Linux version",
+    "kexec handover data",
+)
+"""Texts of a log that findings are read at."""
+
+
+def lines_of_log(lines: Iterable[bytes]) -> dict[str, int]:
+    """Return for each of LOCATED the number of the first line that has it."""
+    missing = {text.encode(): text for text in LOCATED}
+    found: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        for text in [text for text in missing if text in line]:
+            found[missing.pop(text)] = number
+        if not missing:
+            break
+    return found
+
+
+def _find_memory(source: Source, cold: BootLog) -> None:
+    if cold.e820:
+        ranges = [MapRange(r.start, r.end, _kind(r.kind in USABLE_KINDS)) for r in cold.e820]
+        source.say(MEMORY_MAP, ranges, "BIOS-e820: ")
+    elif cold.efi:
+        ranges = [MapRange(r.start, r.end, _kind(r.kind in EFI_USABLE_KINDS)) for r in cold.efi]
+        source.say(MEMORY_MAP, joined(ranges), "efi: mem")
+    if cold.srat:
+        spans = [NodeSpan(place.start, place.end, place.nid) for place in cold.srat]
+        source.say(NODE_RANGES, spans, "SRAT: Node ")
+    elif cold.node_ranges:
+        spans = [NodeSpan(place.start, place.end, place.nid) for place in cold.node_ranges]
+        source.say(NODE_RANGES, spans, "Early memory node ranges")
+
+
+def joined(ranges: Sequence[MapRange]) -> list[MapRange]:
+    """Join neighbours of one kind, as the kernel does before it lists its map."""
+    result: list[MapRange] = []
+    for part in sorted(ranges):
+        if result and result[-1].end == part.start and result[-1].kind == part.kind:
+            result[-1] = result[-1]._replace(end=part.end)
+        else:
+            result.append(part)
+    return result
+
+
+def _kind(is_usable: bool) -> str:
+    return USABLE if is_usable else "reserved"
+
+
+EMULATED_CPU = "TCG"
+"""QEMU's own name for a CPU that it emulates: threads there do not run as on hardware."""
+
+
+def _find_cpus(source: Source, cold: BootLog) -> None:
+    if cold.present_cpus:
+        source.say("machine.cpus", cold.present_cpus, "CPU topo: Allowing", "Allowing N CPUs")
+    elif cold.nr_cpu_ids:
+        source.say("machine.cpus", cold.nr_cpu_ids, "nr_cpu_ids:")
+    elif cold.node_cpus:
+        cpus = 1 + sum(len(cpus) for cpus in cold.node_cpus.values())
+        source.say("machine.cpus", cpus, "smp: Bringing up", "CPUs brought up")
+    if EMULATED_CPU in cold.cpu_model:
+        source.say("chain.workers", "emulated", "smpboot: CPU0", f"CPU 0: {cold.cpu_model}")
+    elif cold.cpu_model:
+        source.say("chain.workers", "parallel", "smpboot: CPU0", f"CPU 0: {cold.cpu_model}")
+
+
+def _find_command_lines(source: Source, logs: Sequence[BootLog]) -> None:
+    """The first kernel's command line, and those of later kernels that mean something else.
+
+    Its length decides early places as well as its words do, so a line counts as the same only if
+    both are; one that the log lost is taken to be like the one before.
+    """
+    first = next((log.command_line for log in logs if log.command_line), "")
+    if not first:
+        source.notes.append("no command line")
+        return
+    source.say("kernel.command_line", first, COMMAND_LINE_TEXT)
+    overrides: list[dict[str, str]] = []
+    for log in logs:
+        line = log.command_line
+        if not line:
+            overrides.append(overrides[-1] if overrides else {})
+        else:
+            overrides.append({} if _meaning(line) == _meaning(first) else {"command_line": line})
+    if any(overrides):
+        what = "command lines that differ from the first"
+        source.say("kernel.releases", overrides, COMMAND_LINE_TEXT, what)
+
+
+def _meaning(line: str) -> tuple[int, CommandLine]:
+    parsed = parse_command_line(line)
+    return parsed.length, replace(parsed, text="", other=())
+
+
+def _loads(trace: Trace, logs: Sequence[BootLog]) -> list[Load]:
+    """Return the loads between kernels of the chain whose scratch areas are known."""
+    loads = []
+    areas: tuple[tuple[int, int], ...] | None = None
+    for boot, log in zip(trace.boot_records, logs, strict=True):
+        if areas and boot.kind == "kho":
+            loads.append(Load(areas, log))
+        if boot.kind == "cold" or areas_told(log):
+            areas = boot.scratch_areas
+    return loads

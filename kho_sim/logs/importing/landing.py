@@ -1,0 +1,101 @@
+"""Where kexec's segments landed, as the log of the kernel that was started tells it.
+
+The reservations of a KHO boot's first steps (kernel-facts 6.1) show them: image and initrd, the
+scratch descriptors (16 bytes an area, aligned to 64 KiB) and KHO's setup_data (0x60 bytes, 12.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kho_sim.kho.load import (
+    DESCRIPTORS_ALIGN_BYTES,
+    KERNEL_ALIGN_BYTES,
+    LoadRefused,
+    kexec_segments,
+    place_segments,
+    setup_data_address,
+)
+from kho_sim.logs.reader import BootLog
+from kho_sim.memory.early.boot import DESCRIPTOR_BYTES, SETUP_DATA_BYTES
+from kho_sim.memory.memblock import RSRV_KERN
+
+LANDED = ("kernel", "initrd", "descriptors", "setup_data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSizes:
+    """What decides where the segments go, beside the scratch areas and the command line."""
+
+    purgatory_bytes: int
+    init_size_bytes: int
+    initrd_bytes: int
+
+
+def areas_told(log: BootLog) -> bool:
+    """Tell whether a KHO boot's log names its areas, rather than only showing flagged memory."""
+    return bool(log.scratch) or bool(log.out_starts and len(log.out_starts) == len(log.out_sizes))
+
+
+def landing(log: BootLog, area_count: int) -> dict[str, int]:
+    """Return the address of each of LANDED that the log of a KHO boot tells."""
+    found: dict[str, int] = {}
+    if log.initrd:
+        found["initrd"] = log.initrd.start
+    code = [resource.start for resource in log.iomem if resource.name == "Kernel code"]
+    regions = list(_first_reserved(log))
+    if code:
+        found["kernel"] = code[0]
+    elif (kernel := _kernel_in(regions, log)) is not None:
+        found["kernel"] = kernel
+    for start, end, flags in regions:
+        size = end - start
+        if flags & RSRV_KERN and size == SETUP_DATA_BYTES:
+            found["setup_data"] = start
+        aligned = start % DESCRIPTORS_ALIGN_BYTES == 0
+        if not flags and size == DESCRIPTOR_BYTES * area_count and aligned:
+            found["descriptors"] = start
+    return found
+
+
+def predicted_landing(
+    areas: tuple[tuple[int, int], ...], command_line_bytes: int, sizes: LoadSizes
+) -> dict[str, int] | LoadRefused:
+    """Return where the model puts the same, for a command line without its NUL."""
+    segments = kexec_segments(
+        len(areas),
+        sizes.purgatory_bytes,
+        command_line_bytes,
+        sizes.init_size_bytes,
+        sizes.initrd_bytes,
+    )
+    placed = place_segments(areas, segments)
+    if isinstance(placed, LoadRefused):
+        return placed
+    at = {place.name: place for place in placed}
+    found = {name: at[name].start for name in LANDED if name in at}
+    found["setup_data"] = setup_data_address(at["boot_params"], command_line_bytes)
+    return found
+
+
+def _first_reserved(log: BootLog) -> Iterable[tuple[int, int, int]]:
+    """(start, end, flags) of what was reserved first: the first dump, or before the extension."""
+    if log.dumps:
+        return [(r.base, r.base + r.size, r.flags) for r in log.dumps[0].reserved]
+    return [
+        (row.start, row.end, row.flags)
+        for row in log.regions
+        if row.moment == "before_extend" and row.array == "reserved"
+    ]
+
+
+def _kernel_in(regions: list[tuple[int, int, int]], log: BootLog) -> int | None:
+    """The image begins at a 2 MiB border of the largest kernel region, above the initrd."""
+    kern = [(end - start, start) for start, end, flags in regions if flags & RSRV_KERN]
+    if not kern:
+        return None
+    _, start = max(kern)
+    if log.initrd and log.initrd.start == start:
+        start = log.initrd.end
+    return start if start % KERNEL_ALIGN_BYTES == 0 else None

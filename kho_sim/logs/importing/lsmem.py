@@ -1,0 +1,42 @@
+"""``lsmem -J -b``: memory blocks that are online, with their nodes if asked for (``-o +NODE``).
+
+Blocks are 128 MiB or more and may hold holes, so a map made of them is only as fine as that.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import reduce
+from math import gcd
+from typing import Any
+
+from kho_sim.base.errors import TraceError
+from kho_sim.base.units import parse_size
+from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, MapRange, NodeSpan, Source
+
+
+def read_lsmem(name: str, text: str) -> Source:
+    """Return what lsmem's JSON tells. Raises TraceError if it is not lsmem's."""
+    try:
+        rows = [row for row in json.loads(text)["memory"] if row.get("state", "online") == "online"]
+        ranges = [_range(row) for row in rows]
+        nodes = [int(row["node"]) for row in rows if "node" in row]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TraceError(f"{name}: this is no output of lsmem -J -b ({error})") from error
+    if not ranges:
+        raise TraceError(f"{name}: lsmem shows no memory that is online")
+    source = Source(name)
+    grain = reduce(gcd, (edge for part in ranges for edge in part[:2] if edge), 0)
+    source.say(MEMORY_MAP, ranges, "memory", "ranges", grain)
+    source.notes.append("memory in whole blocks; holes in them are not shown")
+    if len(nodes) == len(ranges):
+        spans = [NodeSpan(r.start, r.end, nid) for r, nid in zip(ranges, nodes, strict=True)]
+        source.say(NODE_RANGES, spans, "node", "node of each range")
+    return source
+
+
+def _range(row: dict[str, Any]) -> MapRange:
+    start, last = (int(word, 16) for word in row["range"].split("-"))
+    if "size" in row and parse_size(row["size"]) != last + 1 - start:
+        raise ValueError(f"{row['range']} is not of size {row['size']}; use lsmem -b")
+    return MapRange(start, last + 1)

@@ -1,0 +1,93 @@
+"""Which kind of file a source is, by what is in it, and how several become one scenario.
+
+Where sources tell the same key boot logs come first, then /proc/iomem, debugfs, lsmem and
+/proc/zoneinfo.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from kho_sim.base.errors import TraceError, one_line
+from kho_sim.logs.importing import debugfs, lsmem, proc_files
+from kho_sim.logs.importing.from_log import lines_of_log, source_of_trace
+from kho_sim.logs.importing.imported import MEMORY_MAP, ImportedScenario, Source, combine
+from kho_sim.logs.reader import read_boot_log
+from kho_sim.logs.reader.stream import file_lines
+
+SMALL_FILE_BYTES = 8 << 20
+"""More than /proc/iomem or /proc/zoneinfo of the largest machine."""
+RANKS = ("log", "iomem", "memblock", "lsmem", "zoneinfo", "scratch")
+
+
+def import_files(paths: Sequence[str]) -> ImportedScenario:
+    """Return the scenario of a machine from files of any known kind.
+
+    Raises: TraceError if a file is of no known kind, can not be read, or no file tells the memory.
+    """
+    found = sorted((read_source(path) for path in paths), key=lambda item: RANKS.index(item[0]))
+    sources = [source for _, source in found]
+    imported = combine(sources, f"imported from {', '.join(source.name for source in sources)}")
+    if MEMORY_MAP not in imported.origins:
+        names = ", ".join(source.name for source in sources)
+        raise TraceError(f"{names}: nothing here tells the memory of the machine")
+    return imported
+
+
+def read_source(path: str) -> tuple[str, Source]:
+    """Return the kind of a file, one of RANKS, and what it tells. Raises TraceError."""
+    file = Path(path)
+    name = one_line(file.name)
+    text = _small_text(file)
+    lines = [line.rstrip("\r") for line in text.splitlines()]
+    match _kind(text, lines):
+        case "lsmem":
+            return "lsmem", lsmem.read_lsmem(name, text)
+        case "iomem":
+            return "iomem", proc_files.read_iomem(name, lines)
+        case "zoneinfo":
+            return "zoneinfo", proc_files.read_zoneinfo(name, lines)
+        case "memblock":
+            return "memblock", debugfs.read_memblock(name, lines)
+        case "scratch":
+            return "scratch", debugfs.read_scratch(name, lines)
+    trace = read_boot_log(file)
+    return "log", source_of_trace(trace, lines_of_log(file_lines(file, lambda _: None)))
+
+
+def _small_text(file: Path) -> str:
+    """Return the text of a small file; '' for one that is too large or packed, as only logs are."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(SMALL_FILE_BYTES + 1)
+    except OSError as error:
+        raise TraceError(f"{file}: {error.strerror or error}") from error
+    if len(data) > SMALL_FILE_BYTES or b"\0" in data[:4096]:
+        return ""
+    return data.decode(errors="replace")
+
+
+def _kind(text: str, lines: list[str]) -> str:
+    """Boot logs may quote any of the others, so a file is another kind only from its first line."""
+    filled = [line for line in lines if line.strip()]
+    if not filled:
+        return "log"
+    if text.lstrip().startswith("{") and "memory" in _keys_of_json(text):
+        return "lsmem"
+    if proc_files.IOMEM_LINE.fullmatch(filled[0]):
+        return "iomem"
+    if proc_files.ZONE_LINE.match(filled[0]):
+        return "zoneinfo"
+    if debugfs.MEMBLOCK_LINE.fullmatch(filled[0]):
+        return "memblock"
+    return "scratch" if all(debugfs.HEX_LINE.fullmatch(line) for line in filled) else "log"
+
+
+def _keys_of_json(text: str) -> set[str]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return set()
+    return set(value) if isinstance(value, dict) else set()

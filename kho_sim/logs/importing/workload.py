@@ -1,0 +1,72 @@
+"""The workload of a recorded chain, from the ``obs.`` words of its command line.
+
+The words are those of the recorder's init program (docs/verification.md): memfds that are handed
+on, anonymous memory beside them, the length of the chain; ``obs_shift`` and ``obs_noext`` are
+switches of its kernel. A log without these words has no workload that could be read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kho_sim.base.units import memparse
+from kho_sim.logs.importing.imported import Source
+
+COMMAND_LINE_TEXT = "Command line: "
+HUGE_FOLIO_BYTES = 2 << 20
+
+
+def find_workload(source: Source, command_line: str, boots: int) -> None:
+    """Add workload, chain and extension of a log with ``boots`` kernels to ``source``."""
+    words = observed_words(command_line)
+
+    def say(key: str, value: object, word: str) -> None:
+        source.say(key, value, COMMAND_LINE_TEXT, f"command line, {word}")
+
+    entries = _memfds(words) + _anonymous(words)
+    if entries:
+        say("workload", entries, "obs.nmfd= and its like")
+        say("chain.uptime", "1s", "obs.nmfd=: the recorder's init hands on at once")
+    else:
+        source.notes.append("nothing says what is handed on; add a workload")
+    if _number(words, "obs.boots"):
+        say("chain.boots", _number(words, "obs.boots"), "obs.boots=")
+    else:
+        source.say("chain.boots", max(boots, 1), "Linux version", "kernels in the log")
+    if "obs_noext" in words:
+        say("kernel.extend.strategy", "none", "obs_noext")
+    if _number(words, "obs_shift"):
+        say("kernel.extend.shift", _number(words, "obs_shift"), "obs_shift=")
+
+
+def observed_words(command_line: str) -> dict[str, str]:
+    """Return the recorder's own words of a command line: name -> value ('' without one)."""
+    pairs = (word.partition("=") for word in command_line.split())
+    return {name: value for name, _, value in pairs if name.startswith(("obs.", "obs_"))}
+
+
+def _memfds(words: dict[str, str]) -> list[dict[str, Any]]:
+    if not _number(words, "obs.nmfd") or "obs.mfd" not in words:
+        return []
+    entry: dict[str, Any] = {
+        "kind": "memfd",
+        "count": _number(words, "obs.nmfd"),
+        "size": memparse(words["obs.mfd"])[0],
+    }
+    if _number(words, "obs.thp"):
+        entry["folio"] = HUGE_FOLIO_BYTES
+    for key in ("grow", "drop"):
+        if _number(words, f"obs.{key}"):
+            entry[key] = _number(words, f"obs.{key}")
+    return [entry]
+
+
+def _anonymous(words: dict[str, str]) -> list[dict[str, Any]]:
+    size = memparse(words.get("obs.noise", "0"))[0]
+    return [{"kind": "anonymous", "size": size}] if size else []
+
+
+def _number(words: dict[str, str], name: str) -> int:
+    """Return a whole number as the recorder's init program reads it: 0 if there is none."""
+    digits = words.get(name, "")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0

@@ -1,0 +1,200 @@
+"""What the log of one boot says beyond the trace's records: for verification and import.
+
+Ranges are half-open bytes as the kernel printed them, before any page rounding. A field that stays
+None (or empty) means that the log does not tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kho_sim.base.extent import Extent
+from kho_sim.trace.records import Event, RegionRow
+
+
+class FirmwareRange(NamedTuple):
+    """A range of the firmware's map, and its kind as printed ('System RAM', 'usable')."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class NodeRange(NamedTuple):
+    """Memory of one NUMA node."""
+
+    nid: int
+    start: int
+    end: int
+
+
+class Region(NamedTuple):
+    """A memblock region of a `MEMBLOCK configuration` dump; nid -1 where none is printed."""
+
+    base: int
+    size: int
+    nid: int
+    flags: int
+
+
+class KeyRun(NamedTuple):
+    """Neighbouring preservations of one order, in walk order."""
+
+    order: int
+    start: int
+    end: int
+
+
+class Dump(NamedTuple):
+    """Both arrays as `MEMBLOCK configuration` prints them (after e820, and after NUMA init)."""
+
+    memory: list[Region]
+    reserved: list[Region]
+
+
+class MemblockCall(NamedTuple):
+    """One memblock call that ``memblock=debug`` printed, or a marker between them, in log order.
+
+    ``op``: 'alloc' (a request; ``result`` is the address that answered it, 0 if it was refused,
+    ``result_nid`` and ``flags`` those of its reservation; ``function`` is '' when only the answer
+    is printed, and then ``align`` and window are unknown, 0), 'reserve', 'free', 'add', 'remove',
+    'double' (an array was doubled; ``caller`` names it), and the markers 'extend', 'retrieve'
+    (stands for all reservations of preserved memory), 'dump' (``base`` is the index in
+    BootLog.dumps) and 'regions' (``caller`` is the moment of the region rows). ``phase`` and
+    ``what`` are as in records.Allocation. Addresses and sizes in bytes.
+    """
+
+    op: str
+    caller: str = ""
+    base: int = 0
+    size: int = 0
+    align: int = 0
+    nid: int = -1
+    min_address: int = 0
+    max_address: int = 0
+    exact: bool = False
+    flags: int = 0
+    result: int = 0
+    result_nid: int = -1
+    function: str = ""
+    phase: str = ""
+    what: str = ""
+
+
+class MemoryLine(NamedTuple):
+    """`Memory: availableK/totalK available (...)`, in bytes; ``parts`` by the kernel's words."""
+
+    available_bytes: int
+    total_bytes: int
+    parts: dict[str, int]
+
+
+class PerCpu(NamedTuple):
+    """`percpu: Embedded P pages/cpu sS rR dD uU`: pages and bytes a CPU."""
+
+    pages: int
+    static_bytes: int
+    reserved_bytes: int
+    dynamic_bytes: int
+    unit_bytes: int
+
+
+class FreeList(NamedTuple):
+    """A line of /proc/buddyinfo: free blocks of each order."""
+
+    nid: int
+    zone: str
+    blocks: tuple[int, ...]
+
+
+class Resource(NamedTuple):
+    """A line of /proc/iomem; ``depth`` counts the levels of nesting."""
+
+    depth: int
+    start: int
+    end: int
+    name: str
+
+
+class RegionCounts(NamedTuple):
+    """`memory.cnt N reserved.cnt N` at a moment."""
+
+    memory: int
+    reserved: int
+
+
+@dataclass(slots=True, kw_only=True)
+class BootLog:
+    """All that the log of one boot says; filled while the log is read, not changed afterwards."""
+
+    boot: int
+    starts_late: bool = False
+    """The first lines of this boot are missing (an overrun ring buffer, a cut log)."""
+    release: str = ""
+    command_line: str = ""
+    found_handover: bool = False
+    memblock_debug: bool = False
+
+    e820: list[FirmwareRange] = field(default_factory=list)
+    efi: list[FirmwareRange] = field(default_factory=list)
+    srat: list[NodeRange] = field(default_factory=list)
+    node_ranges: list[NodeRange] = field(default_factory=list)
+    present_cpus: int | None = None
+    cpu_model: str = ""
+    """What CPU 0 calls itself; an emulated one says so ('QEMU TCG CPU')."""
+    nr_cpu_ids: int | None = None
+    nr_node_ids: int | None = None
+    node_cpus: dict[int, list[int]] = field(default_factory=dict)
+    """Secondary CPUs by node, as SMP bring-up prints them; CPU 0 is not among them."""
+    initrd: Extent | None = None
+    memory: MemoryLine | None = None
+    percpu: PerCpu | None = None
+    hash_bytes: dict[str, int] = field(default_factory=dict)
+    """Size of each large hash table, by the name in its message ('Dentry cache')."""
+    deferred_ms: dict[int, int] = field(default_factory=dict)
+    """How long the deferred pages of each node took to initialise."""
+
+    dumps: list[Dump] = field(default_factory=list)
+    calls: list[MemblockCall] = field(default_factory=list)
+    retrieved_runs: list[KeyRun] = field(default_factory=list)
+    """The reservations of preserved memory, folded; their order is that of each one's size."""
+    retrieved_count: int = 0
+
+    nodes: list[int] = field(default_factory=list)
+    keys: list[KeyRun] = field(default_factory=list)
+    radix_nodes: int | None = None
+    preservations: int | None = None
+    preserved_bytes: int | None = None
+    order_counts: dict[int, int] = field(default_factory=dict)
+    regions: list[RegionRow] = field(default_factory=list)
+    region_counts: dict[str, RegionCounts] = field(default_factory=dict)
+    """By moment, as in records.RegionRow."""
+    scratch_before_bytes: int | None = None
+    extension_off: bool = False
+    extend_ns: int = 0
+    extended_bytes: int | None = None
+    busy_blocks: list[int] = field(default_factory=list)
+    scratch: dict[int, tuple[int, int]] = field(default_factory=dict)
+    out_starts: list[int] = field(default_factory=list)
+    out_sizes: list[int] = field(default_factory=list)
+    """Scratch areas as debugfs shows them (`kho/out/scratch_phys` and `scratch_len`)."""
+
+    huge_pages: dict[int, int] = field(default_factory=dict)
+    """Pages pre-allocated at boot, by page size in bytes."""
+    meminfo: dict[str, int] = field(default_factory=dict)
+    """/proc/meminfo: bytes where the file says kB, else counts."""
+    buddy: list[FreeList] = field(default_factory=list)
+    iomem: list[Resource] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    disabled: str = ""
+    """Why KHO is off, in the kernel's words."""
+    panic: str = ""
+    user_failure: tuple[str, str] | None = None
+    """What failed in the workload, and errno's text."""
+    reached_init: bool = False
+    chain_done: bool = False
+    powered_down: bool = False
+    jumped: bool = False
+    """The kernel said that it starts the next one."""

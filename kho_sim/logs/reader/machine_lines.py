@@ -1,0 +1,150 @@
+"""Lines about the machine and the kernel's view of it: firmware map, nodes, CPUs, memory, arrays.
+
+Each reader takes the boot and the message after its first word; ValueError means not readable.
+Lines of a known kind that carry nothing of use here are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kho_sim.base.extent import Extent
+from kho_sim.logs.reader.facts import (
+    BootLog,
+    Dump,
+    FirmwareRange,
+    MemoryLine,
+    NodeRange,
+    PerCpu,
+    Region,
+)
+from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known
+
+_MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
+_E820 = re.compile(_MEM + r"\s+(\S.*)")
+_EFI = re.compile(r"mem\d+: \[([^|\]]*)[|\]].*range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]")
+_SRAT = re.compile(r"SRAT: Node (\d+) PXM \d+ " + _MEM)
+_EARLY_NODE = re.compile(r"(\d+): " + _MEM)
+_RAMDISK = re.compile(_MEM)
+_PRESENT = re.compile(r"Allowing (\d+) (?:present )?CPUs")
+_IDS = re.compile(r"nr_cpu_ids:(\d+) nr_node_ids:(\d+)")
+_NODE_CPUS = re.compile(r"node +#(\d+), CPUs:((?: +#\d+)+)")
+_MEMORY = re.compile(r"(\d+)K/(\d+)K available \(([^)]*)\)")
+_MEMORY_PART = re.compile(r"(\d{1,20})K ([a-z -]+)")
+_PERCPU = re.compile(r"Embedded (\d+) pages/cpu s(\d+) r(\d+) d(\d+) u(\d+)")
+_DUMPED = re.compile(
+    r"(memory|reserved)\[0x[0-9a-f]+\]\s+\[0x([0-9a-f]+)-0x([0-9a-f]+)\], 0x[0-9a-f]+ bytes"
+    r"(?: on node (\d+))? flags: 0x([0-9a-f]+)"
+)
+_DEFERRED = re.compile(r"(\d+) deferred pages initialised in (\d+)ms")
+_HASH = re.compile(r"(.+) hash table entries: \d+ \(order: -?\d+, (\d+) bytes")
+_HUGE = re.compile(r"registered (\d+(?:\.\d+)?) ([KMG])iB page size, pre-allocated (\d+) pages")
+
+KIB = 1024
+HUGE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def e820(log: BootLog, text: str) -> None:
+    """`BIOS-e820: [mem a-b] System RAM`; gaps are passed over."""
+    if text.startswith("[gap"):
+        return
+    match = known(_E820.match(text))
+    log.e820.append(FirmwareRange(*half_open(match[1], match[2]), match[3].strip()))
+
+
+def efi(log: BootLog, text: str) -> None:
+    """`efi: mem00: [Conventional Memory| ...] range=[a-b] (0MB)`."""
+    if match := _EFI.match(text):
+        log.efi.append(FirmwareRange(*half_open(match[2], match[3]), match[1].strip()))
+
+
+def acpi(log: BootLog, text: str) -> None:
+    """`ACPI: SRAT: Node 0 PXM 0 [mem a-b]`, among many that say nothing of memory."""
+    if text.startswith("SRAT: Node") and (match := _SRAT.match(text)):
+        log.srat.append(NodeRange(decimal(match[1]), *half_open(match[2], match[3])))
+
+
+def node(log: BootLog, text: str) -> None:
+    """`node   0: [mem a-b]` of the early ranges, or `node 0 deferred pages initialised in 28ms`."""
+    if match := _EARLY_NODE.match(text):
+        log.node_ranges.append(NodeRange(decimal(match[1]), *half_open(match[2], match[3])))
+    elif match := _DEFERRED.match(text):
+        log.deferred_ms[decimal(match[1])] = decimal(match[2])
+
+
+def ramdisk(log: BootLog, text: str) -> None:
+    """`RAMDISK: [mem a-b]`."""
+    match = known(_RAMDISK.match(text))
+    log.initrd = Extent(*half_open(match[1], match[2]))
+
+
+def present_cpus(log: BootLog, text: str) -> None:
+    """`CPU topo: Allowing N present CPUs plus M hotplug CPUs`, or `smpboot: Allowing N CPUs`."""
+    if match := _PRESENT.search(text):
+        log.present_cpus = decimal(match[1])
+
+
+def smp_boot(log: BootLog, text: str) -> None:
+    """`smpboot: CPU0: MODEL (family: ...)`, beside what older kernels say there of CPUs."""
+    if text.startswith("CPU0: "):
+        log.cpu_model = text.removeprefix("CPU0: ").partition(" (family")[0].strip()
+    else:
+        present_cpus(log, text)
+
+
+def cpu_ids(log: BootLog, text: str) -> None:
+    """`setup_percpu: NR_CPUS:64 nr_cpumask_bits:4 nr_cpu_ids:4 nr_node_ids:1`."""
+    match = known(_IDS.search(text))
+    log.nr_cpu_ids, log.nr_node_ids = decimal(match[1]), decimal(match[2])
+
+
+def node_cpus(log: BootLog, text: str) -> None:
+    """`.... node  #0, CPUs:      #1 #2 #3`."""
+    if match := _NODE_CPUS.match(text):
+        cpus = [decimal(cpu) for cpu in match[2].replace("#", " ").split()]
+        log.node_cpus.setdefault(decimal(match[1]), []).extend(cpus)
+
+
+def memory(log: BootLog, text: str) -> None:
+    """`Memory: 7236200K/8388088K available (3911K kernel code, ...)`."""
+    if match := _MEMORY.match(text):
+        parts = {name.strip(): decimal(size) * KIB for size, name in _MEMORY_PART.findall(match[3])}
+        log.memory = MemoryLine(decimal(match[1]) * KIB, decimal(match[2]) * KIB, parts)
+
+
+def percpu(log: BootLog, text: str) -> None:
+    """`percpu: Embedded 39 pages/cpu s129944 r0 d29800 u524288`."""
+    if match := _PERCPU.match(text):
+        log.percpu = PerCpu(*(decimal(number) for number in match.groups()))
+
+
+def dump_begins(log: BootLog, text: str) -> None:
+    """`MEMBLOCK configuration:`; the regions follow line by line."""
+    if text.startswith("configuration"):
+        log.dumps.append(Dump([], []))
+
+
+def dumped_region(log: BootLog, text: str) -> None:
+    """`memory[0x0] [a-b], N bytes on node 0 flags: 0x0`, also `reserved[...]`.
+
+    Raises: IndexError outside of a dump.
+    """
+    match = known(_DUMPED.match(text))
+    start, end = half_open(match[2], match[3])
+    nid = decimal(match[4]) if match[4] else -1
+    region = Region(start, end - start, nid, hexadecimal(match[5]))
+    dump = log.dumps[-1]
+    (dump.memory if match[1] == "memory" else dump.reserved).append(region)
+
+
+def hash_table(log: BootLog, text: str) -> None:
+    """`Dentry cache hash table entries: 1048576 (order: 11, 8388608 bytes, linear)`."""
+    match = known(_HASH.match(text))
+    log.hash_bytes[match[1]] = decimal(match[2])
+
+
+def huge_pages(log: BootLog, text: str) -> None:
+    """`HugeTLB: registered 1.00 GiB page size, pre-allocated N pages`."""
+    if match := _HUGE.match(text):
+        size_bytes = int(float(match[1]) * HUGE_UNITS[match[2]])
+        log.huge_pages[size_bytes] = decimal(match[3])

@@ -1,0 +1,122 @@
+"""Reads the lines of a chain's console and gives each boot what is its own.
+
+A boot begins at `Linux version`. Where a kernel's first lines are lost (its ring buffer ran over),
+the first message of a known kind after the jump begins it. The flood of reservations at the
+retrieval never leaves the inner loop; all other lines go by their first word (``dispatch``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kho_sim.logs.reader.calls import CallReader
+from kho_sim.logs.reader.clean import clean
+from kho_sim.logs.reader.dispatch import FAILURES, FIRST_WORDS, HANDLERS
+from kho_sim.logs.reader.facts import BootLog
+from kho_sim.trace.records import Event
+
+_VERSION = re.compile(r"Linux version (\d[\w.+~-]*) \(")
+_FLOOD = re.compile(
+    rb"reserve: \[0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\] "
+    rb"nid=-1 flags=0 kho_preserved_memory_reserve"
+)
+EVENT_LIMIT = 400
+"""Characters of a message that an event keeps."""
+
+
+@dataclass(slots=True)
+class ChainReader:
+    """The boots of one chain, as far as its log was read."""
+
+    boots: list[BootLog] = field(default_factory=list)
+    lines: int = 0
+    unknown_lines: int = 0
+    malformed_lines: int = 0
+    header: object = None
+    calls: CallReader = field(default_factory=lambda: CallReader(BootLog(boot=-1)))
+    _now_ns: int = 0
+    _boot_began_ns: int = 0
+
+    @property
+    def log(self) -> BootLog:
+        """The boot that the current line belongs to."""
+        return self.calls.log
+
+    def read(self, raw_lines: Iterable[bytes]) -> None:
+        """Read all lines; what can not be understood is counted."""
+        flood = _FLOOD.search
+        for raw in raw_lines:
+            self.lines += 1
+            match = flood(raw) if b"kho_preserved_memory" in raw else None
+            if match is None:
+                self._read_line(raw)
+                continue
+            start, last = int(match[1], 16), int(match[2], 16)
+            if start > last:
+                self.malformed_lines += 1
+                continue
+            if self._between_boots():
+                self._begin("", starts_late=True)
+            self.calls.retrieved(start, last + 1)
+
+    def event(self, what: str, detail: str, took_ns: int = 0) -> None:
+        """Keep something that happened in this boot and ended at the time of this line."""
+        self.log.events.append(
+            Event(
+                boot=self.log.boot,
+                start_ns=max(self._now_ns - took_ns, self._boot_began_ns),
+                end_ns=self._now_ns,
+                what=what,
+                detail=detail[:EVENT_LIMIT],
+            )
+        )
+
+    def _read_line(self, raw: bytes) -> None:
+        if self.lines == 1 and raw.startswith(b"# {"):
+            self.header = _header(raw)
+            return
+        for message in clean(raw):
+            if "Linux version " in message.text and (found := _VERSION.search(message.text)):
+                self._begin(found[1], starts_late=False)
+            if message.stamp_ns is not None:
+                self._now_ns = max(self._now_ns, self._boot_began_ns + message.stamp_ns)
+            self._read_message(message.text)
+
+    def _read_message(self, text: str) -> None:
+        word, _, rest = text.lstrip().partition(" ")
+        array, indexed, _ = word.partition("[0x")
+        handler = HANDLERS.get(array + "[" if indexed else word)
+        if handler is None:
+            if self.boots and any(words in text for words in FAILURES):
+                self.event("message", text)
+            elif "Linux version " not in text:
+                self.unknown_lines += 1
+            return
+        if self._between_boots():
+            if not self.boots and word not in FIRST_WORDS:
+                self.unknown_lines += 1
+                return
+            self._begin("", starts_late=True)
+        try:
+            handler(self, word, rest)
+        except (ValueError, IndexError):
+            self.malformed_lines += 1
+
+    def _between_boots(self) -> bool:
+        return not self.boots or self.log.jumped
+
+    def _begin(self, release: str, starts_late: bool) -> None:
+        self.calls.refuse()
+        self.boots.append(BootLog(boot=len(self.boots), release=release, starts_late=starts_late))
+        self.calls = CallReader(self.boots[-1])
+        self._boot_began_ns = self._now_ns
+
+
+def _header(raw: bytes) -> object:
+    try:
+        return json.loads(raw[1:])
+    except (ValueError, RecursionError):
+        return None

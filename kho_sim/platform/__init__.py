@@ -1,0 +1,1 @@
+"""What an architecture and its firmware decide; one module for each."""

@@ -1,0 +1,284 @@
+"""A run in a folder, and back: scenario, provenance, the JSON document, and every table as Parquet.
+
+The folder is complete once ``run.json`` is there, which is written last; each file appears whole,
+under a name of its own. Tables hold every field of every record, so ``load_run`` rebuilds the same
+Trace, twin included, and compares its digest with the stored one. Left out: ``Trace.extra``;
+protection from a power cut beyond noticing the damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kho_sim.base.blocks import BLOCK_BYTES, SPANS, Blocks
+from kho_sim.base.errors import EngineError, TraceError
+from kho_sim.trace.records import (
+    Allocation,
+    Alternative,
+    Boot,
+    Event,
+    FileOutcome,
+    GiganticPage,
+    Incident,
+    Outcome,
+    PreservedFile,
+    PreservedRun,
+    RegionRow,
+    Segment,
+    TablePage,
+)
+from kho_sim.trace.rows import Rows
+from kho_sim.trace.summary import SCHEMA, SCHEMA_VERSION, run_document
+from kho_sim.trace.trace import KEPT_AS_ROWS, Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DOCUMENT = "run.json"
+PROVENANCE = "provenance.json"
+SCENARIO = "scenario.yaml"
+TEMPORARY = ".kho-sim-tmp-"
+TWIN = "twin-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """How the records of one kind are kept."""
+
+    attribute: str
+    record: type
+    added_later: bool = False
+    """A run that was stored before there were incidents has no such table, and no such records."""
+
+
+RECORD_TABLES = {
+    "boots": _Stored("boot_records", Boot),
+    "allocations": _Stored("allocation_records", Allocation),
+    "regions": _Stored("region_records", RegionRow),
+    "preserved": _Stored("preserved_records", PreservedRun),
+    "tree_pages": _Stored("table_records", TablePage),
+    "gigantic": _Stored("gigantic_records", GiganticPage),
+    "segments": _Stored("segment_records", Segment),
+    "events": _Stored("event_records", Event),
+    "files": _Stored("file_records", PreservedFile, added_later=True),
+    "incidents": _Stored("incident_records", Incident, added_later=True),
+    "file_outcomes": _Stored("file_outcome_records", FileOutcome, added_later=True),
+    "alternatives": _Stored("alternative_records", Alternative),
+}
+"""Tables that together are the trace, by their names in ``frames``; the twin's have a prefix."""
+
+DERIVED_TABLES = ("failures", "scratch")
+"""Stored for readers of Parquet, not read back."""
+
+
+def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
+    """Store a trace in a folder, in place of a run that is there already.
+
+    Raises: EngineError if the folder holds something else, or can not be written.
+    """
+    folder = Path(directory)
+    check_folder(folder)
+    temporary: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in _files(trace):
+            temporary.append(folder / f"{TEMPORARY}{name}")
+            temporary[-1].write_bytes(content)
+        (folder / DOCUMENT).unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if not path.name.startswith(TEMPORARY):
+                path.unlink()
+        for path in temporary:
+            os.replace(path, path.with_name(path.name.removeprefix(TEMPORARY)))
+    except OSError as error:
+        raise EngineError(f"{folder} can not be written: {error.strerror or error}") from error
+    finally:
+        for path in temporary:
+            path.unlink(missing_ok=True)
+
+
+def check_folder(directory: str | PathLike[str]) -> None:
+    """Raise EngineError unless a run can go there: a new or empty folder, or an older run's."""
+    folder = Path(directory)
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise EngineError(f"{folder} is no folder; a run needs a folder of its own.")
+    try:
+        foreign = sorted(
+            path.name for path in folder.iterdir() if not _is_ours(path.name) or path.is_dir()
+        )
+    except OSError as error:
+        raise EngineError(f"{folder} can not be read: {error.strerror or error}") from error
+    if foreign:
+        raise EngineError(
+            f"{folder} holds {foreign[0]}, which is no part of a stored run; "
+            "a run needs a folder of its own."
+        )
+
+
+def load_run(directory: str | PathLike[str]) -> Trace:
+    """Return the trace that ``save_run`` stored. Raises: TraceError if it is not whole."""
+    folder = Path(directory)
+    document = _document(folder)
+    try:
+        outcome = Outcome(**document["outcome"])
+        provenance = dict(document["provenance"])
+        digest = provenance.pop("digest")
+        twin, old = None, "incidents" not in document
+        if "twin" in document:
+            twin_outcome = Outcome(**document["twin"]["outcome"])
+            twin = _trace(folder, TWIN, {**provenance, "twin": True}, twin_outcome, old=old)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceError(f"{folder / DOCUMENT} is damaged: {error!r}") from error
+    trace = _trace(folder, "", provenance, outcome, twin, old)
+    if trace.digest != digest:
+        raise TraceError(f"{folder} is damaged: its tables are not those of {DOCUMENT}")
+    return trace
+
+
+def _is_ours(name: str) -> bool:
+    stem, _, ending = name.removeprefix(TEMPORARY).rpartition(".")
+    tables = {*RECORD_TABLES, *DERIVED_TABLES}
+    if ending == "parquet":
+        return stem in tables or stem.removeprefix(TWIN) in RECORD_TABLES
+    return f"{stem}.{ending}" in (DOCUMENT, PROVENANCE, SCENARIO)
+
+
+def _files(trace: Trace) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every file, the document last."""
+    document = run_document(trace)
+    if "scenario" in trace.provenance:
+        from kho_sim.scenario import from_dict
+
+        yield SCENARIO, from_dict(trace.provenance["scenario"]).to_yaml().encode()
+    yield PROVENANCE, _json(document["provenance"])
+    for name in (*RECORD_TABLES, *DERIVED_TABLES):
+        yield f"{name}.parquet", _parquet(trace, name)
+    if trace.twin is not None:
+        for name in RECORD_TABLES:
+            yield f"{TWIN}{name}.parquet", _parquet(trace.twin, name)
+    yield DOCUMENT, _json(document)
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _parquet(trace: Trace, name: str) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from kho_sim.frames import TABLES
+
+    frame = TABLES[name](trace)
+    if "busy_blocks" in frame:
+        frame = _with_plain_blocks(frame)
+    lists = {column: kind for column, kind in _list_types().items() if column in frame}
+    # Without values of its own, pyarrow can not tell what such a column is a list of.
+    table = pa.Table.from_pandas(frame.drop(columns=[*lists]), preserve_index=False)
+    for column, kind in lists.items():
+        table = table.append_column(column, pa.array(list(frame[column]), kind))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.select([*frame.columns]), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _with_plain_blocks(boots: pd.DataFrame) -> pd.DataFrame:
+    """Return the boots with lists of busy blocks, and with two columns more if one is too long."""
+    plain = [
+        blocks.plain() if isinstance(blocks, Blocks) else blocks for blocks in boots["busy_blocks"]
+    ]
+    runs = [blocks if isinstance(blocks, dict) else {} for blocks in plain]
+    boots["busy_blocks"] = [None if isinstance(blocks, dict) else blocks for blocks in plain]
+    if any(runs):
+        boots[BLOCK_BYTES] = [blocks.get(BLOCK_BYTES) for blocks in runs]
+        boots[SPANS] = [blocks.get(SPANS) for blocks in runs]
+        boots = boots.astype({BLOCK_BYTES: "Int64"})
+    return boots
+
+
+def _list_types() -> dict[str, pa.DataType]:
+    import pyarrow as pa
+
+    pairs = pa.list_(pa.list_(pa.int64()))
+    return {
+        "scratch_areas": pairs,
+        "preservations_by_order": pairs,
+        "busy_blocks": pa.list_(pa.int64()),
+        SPANS: pairs,
+    }
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    path = folder / DOCUMENT
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        what = "holds no complete run" if folder.is_dir() else "is no folder"
+        raise TraceError(f"{folder} {what}: {DOCUMENT} is not there") from error
+    except OSError as error:
+        raise TraceError(f"{path} can not be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"{path} is damaged: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise TraceError(f"{path} is no document of a run (schema {SCHEMA})")
+    if document.get("schema_version") != SCHEMA_VERSION:
+        found = document.get("schema_version")
+        raise TraceError(f"{path} has schema version {found}; this is for {SCHEMA_VERSION}")
+    return document
+
+
+def _trace(
+    folder: Path,
+    prefix: str,
+    provenance: dict[str, Any],
+    outcome: Outcome,
+    twin: Trace | None = None,
+    old: bool = False,
+) -> Trace:
+    """``old``: stored before there were incidents."""
+    records: dict[str, Any] = {
+        stored.attribute: _records(folder / f"{prefix}{name}.parquet", stored.record)
+        for name, stored in RECORD_TABLES.items()
+        if not (old and stored.added_later)
+    }
+    return Trace(provenance=provenance, outcome=outcome, twin=twin, **records)
+
+
+def _records(path: Path, record: type) -> Sequence[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        if record in KEPT_AS_ROWS.values():
+            rows: Rows[Any] = Rows(record)
+            rows.extend({}, table.to_pydict())
+            return rows
+        return tuple(record(**_fields(row)) for row in table.to_pylist())
+    except FileNotFoundError as error:
+        raise TraceError(f"{path.parent} is damaged: {path.name} is not there") from error
+    except (OSError, pa.ArrowException, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TraceError(f"{path} is damaged: {reason}") from error
+
+
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a stored row says, as a record has it."""
+    block_bytes, spans = row.pop(BLOCK_BYTES, None), row.pop(SPANS, None)
+    fields = {name: _frozen(value) for name, value in row.items()}
+    if spans is not None:
+        fields["busy_blocks"] = Blocks.from_spans(spans, int(block_bytes).bit_length() - 1)
+    return fields
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,6 @@
+"""Which scratch and which block shift to choose, found by simulation."""
+
+from kho_sim.sweeps.advise.advice import Advice, advise
+from kho_sim.sweeps.advise.areas import Areas, parse_areas
+
+__all__ = ["Advice", "Areas", "advise", "parse_areas"]

@@ -1,0 +1,97 @@
+"""Scratch sizes as ``kho_scratch=`` takes them, and scenarios with other ones.
+
+Areas are counted in steps of 4 MiB, to which the kernel rounds them up anyway
+(CMA_MIN_ALIGNMENT_BYTES; kernel-facts 3.2). Only the first kernel of a chain sizes scratch, so only
+its command line matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kho_sim.base.command_line.words import SPACES, split_words
+from kho_sim.kho.scratch import SCRATCH_ALIGN
+from kho_sim.scenario import Scenario
+
+OPTION = "kho_scratch"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Areas:
+    """Sizes of the lowmem, the global and each per-node area, in steps of 4 MiB."""
+
+    lowmem: int
+    everywhere: int
+    per_node: int
+
+    def __getitem__(self, index: int) -> int:
+        return (self.lowmem, self.everywhere, self.per_node)[index]
+
+    def with_area(self, index: int, steps: int) -> Areas:
+        """Return the same with another size of area 0, 1 or 2."""
+        sizes = [self.lowmem, self.everywhere, self.per_node]
+        sizes[index] = steps
+        return Areas(*sizes)
+
+    def total_bytes(self, nodes: int) -> int:
+        """Return what all areas of a machine take together."""
+        return (self.lowmem + self.everywhere + self.per_node * nodes) * SCRATCH_ALIGN
+
+    def __str__(self) -> str:
+        """Return the value of ``kho_scratch=``."""
+        sizes = (self.lowmem, self.everywhere, self.per_node)
+        return ",".join(f"{steps * SCRATCH_ALIGN >> 20}M" for steps in sizes)
+
+
+def parse_areas(text: str) -> Areas:
+    """Return the areas of a ``kho_scratch=`` value, rounded up as the kernel does.
+
+    Raises ValueError with a sentence; a percentage has no sizes.
+    """
+    from kho_sim.base.units import parse_size
+
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise ValueError(f"'{text}' is not three sizes, as in 8M,16M,16M.")
+    low, everywhere, per_node = (-(-parse_size(part) // SCRATCH_ALIGN) for part in parts)
+    return Areas(low, everywhere, per_node)
+
+
+def command_line_place(scenario: Scenario) -> str:
+    """Return the dotted place of the first kernel's command line."""
+    releases = scenario.kernel.releases
+    if releases and releases[0].command_line is not None:
+        return "kernel.releases[0].command_line"
+    return "kernel.command_line"
+
+
+def with_scratch(scenario: Scenario, areas: Areas | None) -> dict[str, Any]:
+    """Return the overrides that give the first kernel these areas, or its default ones (None)."""
+    words = _words(scenario.kernel.at(0).command_line)
+    kept = [word for word in words if split_words(word)[0][0] != OPTION]
+    # In front, where no "--" can make it an argument of init.
+    option = [] if areas is None else [f"{OPTION}={areas}"]
+    return {command_line_place(scenario): " ".join([*option, *kept])}
+
+
+def with_strategy(scenario: Scenario, strategy: str, shift: int) -> dict[str, Any]:
+    """Return the overrides that make every kernel of the chain extend in one way."""
+    overrides: dict[str, Any] = {"kernel.extend.strategy": strategy, "kernel.extend.shift": shift}
+    for number, release in enumerate(scenario.kernel.releases):
+        for name, value in (("strategy", strategy), ("shift", shift)):
+            if release.extend is not None and getattr(release.extend, name) is not None:
+                overrides[f"kernel.releases[{number}].extend.{name}"] = value
+    return overrides
+
+
+def _words(command_line: str) -> list[str]:
+    """Split a command line at the spaces outside of double quotes, quotes and all."""
+    words, quoted = [""], False
+    for character in command_line:
+        quoted ^= character == '"'
+        if character in SPACES and not quoted:
+            words.append("")
+        else:
+            words[-1] += character
+    return [word for word in words if word]

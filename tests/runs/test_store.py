@@ -1,0 +1,289 @@
+"""Stored runs: what comes back is what went in, and anything else is refused in clear words."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import kho_sim.base.blocks
+from kho_sim.base.blocks import Blocks
+from kho_sim.base.errors import EngineError, TraceError
+from kho_sim.runs import store
+from kho_sim.runs.store import RECORD_TABLES, load_run, save_run
+from kho_sim.scenario import loads
+from kho_sim.trace.provenance import run_provenance
+from kho_sim.trace.records import Allocation, Boot, Incident, Outcome, PreservedRun
+from kho_sim.trace.summary import run_document
+from kho_sim.trace.trace import Trace
+from tests.frames.hand_made import TRACES, empty_trace, hand_made_trace
+
+NUMBERS = st.integers(0, 2**62)
+WORDS = st.text(st.characters(codec="utf-8"), max_size=20)
+UNKNOWN_OR_NUMBER = st.none() | NUMBERS
+PAIRS = st.none() | st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3).map(tuple)
+BOOTS = st.builds(
+    Boot,
+    boot=st.integers(0, 1000),
+    kind=st.sampled_from(["cold", "kho"]),
+    command_line=WORDS,
+    scratch_areas=PAIRS,
+    preservations_by_order=PAIRS,
+    busy_blocks=st.none() | st.lists(NUMBERS, max_size=3).map(tuple),
+    extended_bytes=UNKNOWN_OR_NUMBER,
+    failures=UNKNOWN_OR_NUMBER,
+)
+ALLOCATIONS = st.builds(
+    Allocation,
+    boot=st.integers(0, 1000),
+    sequence=NUMBERS,
+    phase=st.sampled_from(["before", "after"]),
+    what=WORDS,
+    size_bytes=NUMBERS,
+    align_bytes=NUMBERS,
+    nid=st.integers(-1, 64),
+    max_address=st.integers(0, 2**64 - 1),
+    failed=st.booleans(),
+    why=WORDS,
+)
+RUNS = st.builds(PreservedRun, boot=NUMBERS, order=NUMBERS, start=NUMBERS, end=NUMBERS)
+CHAINS = st.builds(
+    Trace,
+    provenance=st.just({"source": "simulation"}),
+    outcome=st.builds(Outcome, kind=WORDS, boot=NUMBERS, message=WORDS),
+    boot_records=st.lists(BOOTS, max_size=3).map(tuple),
+    allocation_records=st.lists(ALLOCATIONS, max_size=3).map(tuple),
+    preserved_records=st.lists(RUNS, max_size=3).map(tuple),
+)
+
+
+@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
+def test_stored_trace_comes_back_equal(trace: Trace, tmp_path: Path) -> None:
+    save_run(trace, tmp_path / "new" / "run")
+    again = load_run(tmp_path / "new" / "run")
+    assert again == trace
+    assert run_document(again) == run_document(trace)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(trace=CHAINS)
+def test_any_trace_comes_back_equal(trace: Trace, tmp_path: Path) -> None:
+    save_run(trace, tmp_path)
+    assert load_run(tmp_path) == trace
+
+
+def test_more_busy_blocks_than_can_be_listed_are_stored_as_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(kho_sim.base.blocks, "MOST_LISTED", 2)
+    busy = None, Blocks([1, 3], 12), Blocks([1, 4, 6, 7], 12), Blocks([], 12)
+    boots = [Boot(boot=n, kind="kho", busy_blocks=blocks) for n, blocks in enumerate(busy)]
+    trace = replace(empty_trace(), boot_records=tuple(boots))
+    save_run(trace, tmp_path)
+    again = load_run(tmp_path)
+    assert again == trace
+    assert again.boot_records[2].busy_blocks == (0x1000, 0x2000, 0x3000, 0x6000)
+    told = run_document(again)["boots"]
+    assert told == run_document(trace)["boots"]
+    assert [boot.get("busy_blocks") for boot in told] == [None, [0x1000, 0x2000], None, []]
+    assert told[2]["busy_spans"] == [[0x1000, 0x4000], [0x6000, 0x7000]]
+    assert list(pd.read_parquet(tmp_path / "boots.parquet").busy_block_bytes.dropna()) == [4096]
+
+
+@pytest.mark.parametrize("column", ["busy_block_bytes", "busy_spans"])
+def test_damaged_runs_of_busy_blocks_are_named(column, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(kho_sim.base.blocks, "MOST_LISTED", 0)
+    boot = Boot(boot=0, kind="kho", busy_blocks=Blocks([1, 4], 12))
+    save_run(replace(empty_trace(), boot_records=(boot,)), tmp_path)
+    table = pd.read_parquet(tmp_path / "boots.parquet")
+    table[column] = [None] if column == "busy_block_bytes" else [[[1, 2, 3]]]
+    table.to_parquet(tmp_path / "boots.parquet")
+    with pytest.raises(TraceError, match=r"boots.parquet is damaged"):
+        load_run(tmp_path)
+
+
+def test_document_and_provenance_have_the_digest(tmp_path: Path) -> None:
+    trace = hand_made_trace()
+    save_run(trace, tmp_path)
+    for name in ("run.json", "provenance.json"):
+        stored = json.loads((tmp_path / name).read_text())
+        assert stored.get("provenance", stored)["digest"] == trace.digest
+
+
+def test_stored_scenario_is_the_one_that_ran(tmp_path: Path) -> None:
+    scenario = loads("machine: {memory: 4GiB}\nworkload: [{kind: memfd, size: 8MiB}]")
+    trace = Trace(provenance=run_provenance(scenario), outcome=Outcome(kind="completed", boot=0))
+    save_run(trace, tmp_path)
+    stored = loads((tmp_path / "scenario.yaml").read_text())
+    assert stored.to_dict() == scenario.to_dict()
+
+
+def test_tables_read_with_plain_pandas_have_their_dtypes(tmp_path: Path) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    boots = pd.read_parquet(tmp_path / "boots.parquet")
+    assert str(boots.extended_bytes.dtype) == "Int64"
+    assert boots.busy_blocks[0] is None
+    assert len(pd.read_parquet(tmp_path / "failures.parquet")) == 4
+
+
+def test_new_run_replaces_an_older_one_and_what_only_that_had(tmp_path: Path) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    save_run(empty_trace(), tmp_path)
+    assert load_run(tmp_path) == empty_trace()
+    assert not list(tmp_path.glob("twin-*"))
+
+
+@pytest.mark.parametrize("foreign", ["thesis.odt", "notes.parquet", "run.json.bak"])
+def test_foreign_file_is_refused_and_left_alone(foreign: str, tmp_path: Path) -> None:
+    (tmp_path / foreign).write_text("mine")
+    with pytest.raises(EngineError, match=foreign):
+        save_run(hand_made_trace(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [foreign]
+
+
+def test_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(EngineError, match="no folder"):
+        save_run(hand_made_trace(), tmp_path / "run")
+
+
+def test_folder_below_a_file_is_refused_without_a_traceback_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(EngineError, match="can not be written"):
+        save_run(hand_made_trace(), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("fatal", [0, 5, 12])
+def test_store_that_breaks_off_is_never_taken_for_a_run(
+    fatal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_run(empty_trace(), tmp_path)
+    calls = iter(range(100))
+
+    def replace(source: Path, target: Path) -> None:
+        if next(calls) == fatal:
+            raise KeyboardInterrupt
+        os.rename(source, target)
+
+    monkeypatch.setattr(store.os, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        save_run(hand_made_trace(), tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(TraceError, match="no complete run"):
+        load_run(tmp_path)
+    assert not list(tmp_path.glob(".*"))
+    save_run(hand_made_trace(), tmp_path)
+    assert load_run(tmp_path) == hand_made_trace()
+
+
+def test_older_run_that_is_half_removed_is_never_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    unlink, calls = Path.unlink, iter(range(100))
+
+    def interrupted_unlink(path: Path, missing_ok: bool = False) -> None:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", interrupted_unlink)
+    with pytest.raises(KeyboardInterrupt):
+        save_run(hand_made_trace(), tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(TraceError, match="no complete run"):
+        load_run(tmp_path)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    name=st.sampled_from(["boots", "allocations", "twin-boots"]),
+    place=st.floats(0, 1, exclude_max=True),
+    bits=st.integers(1, 255),
+)
+def test_damaged_byte_is_noticed_or_changes_nothing(name: str, place: float, bits: int) -> None:
+    with TemporaryDirectory() as folder:
+        save_run(hand_made_trace(), folder)
+        table = Path(folder) / f"{name}.parquet"
+        content = bytearray(table.read_bytes())
+        content[int(place * len(content))] ^= bits
+        table.write_bytes(content)
+        try:
+            again = load_run(folder)
+        except TraceError:
+            return
+        assert again == hand_made_trace()
+
+
+@pytest.mark.parametrize("name", RECORD_TABLES)
+def test_table_that_is_cut_or_missing_is_named(name: str, tmp_path: Path) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    table = tmp_path / f"{name}.parquet"
+    table.write_bytes(table.read_bytes()[:-20])
+    with pytest.raises(TraceError, match=rf"{name}.parquet is damaged"):
+        load_run(tmp_path)
+    table.unlink()
+    with pytest.raises(TraceError, match=rf"{name}.parquet is not there"):
+        load_run(tmp_path)
+
+
+def test_table_of_another_run_is_noticed(tmp_path: Path) -> None:
+    save_run(hand_made_trace(), tmp_path / "one")
+    save_run(empty_trace(), tmp_path / "other")
+    os.replace(tmp_path / "other" / "events.parquet", tmp_path / "one" / "events.parquet")
+    with pytest.raises(TraceError, match=r"not those of run\.json"):
+        load_run(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "damaged"),
+        ("[]", "no document of a run"),
+        ('{"schema": "kho-sim/sweep"}', "no document of a run"),
+        ('{"schema": "kho-sim/run", "schema_version": 99}', "schema version 99"),
+        ('{"schema": "kho-sim/run", "schema_version": 1}', "damaged"),
+    ],
+)
+def test_document_that_is_none_is_refused(content: str, words: str, tmp_path: Path) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(TraceError, match=words):
+        load_run(tmp_path)
+
+
+def test_folder_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="is no folder"):
+        load_run(tmp_path / "nothing")
+
+
+def test_a_run_stored_before_there_were_incidents_is_still_read(tmp_path: Path) -> None:
+    today = replace(
+        hand_made_trace(), file_records=(), incident_records=(), file_outcome_records=(), twin=None
+    )
+    save_run(today, tmp_path)
+    for name in ("files", "incidents", "file_outcomes"):
+        (tmp_path / f"{name}.parquet").unlink()
+    document = json.loads((tmp_path / "run.json").read_text())
+    del document["incidents"]
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    assert load_run(tmp_path) == today
+
+
+def test_names_of_files_are_no_part_of_the_digest_but_what_struck_is() -> None:
+    trace = hand_made_trace()
+    assert replace(trace, file_records=()).digest == trace.digest
+    assert replace(trace, file_outcome_records=()).digest != trace.digest
+    bare = replace(trace, incident_records=(), file_outcome_records=())
+    ended = Incident(
+        boot=2, time_ns=9, kind="boot_failed", injected=False, message="", then="chain ends"
+    )
+    assert replace(bare, incident_records=(ended,)).digest == bare.digest
+    assert replace(bare, incident_records=(replace(ended, injected=True),)).digest != bare.digest
