@@ -15,6 +15,7 @@ from kho_sim.chain.kernel import ChainEnds, Kernel
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
 from kho_sim.kho.handover import Handover
+from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def run_scenario(scenario: Scenario) -> Trace:
     """Simulate a scenario's chain, and its twin if it asks for one. Raises ScenarioError."""
     plan = build_plan(scenario)
-    provenance = run_provenance(scenario)
+    provenance = run_provenance(scenario, notes_of(scenario))
     twin = None
     if scenario.chain.twin:
         twin = run_plan(plan.without_extension(), {**provenance, "twin": True})

@@ -17,6 +17,7 @@ from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.cost import PHASE_RATES, WORK_RATES
 from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
@@ -47,6 +48,7 @@ def explain_scenario(scenario: Scenario) -> str:
     ending = trace.outcome
     lines = [
         *_machine(plan),
+        *_notes(scenario),
         *(line for boot in trace.boot_records for line in _boot(plan, trace, boot)),
         "",
         f"The chain ends: {ending.kind} at boot {ending.boot} {ending.message}".rstrip(),
@@ -54,6 +56,14 @@ def explain_scenario(scenario: Scenario) -> str:
         *_assumptions(plan, FAILURE_ASSUMPTIONS if _may_fail(scenario) else ()),
     ]
     return "\n".join(lines)
+
+
+def _notes(scenario: Scenario) -> Iterator[str]:
+    notes = notes_of(scenario)
+    if notes:
+        yield ""
+        yield "Notes: what is left out, or has not the effect that its writer may expect"
+        yield from (f"  {note}" for note in notes)
 
 
 def _machine(plan: ChainPlan) -> Iterator[str]:

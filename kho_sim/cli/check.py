@@ -10,20 +10,27 @@ import click
 def verb(scenarios: tuple[str, ...]) -> int:
     """Read and resolve each SCENARIO and report every error at once.
 
-    An error is a line file:line:column: path: message on standard error.
+    An error is a line file:line:column: path: message on standard error, and so is a note on what
+    has not the effect that its writer may expect. Notes leave the exit code at 0.
     """
     from kho_sim.base.errors import ScenarioError
     from kho_sim.chain.build import build_plan
-    from kho_sim.cli.expectations import load_expecting
+    from kho_sim.cli.expectations import NAMES
+    from kho_sim.scenario.loader import load_with_notes
 
     code = 0
     for path in scenarios:
         try:
-            plan = build_plan(load_expecting(path))
+            scenario, notes = load_with_notes(path, results=NAMES)
+            plan = build_plan(scenario)
         except ScenarioError as error:
             code = 3
             for problem in error.problems:
                 click.echo(str(problem), err=True)
         else:
-            click.echo(f"{path}: fine, {plan.boots} boot{'s' * (plan.boots != 1)}")
+            for note in notes:
+                click.echo(str(note), err=True)
+            boots = f"{plan.boots} boot{'s' * (plan.boots != 1)}"
+            noted = f", {len(notes)} note{'s' * (len(notes) != 1)}" if notes else ""
+            click.echo(f"{path}: fine, {boots}{noted}")
     return code

@@ -30,6 +30,7 @@ def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> 
     """
     from kho_sim.logs.importing import import_files, scenario_text
     from kho_sim.scenario import from_dict
+    from kho_sim.scenario.notes import notes_of
 
     if out is not None and Path(out).exists() and not force:
         raise click.UsageError(f"'{out}' is there already; --force overwrites it.")
@@ -39,7 +40,8 @@ def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> 
     _show_disagreements(imported)
     if imported.disagreements and not lenient:
         return 3
-    from_dict(imported.scenario, out or "scenario")
+    for remark in notes_of(from_dict(imported.scenario, out or "scenario")):
+        click.echo(f"note: {remark}", err=True)
     text = scenario_text(imported)
     if out is None:
         click.echo(text, nl=False)

@@ -6,8 +6,10 @@ allocations and regions, which are in the tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
@@ -19,6 +21,7 @@ from kho_sim.trace.records import COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
 
 MAX_LINES = 39
+MAX_NOTES = 2
 LEAST_FOR_FAILURES = 5
 
 _SENTENCES = {
@@ -88,6 +91,7 @@ def _setting_lines(trace: Trace) -> list[str]:
         lines += wrapped(scenario["description"], max_lines=2)
         lines += labelled("Machine", _machine_text(scenario["machine"]))
         lines += labelled("Kernel", _kernel_text(scenario["kernel"]))
+        lines += _note_lines(trace.provenance.get("notes", ()))
     elif "log" in trace.provenance:
         lines += labelled("Log", str(trace.provenance["log"]), max_lines=1)
         for note in trace.provenance.get("incomplete", ())[:3]:
@@ -98,6 +102,15 @@ def _setting_lines(trace: Trace) -> list[str]:
         parts = [f"{format_size(size)} at {start:#x}" for start, size in areas if size]
         shown = ", ".join(parts[:4]) + (f", ... {len(parts) - 4} more" if len(parts) > 4 else "")
         lines += labelled("Scratch", f"{total}: {shown}")
+    return lines
+
+
+def _note_lines(notes: Sequence[str]) -> list[str]:
+    """What of the scenario is left out, in a few lines; words that are not known come last."""
+    ordered = sorted(notes, key=lambda note: f": {UNKNOWN}: " in note)
+    lines = [line for note in ordered[:MAX_NOTES] for line in labelled("Note", note, max_lines=2)]
+    if len(notes) > MAX_NOTES:
+        lines += labelled("Note", f"{len(notes) - MAX_NOTES} more; kho-sim explain lists them all")
     return lines
 
 

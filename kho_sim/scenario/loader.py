@@ -14,6 +14,7 @@ from typing import Any
 
 from kho_sim.base.errors import Problem, ScenarioError
 from kho_sim.scenario.findings import findings
+from kho_sim.scenario.notes import Note, notes_of
 from kho_sim.scenario.spec import Scenario
 from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, read_yaml
 from kho_sim.scenario.yaml_tree import Path as Steps
@@ -24,8 +25,41 @@ def load(path: str | PathLike[str], results: Collection[str] | None = None) -> S
 
     ``results`` are the names that ``expect:`` may have; any if not given.
     """
+    return load_with_notes(path, results)[0]
+
+
+def load_with_notes(
+    path: str | PathLike[str], results: Collection[str] | None = None
+) -> tuple[Scenario, tuple[Problem, ...]]:
+    """Return the scenario in a file, and its notes (``scenario.notes``) with their places.
+
+    Raises ScenarioError as ``load`` does.
+    """
     file = Path(path)
-    return _scenario(read_yaml(_text_of(file), str(path)), file.parent, results)
+    text = _text_of(file)
+    document = read_yaml(text, str(path))
+    scenario = _scenario(document, file.parent, results)
+    return scenario, tuple(_placed(note, document, text) for note in notes_of(scenario))
+
+
+def _placed(note: Note, document: Document, text: str) -> Problem:
+    """Return a note at its key's value; a word of a value that is written on one line at the word.
+
+    What is not written in the file itself (a default, a profile) stands where its parent does.
+    """
+    written = note.path
+    while written and written not in document.places:
+        written = written[:-1]
+    place = document.places[written]
+    column, value = place.column, document.value
+    if written == note.path and place.file == document.file:
+        for step in written:
+            value = value[step]
+        line = text.splitlines()[place.line - 1]
+        start = line.find(str(value), place.column - 1)
+        column = start + note.at + 1 if start >= 0 else place.column
+    message = f"{note.kind}: {note.text}"
+    return Problem(place.file, place.line, column, path_text(note.path), message)
 
 
 def loads(text: str, name: str = "<string>", base: str | PathLike[str] | None = None) -> Scenario:

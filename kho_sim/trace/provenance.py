@@ -7,6 +7,7 @@ says which interpreter and libraries did the work. Left out: time of day, names 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,17 @@ LIBRARIES = ("simpy", "numpy", "pyroaring")
 """Those whose behaviour could reach into a result."""
 
 
-def run_provenance(scenario: Scenario) -> dict[str, Any]:
-    """Return the provenance of one run: software, seed, resolved scenario, environment."""
+def run_provenance(scenario: Scenario, notes: Iterable[object]) -> dict[str, Any]:
+    """Return the provenance of one run: software, seed, resolved scenario, environment.
+
+    ``notes``: what is to be said of the scenario (``scenario.notes``), kept as text.
+    """
     return {
         "source": "simulation",
         "software": {"name": "kho_sim", "version": __version__, "model_version": MODEL_VERSION},
         "seed": scenario.chain.seed,
         "scenario": scenario.to_dict(),
+        "notes": [str(note) for note in notes],
         "environment": environment(),
     }
 

@@ -201,7 +201,7 @@ def test_explain_says_which_memory_is_of_which_node(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "s.yaml"
-    file.write_text("machine: {memory: 8GiB, nodes: 2, cpus: 2}\nchain: {boots: 1}\n")
+    file.write_text("machine: {memory: 8GiB, nodes: 2, cpus: 2}\nchain: {boots: 2}\n")
     assert call(["explain", str(file)]) == 0
     memory = capsys.readouterr().out.partition("Boot 0")[0].strip().splitlines()
     assert [(line.split()[0], line[-1]) for line in memory[1:]] == [
@@ -315,3 +315,17 @@ def test_module_is_the_command() -> None:
         [sys.executable, "-m", "kho_sim", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"kho-sim, version {kho_sim.__version__}\n"
+
+
+def test_check_notes_what_has_no_effect_and_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("machine: {memory: 4GiB}\nkernel: {command_line: kho=on mem=2G}\n")
+    assert call(["check", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{file}: fine, 3 boots, 1 note\n"
+    assert err.startswith(f"{file}:2:31: kernel.command_line: not modelled: 'mem=2G': ")
+    assert call(["run", str(file), "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["provenance"]["notes"]
+    assert [note.partition(": 'mem=2G'")[1] for note in notes] == [": 'mem=2G'"]

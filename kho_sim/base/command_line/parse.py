@@ -1,9 +1,10 @@
 """The kernel command line, read as the kernel reads it.
 
 Models parse_args() and the handlers of the options that decide where memory goes, Linux 7.3.
-Nothing is ever an error here: what the kernel would refuse stays at its default, and ``messages``
-holds the line that the kernel prints about it.
-Left out: the range form of ``crashkernel=`` and ``memmap=``, kept in ``other`` like unknown words.
+Nothing is ever an error here: what the kernel would refuse stays at its default, ``messages`` holds
+the line that the kernel prints about it, and ``remarks`` names each word that the kernel refuses or
+the model leaves out. Left out: what ``remarks.MOVES_MEMORY`` lists, and the range form and offset
+of ``crashkernel=``.
 """
 
 from __future__ import annotations
@@ -19,12 +20,22 @@ from kho_sim.base.command_line.hugepages import (
     parse_hugetlb_cma,
     resolve_hugepages,
 )
-from kho_sim.base.command_line.words import SPACES, boolean, split_words, whole_number
+from kho_sim.base.command_line.options import (
+    Crashkernel,
+    ReserveMem,
+    ScratchRequest,
+    Swiotlb,
+)
+from kho_sim.base.command_line.remarks import (
+    MALFORMED,
+    NOT_MODELLED,
+    Remark,
+    remark_on,
+)
+from kho_sim.base.command_line.words import SPACES, Word, boolean, split_words, whole_number
 from kho_sim.base.extent import round_up
 from kho_sim.base.units import memparse
 
-DEFAULT_SCRATCH_PERCENT = 200
-"""scratch_scale, kernel/liveupdate/kexec_handover.c."""
 DEFAULT_LOG_BUF_BYTES = 128 << 10
 """CONFIG_LOG_BUF_SHIFT=17, as in the recorded kernel."""
 LOG_BUF_MAX_BYTES = 1 << 31
@@ -40,43 +51,6 @@ RESERVE_MEM_MIN_ALIGN_BYTES = 64
 _UINT_MAX = (1 << 32) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class ScratchRequest:
-    """What ``kho_scratch=`` asked for. A ``scale_percent`` other than 0 overrides the sizes."""
-
-    scale_percent: int = DEFAULT_SCRATCH_PERCENT
-    lowmem_bytes: int = 0
-    global_bytes: int = 0
-    pernode_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReserveMem:
-    """One valid ``reserve_mem=size:align:name``."""
-
-    size_bytes: int
-    align_bytes: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Crashkernel:
-    """One ``crashkernel=size[@offset]`` or ``size,kind``: '' (plain), 'high', 'low' or 'cma'."""
-
-    size_bytes: int
-    offset_bytes: int = 0
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Swiotlb:
-    """``swiotlb=``: None slabs is the kernel's default of 64 MiB (a slab has 2 KiB)."""
-
-    slabs: int | None = None
-    force: bool = False
-    noforce: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
     """A command line after the kernel has read it. Sizes are bytes; None means not asked for."""
@@ -86,7 +60,7 @@ class CommandLine:
     """True unless ``kho=`` says no: a scenario is about KHO (a stock kernel's default is off)."""
     liveupdate: bool = True
     """True unless ``liveupdate=`` says no, for the same reason."""
-    kho_scratch: ScratchRequest = ScratchRequest()
+    kho_scratch: ScratchRequest = field(default_factory=ScratchRequest)
     log_buf_len: int | None = None
     """A power of two above the build's own length; None where that one stays."""
     hugepage_options: tuple[tuple[str, str], ...] = ()
@@ -97,7 +71,7 @@ class CommandLine:
     reserve_mem: tuple[ReserveMem, ...] = ()
     crashkernel: tuple[Crashkernel, ...] = ()
     """The last one of each kind, in order of first appearance."""
-    swiotlb: Swiotlb = Swiotlb()
+    swiotlb: Swiotlb = field(default_factory=Swiotlb)
     nr_cpus: int | None = None
     maxcpus: int | None = None
     nokaslr: bool = False
@@ -108,6 +82,9 @@ class CommandLine:
     """Words that nothing here reads, quotes removed, in order."""
     messages: tuple[str, ...] = ()
     """What the kernel prints while it reads the options, in order."""
+    remarks: tuple[Remark, ...] = field(default=(), compare=False)
+    """Words without the effect that their writer may expect, in order; no part of what the kernel
+    makes of the line, so equal lines may differ in them."""
 
     @property
     def length(self) -> int:
@@ -140,11 +117,19 @@ def parse_command_line(
     ``log_buf_default_bytes`` is the build's own log buffer: ``log_buf_len=`` up to it does nothing.
     """
     reading = _Reading(CommandLine(text=text), log_buf_default_bytes)
-    for name, value in split_words(text):
-        if name == "--" and value is None:
+    for word in split_words(text):
+        if word.name == "--" and word.value is None:
             break
-        reading.read(name, value)
-    return replace(reading.line, other=tuple(reading.other), messages=tuple(reading.messages))
+        reading.read(word)
+    return replace(
+        reading.line,
+        other=tuple(reading.other),
+        messages=tuple(reading.messages),
+        remarks=tuple(reading.remarks),
+    )
+
+
+REFUSED = "the kernel calls this malformed and uses its default"
 
 
 @dataclass
@@ -155,13 +140,24 @@ class _Reading:
     log_buf_default_bytes: int
     other: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
-    def read(self, name: str, value: str | None) -> None:
+    def read(self, word: Word) -> None:
+        name, value, start, end = word
+        self._written, self._at = self.line.text[start:end], start
         handler = _HANDLERS.get(name.replace("-", "_"))
+        remarks = len(self.remarks)
         if handler is None:
             self.other.append(name if value is None else f"{name}={value}")
         elif not handler(self, value):
             self.messages.append(f"Malformed early option '{name}'")
+            self.remark(MALFORMED, REFUSED)
+        if len(self.remarks) == remarks and (found := remark_on(name, known=handler is not None)):
+            self.remark(*found)
+
+    def remark(self, kind: str, text: str) -> None:
+        """Remark on the word that is being read."""
+        self.remarks.append(Remark(kind, self._written, self._at, text))
 
     def set(self, **values: object) -> bool:
         self.line = replace(self.line, **values)  # type: ignore[arg-type]
@@ -269,8 +265,18 @@ def _reserve_mem(reading: _Reading, value: str | None) -> bool:
     taken = name in (area.name for area in line.reserve_mem)
     if good and not taken and len(line.reserve_mem) < RESERVE_MEM_MAX:
         area = ReserveMem(size_bytes, max(align_bytes, RESERVE_MEM_MIN_ALIGN_BYTES), name)
-        reading.set(reserve_mem=(*line.reserve_mem, area))
+        return reading.set(reserve_mem=(*line.reserve_mem, area))
+    reading.remark(MALFORMED, _why_dropped(bool(good), taken))
     return True
+
+
+def _why_dropped(good: bool, taken: bool) -> str:
+    """Say why the kernel drops a ``reserve_mem=`` without a word."""
+    if not good:
+        return "the kernel drops this in silence; it takes size:align:name"
+    if taken:
+        return "the kernel drops this in silence: the name is taken"
+    return f"the kernel drops this in silence: it takes {RESERVE_MEM_MAX} areas"
 
 
 def _crashkernel(reading: _Reading, value: str | None) -> bool:
@@ -284,7 +290,11 @@ def _crashkernel(reading: _Reading, value: str | None) -> bool:
         kind, rest = rest[1:], ""
     if rest or not readable:
         reading.other.append(f"crashkernel={value}")
+        reading.remark(NOT_MODELLED, "this form is not read; no memory is reserved for it")
         return True
+    if offset_bytes or kind:
+        form = "its place" if offset_bytes else f"',{kind}'"
+        reading.remark(NOT_MODELLED, f"{form} is left out: it is reserved like a plain size")
     areas = {area.kind: area for area in reading.line.crashkernel}
     areas[kind] = Crashkernel(size_bytes, offset_bytes, kind)
     return reading.set(crashkernel=tuple(areas.values()))
@@ -305,7 +315,8 @@ def _cpu_count(name: str, least: int) -> _Handler:
     def read_count(reading: _Reading, value: str | None) -> bool:
         count = whole_number(value or "")
         if count is not None and count >= least:
-            reading.set(**{name: count})
+            return reading.set(**{name: count})
+        reading.remark(MALFORMED, f"the kernel takes a number from {least} on and drops this")
         return True
 
     return read_count

@@ -7,6 +7,7 @@ simple_strtoul(). Sizes with suffixes are ``units.memparse``.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from kho_sim.base.units import SIZE_LIMIT, memparse
 
@@ -16,8 +17,18 @@ _BASED_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _DECIMAL = re.compile(r"[ \t\n\v\f\r]*([0-9]+)")
 
 
-def split_words(text: str) -> list[tuple[str, str | None]]:
-    """Return (name, value) of each word; the value is None where there is no '='.
+class Word(NamedTuple):
+    """A word of a command line: ``value`` is None where there is no '='; ``start`` to ``end`` is
+    where it stands."""
+
+    name: str
+    value: str | None
+    start: int
+    end: int
+
+
+def split_words(text: str) -> list[Word]:
+    """Return the words of a command line.
 
     Double quotes keep spaces; a quote that opens the word or its value is taken away, with the one
     that ends the word.
@@ -27,7 +38,7 @@ def split_words(text: str) -> list[tuple[str, str | None]]:
     for at, character in enumerate(text + " "):
         if character in SPACES and not (quoted and at < len(text)):
             if start is not None:
-                words.append(_split_word(text[start:at]))
+                words.append(Word(*_split_word(text[start:at]), start, at))
             start = None
             continue
         start = at if start is None else start

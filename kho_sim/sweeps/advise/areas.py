@@ -69,7 +69,7 @@ def command_line_place(scenario: Scenario) -> str:
 def with_scratch(scenario: Scenario, areas: Areas | None) -> dict[str, Any]:
     """Return the overrides that give the first kernel these areas, or its default ones (None)."""
     words = _words(scenario.kernel.at(0).command_line)
-    kept = [word for word in words if split_words(word)[0][0] != OPTION]
+    kept = [word for word in words if split_words(word)[0].name != OPTION]
     # In front, where no "--" can make it an argument of init.
     option = [] if areas is None else [f"{OPTION}={areas}"]
     return {command_line_place(scenario): " ".join([*option, *kept])}

@@ -51,7 +51,7 @@ def test_any_text_is_a_command_line(text):
 @given(st.lists(st.from_regex(r"[a-z]+(=[a-z0-9,]+)?", fullmatch=True)))
 def test_words_without_quotes_are_those_between_spaces(words):
     joined = "  ".join(words)
-    read = [name if value is None else f"{name}={value}" for name, value in split_words(joined)]
+    read = [name if value is None else f"{name}={value}" for name, value, *_ in split_words(joined)]
     assert read == joined.split()
 
 
@@ -69,7 +69,7 @@ def test_words_without_quotes_are_those_between_spaces(words):
     ],
 )
 def test_double_quotes_keep_words_together(text, words):
-    assert split_words(text) == words
+    assert [word[:2] for word in split_words(text)] == words
 
 
 def test_the_rest_after_two_dashes_is_for_init():

@@ -1,0 +1,56 @@
+"""What a valid scenario leaves to be said: words without effect, and a chain without an update.
+
+A note is no error: the scenario runs. But its result may not be what its writer expects, so
+``check``, ``explain``, ``run`` and the report show every note, with its place. Left out: what
+a model leaves out whatever the scenario says (docs/model.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.command_line.remarks import MALFORMED
+from kho_sim.scenario.spec import Scenario
+from kho_sim.scenario.yaml_tree import Path, path_text
+
+
+class Note(NamedTuple):
+    """``path`` is the place in the scenario, ``at`` an offset in the text that stands there."""
+
+    path: Path
+    at: int
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{path_text(self.path)}: {self.kind}: {self.text}"
+
+
+NO_UPDATE = "no update"
+"""Kind of the note on a chain of one kernel."""
+
+
+def notes_of(scenario: Scenario) -> tuple[Note, ...]:
+    """Return the notes on a scenario, in the order of its keys."""
+    return (*_on_command_lines(scenario), *_on_chain(scenario))
+
+
+def _on_command_lines(scenario: Scenario) -> Iterator[Note]:
+    lines: list[tuple[Path, str]] = [(("kernel", "command_line"), scenario.kernel.command_line)]
+    for index, override in enumerate(scenario.kernel.releases):
+        if override.command_line is not None:
+            lines.append((("kernel", "releases", index, "command_line"), override.command_line))
+    for path, text in lines:
+        line = parse_command_line(text)
+        for remark in line.remarks:
+            yield Note(path, remark.at, remark.kind, f"'{remark.word}': {remark.text}")
+        for message in line.hugepage_messages(scenario.machine.nodes):
+            yield Note(path, 0, MALFORMED, f"the kernel says: {message}")
+
+
+def _on_chain(scenario: Scenario) -> Iterator[Note]:
+    if scenario.chain.boots == 1:
+        text = "the chain has one kernel, so nothing is handed on; updates need boots: 2 or more"
+        yield Note(("chain", "boots"), 0, NO_UPDATE, text)

@@ -1,0 +1,61 @@
+"""Notes on a scenario: what is left out is said, at its place, and the scenario stays valid."""
+
+from pathlib import Path
+
+import pytest
+
+from kho_sim.scenario import loads
+from kho_sim.scenario.loader import load_with_notes
+from kho_sim.scenario.notes import NO_UPDATE, notes_of
+
+MACHINE = "machine: {memory: 4GiB}\n"
+
+
+def places(folder: Path, text: str) -> list[tuple[int, int, str]]:
+    path = folder / "scenario.yaml"
+    path.write_text(text)
+    return [(n.line, n.column, n.path) for n in load_with_notes(path)[1]]
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        ("kernel: {command_line: kho=on cma=256M}", 31),
+        ('kernel: {command_line: "kho=on cma=256M"}', 32),
+        ("kernel: {command_line: 'kho=on  cma=256M mem=', release: 7.3}", 33),
+    ],
+)
+def test_a_note_stands_at_its_word(tmp_path: Path, line: str, column: int) -> None:
+    found = places(tmp_path, f"{MACHINE}{line}\n")
+    assert found[0] == (2, column, "kernel.command_line")
+
+
+def test_a_note_on_a_folded_line_stands_at_its_value(tmp_path: Path) -> None:
+    text = f"{MACHINE}kernel:\n  command_line: >-\n    kho=on\n    cma=256M\n"
+    assert places(tmp_path, text) == [(3, 17, "kernel.command_line")]
+
+
+def test_each_kernel_of_a_chain_has_its_own_notes(tmp_path: Path) -> None:
+    text = (
+        f"{MACHINE}kernel:\n  command_line: kho=on\n"
+        "  releases:\n  - {}\n  - {command_line: kho=on nr_cpus=2}\n"
+    )
+    assert places(tmp_path, text) == [(6, 27, "kernel.releases[1].command_line")]
+
+
+def test_a_line_beside_a_profile_is_noted_in_the_scenario(tmp_path: Path) -> None:
+    (tmp_path / "build.yaml").write_text("image: 9MiB\n")
+    text = f"{MACHINE}kernel: {{profile: build.yaml, command_line: cma=1M}}\n"
+    assert places(tmp_path, text) == [(2, 45, "kernel.command_line")]
+
+
+def test_huge_pages_that_the_kernel_refuses_are_noted() -> None:
+    notes = notes_of(loads(f"{MACHINE}kernel: {{command_line: hugepagesz=3M hugepages=5}}\n"))
+    assert notes
+    assert "the kernel says: HugeTLB" in notes[0].text
+
+
+def test_a_chain_of_one_kernel_has_no_update() -> None:
+    notes = notes_of(loads(f"{MACHINE}chain: {{boots: 1}}\n"))
+    assert [(note.path, note.kind) for note in notes] == [(("chain", "boots"), NO_UPDATE)]
+    assert not notes_of(loads(f"{MACHINE}chain: {{boots: 2}}\n"))
