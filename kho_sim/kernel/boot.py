@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.work import Work
 from kho_sim.builds.profile import KernelProfile
@@ -149,4 +150,4 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
 
 
 def _digest_page(requests: Requests) -> int:
-    return requests.alloc("digest page", PAGE_SIZE, PAGE_SIZE)
+    return requests.alloc(requesters.DIGEST_PAGE, PAGE_SIZE, PAGE_SIZE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.extent import round_up
 from kho_sim.memory.early.boot import DESCRIPTOR_BYTES
@@ -57,20 +58,23 @@ def reserve_scratch(
         return ScratchReservation((), reserved, (message, DISABLED))
 
     array_bytes = DESCRIPTOR_BYTES * (len(nodes) + 2)
-    array = requests.alloc("scratch array", array_bytes, PAGE_SIZE)
+    array = requests.alloc(requesters.SCRATCH_ARRAY, array_bytes, PAGE_SIZE)
     if not array:
         return fail("scratch array")
     obtained.append((array, array_bytes))
     areas: list[tuple[int, int]] = []
-    for which, size, limit in (("lowmem", low, LOW_ADDRESS_LIMIT), ("global", everywhere, 0)):
-        start = requests.alloc_range(f"{which} scratch", size, SCRATCH_ALIGN, 0, limit)
+    for what, size, limit in (
+        (requesters.LOWMEM_SCRATCH, low, LOW_ADDRESS_LIMIT),
+        (requesters.GLOBAL_SCRATCH, everywhere, 0),
+    ):
+        start = requests.alloc_range(what, size, SCRATCH_ALIGN, 0, limit)
         if not start:
-            return fail(f"{which} scratch buffer")
+            return fail(f"{what} buffer")
         obtained.append((start, size))
         areas.append((start, size))
     for nid in nodes:
         size = _node_size(memblock, wanted, nid)
-        start = requests.alloc_exact(f"node {nid} scratch", size, SCRATCH_ALIGN, nid)
+        start = requests.alloc_exact(requesters.node_scratch(nid), size, SCRATCH_ALIGN, nid)
         if not start:
             return fail(f"nid {nid} scratch buffer")
         obtained.append((start, size))

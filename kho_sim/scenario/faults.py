@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.errors import nearest
 from kho_sim.scenario.fields import AtLeastOne, Choice, Count
@@ -21,53 +22,6 @@ if TYPE_CHECKING:
     from kho_sim.scenario.spec import Scenario
 
 BootNumber = Annotated[int, Field(ge=0, le=999)]
-
-REQUESTERS = (
-    "real-mode trampoline",
-    "direct map probe",
-    "direct map page",
-    "log buffer text",
-    "log buffer desc",
-    "log buffer info",
-    "node data",
-    "crash kernel",
-    "hpet resource",
-    "ioapic resource",
-    "e820 resources",
-    "digest page",
-    "gigantic page",
-    "section root array",
-    "section root",
-    "usage map",
-    "vmemmap table",
-    "memmap",
-    "memmap page",
-    "command line",
-    "per-cpu group info",
-    "per-cpu areas",
-    "per-cpu units",
-    "per-cpu group offsets",
-    "per-cpu group sizes",
-    "per-cpu unit map",
-    "per-cpu unit offsets",
-    "per-cpu chunk slots",
-    "per-cpu chunk",
-    "per-cpu allocation map",
-    "per-cpu boundary map",
-    "per-cpu page blocks",
-    "unknown parameters",
-    "dentry hash",
-    "inode hash",
-    "cpu entry area table",
-    "swiotlb",
-    "swiotlb slots",
-    "swiotlb areas",
-    "scratch array",
-    "lowmem scratch",
-    "global scratch",
-)
-"""Who asks for early memory in every build (kernel-facts 6.1), each node's scratch aside; machine
-and command line decide which of them ask."""
 
 
 class AllocationFault(Section):
@@ -193,8 +147,8 @@ def _requesters(scenario: Scenario, boot: int) -> Sequence[str]:
     named = [entry.name for entry in scenario.workload if entry.kind == "reserve_mem"]
     named += [area.name for area in parse_command_line(kernel.command_line).reserve_mem]
     return (
-        *REQUESTERS,
-        *(f"node {nid} scratch" for nid in range(scenario.machine.nodes)),
+        *requesters.REQUESTERS,
+        *(requesters.node_scratch(nid) for nid in range(scenario.machine.nodes)),
         *(entry.what for entry in kernel.early),
-        *(f"reserve_mem {name}" for name in named),
+        *(requesters.reserve_mem(name) for name in named),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kho_sim.scenario.faults import REQUESTERS
+from kho_sim.base.requesters import REQUESTERS
 from kho_sim.scenario.spec import FIRMWARES, ON_FAILURE, STRATEGIES, WORKERS
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_down, round_up
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.machine.machine import FOUR_GIB, Machine
@@ -138,7 +139,7 @@ class EarlyBoot:
         self.messages += self.gigantic.messages
         initialise_sections(self.requests, self.profile)
         for _ in range(2):
-            self._or_panic("command line", self.options.command_line_bytes + 1)
+            self._or_panic(requesters.COMMAND_LINE, self.options.command_line_bytes + 1)
         cpus_by_node = {nid: self.machine.cpus_of(nid) for nid in self.machine.nodes}
         set_up_per_cpu(self.requests, self.profile, cpus_by_node)
         self._pass_unknown_words_to_init()
@@ -211,7 +212,7 @@ class EarlyBoot:
 
     def _set_up_real_mode(self) -> None:
         size = self.profile.trampoline_bytes
-        if not self.requests.alloc_range("real-mode trampoline", size, PAGE_SIZE, 0, MIB):
+        if not self.requests.alloc_range(requesters.TRAMPOLINE, size, PAGE_SIZE, 0, MIB):
             self.messages.append("No sub-1M memory is available for the trampoline")
         self.memblock.reserve(0, MIB)
         self.memblock.clear_kho_scratch(0, MIB)
@@ -224,7 +225,9 @@ class EarlyBoot:
         """
         end = self.machine.end_of_memory
         self.memblock.current_limit = end
-        probe = self.requests.alloc_range("direct map probe", PROBE_BYTES, PROBE_BYTES, MIB, end)
+        probe = self.requests.alloc_range(
+            requesters.DIRECT_MAP_PROBE, PROBE_BYTES, PROBE_BYTES, MIB, end
+        )
         if probe:
             self.requests.free(probe, 0, PROBE_BYTES)
         else:
@@ -233,7 +236,9 @@ class EarlyBoot:
             return
         low = max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB)
         for _ in range(DIRECT_MAP_PAGES):
-            if not self.requests.alloc_range("direct map page", PAGE_SIZE, PAGE_SIZE, low, end):
+            if not self.requests.alloc_range(
+                requesters.DIRECT_MAP_PAGE, PAGE_SIZE, PAGE_SIZE, low, end
+            ):
                 raise BootPanic("alloc_low_pages: can not alloc memory")
 
     def _set_up_log_buffer(self, late: bool) -> None:
@@ -253,7 +258,7 @@ class EarlyBoot:
         size = self.profile.node_data_bytes
         for nid in self.machine.nodes:
             self.requests.alloc(
-                "node data",
+                requesters.NODE_DATA,
                 size,
                 64,
                 nid=nid,
@@ -266,21 +271,23 @@ class EarlyBoot:
         if not size:
             return
         for low, high in ((CRASHKERNEL_ALIGN, FOUR_GIB), (FOUR_GIB, 0)):
-            if self.requests.alloc_range("crash kernel", size, CRASHKERNEL_ALIGN, low, high):
+            if self.requests.alloc_range(
+                requesters.CRASH_KERNEL, size, CRASHKERNEL_ALIGN, low, high
+            ):
                 return
         self.messages.append("crashkernel reservation failed - No suitable area found.")
 
     def _allocate_resources(self) -> None:
         profile = self.profile
         entries = len(self.machine.firmware) + 1
-        self._or_panic("hpet resource", profile.hpet_resource_bytes)
-        self._or_panic("ioapic resource", profile.ioapic_resource_bytes)
-        self._or_panic("e820 resources", profile.e820_resource_bytes * entries)
+        self._or_panic(requesters.HPET_RESOURCE, profile.hpet_resource_bytes)
+        self._or_panic(requesters.IOAPIC_RESOURCE, profile.ioapic_resource_bytes)
+        self._or_panic(requesters.E820_RESOURCES, profile.e820_resource_bytes * entries)
 
     def _pass_unknown_words_to_init(self) -> None:
         if self.options.unknown_words:
             size = sum(len(word) + 1 for word in self.options.unknown_words) + 1
-            block = self.requests.alloc("unknown parameters", size, 64)
+            block = self.requests.alloc(requesters.UNKNOWN_PARAMETERS, size, 64)
             if block:
                 self.requests.free(block, 0, size)
 
@@ -292,7 +299,8 @@ class EarlyBoot:
             if area.name in found:
                 self.named_areas.append(found[area.name])
                 continue
-            what, size = f"reserve_mem {area.name}", round_up(area.size_bytes, PAGE_SIZE)
+            what = requesters.reserve_mem(area.name)
+            size = round_up(area.size_bytes, PAGE_SIZE)
             start = self.requests.alloc_range(what, size, max(area.align_bytes, PAGE_SIZE), 0, 0)
             if start:
                 self.named_areas.append(NamedArea(area.name, start, size))
@@ -302,7 +310,7 @@ class EarlyBoot:
     def _allocate_entry_areas(self) -> None:
         pages = 2 + -(-self.profile.entry_area_pages_per_cpu * self.machine.cpus // 512)
         for _ in range(pages):
-            self._or_panic("cpu entry area table", PAGE_SIZE, PAGE_SIZE)
+            self._or_panic(requesters.ENTRY_AREA_TABLE, PAGE_SIZE, PAGE_SIZE)
 
     def _allocate_extras(self, phase: str) -> None:
         """What a scenario says that this build needs beyond the recorded one."""

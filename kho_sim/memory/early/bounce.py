@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kho_sim.base import requesters
 from kho_sim.base.extent import round_up
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.memblock import PAGE_SIZE
@@ -19,7 +20,9 @@ def allocate_bounce_buffers(requests: Requests, size_bytes: int, cpus: int) -> l
     """Allocate buffers, slots and areas; halve until they fit. Returns what the kernel prints."""
     messages: list[str] = []
     slabs = wanted = size_bytes // SLAB_BYTES
-    while not requests.alloc("swiotlb", slabs * SLAB_BYTES, PAGE_SIZE, high=LOW_ADDRESS_LIMIT):
+    while not requests.alloc(
+        requesters.SWIOTLB, slabs * SLAB_BYTES, PAGE_SIZE, high=LOW_ADDRESS_LIMIT
+    ):
         messages.append(
             f"swiotlb_memblock_alloc: Failed to allocate {slabs * SLAB_BYTES} bytes tlb structure"
         )
@@ -33,8 +36,8 @@ def allocate_bounce_buffers(requests: Requests, size_bytes: int, cpus: int) -> l
     slots = round_up(slabs * SLOT_BYTES, PAGE_SIZE)
     areas = min(1 << (cpus - 1).bit_length(), max(slabs // SEGMENT_SLABS, 1))
     for what, size, align in (
-        ("swiotlb slots", slots, PAGE_SIZE),
-        ("swiotlb areas", areas * AREA_BYTES, 64),
+        (requesters.SWIOTLB_SLOTS, slots, PAGE_SIZE),
+        (requesters.SWIOTLB_AREAS, areas * AREA_BYTES, 64),
     ):
         if not requests.alloc(what, size, align):
             messages.append(f"swiotlb_init_remap: Failed to allocate {size} bytes align={align:#x}")

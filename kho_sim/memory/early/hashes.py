@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kho_sim.base import requesters
 from kho_sim.base.extent import round_up
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import PAGE_SIZE
@@ -9,7 +10,10 @@ from kho_sim.memory.memblock import PAGE_SIZE
 ADAPT_BASE_PAGES = (64 << 30) // PAGE_SIZE
 """Above 64 GiB tables grow with the square root of memory: one more in scale for every x4."""
 BUCKET_BYTES = 8
-EARLY_HASHES = (("dentry hash", "Dentry cache", 13), ("inode hash", "Inode-cache", 14))
+EARLY_HASHES = (
+    (requesters.DENTRY_HASH, "Dentry cache", 13),
+    (requesters.INODE_HASH, "Inode-cache", 14),
+)
 
 
 def free_pages_for_sizing(requests: Requests) -> int:

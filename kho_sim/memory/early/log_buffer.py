@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kho_sim.base import requesters
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import Requests
@@ -30,13 +31,13 @@ def allocate_log_buffer(requests: Requests, text_bytes: int) -> tuple[bool, list
     """Allocate text, descriptors and infos, all or nothing; return (done, messages)."""
     records = text_bytes // RECORD_BYTES
     pieces = (
-        ("text", text_bytes),
-        ("desc", records * DESCRIPTOR_BYTES),
-        ("info", records * INFO_BYTES),
+        ("text", requesters.LOG_BUFFER_TEXT, text_bytes),
+        ("desc", requesters.LOG_BUFFER_DESCRIPTORS, records * DESCRIPTOR_BYTES),
+        ("info", requesters.LOG_BUFFER_INFOS, records * INFO_BYTES),
     )
     blocks: list[tuple[int, int]] = []
-    for name, size in pieces:
-        block = requests.alloc(f"log buffer {name}", size, 8)
+    for name, what, size in pieces:
+        block = requests.alloc(what, size, 8)
         if not block:
             for address, length in reversed(blocks):
                 requests.free(address, 0, length)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kho_sim.base import requesters
 from kho_sim.base.extent import round_down, round_up
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.requests import Requests
@@ -63,13 +64,13 @@ def set_up_per_cpu(
     units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]
     info_bytes = round_up(64 + 40 * len(groups) + 4 * sum(units), PAGE_SIZE)
     areas_bytes = round_up(8 * len(groups), PAGE_SIZE)
-    info = requests.alloc("per-cpu group info", info_bytes, PAGE_SIZE, or_panic=NO_AREAS)
-    areas = requests.alloc("per-cpu areas", areas_bytes, 64, or_panic=NO_AREAS)
+    info = requests.alloc(requesters.PER_CPU_GROUP_INFO, info_bytes, PAGE_SIZE, or_panic=NO_AREAS)
+    areas = requests.alloc(requesters.PER_CPU_AREAS, areas_bytes, 64, or_panic=NO_AREAS)
     blocks = []
     for (nid, _), group_units in zip(groups, units, strict=True):
         size = group_units * layout.unit_bytes
         block = requests.alloc(
-            "per-cpu units",
+            requesters.PER_CPU_UNITS,
             size,
             ATOM_BYTES,
             nid=nid,
@@ -99,17 +100,15 @@ def _allocate_metadata(
     region = layout.kept_bytes - round_down(profile.per_cpu_static_bytes, PAGE_SIZE)
     slots = SLOTS_OF_SMALLEST_UNIT + (layout.unit_bytes // SMALLEST_UNIT_BYTES).bit_length() - 1
     pieces = (
-        ("group offsets", 8 * len(groups)),
-        ("group sizes", 8 * len(groups)),
-        ("unit map", 4 * cpus),
-        ("unit offsets", 8 * cpus),
-        ("chunk slots", SLOT_BYTES * slots),
-        ("chunk", CHUNK_RECORD_BYTES),
-        ("allocation map", region // 32),
-        ("boundary map", region // 32 + 8),
-        ("page blocks", region // PAGE_SIZE * PAGE_BLOCK_RECORD_BYTES),
+        (requesters.PER_CPU_GROUP_OFFSETS, 8 * len(groups)),
+        (requesters.PER_CPU_GROUP_SIZES, 8 * len(groups)),
+        (requesters.PER_CPU_UNIT_MAP, 4 * cpus),
+        (requesters.PER_CPU_UNIT_OFFSETS, 8 * cpus),
+        (requesters.PER_CPU_CHUNK_SLOTS, SLOT_BYTES * slots),
+        (requesters.PER_CPU_CHUNK, CHUNK_RECORD_BYTES),
+        (requesters.PER_CPU_ALLOCATION_MAP, region // 32),
+        (requesters.PER_CPU_BOUNDARY_MAP, region // 32 + 8),
+        (requesters.PER_CPU_PAGE_BLOCKS, region // PAGE_SIZE * PAGE_BLOCK_RECORD_BYTES),
     )
     for what, size in pieces:
-        requests.alloc(
-            f"per-cpu {what}", size, 64, or_panic=f"pcpu_alloc: Failed to allocate {size} bytes"
-        )
+        requests.alloc(what, size, 64, or_panic=f"pcpu_alloc: Failed to allocate {size} bytes")

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kho_sim.base import requesters
 from kho_sim.base.errors import KhoSimError
 from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
 
@@ -148,7 +149,7 @@ class Requests:
     def alloc_gigantic(self, size: int, nid: int, exact_nid: bool, missing: int) -> int:
         """Allocate a gigantic page; a refusal stands for all ``missing`` pages."""
         call = (Memblock.alloc_hugetlb, size, nid, exact_nid)
-        return self._ask(_Asked("gigantic page", size, size, nid, 0, 0, call), missing)
+        return self._ask(_Asked(requesters.GIGANTIC_PAGE, size, size, nid, 0, 0, call), missing)
 
     def free(self, block: int, offset: int, size: int) -> None:
         """Free part of a block that was allocated here."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from kho_sim.base import requesters
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE
@@ -28,13 +29,16 @@ def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
     """Allocate all that describes memory in sections. Raises BootPanic where the kernel would."""
     size = profile.section_root_array_bytes
     requests.alloc(
-        "section root array", size, 64, or_panic=f"memory_present: Failed to allocate {size} bytes"
+        requesters.SECTION_ROOT_ARRAY,
+        size,
+        64,
+        or_panic=f"memory_present: Failed to allocate {size} bytes",
     )
     sections = _allocate_roots(requests)
     tables = _VmemmapTables(requests)
     for nid, group in _groups(sections):
         requests.alloc(
-            "usage map",
+            requesters.USAGE_MAP,
             profile.usage_map_bytes * len(group),
             64,
             nid=nid,
@@ -53,7 +57,7 @@ def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
             if section // SECTIONS_PER_ROOT not in roots:
                 roots.add(section // SECTIONS_PER_ROOT)
                 requests.alloc(
-                    "section root",
+                    requesters.SECTION_ROOT,
                     PAGE_SIZE,
                     64,
                     nid=region.nid,
@@ -86,7 +90,7 @@ class _VmemmapTables:
         if window in self._windows:
             return
         for _ in range(1 if self._windows else 3):
-            if not _memmap_page(self._requests, "vmemmap table", nid):
+            if not _memmap_page(self._requests, requesters.VMEMMAP_TABLE, nid):
                 raise _no_memmap(section)
         self._windows.add(window)
 
@@ -100,7 +104,7 @@ def _allocate_memmaps(
         tables.cover(sections[0], nid)
         while sections:
             done = requests.alloc_run(
-                "memmap",
+                requesters.MEMMAP,
                 MEMMAP_BYTES,
                 MEMMAP_BYTES,
                 len(sections),
@@ -117,9 +121,9 @@ def _allocate_memmap_pages(requests: Requests, section: int, nid: int) -> None:
     pages = MEMMAP_BYTES // PAGE_SIZE
     low, high = MAX_DMA_ADDRESS, NOLEAKTRACE
     if (
-        not _memmap_page(requests, "vmemmap table", nid)
+        not _memmap_page(requests, requesters.VMEMMAP_TABLE, nid)
         or requests.alloc_run(
-            "memmap page", PAGE_SIZE, PAGE_SIZE, pages, nid=nid, low=low, high=high
+            requesters.MEMMAP_PAGE, PAGE_SIZE, PAGE_SIZE, pages, nid=nid, low=low, high=high
         )
         < pages
     ):
