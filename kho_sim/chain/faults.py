@@ -9,16 +9,16 @@ model's own doing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kho_sim.base.units import format_size
 from kho_sim.chain.incidents import Failure
-from kho_sim.kernel.boot import NO_MAP, BootedMemory, KernelSetup
-from kho_sim.kho.handover import Handover
+from kho_sim.kernel.boot import BootedMemory, KernelSetup
+from kho_sim.kho.handover import UNDAMAGED, Damage, Handover
+from kho_sim.kho.populate import NO_MAP, NO_REVIVAL
 from kho_sim.memory.early import Refusal
-from kho_sim.memory.early.boot import NO_REVIVAL
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 
 if TYPE_CHECKING:
@@ -39,46 +39,47 @@ OTHER_FDT = "kho-v0"
 class BootFaults:
     """What strikes one kernel.
 
-    ``damage`` maps a kind of fault of the handover to the fields of ``Inherited`` that it changes.
-    ``load_error`` is the message of the first ``loads_refused`` attempts to load the next kernel.
-    ``panic`` is (phase, message).
+    ``damage`` is done to the handover on its way. The first ``loads_refused`` attempts to load the
+    next kernel fail with ``load_error``. ``panic`` is (phase, message).
     """
 
-    damage: Mapping[str, Mapping[str, Any]]
+    damage: Damage = UNDAMAGED
     load_error: str = ""
     loads_refused: int = 0
     panic: tuple[str, str] = ("", "")
 
     def damaged(self, handover: Handover) -> Handover:
         """Return the handover as the kernel finds it."""
-        inherited = handover.inherited
-        for fields in self.damage.values():
-            inherited = replace(inherited, **fields)
-        if inherited.sound_areas is not None:
-            sound = inherited.sound_areas < len(inherited.scratch_areas)
-            inherited = replace(inherited, sound_areas=inherited.sound_areas if sound else None)
-        return replace(handover, inherited=inherited)
+        damage, areas = self.damage, len(handover.kho.scratch_areas)
+        if damage.sound_areas is not None and damage.sound_areas >= areas:
+            damage = replace(damage, sound_areas=None)
+        return replace(handover, damage=damage)
 
 
-NO_FAULTS = BootFaults({})
+NO_FAULTS = BootFaults()
 
 
 def faults_of(faults: Iterable[Fault]) -> dict[int, BootFaults]:
     """Return what strikes each boot, those faults left out that are part of a kernel's setup."""
-    values: defaultdict[int, dict[str, Any]] = defaultdict(lambda: {"damage": {}})
+    by_boot: defaultdict[int, BootFaults] = defaultdict(BootFaults)
     for fault in faults:
-        at = values[fault.boot]
-        if fault.kind == "fdt":
-            at["damage"]["fdt"] = {"fdt": "" if fault.found == "invalid" else OTHER_FDT}
-        elif fault.kind == "descriptors":
-            at["damage"]["descriptors"] = {"sound_areas": fault.after}
-        elif fault.kind == "tree_root":
-            at["damage"]["tree_root"] = {"map_found": False}
-        elif fault.kind == "load":
-            at |= {"load_error": ERRORS[fault.error], "loads_refused": fault.times}
-        elif fault.kind == "panic":
-            at["panic"] = (fault.phase, fault.message)
-    return {boot: BootFaults(**given) for boot, given in values.items()}
+        by_boot[fault.boot] = _with_fault(by_boot[fault.boot], fault)
+    return dict(by_boot)
+
+
+def _with_fault(boot: BootFaults, fault: Fault) -> BootFaults:
+    if fault.kind == "fdt":
+        found = "" if fault.found == "invalid" else OTHER_FDT
+        return replace(boot, damage=replace(boot.damage, fdt=found))
+    if fault.kind == "descriptors":
+        return replace(boot, damage=replace(boot.damage, sound_areas=fault.after))
+    if fault.kind == "tree_root":
+        return replace(boot, damage=replace(boot.damage, map_found=False))
+    if fault.kind == "load":
+        return replace(boot, load_error=ERRORS[fault.error], loads_refused=fault.times)
+    if fault.kind == "panic":
+        return replace(boot, panic=(fault.phase, fault.message))
+    return boot
 
 
 def with_early_faults(setup: KernelSetup, faults: Iterable[Fault], boot: int) -> KernelSetup:

@@ -44,5 +44,5 @@ def persistent_objects(handover: Handover | None) -> list[PersistentObject]:
     """Return what a handover promises to its kernel."""
     if handover is None:
         return []
-    areas = handover.inherited.named_areas
+    areas = handover.kho.named_areas
     return [*map(PersistentObject.of_file, handover.files), *map(PersistentObject.of_area, areas)]

@@ -79,7 +79,7 @@ def check_hand_over(handover: Handover) -> None:
         ensure(left.end <= right.start, "files share {} and {}", left, right)
     lost = subtracted(spans, kept)
     ensure(not lost, "data at {} is not in the tree", lost[:1])
-    for start, size in handover.inherited.scratch_areas:
+    for start, size in handover.kho.scratch_areas:
         _ensure_clear(kept, Extent(start, start + size), "a scratch area")
 
 

@@ -32,6 +32,7 @@ from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
 from kho_sim.kernel.running import GIGANTIC_ORDER, RunningMemory
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.load import LoadRefused, Placement
+from kho_sim.kho.populate import data_found
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
@@ -292,7 +293,7 @@ class Kernel:
 
     def _kept_gigantic_pages(self) -> list[int]:
         """Return the 1 GiB pages that this kernel was handed, if it can find them."""
-        if self.handover is None or not self.handover.inherited.data_found:
+        if self.handover is None or not data_found(self.handover):
             return []
         return _gigantic_pages(self.handover)
 
@@ -323,7 +324,7 @@ class Kernel:
         """Write down the faults that early boot lived through; what they cost is seen later, but
         for a handover that is not found: all of it is lost at once."""
         journal, now = self.journal, self.now_ns
-        if self.handover and not self.handover.inherited.data_found:
+        if self.handover and not data_found(self.handover):
             number = journal.note_incident(self.index, now, lost_handover(booted), GOES_ON)
             journal.note_file_outcomes(number, self._handed_objects, kept=False)
             self._handed_objects = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
@@ -16,6 +17,7 @@ from kho_sim.base.work import Work
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
 from kho_sim.kho.handover import Handover
+from kho_sim.kho.populate import NO_MAP, data_found, populate, scratch_found
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve import Retrieval, retrieve
 from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
@@ -24,9 +26,7 @@ from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Req
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import PAGE_SIZE, Memblock
 from kho_sim.memory.regions import Region
-
-NO_MAP = "KHO: no preserved memory map in the handover FDT"
-"""That a warning is printed is known (kernel-facts 5.1), its words are ours."""
+from kho_sim.platform.x86_64 import load_cold
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,20 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
 
     ``handover`` is None for a first kernel.
     """
-    inherited = handover.inherited if handover else None
     memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
-    early = EarlyBoot(machine, setup.profile, setup.options, inherited, memblock)
+    loaded = handover.loaded if handover else load_cold(machine, setup.profile)
+    step = partial(populate, handover) if handover else None
+    early = EarlyBoot(machine, setup.profile, setup.options, loaded, step, memblock)
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
-    if inherited and inherited.scratch_found:
-        booted.scratch_areas = inherited.scratch_areas
+    if handover and scratch_found(handover):
+        booted.scratch_areas = handover.kho.scratch_areas
     try:
         _counted(booted, early.before_extension)
-        if handover and early.revived:
-            _attach(booted, handover)
+        if handover and data_found(handover):
+            booted.incoming = handover.tree
+        elif early.revived:
+            booted.messages.append(NO_MAP)
         if booted.incoming is not None:
             _extend(booted, setup, booted.incoming)
         _counted(booted, early.after_extension)
@@ -105,18 +108,6 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")
     return booted
-
-
-def _attach(booted: BootedMemory, handover: Handover) -> None:
-    """Take the incoming tree if the FDT has its root.
-
-    Without it the boot has no KHO data, but its scratch stays what it was, and early memory must
-    fit in there (kernel-facts 5.1, 12.1).
-    """
-    if handover.inherited.map_found:
-        booted.incoming = handover.tree
-    else:
-        booted.messages.append(NO_MAP)
 
 
 def _counted(booted: BootedMemory, half: Callable[[], None]) -> None:

@@ -30,15 +30,16 @@ from kho_sim.kernel.page_cache import (
     touch_anonymous,
     write_file,
 )
-from kho_sim.kho.handover import Folios, HandedFile, Handover
+from kho_sim.kho.handover import Folios, HandedFile, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
     Placement,
     kexec_segments,
+    load_kexec,
     place_segments,
-    setup_data_address,
     source_page_count,
 )
+from kho_sim.kho.populate import KHO_COMPATIBLE
 from kho_sim.kho.preserve import (
     FilePages,
     LiveUpdate,
@@ -49,7 +50,7 @@ from kho_sim.kho.preserve import (
     unpreserve_file,
 )
 from kho_sim.machine.machine import Machine
-from kho_sim.memory.early import Inherited, NamedArea
+from kho_sim.memory.early import NamedArea
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import (
     HUGE_PAGE_BYTES,
@@ -278,19 +279,15 @@ class RunningMemory:
         outgoing, luo = self.outgoing, self.luo
         if outgoing is None or luo is None:
             raise ModelError("a hand-over needs KHO")
-        at = {place.name: place for place in placed}
-        initrd = at.get("initrd")
+        descriptors = next(place for place in placed if place.name == "descriptors")
         return Handover(
-            inherited=Inherited(
-                image_address=at["kernel"].start,
-                initrd_address=initrd.start if initrd else 0,
-                setup_data_address=setup_data_address(
-                    at["boot_params"], next_setup.options.command_line_bytes
-                ),
-                descriptors_address=at["descriptors"].start,
+            loaded=load_kexec(placed, next_setup.profile, next_setup.options.command_line_bytes),
+            kho=KhoData(
+                compatible=KHO_COMPATIBLE,
+                fdt_address=luo.fdt_address,
+                descriptors_address=descriptors.start,
                 scratch_areas=self.booted.scratch_areas,
                 named_areas=self.lasting_areas,
-                fdt_address=luo.fdt_address,
             ),
             tree=outgoing.tree.freeze(),
             files=tuple(self.handed),

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import FrozenRadixTree
-from kho_sim.memory.early import Inherited
+from kho_sim.memory.early import NamedArea
 from kho_sim.memory.pages import PAGE_SHIFT, Run
+from kho_sim.platform.loader import LoadedKernel
 
 
 class Folios(NamedTuple):
@@ -55,16 +56,51 @@ class HandedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KhoData:
+    """What KHO's FDT and the scratch descriptors say, and where they lie.
+
+    ``compatible``: the version of its format, as the FDT's root names it.
+    """
+
+    compatible: str
+    fdt_address: int
+    descriptors_address: int
+    scratch_areas: tuple[tuple[int, int], ...]
+    """(start, size) in array order."""
+    named_areas: tuple[NamedArea, ...] = ()
+    """The ``reserve_mem=`` areas that the FDT lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wrong with a handover when its kernel reads it; nothing by default.
+
+    ``fdt``: the version found in place of KHO's, '' if there is no FDT at its address.
+    ``sound_areas``: entries at the head of the descriptors that can be used; all if None.
+    ``map_found``: whether the FDT says where the root of the preserved memory map is.
+    """
+
+    fdt: str | None = None
+    sound_areas: int | None = None
+    map_found: bool = True
+
+
+UNDAMAGED = Damage()
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """Everything that a kernel leaves to the next.
 
-    ``tree`` is the incoming tree of the next kernel, ``luo_pages`` the order-0 and larger pages of
-    LUO's own state that are freed when sessions are read, as (run, order).
+    ``loaded`` is the next kernel itself, ``tree`` its incoming tree, ``luo_pages`` the order-0 and
+    larger pages of LUO's own state that are freed when sessions are read, as (run, order).
     """
 
-    inherited: Inherited
+    loaded: LoadedKernel
+    kho: KhoData
     tree: FrozenRadixTree
     files: tuple[HandedFile, ...]
     luo_pages: tuple[tuple[Run, int], ...]
     release: str
     kexec_count: int
+    damage: Damage = UNDAMAGED

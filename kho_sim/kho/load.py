@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kho_sim.base.extent import Extent, round_down, round_up
-from kho_sim.memory.early.boot import DESCRIPTOR_BYTES
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.platform.loader import LoadedKernel
 
 BOOT_PARAMS_BYTES = 4096
 ELFCOREHDR_TEXT_BYTES = 30
@@ -21,6 +23,8 @@ ELFCOREHDR_TEXT_BYTES = 30
 SETUP_DATA_BYTES = 16 + 32
 """A struct setup_data with 32 bytes behind its header: EFI's, the random seed's and KHO's."""
 SETUP_DATA_COUNT = 3
+SETUP_DATA_RESERVED_BYTES = 0x60
+"""What the next kernel reserves of them: from KHO's entry on."""
 DESCRIPTORS_ALIGN_BYTES = 64 << 10
 KERNEL_ALIGN_BYTES = 2 << 20
 MIN_PURGATORY_ADDRESS = 0x3000
@@ -110,6 +114,21 @@ def setup_data_address(boot_params: Placement, command_line_length: int) -> int:
     ``command_line_length``: without its NUL. Source: kho_setup_boot_parameters(), Linux 7.3.
     """
     return boot_params.start + _setup_data_offset(command_line_length)
+
+
+def load_kexec(
+    placed: Iterable[Placement], build: KernelProfile, command_line_length: int
+) -> LoadedKernel:
+    """Return the kernel as the jump leaves it: whole image, initrd, and KHO's setup_data."""
+    at = {place.name: place for place in placed}
+    kernel, initrd = at["kernel"].start, at.get("initrd")
+    setup_data = setup_data_address(at["boot_params"], command_line_length)
+    return LoadedKernel(
+        image=Extent(kernel, kernel + build.image_bytes),
+        initrd=Extent(initrd.start, initrd.end) if initrd else None,
+        parameters=Extent(setup_data, setup_data + SETUP_DATA_RESERVED_BYTES),
+        by_kexec=True,
+    )
 
 
 def source_page_count(placements: Iterable[Placement]) -> int:

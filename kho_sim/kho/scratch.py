@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.extent import round_up
-from kho_sim.memory.early.boot import DESCRIPTOR_BYTES
+from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.free_ranges import ADDRESS_MAX
 from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock

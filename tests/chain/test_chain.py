@@ -220,10 +220,10 @@ def test_an_empty_scratch_area_lies_nowhere():
     handed = SimpleNamespace(
         tree=SimpleNamespace(preserved_extents=lambda: [Extent(MIB, 3 * MIB)]),
         files=(),
-        inherited=SimpleNamespace(scratch_areas=((2 * MIB, 0), (4 * MIB, MIB))),
+        kho=SimpleNamespace(scratch_areas=((2 * MIB, 0), (4 * MIB, MIB))),
     )
     check_hand_over(handed)
-    handed.inherited.scratch_areas += ((2 * MIB, 1),)
+    handed.kho.scratch_areas += ((2 * MIB, 1),)
     with pytest.raises(ModelError, match="a scratch area"):
         check_hand_over(handed)
 

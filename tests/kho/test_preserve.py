@@ -8,6 +8,7 @@ import pytest
 
 from kho_sim.base.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.base.errors import ModelError
+from kho_sim.base.extent import Extent
 from kho_sim.builds.profile import KernelProfile, PageDemand
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.bring_up import initialise_deferred, node_of_user_space
@@ -180,9 +181,9 @@ def test_a_kernel_is_handed_an_initrd_only_if_one_was_loaded():
         Placement(name, start, PAGE)
         for name, start in (("kernel", MIB), ("boot_params", 0), ("descriptors", 5), ("initrd", 7))
     )
-    for placed, start in (((), 0), ((initrd,), 7)):
+    for placed, loaded in (((), None), ((initrd,), Extent(7, 7 + PAGE))):
         handover = memory.hand_over((kernel, parameters, descriptors, *placed), memory.setup)
-        assert handover.inherited.initrd_address == start
+        assert handover.loaded.initrd == loaded
 
 
 # Memory that runs out

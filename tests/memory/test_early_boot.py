@@ -9,11 +9,12 @@ import pytest
 from kho_sim.base.command_line import ScratchRequest, parse_command_line
 from kho_sim.builds.profile import EarlyRequest, KernelProfile
 from kho_sim.kho.scratch import kernel_reserved_bytes, reserve_scratch
-from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Inherited, Requests
+from kho_sim.memory.early import BootOptions, BootPanic, Requests
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.early.percpu import unit_layout
 from kho_sim.memory.memblock import KHO_SCRATCH, PAGE_SIZE, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from tests.memory.boots import early_boot, handover_at
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -35,7 +36,7 @@ def boot(memory, cpus=4, nodes=1, more="", mfd="1M", debug=" memblock=debug", **
         unknown_words=("nokaslr",),
         **options,
     )
-    early = EarlyBoot(machine, KernelProfile(), options)
+    early = early_boot(machine, options=options)
     early.before_extension()
     early.after_extension()
     return early
@@ -83,7 +84,7 @@ def test_kernel_reserved_bytes_are_exact(memory, total):
 
 def test_without_a_log_buffer_36_mib_less_are_reserved():
     early = boot(GIB)
-    late = EarlyBoot(early.machine, KernelProfile(), BootOptions(command_line_bytes=140))
+    late = early_boot(early.machine, options=BootOptions(command_line_bytes=140))
     late.before_extension()
     late.after_extension()
     difference = kernel_reserved_bytes(early.memblock) - kernel_reserved_bytes(late.memblock)
@@ -119,15 +120,10 @@ def kho_boot(scratch_bytes, profile=None):
     """Boot a 64 GiB machine that inherits three areas of these sizes."""
     machine = qemu_machine(64 * GIB, cpus=4)
     starts = (0xB2400000, 0xF66800000, 0xEE0400000)
-    inherited = Inherited(
-        image_address=0xB2600000,
-        initrd_address=0xB2400000,
-        setup_data_address=0xB23F0000,
-        descriptors_address=0xB23F1000,
-        scratch_areas=tuple(zip(starts, scratch_bytes, strict=True)),
-    )
+    areas = zip(starts, scratch_bytes, strict=True)
+    handover = handover_at(0xB2600000, 0xB2400000, 0xB23F0000, 0xB23F1000, areas)
     options = BootOptions(command_line_bytes=150, log_buffer_bytes=8 * MIB)
-    return EarlyBoot(machine, profile or KernelProfile(), options, inherited)
+    return early_boot(machine, profile, options, handover)
 
 
 def test_a_kho_boot_allocates_from_scratch_only():
@@ -161,9 +157,9 @@ def test_what_gives_way_in_tight_scratch():
     """tinynoext-8G-64M_64M_64M: hashes halve, swiotlb shrinks, the kernel lives."""
     machine = qemu_machine(8 * GIB, cpus=4)
     areas = ((0xBC000000 - 64 * MIB, 64 * MIB), (0x234000000, 64 * MIB), (0x230000000, 64 * MIB))
-    inherited = Inherited(0xBA000000, 0xB9000000, 0xB8001000, 0xB8000000, areas)
+    handover = handover_at(0xBA000000, 0xB9000000, 0xB8001000, 0xB8000000, areas)
     options = BootOptions(command_line_bytes=150, log_buffer_bytes=8 * MIB)
-    early = EarlyBoot(machine, KernelProfile(), options, inherited)
+    early = early_boot(machine, options=options, handover=handover)
     early.before_extension()
     early.after_extension()
     assert any("SWIOTLB bounce buffer size adjusted 32768 -> " in line for line in early.messages)

@@ -4,7 +4,7 @@ import pytest
 
 from kho_sim.base.command_line import HugepageRequest, ReserveMem
 from kho_sim.builds.profile import KernelProfile
-from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Inherited
+from kho_sim.memory.early import BootOptions, BootPanic
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.early.hashes import allocate_early_hashes
@@ -12,6 +12,7 @@ from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.memblock import RSRV_NOINIT, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from tests.memory.boots import early_boot, handover_at
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -27,10 +28,10 @@ def requests(*memory):
     return Requests(memblock)
 
 
-def boot(memory=4 * GIB, inherited=None, profile=None, cpus=2, **options):
+def boot(memory=4 * GIB, handover=None, profile=None, cpus=2, **options):
     machine = qemu_machine(memory, cpus=cpus)
     options = BootOptions(command_line_bytes=50, **options)
-    early = EarlyBoot(machine, profile or KernelProfile(), options, inherited)
+    early = early_boot(machine, profile, options, handover)
     early.before_extension()
     early.after_extension()
     return early
@@ -160,11 +161,11 @@ def test_named_memory_that_was_handed_over_is_found_again():
     first = boot(reserve_mem=(ReserveMem(8 * MIB, 4 * MIB, "kept"),))
     kept = first.named_areas[0]
     scratch = (0x80000000, 600 * MIB)
-    inherited = Inherited(
-        0x80200000, 0x81000000, 0x80001000, 0x80000000, (scratch, (0, 0)), (kept,)
+    handover = handover_at(
+        0x80200000, 0x81000000, 0x80001000, 0x80000000, (scratch, (0, 0)), named_areas=(kept,)
     )
     areas = (ReserveMem(8 * MIB, 4 * MIB, "kept"), ReserveMem(MIB, PAGE, "new"))
-    again = boot(inherited=inherited, reserve_mem=areas)
+    again = boot(handover=handover, reserve_mem=areas)
     assert again.named_areas[0] == kept
     assert [row.what for row in again.requests.rows if "reserve_mem" in row.what] == [
         "reserve_mem new"
@@ -185,10 +186,9 @@ def test_a_huge_trampoline_is_given_up():
 def test_two_mib_of_direct_map_probe_that_are_not_there():
     """All scratch is smaller than the probe: said, and the boot goes on with pages of the brk."""
     areas = ((0x80000000, MIB), (0x90000000, MIB))
-    inherited = Inherited(0xA0000000, 0, 0xA2000000, 0xA2001000, areas)
-    early = EarlyBoot(
-        qemu_machine(4 * GIB, cpus=2), KernelProfile(initrd_bytes=0), BootOptions(), inherited
-    )
+    build = KernelProfile(initrd_bytes=0)
+    handover = handover_at(0xA0000000, 0, 0xA2000000, 0xA2001000, areas, build=build)
+    early = early_boot(qemu_machine(4 * GIB, cpus=2), build, handover=handover)
     early.before_extension()
     assert "Failed to release memory for alloc_low_pages()" in early.messages
     assert not rows(early, "direct map page")
@@ -197,7 +197,7 @@ def test_two_mib_of_direct_map_probe_that_are_not_there():
 def test_without_pages_for_the_direct_map_a_cold_boot_dies():
     """All memory above 4 GiB is taken before."""
     machine = qemu_machine(4 * GIB, cpus=2)
-    early = EarlyBoot(machine, KernelProfile(), BootOptions())
+    early = early_boot(machine)
     early.memblock.reserve(4 * GIB, GIB)
     with pytest.raises(BootPanic, match="alloc_low_pages: can not alloc memory"):
         early.before_extension()

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from kho_sim.kho.load import (
     DESCRIPTORS_ALIGN_BYTES,
     KERNEL_ALIGN_BYTES,
+    SETUP_DATA_RESERVED_BYTES,
     LoadRefused,
     kexec_segments,
     place_segments,
     setup_data_address,
 )
+from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.logs.reader import BootLog
-from kho_sim.memory.early.boot import DESCRIPTOR_BYTES, SETUP_DATA_BYTES
 from kho_sim.memory.memblock import RSRV_KERN
 
 LANDED = ("kernel", "initrd", "descriptors", "setup_data")
@@ -51,7 +52,7 @@ def landing(log: BootLog, area_count: int) -> dict[str, int]:
         found["kernel"] = kernel
     for start, end, flags in regions:
         size = end - start
-        if flags & RSRV_KERN and size == SETUP_DATA_BYTES:
+        if flags & RSRV_KERN and size == SETUP_DATA_RESERVED_BYTES:
             found["setup_data"] = start
         aligned = start % DESCRIPTORS_ALIGN_BYTES == 0
         if not flags and size == DESCRIPTOR_BYTES * area_count and aligned:

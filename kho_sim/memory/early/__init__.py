@@ -1,7 +1,7 @@
 """The early boot of one kernel: every memblock allocation of kernel-facts section 6, in its
 order."""
 
-from kho_sim.memory.early.boot import EarlyBoot, Inherited, NamedArea
+from kho_sim.memory.early.boot import EarlyBoot, NamedArea
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import BootPanic, Refusal, Request, Requests
 
@@ -9,7 +9,6 @@ __all__ = [
     "BootOptions",
     "BootPanic",
     "EarlyBoot",
-    "Inherited",
     "NamedArea",
     "Refusal",
     "Request",

@@ -10,11 +10,12 @@ the direct map's probing steps beyond the pages that they take.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kho_sim.base import requesters
-from kho_sim.base.extent import Extent, round_down, round_up
+from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.machine.machine import FOUR_GIB, Machine
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
@@ -26,21 +27,15 @@ from kho_sim.memory.early.percpu import set_up_per_cpu
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, Memblock
+from kho_sim.platform.loader import LoadedKernel
 
 MIB = 1 << 20
 LOWEST_RESERVED_BYTES = 0x10000
 BIOS_AREA = Extent(0x9F000, MIB)
-SETUP_DATA_BYTES = 0x60
-DESCRIPTOR_BYTES = 16
-"""struct kho_scratch: address and size of one area."""
 PROBE_BYTES = 2 * MIB
 DIRECT_MAP_PAGES = 2
 DIRECT_MAP_WINDOW_BYTES = 512 * MIB
 CRASHKERNEL_ALIGN = 16 * MIB
-
-
-KHO_COMPATIBLE = "kho-v4"
-NO_REVIVAL = "KHO: disabling KHO revival"
 
 
 class NamedArea(NamedTuple):
@@ -55,53 +50,26 @@ class NamedArea(NamedTuple):
         return Extent(self.start, self.start + self.size_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """What a KHO boot finds in memory: the places that kexec chose, and the scratch areas."""
-
-    image_address: int
-    initrd_address: int
-    setup_data_address: int
-    descriptors_address: int
-    scratch_areas: tuple[tuple[int, int], ...]
-    """(start, size) in array order."""
-    named_areas: tuple[NamedArea, ...] = ()
-    fdt_address: int = 0
-    fdt: str = KHO_COMPATIBLE
-    """What KHO's FDT says it is compatible with; '' if there is no FDT at its address."""
-    sound_areas: int | None = None
-    """Entries at the head of the descriptors that can be used; all if None."""
-    map_found: bool = True
-    """Whether the FDT says where the root of the preserved memory map is."""
-
-    @property
-    def scratch_found(self) -> bool:
-        """Whether a kernel gets at its scratch areas."""
-        return self.fdt == KHO_COMPATIBLE and self.sound_areas is None
-
-    @property
-    def data_found(self) -> bool:
-        """Whether a kernel gets at what was preserved for it."""
-        return self.scratch_found and self.map_found
-
-
 @dataclass
 class EarlyBoot:
     """Early memory of one booting kernel.
 
-    ``inherited`` is None on a cold boot (and for a kernel that kexec started without KHO).
-    ``image_address`` and ``initrd_address`` then say where the boot loader put them; by default as
-    QEMU's. After the run: ``memblock``, ``requests.rows``, ``gigantic`` and ``messages``.
+    ``loaded``: where the loader put the kernel. ``populate``: KHO's step, None for a kernel that
+    was handed nothing. After the run: ``memblock``, ``requests.rows``, ``gigantic`` and
+    ``messages``.
     """
 
     machine: Machine
     profile: KernelProfile
     options: BootOptions
-    inherited: Inherited | None = None
+    loaded: LoadedKernel
+    populate: Callable[[EarlyBoot], None] | None = None
     memblock: Memblock = field(default_factory=Memblock)
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
     named_areas: list[NamedArea] = field(default_factory=list)
+    handed_areas: tuple[NamedArea, ...] = ()
+    """The named areas that were handed over and found."""
     revived: bool = False
     """Whether scratch areas were handed over and found: this is a KHO boot."""
     free_pages: int = 0
@@ -116,10 +84,9 @@ class EarlyBoot:
     def before_extension(self) -> None:
         """Run steps 1 to 17. Raises BootPanic."""
         self._reserve_what_is_loaded()
-        if self.inherited:
-            self._populate_kho(self.inherited)
-        brk = self._image_address() + self.profile.image_bytes
-        self.memblock.reserve_kern(brk, self.profile.brk_bytes)
+        if self.populate:
+            self.populate(self)
+        self.memblock.reserve_kern(self.loaded.image.end, self.profile.brk_bytes)
         self._register_memory()
         self._set_up_real_mode()
         self._map_memory()
@@ -156,51 +123,15 @@ class EarlyBoot:
 
     # The steps, in order
 
-    def _image_address(self) -> int:
-        return self.inherited.image_address if self.inherited else self.profile.image_address
-
-    def _initrd_address(self) -> int:
-        if self.inherited:
-            return self.inherited.initrd_address
-        size = round_up(self.profile.initrd_bytes, PAGE_SIZE)
-        return round_down(self.machine.end_of_low_memory - size, PAGE_SIZE)
-
     def _reserve_what_is_loaded(self) -> None:
-        self.memblock.reserve_kern(self._image_address(), self.profile.image_bytes)
+        loaded = self.loaded
+        self.memblock.reserve_kern(*_base_size(loaded.image))
         self.memblock.reserve(0, LOWEST_RESERVED_BYTES)
-        if self.profile.initrd_bytes:
-            size = round_up(self.profile.initrd_bytes, PAGE_SIZE)
-            self.memblock.reserve_kern(self._initrd_address(), size)
-        if self.inherited:
-            self.memblock.reserve_kern(self.inherited.setup_data_address, SETUP_DATA_BYTES)
+        if loaded.initrd:
+            self.memblock.reserve_kern(*_base_size(loaded.initrd))
+        if loaded.parameters:
+            self.memblock.reserve_kern(*_base_size(loaded.parameters))
         self.memblock.reserve(*_base_size(BIOS_AREA))
-
-    def _populate_kho(self, inherited: Inherited) -> None:
-        """Scratch areas become the only memory that may be used. Source: kho_populate().
-
-        What is wrong with the handover makes this a first kernel; marks made until then stay
-        (kernel-facts 12.1, 13).
-        """
-        if inherited.fdt != KHO_COMPATIBLE:
-            found = "incompatible" if inherited.fdt else "invalid"
-            at = f"{inherited.fdt_address:#x}"
-            self.messages += [f"KHO: setup: handover FDT ({at}) is {found}", NO_REVIVAL]
-            return
-        for number, (start, size) in enumerate(inherited.scratch_areas):
-            if number == inherited.sound_areas:
-                self.messages.append(NO_REVIVAL)
-                return
-            if size:
-                self.memblock.add(start, size, MAX_NUMNODES)
-                self.memblock.mark_kho_scratch(start, size)
-        descriptors_bytes = DESCRIPTOR_BYTES * len(inherited.scratch_areas)
-        self.memblock.reserve(inherited.descriptors_address, descriptors_bytes)
-        self.memblock.scratch_only = True
-        self.memblock.original_scratch = tuple(
-            Extent(start, start + size) for start, size in inherited.scratch_areas if size
-        )
-        self.messages.append("KHO: found kexec handover data.")
-        self.revived = True
 
     def _register_memory(self) -> None:
         """Source: e820__memblock_setup(). The first MiB may be used until real mode has its
@@ -232,7 +163,7 @@ class EarlyBoot:
             self.requests.free(probe, 0, PROBE_BYTES)
         else:
             self.messages.append("Failed to release memory for alloc_low_pages()")
-        if self.inherited or not self.machine.has_memory_above_4g:
+        if self.loaded.by_kexec or not self.machine.has_memory_above_4g:
             return
         low = max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB)
         for _ in range(DIRECT_MAP_PAGES):
@@ -293,8 +224,7 @@ class EarlyBoot:
 
     def _reserve_named_memory(self) -> None:
         """``reserve_mem=``: an area that was handed over is found again, a new one is allocated."""
-        handed = self.inherited and self.inherited.data_found and self.inherited.named_areas
-        found = {area.name: area for area in handed or ()}
+        found = {area.name: area for area in self.handed_areas}
         for area in self.options.reserve_mem:
             if area.name in found:
                 self.named_areas.append(found[area.name])

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kho_sim.base.command_line import parse_command_line
-from kho_sim.builds.profile import KernelProfile
 from kho_sim.logs.importing.landing import landing
 from kho_sim.logs.reader import BootLog, read_boot_log_lines
-from kho_sim.memory.early import BootOptions, EarlyBoot, Inherited
+from kho_sim.memory.early import BootOptions, EarlyBoot
 from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.trace.trace import Trace
+from tests.memory.boots import early_boot, handover_at
 
 LOGS = Path(__file__).parents[2] / "recorded"
 ANSWERED_ONLY = ("node data",)
@@ -84,16 +84,16 @@ def modelled_boot(name: str, boot: int, gib: int, cpus: int = 4, nodes: int = 1)
         hugepages=line.hugepages(nodes),
         unknown_words=("nokaslr",),
     )
-    inherited = None
+    handover = None
     if boot:
         areas = record.scratch_areas
         at = landing(recorded_log(name, boot), len(areas))
-        inherited = Inherited(
+        handover = handover_at(
             at["kernel"], at["initrd"], at["setup_data"], at["descriptors"], areas
         )
     size = gib << 30
     machine = qemu_machine(size, cpus=cpus, node_bytes=[size // nodes] * nodes)
-    early = EarlyBoot(machine, KernelProfile(), options, inherited)
+    early = early_boot(machine, options=options, handover=handover)
     early.before_extension()
     early.after_extension()
     return early

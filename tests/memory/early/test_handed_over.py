@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kho_sim.base.command_line import HugepageRequest, ReserveMem
 from kho_sim.builds.profile import KernelProfile
-from kho_sim.memory.early import BootOptions, EarlyBoot, Inherited, Requests
+from kho_sim.kho.handover import Damage, Handover
+from kho_sim.kho.populate import data_found, scratch_found
+from kho_sim.memory.early import BootOptions, EarlyBoot, NamedArea, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from tests.memory.boots import early_boot, handover_at
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -19,13 +24,18 @@ FOUND = "KHO: found kexec handover data."
 NO_REVIVAL = "KHO: disabling KHO revival"
 
 
-def booted(areas=AREAS, **told) -> EarlyBoot:
-    """A KHO boot of 4 GiB up to the extension step, with these facts of the handover."""
-    inherited = Inherited(
-        0x80200000, 0x81000000, 0x80001000, 0x80000000, areas, fdt_address=0x12345000, **told
+def handed(areas=AREAS, **damage) -> Handover:
+    """A handover that is damaged like this."""
+    return handover_at(
+        0x80200000, 0x81000000, 0x80001000, 0x80000000, areas, damage=Damage(**damage)
     )
+
+
+def booted(areas=AREAS, **damage) -> EarlyBoot:
+    """A KHO boot of 4 GiB up to the extension step, after such a handover."""
     options = BootOptions(command_line_bytes=50, log_buffer_bytes=2 * MIB)
-    early = EarlyBoot(qemu_machine(4 * GIB, cpus=2), KernelProfile(), options, inherited)
+    machine = qemu_machine(4 * GIB, cpus=2)
+    early = early_boot(machine, options=options, handover=handed(areas, **damage))
     early.messages.append("first")
     early.before_extension()
     return early
@@ -69,7 +79,7 @@ def test_marks_stay_that_were_made_before_a_bad_descriptor():
 
 
 @pytest.mark.parametrize(
-    ("told", "scratch", "data"),
+    ("damage", "scratch", "data"),
     [
         ({}, True, True),
         ({"fdt": ""}, False, False),
@@ -77,9 +87,18 @@ def test_marks_stay_that_were_made_before_a_bad_descriptor():
         ({"map_found": False}, True, False),
     ],
 )
-def test_data_is_found_with_scratch_and_its_map_only(told, scratch, data):
-    inherited = Inherited(0, 0, 0, 0, AREAS, **told)
-    assert (inherited.scratch_found, inherited.data_found) == (scratch, data)
+def test_data_is_found_with_scratch_and_its_map_only(damage, scratch, data):
+    handover = handed(**damage)
+    assert (scratch_found(handover), data_found(handover)) == (scratch, data)
+
+
+@pytest.mark.parametrize(("damage", "found"), [({}, True), ({"map_found": False}, False)])
+def test_named_areas_are_found_with_the_map_only(damage, found):
+    kept = NamedArea("kept", 0x20000000, MIB)
+    handover = replace(handed(**damage), kho=replace(handed().kho, named_areas=(kept,)))
+    early = early_boot(qemu_machine(4 * GIB, cpus=2), handover=handover)
+    early.before_extension()
+    assert early.handed_areas == ((kept,) if found else ())
 
 
 def test_what_early_boot_says_is_kept_in_its_order():
@@ -99,7 +118,7 @@ def test_what_early_boot_says_is_kept_in_its_order():
 
 def test_each_node_has_its_memory_and_what_was_reserved_in_it():
     machine = qemu_machine(8 * GIB, cpus=2, node_bytes=[2 * GIB, 2 * GIB, 4 * GIB])
-    early = EarlyBoot(machine, KernelProfile(), BootOptions(command_line_bytes=50))
+    early = early_boot(machine, options=BootOptions(command_line_bytes=50))
     early.before_extension()
     assert [(r.base, r.end, r.nid) for r in early.memblock.memory] == [
         (0x1000, 0x9F000, 0),
@@ -118,7 +137,7 @@ def test_each_node_has_its_memory_and_what_was_reserved_in_it():
 
 def test_pages_of_the_direct_map_lie_in_the_last_512_mib_above_4_gib():
     machine = qemu_machine(8 * GIB, cpus=2)
-    early = EarlyBoot(machine, KernelProfile(), BootOptions())
+    early = early_boot(machine)
     early.before_extension()
     end = machine.end_of_memory
     probe, *pages = [row for row in early.requests.rows if row.what.startswith("direct map")]
@@ -162,7 +181,7 @@ def test_a_crash_kernel_lies_on_16_mib_and_named_memory_on_what_was_asked_for():
     options = BootOptions(
         crashkernel_bytes=10 * MIB, reserve_mem=(ReserveMem(PAGE + 1, 1, "small"),)
     )
-    early = EarlyBoot(qemu_machine(4 * GIB, cpus=2), KernelProfile(), options)
+    early = early_boot(qemu_machine(4 * GIB, cpus=2), options=options)
     early.before_extension()
     early.after_extension()
     crash, named = (
@@ -177,7 +196,7 @@ def test_a_crash_kernel_lies_on_16_mib_and_named_memory_on_what_was_asked_for():
 
 def test_a_crash_kernel_that_does_not_fit_below_4_gib_is_looked_for_up_to_the_end():
     options = BootOptions(crashkernel_bytes=4 * GIB)
-    early = EarlyBoot(qemu_machine(16 * GIB, cpus=2), KernelProfile(), options)
+    early = early_boot(qemu_machine(16 * GIB, cpus=2), options=options)
     early.before_extension()
     crash = [row for row in early.requests.rows if row.what == "crash kernel"]
     assert [(row.min_address, row.max_address) for row in crash] == [

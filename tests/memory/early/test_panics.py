@@ -7,6 +7,7 @@ import pytest
 from kho_sim.builds.profile import EarlyRequest, KernelProfile
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal
 from kho_sim.platform.firmware.e820 import qemu_machine
+from tests.memory.boots import early_boot
 
 GIB = 1 << 30
 FOR_EVER = 1 << 20
@@ -22,7 +23,8 @@ def struck(*refusals: Refusal, gib: int = 8) -> EarlyBoot:
         EarlyRequest("late driver", 200, align_bytes=4096, nid=0),
     )
     profile = KernelProfile(early=extra)
-    early = EarlyBoot(qemu_machine(gib * GIB, cpus=4), profile, BootOptions(command_line_bytes=140))
+    machine = qemu_machine(gib * GIB, cpus=4)
+    early = early_boot(machine, profile, BootOptions(command_line_bytes=140))
     early.requests.refusals = refusals
     early.before_extension()
     early.after_extension()

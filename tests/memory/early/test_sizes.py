@@ -16,6 +16,7 @@ from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.percpu import set_up_per_cpu, unit_layout
 from kho_sim.memory.memblock import Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from tests.memory.boots import early_boot
 
 PAGE = 4096
 KIB = 1 << 10
@@ -34,7 +35,7 @@ def requests(*memory: tuple[int, int, int]) -> Requests:
 
 
 def boot(gib: int, cpus: int) -> EarlyBoot:
-    early = EarlyBoot(qemu_machine(gib * GIB, cpus=cpus), KernelProfile(), BootOptions())
+    early = early_boot(qemu_machine(gib * GIB, cpus=cpus))
     early.before_extension()
     early.after_extension()
     return early
@@ -151,7 +152,7 @@ def test_descriptors_and_infos_follow_the_text_of_the_log():
 def test_a_log_buffer_for_many_cpus_comes_late_and_one_that_was_asked_for_early(
     cpus, options, phases
 ):
-    early = EarlyBoot(qemu_machine(GIB, cpus=cpus), KernelProfile(), options)
+    early = early_boot(qemu_machine(GIB, cpus=cpus), options=options)
     early.before_extension()
     early.after_extension()
     assert [row.phase for row in early.requests.rows if row.what == "log buffer text"] == phases

@@ -1,0 +1,55 @@
+"""Kernels in early boot, as a boot loader or as a kernel before them left them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from kho_sim.base.extent import Extent, round_up
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.kho.handover import UNDAMAGED, Handover, KhoData
+from kho_sim.kho.populate import KHO_COMPATIBLE, populate
+from kho_sim.kho.radix import RadixTree
+from kho_sim.machine import Machine
+from kho_sim.memory.early import BootOptions, EarlyBoot
+from kho_sim.platform.loader import LoadedKernel
+from kho_sim.platform.x86_64 import load_cold
+
+PAGE = 4096
+FDT_ADDRESS = 0x12345000
+
+
+def handover_at(
+    image, initrd, setup_data, descriptors, areas, *, named_areas=(), build=None, damage=UNDAMAGED
+) -> Handover:
+    """Return a handover of no files, with these addresses and (start, size) of scratch areas."""
+    build = build or KernelProfile()
+    initrd_bytes = round_up(build.initrd_bytes, PAGE)
+    return Handover(
+        loaded=LoadedKernel(
+            image=Extent(image, image + build.image_bytes),
+            initrd=Extent(initrd, initrd + initrd_bytes) if initrd_bytes else None,
+            parameters=Extent(setup_data, setup_data + 0x60),
+            by_kexec=True,
+        ),
+        kho=KhoData(KHO_COMPATIBLE, FDT_ADDRESS, descriptors, tuple(areas), named_areas),
+        tree=RadixTree().freeze(),
+        files=(),
+        luo_pages=(),
+        release="7.3",
+        kexec_count=1,
+        damage=damage,
+    )
+
+
+def early_boot(
+    machine: Machine,
+    build: KernelProfile | None = None,
+    options: BootOptions | None = None,
+    handover: Handover | None = None,
+) -> EarlyBoot:
+    """Return a kernel at the very beginning: a cold boot, or one that was handed this."""
+    build = build or KernelProfile()
+    options = options or BootOptions()
+    loaded = handover.loaded if handover else load_cold(machine, build)
+    step = partial(populate, handover) if handover else None
+    return EarlyBoot(machine, build, options, loaded, step)
