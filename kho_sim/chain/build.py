@@ -18,7 +18,9 @@ from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.pages import INTERLEAVINGS
-from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
+from kho_sim.platform.firmware import FIRMWARES
+from kho_sim.platform.firmware.e820 import from_memory_map
+from kho_sim.platform.platform import PLATFORMS, Platform
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec
@@ -38,7 +40,7 @@ PROFILE_KEYS = {
 def build_plan(scenario: Scenario) -> ChainPlan:
     """Return the chain that a scenario describes. Raises ScenarioError for what can not be
     built."""
-    machine = build_machine(scenario)
+    machine, platform = build_machine(scenario), PLATFORMS[scenario.machine.platform]
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
     named = [
         ReserveMem(entry.size, entry.align, entry.name)
@@ -48,7 +50,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     return ChainPlan(
         machine=machine,
         kernels=tuple(
-            with_early_faults(build_kernel(kernel, machine, named), scenario.faults, boot)
+            with_early_faults(build_kernel(kernel, platform, machine, named), scenario.faults, boot)
             for boot, kernel in enumerate(kernels)
         ),
         releases=tuple(kernel.release for kernel in kernels),
@@ -81,15 +83,17 @@ def build_machine(scenario: Scenario) -> Machine:
         return from_memory_map(ranges, cpus=wanted.cpus)
     total = wanted.total_bytes
     shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
-    return qemu_machine(
-        total, cpus=wanted.cpus, node_bytes=shares, firmware=wanted.firmware or "qemu-pc"
-    )
+    make = FIRMWARES[wanted.firmware or next(iter(FIRMWARES))]
+    return make(total, cpus=wanted.cpus, node_bytes=shares)
 
 
-def build_kernel(kernel: spec.Kernel, machine: Machine, named: list[ReserveMem]) -> KernelSetup:
+def build_kernel(
+    kernel: spec.Kernel, platform: Platform, machine: Machine, named: list[ReserveMem]
+) -> KernelSetup:
     """Return the setup of one kernel: its profile, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     return KernelSetup(
+        platform=platform,
         profile=_with_bounce_buffers(build_profile(kernel), line.swiotlb),
         options=_options(line, machine, named),
         kho=line.kho,

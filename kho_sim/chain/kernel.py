@@ -31,12 +31,13 @@ from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
 from kho_sim.kernel.running import GIGANTIC_ORDER, RunningMemory
 from kho_sim.kho.handover import Handover
-from kho_sim.kho.load import LoadRefused, Placement
+from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.populate import data_found
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.memfd import DEADLOCK
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
+from kho_sim.platform.loader import Placement
 from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
 
 if TYPE_CHECKING:

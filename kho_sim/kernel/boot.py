@@ -24,16 +24,17 @@ from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
 from kho_sim.memory.failing_marks import FailingMarks
-from kho_sim.memory.memblock import PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Region
-from kho_sim.platform.x86_64 import load_cold
+from kho_sim.platform.platform import Platform
 
 
 @dataclass(frozen=True, slots=True)
 class KernelSetup:
-    """What decides a kernel's early memory: its build, its command line, its way to extend
-    scratch."""
+    """What decides a kernel's early memory: its platform, its build, its command line, its way to
+    extend scratch."""
 
+    platform: Platform
     profile: KernelProfile
     options: BootOptions
     kho: bool = True
@@ -80,10 +81,11 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
 
     ``handover`` is None for a first kernel.
     """
+    platform = setup.platform
     memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
-    loaded = handover.loaded if handover else load_cold(machine, setup.profile)
+    loaded = handover.loaded if handover else platform.load_cold(machine, setup.profile)
     step = partial(populate, handover) if handover else None
-    early = EarlyBoot(machine, setup.profile, setup.options, loaded, step, memblock)
+    early = EarlyBoot(platform, machine, setup.profile, setup.options, loaded, step, memblock)
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
     if handover and scratch_found(handover):
@@ -104,7 +106,9 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     if booted.incoming is not None:
         booted.retrieval = retrieve(early.memblock, booted.incoming)
     elif setup.kho and not early.revived:
-        booted.reservation = reserve_scratch(early.requests, setup.scratch, machine.nodes)
+        booted.reservation = reserve_scratch(
+            early.requests, setup.scratch, machine.nodes, early.rules.low_address
+        )
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")
     return booted
@@ -133,7 +137,7 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
         incoming,
         setup.extend,
         lambda: _digest_page(requests),
-        lambda address: requests.free(address, 0, PAGE_SIZE),
+        lambda address: requests.free(address, 0, requests.geometry.page_bytes),
     )
     if booted.extension.error:
         booted.messages.append(booted.extension.error)
@@ -141,4 +145,5 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
 
 
 def _digest_page(requests: Requests) -> int:
-    return requests.alloc(requesters.DIGEST_PAGE, PAGE_SIZE, PAGE_SIZE)
+    page_bytes = requests.geometry.page_bytes
+    return requests.alloc(requesters.DIGEST_PAGE, page_bytes, page_bytes)

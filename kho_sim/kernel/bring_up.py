@@ -12,9 +12,11 @@ import random
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing
 from kho_sim.machine.machine import Machine
+from kho_sim.memory.early.gigantic import shortfall
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.memblock import RSRV_HUGETLB
 from kho_sim.memory.pages import (
+    HUGE_PAGE_BYTES,
     MAX_ORDER_PAGES,
     MOVABLE,
     PAGE_SHIFT,
@@ -58,7 +60,8 @@ def initialise_deferred(
     """Take what comes before and with the deferred part, up to KHO's own objects."""
     demand = setup.profile.demand
     pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
-    mount_pages = table_bytes(booted.early.free_pages, MOUNT_HASH_SCALE) >> PAGE_SHIFT
+    geometry, free_pages = booted.early.geometry, booted.early.free_pages
+    mount_pages = table_bytes(geometry, free_pages, MOUNT_HASH_SCALE) >> geometry.page_shift
     for _ in range(MOUNT_HASHES):
         if mount_pages > MAX_ORDER_PAGES:
             pages.alloc_largest(mount_pages)
@@ -76,10 +79,7 @@ def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[st
     except OutOfMemory as error:
         runs = error.allocated
         got = sum(run.blocks for run in runs)
-        messages.append(
-            f"HugeTLB: allocating {count} of page size 2.00 MiB failed.  "
-            f"Only allocated {got} hugepages."
-        )
+        messages.append(shortfall(count, HUGE_PAGE_BYTES, got))
     return [pfn << PAGE_SHIFT for run in runs for pfn in run.pfns(THP_ORDER)], messages
 
 

@@ -33,10 +33,7 @@ from kho_sim.kernel.page_cache import (
 from kho_sim.kho.handover import Folios, HandedFile, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
-    Placement,
-    kexec_segments,
-    load_kexec,
-    place_segments,
+    place_kernel,
     source_page_count,
 )
 from kho_sim.kho.populate import KHO_COMPATIBLE
@@ -63,6 +60,7 @@ from kho_sim.memory.pages import (
     PageAllocator,
     Run,
 )
+from kho_sim.platform.loader import LoadRequest, Placement
 
 GIGANTIC_ORDER = 18
 EXEC_FROM = "KHO: exec from: {} (count {})"
@@ -257,18 +255,11 @@ class RunningMemory:
 
         Raises PreserveFailed with -ENOMEM if there are no pages for the image until the jump.
         """
-        profile = next_setup.profile
-        segments = kexec_segments(
-            len(self.booted.scratch_areas),
-            profile.purgatory_bytes,
-            next_setup.options.command_line_bytes,
-            profile.init_size_bytes,
-            profile.initrd_bytes,
-        )
-        placed = place_segments(self.booted.scratch_areas, segments)
+        platform, request = next_setup.platform, _load_request(next_setup)
+        placed = place_kernel(platform, self.booted.scratch_areas, request)
         if not isinstance(placed, LoadRefused):
             try:
-                self.pages.alloc(source_page_count(placed), 0, UNMOVABLE)
+                self.pages.alloc(source_page_count(platform.geometry, placed), 0, UNMOVABLE)
             except OutOfMemory as error:
                 self.pages.free(error.allocated)
                 raise PreserveFailed("Cannot allocate memory") from error
@@ -281,7 +272,7 @@ class RunningMemory:
             raise ModelError("a hand-over needs KHO")
         descriptors = next(place for place in placed if place.name == "descriptors")
         return Handover(
-            loaded=load_kexec(placed, next_setup.profile, next_setup.options.command_line_bytes),
+            loaded=next_setup.platform.load_kexec(placed, _load_request(next_setup)),
             kho=KhoData(
                 compatible=KHO_COMPATIBLE,
                 fdt_address=luo.fdt_address,
@@ -299,3 +290,7 @@ class RunningMemory:
     def work(self) -> Work:
         """Return the work that preserving has done so far."""
         return self.outgoing.work if self.outgoing else Work()
+
+
+def _load_request(setup: KernelSetup) -> LoadRequest:
+    return LoadRequest(setup.profile, setup.options.command_line_bytes)

@@ -14,10 +14,8 @@ from kho_sim.base.extent import round_up
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.free_ranges import ADDRESS_MAX
-from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import NO_NODE, Memblock
 
-SCRATCH_ALIGN = 4 << 20
-LOW_ADDRESS_LIMIT = 0xFFFFFFFF
 DISABLED = "KHO: Failed to reserve scratch area, disabling kexec handover"
 
 
@@ -43,12 +41,17 @@ def kernel_reserved_bytes(memblock: Memblock, limit: int = ADDRESS_MAX, nid: int
 
 
 def reserve_scratch(
-    requests: Requests, wanted: ScratchRequest, nodes: tuple[int, ...]
+    requests: Requests, wanted: ScratchRequest, nodes: tuple[int, ...], low_address: int
 ) -> ScratchReservation:
-    """Size and reserve lowmem, global and per-node areas; any failure gives everything back."""
-    memblock = requests.memblock
+    """Size and reserve lowmem, global and per-node areas; any failure gives everything back.
+
+    ``low_address``: the last byte of low memory, which the first area is below.
+    """
+    memblock, align = requests.memblock, requests.geometry.scratch_align_bytes
     reserved = kernel_reserved_bytes(memblock)
-    low, everywhere = _shared_sizes(memblock, wanted)
+    low, everywhere = (
+        round_up(size, align) for size in _shared_sizes(memblock, wanted, low_address)
+    )
     obtained: list[tuple[int, int]] = []
 
     def fail(which: str) -> ScratchReservation:
@@ -58,23 +61,23 @@ def reserve_scratch(
         return ScratchReservation((), reserved, (message, DISABLED))
 
     array_bytes = DESCRIPTOR_BYTES * (len(nodes) + 2)
-    array = requests.alloc(requesters.SCRATCH_ARRAY, array_bytes, PAGE_SIZE)
+    array = requests.alloc(requesters.SCRATCH_ARRAY, array_bytes, requests.geometry.page_bytes)
     if not array:
         return fail("scratch array")
     obtained.append((array, array_bytes))
     areas: list[tuple[int, int]] = []
     for what, size, limit in (
-        (requesters.LOWMEM_SCRATCH, low, LOW_ADDRESS_LIMIT),
+        (requesters.LOWMEM_SCRATCH, low, low_address),
         (requesters.GLOBAL_SCRATCH, everywhere, 0),
     ):
-        start = requests.alloc_range(what, size, SCRATCH_ALIGN, 0, limit)
+        start = requests.alloc_range(what, size, align, 0, limit)
         if not start:
             return fail(f"{what} buffer")
         obtained.append((start, size))
         areas.append((start, size))
     for nid in nodes:
-        size = _node_size(memblock, wanted, nid)
-        start = requests.alloc_exact(requesters.node_scratch(nid), size, SCRATCH_ALIGN, nid)
+        size = round_up(_node_size(memblock, wanted, nid), align)
+        start = requests.alloc_exact(requesters.node_scratch(nid), size, align, nid)
         if not start:
             return fail(f"nid {nid} scratch buffer")
         obtained.append((start, size))
@@ -82,19 +85,15 @@ def reserve_scratch(
     return ScratchReservation(tuple(areas), reserved)
 
 
-def _shared_sizes(memblock: Memblock, wanted: ScratchRequest) -> tuple[int, int]:
+def _shared_sizes(memblock: Memblock, wanted: ScratchRequest, low_address: int) -> tuple[int, int]:
     if not wanted.scale_percent:
-        return (
-            round_up(wanted.lowmem_bytes, SCRATCH_ALIGN),
-            round_up(wanted.global_bytes, SCRATCH_ALIGN),
-        )
-    low = kernel_reserved_bytes(memblock, LOW_ADDRESS_LIMIT) * wanted.scale_percent // 100
+        return wanted.lowmem_bytes, wanted.global_bytes
+    low = kernel_reserved_bytes(memblock, low_address) * wanted.scale_percent // 100
     everywhere = kernel_reserved_bytes(memblock) * wanted.scale_percent // 100
-    return round_up(low, SCRATCH_ALIGN), round_up(everywhere - low, SCRATCH_ALIGN)
+    return low, everywhere - low
 
 
 def _node_size(memblock: Memblock, wanted: ScratchRequest, nid: int) -> int:
     if not wanted.scale_percent:
-        return round_up(wanted.pernode_bytes, SCRATCH_ALIGN)
-    reserved = kernel_reserved_bytes(memblock, nid=nid)
-    return round_up(reserved * wanted.scale_percent // 100, SCRATCH_ALIGN)
+        return wanted.pernode_bytes
+    return kernel_reserved_bytes(memblock, nid=nid) * wanted.scale_percent // 100

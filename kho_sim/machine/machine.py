@@ -14,9 +14,6 @@ from itertools import pairwise
 
 from kho_sim.base.extent import Extent, round_down, round_up
 
-PAGE_SIZE = 4096
-GIB = 1 << 30
-FOUR_GIB = 4 * GIB
 USABLE = "usable"
 
 
@@ -45,13 +42,16 @@ class Machine:
     ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint;
     memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU.
     ``firmware_tables``: the ranges outside of memory that ACPI makes a kernel reserve.
-    ``assumptions``: what ``explain`` shows.
+    ``lowest_address``: no kernel uses memory below it. ``page_bytes``: the page size of all kernels
+    of a chain. ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
     cpu_nodes: tuple[int, ...]
     node_ranges: tuple[NodeRange, ...] = ()
     firmware_tables: tuple[Extent, ...] = ()
+    lowest_address: int = 0
+    page_bytes: int = 4096
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -60,10 +60,11 @@ class Machine:
 
     @cached_property
     def memory(self) -> tuple[Extent, ...]:
-        """Usable memory in whole pages without page 0, as memblock sees it, ascending."""
+        """Usable memory in whole pages, as memblock sees it, ascending."""
         pages = (
             Extent(
-                max(round_up(entry.start, PAGE_SIZE), PAGE_SIZE), round_down(entry.end, PAGE_SIZE)
+                max(round_up(entry.start, self.page_bytes), self.lowest_address),
+                round_down(entry.end, self.page_bytes),
             )
             for entry in self.firmware
             if entry.kind == USABLE
@@ -74,25 +75,16 @@ class Machine:
     def end_of_memory(self) -> int:
         return self.memory[-1].end
 
-    @property
-    def end_of_low_memory(self) -> int:
-        """End of the last memory below 4 GiB: where a boot loader puts the initrd."""
-        return max(min(extent.end, FOUR_GIB) for extent in self.memory if extent.start < FOUR_GIB)
-
-    @property
-    def has_memory_above_4g(self) -> bool:
-        return self.end_of_memory > FOUR_GIB
-
     @cached_property
     def node_spans(self) -> tuple[NodeRange, ...]:
         """The nodes' spans as NUMA init registers them (kernel-facts section 1).
 
-        Neighbouring ranges of one node are joined over the hole between them; page 0 is in none.
+        Neighbouring ranges of one node are joined over the hole between them.
         """
         ranges = self.node_ranges or (NodeRange(0, self.end_of_memory, 0),)
         spans: list[NodeRange] = []
         for span in ranges:
-            start = max(span.start, PAGE_SIZE)
+            start = max(span.start, self.lowest_address)
             if spans and spans[-1].nid == span.nid:
                 spans[-1] = NodeRange(spans[-1].start, span.end, span.nid)
             else:

@@ -6,8 +6,12 @@ Left out: what a loader leaves behind that no kernel reserves (its own code, pag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kho_sim.base.extent import Extent
+
+if TYPE_CHECKING:
+    from kho_sim.builds.profile import KernelProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,41 @@ class LoadedKernel:
     initrd: Extent | None = None
     parameters: Extent | None = None
     by_kexec: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What decides which pieces kexec_file_load() has to place.
+
+    ``command_line_bytes``: of the next kernel, without its NUL.
+    """
+
+    build: KernelProfile
+    command_line_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece that kexec has to place, in whole pages; the alignment is a multiple of a page."""
+
+    name: str
+    size_bytes: int
+    align_bytes: int
+    min_address: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a segment goes: whole pages."""
+
+    name: str
+    start: int
+    size_bytes: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size_bytes
+
+    @property
+    def extent(self) -> Extent:
+        return Extent(self.start, self.end)

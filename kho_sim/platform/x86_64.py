@@ -1,25 +1,235 @@
-"""What is x86_64's own: where a boot loader puts a kernel.
+"""x86_64: what Linux keeps in arch/x86 of early boot, of kexec and of the layout of memory.
 
-Source: kernel-facts section 1.
+Models setup_arch() and what it calls, as far as it takes memory, and bzImage64_load(); 4 KiB pages,
+a BIOS, five-level page tables, no KASLR (kernel-facts sections 1, 6 and 11). Left out: reservations
+below 1 MiB that the later reservation of all of it swallows (MP table), the direct map's probing
+steps beyond the pages that they take, and IMA or EFI data in the boot parameters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
+from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_down, round_up
-from kho_sim.machine.machine import PAGE_SIZE, Machine
-from kho_sim.platform.loader import LoadedKernel
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
+from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
 
 if TYPE_CHECKING:
     from kho_sim.builds.profile import KernelProfile
+    from kho_sim.machine import Machine
+    from kho_sim.memory.early import EarlyBoot
+
+MIB = 1 << 20
+FOUR_GIB = 4 << 30
+
+# Early boot
+
+LOWEST_RESERVED_BYTES = 0x10000
+BIOS_AREA = Extent(0x9F000, MIB)
+PROBE_BYTES = 2 * MIB
+DIRECT_MAP_PAGES = 2
+DIRECT_MAP_WINDOW_BYTES = 512 * MIB
+
+# kexec
+
+BOOT_PARAMS_BYTES = 4096
+ELFCOREHDR_TEXT_BYTES = 30
+"""Room that the command line always gets for "elfcorehdr=0x..." (MAX_ELFCOREHDR_STR_LEN)."""
+SETUP_DATA_BYTES = 16 + 32
+"""A struct setup_data with 32 bytes behind its header: EFI's, the random seed's and KHO's."""
+SETUP_DATA_COUNT = 3
+RESERVED_SETUP_DATA_BYTES = 0x60
+"""What the next kernel reserves of them, from KHO's on."""
+KERNEL_ALIGN_BYTES = 2 * MIB
+MIN_PURGATORY_ADDRESS = 0x3000
+MIN_BOOT_PARAMS_ADDRESS = 0x3000
+MIN_KERNEL_ADDRESS = 0x1000000
+MIN_INITRD_ADDRESS = 0x1000000
 
 
-def load_cold(machine: Machine, build: KernelProfile) -> LoadedKernel:
-    """Return what the boot loader loads: the initrd right below the end of low memory."""
-    image = Extent(build.image_address, build.image_address + build.image_bytes)
-    if not build.initrd_bytes:
-        return LoadedKernel(image)
-    size = round_up(build.initrd_bytes, PAGE_SIZE)
-    start = round_down(machine.end_of_low_memory - size, PAGE_SIZE)
-    return LoadedKernel(image, Extent(start, start + size))
+class X86_64:  # noqa: N801 (the name of the architecture)
+    """The platform of the recorded kernels; see ``platform.Platform``."""
+
+    name = "x86_64"
+    geometry = Geometry()
+    address_bits = 52
+    direct_map_bytes = 1 << 46
+    """With four-level page tables, which every CPU has."""
+    command_line_max_bytes = 2047
+    """COMMAND_LINE_SIZE less the NUL."""
+
+    # Memory
+
+    def zones(self, machine: Machine) -> tuple[ZoneLimit, ...]:  # noqa: ARG002
+        """Return DMA32 and Normal; the recorded kernels have no ZONE_DMA."""
+        return (
+            ZoneLimit("DMA32", 0, FOUR_GIB),
+            ZoneLimit("Normal", FOUR_GIB, 1 << self.address_bits),
+        )
+
+    def early_rules(self, machine: Machine) -> EarlyRules:  # noqa: ARG002
+        """Return the same for every machine."""
+        return EarlyRules(
+            low_address=FOUR_GIB - 1,
+            memmap_address=16 * MIB,
+            memmap_upper_tables=2,
+            per_cpu_atom_bytes=self.geometry.huge_page_bytes,
+            crash_low_end=FOUR_GIB,
+            crash_align_bytes=16 * MIB,
+        )
+
+    # Loading
+
+    def load_cold(self, machine: Machine, build: KernelProfile) -> LoadedKernel:
+        """Return the image where it was linked for, the initrd below the end of low memory."""
+        image = Extent(build.image_address, build.image_address + build.image_bytes)
+        if not build.initrd_bytes:
+            return LoadedKernel(image)
+        page_bytes = self.geometry.page_bytes
+        low_end = max(
+            min(extent.end, FOUR_GIB) for extent in machine.memory if extent.start < FOUR_GIB
+        )
+        size = round_up(build.initrd_bytes, page_bytes)
+        start = round_down(low_end - size, page_bytes)
+        return LoadedKernel(image, Extent(start, start + size))
+
+    def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:
+        """Return the segments of a bzImage; an initrd of 0 bytes gets none.
+
+        Source: bzImage64_load().
+        """
+        build, page_bytes = request.build, self.geometry.page_bytes
+        params = _setup_data_offset(request) + SETUP_DATA_COUNT * SETUP_DATA_BYTES
+        segments = (
+            Segment("purgatory", build.purgatory_bytes, page_bytes, MIN_PURGATORY_ADDRESS),
+            Segment("boot_params", params, page_bytes, MIN_BOOT_PARAMS_ADDRESS),
+            Segment("kernel", build.init_size_bytes, KERNEL_ALIGN_BYTES, MIN_KERNEL_ADDRESS),
+            Segment("initrd", build.initrd_bytes, page_bytes, MIN_INITRD_ADDRESS),
+        )
+        return segments if build.initrd_bytes else segments[:-1]
+
+    def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
+        """Return where the jump leaves everything; KHO's setup_data lies in the boot parameters.
+
+        Source: kho_setup_boot_parameters().
+        """
+        at = {place.name: place for place in placed}
+        image = at["kernel"].start
+        setup_data = at["boot_params"].start + _setup_data_offset(request)
+        return LoadedKernel(
+            image=Extent(image, image + request.build.image_bytes),
+            initrd=at["initrd"].extent if "initrd" in at else None,
+            parameters=Extent(setup_data, setup_data + RESERVED_SETUP_DATA_BYTES),
+            by_kexec=True,
+        )
+
+    # Early boot: steps 1 to 17, and 20 to 36, of kernel-facts 6.1
+
+    def before_extension(self, boot: EarlyBoot) -> Iterator[Step]:
+        """Yield what setup_arch() does up to initmem_init(), and what follows it before KHO."""
+        yield Step("kernel image", boot.reserve_image, "setup_arch()")
+        yield Step("first 64 KiB", partial(_reserve_first_64_kib, boot), "early_reserve_memory()")
+        yield Step("initrd", boot.reserve_initrd, "early_reserve_initrd()")
+        yield Step("setup data", boot.reserve_parameters, "memblock_x86_reserve_range_setup_data()")
+        yield Step("BIOS area", partial(_reserve_bios_area, boot), "reserve_bios_regions()")
+        yield Step("KHO", boot.populate_kho, "kho_populate()")
+        yield Step("brk", partial(_reserve_brk, boot), "reserve_brk()")
+        yield Step("memory", partial(_add_memory, boot), "e820__memblock_setup()")
+        yield Step("real mode", partial(_set_up_real_mode, boot), "reserve_real_mode()")
+        yield Step("direct map", partial(_map_memory, boot), "init_mem_mapping()")
+        yield Step("log buffer", boot.set_up_log_buffer, "setup_log_buf(1)")
+        yield Step("ACPI tables", boot.reserve_firmware_tables, "acpi_boot_table_init()")
+        yield Step("nodes", boot.initialise_nodes, "initmem_init()")
+        yield Step(requesters.CRASH_KERNEL, boot.reserve_crash_kernel, "arch_reserve_crashkernel()")
+        yield Step("resources", partial(_allocate_resources, boot), "e820__reserve_resources()")
+
+    def after_extension(self, boot: EarlyBoot) -> Iterator[Step]:
+        """Yield the generic steps of start_kernel() with those of x86 behind them."""
+        yield from boot.steps_of_start_kernel()
+        yield Step("CPU entry areas", partial(_allocate_entry_areas, boot), "trap_init()")
+        if _has_memory_above_4g(boot.machine):
+            yield Step("bounce buffers", boot.allocate_bounce_buffers, "swiotlb_init()")
+
+
+def _has_memory_above_4g(machine: Machine) -> bool:
+    return machine.end_of_memory > FOUR_GIB
+
+
+def _setup_data_offset(request: LoadRequest) -> int:
+    """Boot parameters, command line and the room for one more option come before any setup_data."""
+    line_bytes = request.command_line_bytes + 1 + ELFCOREHDR_TEXT_BYTES
+    return round_up(BOOT_PARAMS_BYTES + line_bytes, 16)
+
+
+def _reserve_first_64_kib(boot: EarlyBoot) -> None:
+    boot.memblock.reserve(0, LOWEST_RESERVED_BYTES)
+
+
+def _reserve_bios_area(boot: EarlyBoot) -> None:
+    boot.memblock.reserve(BIOS_AREA.start, BIOS_AREA.size)
+
+
+def _reserve_brk(boot: EarlyBoot) -> None:
+    """The early page tables behind the image."""
+    boot.memblock.reserve_kern(boot.loaded.image.end, boot.profile.brk_bytes)
+
+
+def _add_memory(boot: EarlyBoot) -> None:
+    """Only the first MiB may be used until real mode has its part, in a KHO boot as well."""
+    boot.add_memory()
+    boot.memblock.mark_kho_scratch(0, MIB)
+    boot.memblock.current_limit = MIB
+
+
+def _set_up_real_mode(boot: EarlyBoot) -> None:
+    """The trampoline that wakes other CPUs; then nobody may use the first MiB any more."""
+    size, page_bytes = boot.profile.trampoline_bytes, boot.geometry.page_bytes
+    if not boot.requests.alloc_range(requesters.TRAMPOLINE, size, page_bytes, 0, MIB):
+        boot.messages.append("No sub-1M memory is available for the trampoline")
+    boot.memblock.reserve(0, MIB)
+    boot.memblock.clear_kho_scratch(0, MIB)
+
+
+def _map_memory(boot: EarlyBoot) -> None:
+    """The direct map: a probe that is given back, and on cold boots pages for its tables.
+
+    The tables normally come from the brk behind the image; on a cold boot of a machine with memory
+    above 4 GiB two of them can not (kernel-facts 6.1, step 11).
+    """
+    requests, end, page_bytes = boot.requests, boot.machine.end_of_memory, boot.geometry.page_bytes
+    boot.memblock.current_limit = end
+    probe = requests.alloc_range(requesters.DIRECT_MAP_PROBE, PROBE_BYTES, PROBE_BYTES, MIB, end)
+    if probe:
+        requests.free(probe, 0, PROBE_BYTES)
+    else:
+        boot.messages.append("Failed to release memory for alloc_low_pages()")
+    if boot.loaded.by_kexec or not _has_memory_above_4g(boot.machine):
+        return
+    low, panic = (
+        max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB),
+        "alloc_low_pages: can not alloc memory",
+    )
+    for _ in range(DIRECT_MAP_PAGES):
+        requests.alloc_range(
+            requesters.DIRECT_MAP_PAGE, page_bytes, page_bytes, low, end, or_panic=panic
+        )
+
+
+def _allocate_resources(boot: EarlyBoot) -> None:
+    """Names of what the HPET, the IO-APIC and each entry of the firmware's map take."""
+    build, entries = boot.profile, len(boot.machine.firmware) + 1
+    boot.alloc_or_panic(requesters.HPET_RESOURCE, build.hpet_resource_bytes)
+    boot.alloc_or_panic(requesters.IOAPIC_RESOURCE, build.ioapic_resource_bytes)
+    boot.alloc_or_panic(requesters.E820_RESOURCES, build.e820_resource_bytes * entries)
+
+
+def _allocate_entry_areas(boot: EarlyBoot) -> None:
+    """Page tables of the area that holds each CPU's entry stacks."""
+    page_bytes, entries = boot.geometry.page_bytes, boot.geometry.table_entries
+    pages = 2 + -(-boot.profile.entry_area_pages_per_cpu * boot.machine.cpus // entries)
+    for _ in range(pages):
+        boot.alloc_or_panic(requesters.ENTRY_AREA_TABLE, page_bytes, page_bytes)

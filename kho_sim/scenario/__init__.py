@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kho_sim.scenario.loader import from_dict, load, loads
-    from kho_sim.scenario.spec import STRATEGIES, Scenario, json_schema
+    from kho_sim.scenario.spec import Scenario, json_schema
     from kho_sim.scenario.vary import parse_values, with_values
 
 __all__ = [
-    "STRATEGIES",
     "Scenario",
     "from_dict",
     "json_schema",
@@ -25,7 +24,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "STRATEGIES": "spec",
     "Scenario": "spec",
     "from_dict": "loader",
     "json_schema": "spec",

@@ -10,19 +10,9 @@ from pydantic.json_schema import JsonSchemaValue
 
 from kho_sim.base.errors import nearest
 from kho_sim.base.units import parse_size
+from kho_sim.base.words import OUTCOMES
 from kho_sim.scenario.fields import FieldRule, found, one_of
 from kho_sim.scenario.section import BrokenRule, refuse_if
-
-OUTCOMES = (
-    "completed",
-    "kho_disabled",
-    "load_refused",
-    "preserve_failed",
-    "boot_failed",
-    "panicked",
-)
-"""The kinds of outcome that a run can have: those of the contract, and that of a kernel which
-dies while it serves (only a fault of the scenario does that)."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda actual, value: actual <= value,

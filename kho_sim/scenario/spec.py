@@ -16,6 +16,7 @@ from pydantic import Field
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.units import DURATION_UNITS, format_exact
+from kho_sim.base.words import FIRMWARES, PLATFORMS, STRATEGIES, WORKERS
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
@@ -34,19 +35,9 @@ from kho_sim.scenario.section import BrokenRule, Section
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
-STRATEGIES = (
-    "blocks",
-    "none",
-    "reserve-early",
-    "blocks-skip",
-    "scaled-blocks",
-    "largest-gaps",
-)
 FOUR_GIB = 4 << 30
 BOOTABLE = 64 << 20
 """Room that a boot loader needs below 4 GiB for kernel and initrd."""
-WORKERS = ("drawn", "parallel", "emulated")
-FIRMWARES = ("qemu-pc", "qemu-q35")
 ON_FAILURE = ("stop", "retry", "cold_boot")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
@@ -81,6 +72,8 @@ def _default_nodes(data: dict[str, Any]) -> int:
 class Machine(Section):
     """The hardware, the same for all kernels of the chain."""
 
+    platform: Annotated[str, Choice(PLATFORMS, "a platform")] = PLATFORMS[0]
+    """The architecture."""
     memory_map: Annotated[ListOf[MemoryRange], Field(min_length=1)] | None = None
     """Ranges in ascending order, for a real machine; in place of memory and firmware."""
     node_memory: Annotated[ListOf[Memory], Field(min_length=1)] | None = None

@@ -10,20 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-OUTCOMES = (
-    "completed",
-    "kho_disabled",
-    "load_refused",
-    "preserve_failed",
-    "boot_failed",
-    "panicked",
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a chain ended. ``kind`` is one of OUTCOMES, or 'unknown' where a log stops without a
-    word.
+    """How a chain ended. ``kind`` is one of ``base.words.OUTCOMES``, or 'unknown' where a log stops
+    without a word.
 
     ``boot`` is the kernel that the outcome befell (0 is the cold one); for 'completed' the last
     one. ``message`` is what the kernel itself prints for it.

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
-from kho_sim.kho.scratch import SCRATCH_ALIGN
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
+from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario.spec import Extend
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
@@ -30,7 +30,10 @@ from kho_sim.verify.logged_state import (
     tree_of,
 )
 
-UNLOGGED_REQUESTS = {"node data": (SMP_CACHE_BYTES, False), "scratch area": (SCRATCH_ALIGN, True)}
+UNLOGGED_REQUESTS = {
+    "node data": (SMP_CACHE_BYTES, False),
+    "scratch area": (Geometry().scratch_align_bytes, True),
+}
 """What is known of searches that print only their answer: (alignment, exactly on that node)."""
 
 

@@ -9,19 +9,22 @@ is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kho_sim.base.command_line import parse_command_line
-from kho_sim.chain.build import build_profile
+from kho_sim.chain.build import build_machine, build_profile
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.retrieve import retrieve
 from kho_sim.kho.scratch import reserve_scratch
-from kho_sim.logs.importing.landing import LoadSizes, landing, predicted_landing
+from kho_sim.logs.importing.landing import landing, predicted_landing
 from kho_sim.logs.reader import BootLog
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
+from kho_sim.platform.loader import LoadRequest
+from kho_sim.platform.platform import PLATFORMS
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
@@ -45,7 +48,7 @@ def check_steps(trace: Trace, scenario: Scenario) -> list[Steps]:
             if number and areas:
                 steps |= _kexec(log, areas, scenario)
         else:
-            steps |= _scratch(log, areas)
+            steps |= _scratch(log, areas, scenario)
         checked.append(steps)
     return checked
 
@@ -117,14 +120,15 @@ def _retrieval(trace: Trace, log: BootLog, boot: Boot, areas: Areas | None) -> S
     return _known(reserved_regions_after=(retrieval.regions_after, boot.reserved_regions_after))
 
 
-def _scratch(log: BootLog, areas: Areas | None) -> Steps:
+def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
     """The first kernel's areas follow from what it had reserved, gigantic pages included."""
     memblock = memblock_at(log, "before_retrieve", None, kho=False)
     if memblock is None or not log.command_line:
         return {}
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
     wanted = parse_command_line(log.command_line).kho_scratch
-    reservation = reserve_scratch(Requests(memblock), wanted, nodes)
+    rules = PLATFORMS[scenario.machine.platform].early_rules(build_machine(scenario))
+    reservation = reserve_scratch(Requests(memblock), wanted, nodes, rules.low_address)
     if log.disabled:
         return _known(scratch_failure=(reservation.messages[:1], (log.disabled,)))
     return _known(scratch_areas=(reservation.areas, areas))
@@ -134,14 +138,11 @@ def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
     """Where this kernel found itself against where its predecessor's load should have put it."""
     kernel = scenario.kernel.at(log.boot)
     build = build_profile(kernel)
-    sizes = LoadSizes(
-        purgatory_bytes=build.purgatory_bytes,
-        init_size_bytes=build.init_size_bytes,
-        initrd_bytes=log.initrd.size if log.initrd else build.initrd_bytes,
-    )
+    if log.initrd:
+        build = replace(build, initrd_bytes=log.initrd.size)
     observed = landing(log, len(areas))
     command_line = log.command_line or kernel.command_line
-    place = predicted_landing(areas, len(command_line.encode()), sizes)
+    place = predicted_landing(areas, LoadRequest(build, len(command_line.encode())))
     predicted: Mapping[str, Any] = {} if isinstance(place, LoadRefused) else place
     refused = place.message if isinstance(place, LoadRefused) else None
     return {

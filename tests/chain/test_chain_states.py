@@ -32,6 +32,7 @@ from kho_sim.memory.early import BootOptions
 from kho_sim.memory.memblock import RSRV_HUGETLB, RSRV_KERN
 from kho_sim.memory.pages import INTERLEAVINGS, MOVABLE, RECLAIMABLE, UNMOVABLE, OutOfMemory
 from kho_sim.platform.firmware.e820 import qemu_machine
+from kho_sim.platform.x86_64 import X86_64
 from tests.naive.chain import (
     FREE,
     OWNED,
@@ -96,6 +97,7 @@ class ChainMachine(RuleBasedStateMachine):
         hugepages = (HugepageRequest(2 * MIB, huge_pages), HugepageRequest(GIB, 1))
         self.options = BootOptions(99, hugepages=hugepages if huge_pages else ())
         self.setup = KernelSetup(
+            X86_64(),
             replace(SMALL_KERNEL, release=release),
             self.options,
             scratch=ScratchRequest(0, low, everywhere, per_node),

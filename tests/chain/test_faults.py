@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kho_sim.base.errors import ModelError
 from kho_sim.base.requesters import REQUESTERS
+from kho_sim.base.words import OUTCOMES
 from kho_sim.chain import kernel as kernel_module
 from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_plan
@@ -23,7 +24,7 @@ from kho_sim.kho.preserve.outgoing import Outgoing
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, from_dict, loads
 from kho_sim.scenario.faults import OF_A_HANDOVER
-from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, OUTCOMES
+from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT
 from kho_sim.trace.summary import incidents, run_document, summary
 from kho_sim.trace.trace import Trace
 

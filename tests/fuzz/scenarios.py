@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kho_sim.base.requesters import REQUESTERS
-from kho_sim.scenario.spec import FIRMWARES, ON_FAILURE, STRATEGIES, WORKERS
+from kho_sim.base.words import FIRMWARES, STRATEGIES, WORKERS
+from kho_sim.scenario.spec import ON_FAILURE
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE = 4096

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import kho_sim as ks
 from kho_sim.base.errors import ScenarioError
+from kho_sim.base.words import OUTCOMES
 from kho_sim.report.text import report_text
 from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import from_dict
-from kho_sim.trace.records import OUTCOMES
 from kho_sim.trace.summary import run_document
 from tests.fuzz.scenarios import SCENARIOS
 

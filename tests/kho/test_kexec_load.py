@@ -1,31 +1,34 @@
 """Where kexec puts the next kernel: recorded loads, and every page-aligned place tried."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.kho.load import (
-    LoadRefused,
-    Placement,
-    Segment,
-    kexec_segments,
-    place_segments,
-    setup_data_address,
-    source_page_count,
-)
+from kho_sim.base.extent import Extent
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.kho.load import LoadRefused, place_kernel, place_segments, source_page_count
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.loader import LoadRequest, Placement, Segment
+from kho_sim.platform.x86_64 import X86_64
 
 PAGE = 4096
 MIB = 1 << 20
-PURGATORY, INIT_SIZE, INITRD = 0x5000, 0xADF000, 0x33D600
-"""Of the recorded build (kernel-facts 11.1)."""
+BUILD = KernelProfile(purgatory_bytes=0x5000, init_size_bytes=0xADF000, initrd_bytes=0x33D600)
+"""The recorded one (kernel-facts 11.1)."""
+X86 = X86_64()
 MACHINE_64G = [(0xB2400000, 0x9800000), (0xF66800000, 0x91000000), (0xEE0400000, 0x86400000)]
 TINY_8G = [(0xBB400000, 0x800000), (0x233C00000, 0x1000000), (0x232C00000, 0x1000000)]
 COMMON = "console=ttyS0 panic=-1 kho=on liveupdate=on nokaslr log_buf_len=8M obs.stage=1 "
 
 
 def load(areas, command_line):
-    segments = kexec_segments(len(areas), PURGATORY, len(command_line), INIT_SIZE, INITRD)
-    return place_segments(areas, segments)
+    return place_kernel(X86, areas, LoadRequest(BUILD, len(command_line)))
+
+
+def setup_data_address(placements, command_line):
+    return X86.load_kexec(placements, LoadRequest(BUILD, len(command_line))).parameters.start
 
 
 def test_the_load_of_machine_64g():
@@ -38,7 +41,7 @@ def test_the_load_of_machine_64g():
         "kernel": 0xBB000000,
         "initrd": 0xBACC2000,
     }
-    assert setup_data_address(placements[2], len(command_line)) == 0xBBBFA0B0
+    assert setup_data_address(placements, command_line) == 0xBBBFA0B0
 
 
 def test_the_load_of_tiny_8g_goes_to_two_areas():
@@ -48,7 +51,7 @@ def test_the_load_of_tiny_8g_goes_to_two_areas():
     placements = load(TINY_8G, command_line)
     starts = {p.name: p.start for p in placements}
     assert (starts["kernel"], starts["initrd"]) == (0x234000000, 0xBB8B2000)
-    assert setup_data_address(placements[2], len(command_line)) == 0xBBBFA0C0
+    assert setup_data_address(placements, command_line) == 0xBBBFA0C0
 
 
 @pytest.mark.parametrize(
@@ -62,25 +65,36 @@ def test_the_smallest_scratch_that_loads(sizes, loads):
     result = load(areas, "x" * 140)
     assert isinstance(result, tuple) is loads
     if not loads:
-        assert result == LoadRefused(kexec_segments(3, PURGATORY, 140, INIT_SIZE, INITRD)[3])
+        assert result == LoadRefused(X86.kexec_segments(LoadRequest(BUILD, 140))[2])
         assert result.message == "Cannot assign requested address"
 
 
 @pytest.mark.parametrize(("length", "offset"), [(1, 4128), (2, 4144), (129, 4256), (130, 4272)])
 def test_the_command_line_pushes_the_setup_data(length, offset):
     """4096 bytes of parameters, the line, its NUL and 30 bytes, rounded up to 16."""
-    assert setup_data_address(Placement("boot_params", 0, 8192), length) == offset
+    placements = (Placement("boot_params", 0, 8192), Placement("kernel", 2 * MIB, 12 * MIB))
+    assert setup_data_address(placements, "x" * length) == offset
 
 
-def test_segments_without_an_initrd():
-    names = [segment.name for segment in kexec_segments(3, PURGATORY, 10, INIT_SIZE, 0)]
-    assert names == ["descriptors", "purgatory", "boot_params", "kernel"]
+def test_a_kernel_is_loaded_with_or_without_an_initrd():
+    without = replace(BUILD, initrd_bytes=0)
+    areas = [(0x10000000, 64 * MIB)]
+    for build, initrd in ((BUILD, Extent(0x130C2000, 0x13400000)), (without, None)):
+        request = LoadRequest(build, 10)
+        placed = place_kernel(X86, areas, request)
+        names = ["descriptors", "purgatory", "boot_params", "kernel", *(["initrd"] * bool(initrd))]
+        assert [place.name for place in placed] == names
+        loaded = X86.load_kexec(placed, request)
+        assert loaded.image == Extent(0x13400000, 0x13400000 + build.image_bytes)
+        assert loaded.initrd == initrd
+        assert loaded.parameters.size == 0x60
+        assert loaded.by_kexec
 
 
 @pytest.mark.parametrize(("pages", "source_pages"), [(1, 2), (510, 511), (511, 513)])
 def test_source_pages_of_one_segment(pages, source_pages):
     """With its destination entry a segment of 511 pages needs a second indirection page."""
-    assert source_page_count([Placement("kernel", 0, pages * PAGE)]) == source_pages
+    assert source_page_count(Geometry(), [Placement("kernel", 0, pages * PAGE)]) == source_pages
 
 
 def naive_places(areas, segments):
@@ -128,7 +142,7 @@ SEGMENTS = st.lists(
 @given(AREAS, SEGMENTS)
 def test_places_agree_with_trying_every_page(areas, segments):
     starts, refused = naive_places(areas, segments)
-    result = place_segments(areas, segments)
+    result = place_segments(PAGE, areas, segments)
     if refused:
         assert result == LoadRefused(refused)
     else:

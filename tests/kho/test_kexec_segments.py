@@ -1,22 +1,21 @@
 """The pieces of the next kernel: their sizes, alignments and lowest addresses (kernel-facts
 11.1)."""
 
-from kho_sim.kho.load import Placement, Segment, kexec_segments, source_page_count
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.kho.load import source_page_count
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.loader import LoadRequest, Placement, Segment
+from kho_sim.platform.x86_64 import X86_64
 
 PAGE = 4096
 MIB = 1 << 20
 
 
 def test_every_segment_of_a_bzimage():
-    segments = kexec_segments(
-        area_count=5,
-        purgatory_bytes=0x5000,
-        command_line_length=10,
-        init_size_bytes=9 * MIB,
-        initrd_bytes=0x1234,
+    build = KernelProfile(
+        purgatory_bytes=0x5000, init_size_bytes=9 * MIB, initrd_bytes=0x1234, image_bytes=1
     )
-    assert segments == (
-        Segment("descriptors", 5 * 16, 64 << 10, 0),
+    assert X86_64().kexec_segments(LoadRequest(build, command_line_bytes=10)) == (
         Segment("purgatory", 0x5000, PAGE, 0x3000),
         # 4096 + "10 characters" + NUL + 30, rounded up to 16, and three setup_data of 48 bytes
         Segment("boot_params", 4144 + 3 * 48, PAGE, 0x3000),
@@ -28,5 +27,5 @@ def test_every_segment_of_a_bzimage():
 def test_source_pages_count_the_entries_of_all_segments():
     """600 pages and two destinations are 602 entries: two indirection pages."""
     placements = [Placement("kernel", 0, 400 * PAGE), Placement("initrd", 0, 200 * PAGE)]
-    assert source_page_count(placements) == 600 + 2
-    assert isinstance(source_page_count(placements), int)
+    assert source_page_count(Geometry(), placements) == 600 + 2
+    assert isinstance(source_page_count(Geometry(), placements), int)

@@ -13,7 +13,6 @@ from kho_sim.builds.profile import KernelProfile, PageDemand
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.bring_up import initialise_deferred, node_of_user_space
 from kho_sim.kernel.running import RunningMemory
-from kho_sim.kho.load import Placement
 from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
 from kho_sim.memory.early import BootOptions
@@ -26,6 +25,9 @@ from kho_sim.memory.pages import (
 )
 from kho_sim.memory.pages.kinds import run_of
 from kho_sim.platform.firmware.e820 import qemu_machine
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.loader import Placement
+from kho_sim.platform.x86_64 import X86_64
 from tests.kho.machines import allocator
 
 MIB = 1 << 20
@@ -52,6 +54,7 @@ def running(kho=True, hugepages=(), reserve_mem=()):
         image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20)
     )
     setup = KernelSetup(
+        X86_64(),
         profile,
         BootOptions(hugepages=hugepages, reserve_mem=reserve_mem),
         kho=kho,
@@ -308,8 +311,11 @@ def test_user_space_runs_on_the_next_node_with_as_many_cpus(cpus, node):
 def test_mount_tables_above_the_largest_block_come_from_vmalloc():
     pages = allocator(64)
     before = held(pages)
-    booted = SimpleNamespace(early=SimpleNamespace(free_pages=1 << 30))  # 4 TiB: 8 MiB a table
-    setup = KernelSetup(KernelProfile(demand=PageDemand(0, 0, 0, 0, 0, 0)), BootOptions())
+    booted = SimpleNamespace(
+        early=SimpleNamespace(free_pages=1 << 30, geometry=Geometry())
+    )  # 4 TiB: 8 MiB a table
+    profile = KernelProfile(demand=PageDemand(0, 0, 0, 0, 0, 0))
+    setup = KernelSetup(X86_64(), profile, BootOptions())
     initialise_deferred(pages, booted, setup, 1)
     assert before - held(pages) == 2 * 2048
 

@@ -22,7 +22,7 @@ def machine(high_mib=256):
 
 def scratch(memblock, nodes=(0, 1), **request):
     requests = Requests(memblock)
-    return reserve_scratch(requests, ScratchRequest(**request), nodes), requests
+    return reserve_scratch(requests, ScratchRequest(**request), nodes, 4 * GIB - 1), requests
 
 
 def test_explicit_sizes_are_rounded_up_to_4_mib():

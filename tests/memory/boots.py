@@ -11,11 +11,15 @@ from kho_sim.kho.populate import KHO_COMPATIBLE, populate
 from kho_sim.kho.radix import RadixTree
 from kho_sim.machine import Machine
 from kho_sim.memory.early import BootOptions, EarlyBoot
+from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.platform.loader import LoadedKernel
-from kho_sim.platform.x86_64 import load_cold
+from kho_sim.platform.platform import Platform
+from kho_sim.platform.x86_64 import X86_64
 
 PAGE = 4096
 FDT_ADDRESS = 0x12345000
+X86 = X86_64()
+RULES = X86.early_rules(qemu_machine(1 << 30, cpus=1))
 
 
 def handover_at(
@@ -46,10 +50,11 @@ def early_boot(
     build: KernelProfile | None = None,
     options: BootOptions | None = None,
     handover: Handover | None = None,
+    platform: Platform = X86,
 ) -> EarlyBoot:
     """Return a kernel at the very beginning: a cold boot, or one that was handed this."""
     build = build or KernelProfile()
     options = options or BootOptions()
-    loaded = handover.loaded if handover else load_cold(machine, build)
+    loaded = handover.loaded if handover else platform.load_cold(machine, build)
     step = partial(populate, handover) if handover else None
-    return EarlyBoot(machine, build, options, loaded, step)
+    return EarlyBoot(platform, machine, build, options, loaded, step)

@@ -14,6 +14,7 @@ from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.early.percpu import unit_layout
 from kho_sim.memory.memblock import KHO_SCRATCH, PAGE_SIZE, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from kho_sim.platform.geometry import Geometry
 from tests.memory.boots import early_boot, handover_at
 
 GIB = 1 << 30
@@ -43,7 +44,9 @@ def boot(memory, cpus=4, nodes=1, more="", mfd="1M", debug=" memblock=debug", **
 
 
 def scratch(early):
-    return reserve_scratch(early.requests, ScratchRequest(), early.machine.nodes)
+    return reserve_scratch(
+        early.requests, ScratchRequest(), early.machine.nodes, early.rules.low_address
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_without_a_log_buffer_36_mib_less_are_reserved():
     ],
 )
 def test_per_cpu_units_share_atoms_as_recorded(groups, unit, per_atom):
-    layout = unit_layout(KernelProfile(), groups)
+    layout = unit_layout(KernelProfile(), groups, PAGE_SIZE, 2 * MIB)
     assert (layout.unit_bytes, layout.units_per_atom, layout.kept_bytes) == (
         unit,
         per_atom,
@@ -113,7 +116,8 @@ def test_per_cpu_units_share_atoms_as_recorded(groups, unit, per_atom):
 @pytest.mark.parametrize(("memory", "dentry", "inode"), [(16, 16, 8), (64, 64, 32), (128, 64, 32)])
 def test_hash_tables_grow_slower_above_64_gib(memory, dentry, inode):
     pages = memory * GIB // 4096 - 20000
-    assert (table_bytes(pages, 13) // MIB, table_bytes(pages, 14) // MIB) == (dentry, inode)
+    sizes = [table_bytes(Geometry(), pages, scale) // MIB for scale in (13, 14)]
+    assert sizes == [dentry, inode]
 
 
 def kho_boot(scratch_bytes, profile=None):

@@ -85,7 +85,7 @@ def test_pages_that_were_handed_over_count_towards_hugepages():
 
 def test_bounce_buffers_end_at_the_smallest_size():
     asked = requests((MIB, MIB + 64 * PAGE, 0))
-    messages = allocate_bounce_buffers(asked, 4 * MIB, 2)
+    messages = allocate_bounce_buffers(asked, 4 * MIB, 2, 0xFFFFFFFF)
     assert [row.size_bytes for row in asked.rows] == [4 * MIB, 2 * MIB, MIB]
     assert messages == [
         f"swiotlb_memblock_alloc: Failed to allocate {size} bytes tlb structure"
@@ -95,7 +95,7 @@ def test_bounce_buffers_end_at_the_smallest_size():
 
 def test_bounce_buffers_without_room_for_their_slots():
     asked = requests((MIB, 2 * MIB, 0))
-    messages = allocate_bounce_buffers(asked, MIB, 2)
+    messages = allocate_bounce_buffers(asked, MIB, 2, 0xFFFFFFFF)
     assert messages == ["swiotlb_init_remap: Failed to allocate 12288 bytes align=0x1000"]
 
 

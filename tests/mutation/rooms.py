@@ -40,8 +40,9 @@ ROOMS = {
         ),
     ),
     "early": Room(
-        ("memory/early/*.py",),
+        ("memory/early/*.py", "platform/x86_64.py"),
         (
+            "tests/platform",
             "tests/memory/early",
             "tests/memory/test_early_boot.py",
             "tests/memory/test_early_tight.py",
@@ -65,6 +66,7 @@ ROOMS = {
             "kernel/*.py",
             "kho/handover.py",
             "kho/load.py",
+            "kho/populate.py",
             "kho/retrieve.py",
             "kho/scratch.py",
             "kho/preserve/*.py",

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kho_sim.base.words import OUTCOMES
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.report import report_text
 from kho_sim.report.failures import boots_text
 from kho_sim.scenario import loads
 from kho_sim.trace.provenance import run_provenance
-from kho_sim.trace.records import OUTCOMES, Outcome
+from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
 from tests.frames.hand_made import (
     GIB,

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from kho_sim.base.errors import ScenarioError
 from kho_sim.scenario import Scenario, from_dict, json_schema, load, loads
-from kho_sim.scenario.expectations import OUTCOMES, Expectation
+from kho_sim.scenario.expectations import Expectation
 from kho_sim.scenario.yaml_tree import MAX_BYTES, read_yaml, write_yaml
-from kho_sim.trace import records
 
 HERE = Path(__file__).parent
 INVALID = sorted((HERE / "invalid").glob("*.yaml"))
@@ -224,10 +223,6 @@ def test_expectations_compare_outcomes():
     assert not Expectation("outcome", "==", "completed").holds("boot_failed")
     assert Expectation("outcome", "!=", "completed").holds("boot_failed")
     assert not Expectation("outcome", "!=", "completed").holds("completed")
-
-
-def test_the_outcomes_are_those_of_a_trace():
-    assert OUTCOMES == records.OUTCOMES
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)

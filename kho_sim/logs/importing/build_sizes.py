@@ -14,10 +14,11 @@ from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.kho.load import LoadRefused
 from kho_sim.logs.importing.imported import Source
-from kho_sim.logs.importing.landing import LoadSizes, landing, predicted_landing
+from kho_sim.logs.importing.landing import landing, predicted_landing
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Resource
 from kho_sim.memory.memblock import PAGE_SIZE, RSRV_KERN
+from kho_sim.platform.loader import LoadRequest
 
 PURGATORY_PAGES = 64
 INIT_SIZE_SEARCH_BYTES = 16 << 20
@@ -53,12 +54,12 @@ class Load:
 
     def explained_by(self, purgatory_bytes: int, init_size_bytes: int) -> bool:
         """Tell whether these sizes put every segment where it was found."""
-        sizes = LoadSizes(
+        build = KernelProfile(
             purgatory_bytes=purgatory_bytes,
             init_size_bytes=init_size_bytes,
             initrd_bytes=self.initrd_bytes,
         )
-        place = predicted_landing(self.areas, self.command_line_bytes, sizes)
+        place = predicted_landing(self.areas, LoadRequest(build, self.command_line_bytes))
         if isinstance(place, LoadRefused):
             return False
         return all(place.get(name) == address for name, address in self.landed.items())

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kho_sim.base.extent import Extent, merged, round_down, round_up
-from kho_sim.machine.machine import PAGE_SIZE, USABLE
+from kho_sim.machine.machine import USABLE
+from kho_sim.memory.memblock import PAGE_SIZE
 
 MEMORY_MAP = "machine.memory_map"
 NODE_RANGES = "machine.node_ranges"

@@ -7,31 +7,16 @@ scratch descriptors (16 bytes an area, aligned to 64 KiB) and KHO's setup_data (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from kho_sim.kho.load import (
-    DESCRIPTORS_ALIGN_BYTES,
-    KERNEL_ALIGN_BYTES,
-    SETUP_DATA_RESERVED_BYTES,
-    LoadRefused,
-    kexec_segments,
-    place_segments,
-    setup_data_address,
-)
+from kho_sim.kho.load import DESCRIPTORS_ALIGN_BYTES, LoadRefused, place_kernel
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.logs.reader import BootLog
 from kho_sim.memory.memblock import RSRV_KERN
+from kho_sim.platform.loader import LoadRequest
+from kho_sim.platform.platform import PLATFORMS
+from kho_sim.platform.x86_64 import KERNEL_ALIGN_BYTES, RESERVED_SETUP_DATA_BYTES
 
 LANDED = ("kernel", "initrd", "descriptors", "setup_data")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSizes:
-    """What decides where the segments go, beside the scratch areas and the command line."""
-
-    purgatory_bytes: int
-    init_size_bytes: int
-    initrd_bytes: int
 
 
 def areas_told(log: BootLog) -> bool:
@@ -52,7 +37,7 @@ def landing(log: BootLog, area_count: int) -> dict[str, int]:
         found["kernel"] = kernel
     for start, end, flags in regions:
         size = end - start
-        if flags & RSRV_KERN and size == SETUP_DATA_RESERVED_BYTES:
+        if flags & RSRV_KERN and size == RESERVED_SETUP_DATA_BYTES:
             found["setup_data"] = start
         aligned = start % DESCRIPTORS_ALIGN_BYTES == 0
         if not flags and size == DESCRIPTOR_BYTES * area_count and aligned:
@@ -61,22 +46,17 @@ def landing(log: BootLog, area_count: int) -> dict[str, int]:
 
 
 def predicted_landing(
-    areas: tuple[tuple[int, int], ...], command_line_bytes: int, sizes: LoadSizes
+    areas: tuple[tuple[int, int], ...], request: LoadRequest
 ) -> dict[str, int] | LoadRefused:
-    """Return where the model puts the same, for a command line without its NUL."""
-    segments = kexec_segments(
-        len(areas),
-        sizes.purgatory_bytes,
-        command_line_bytes,
-        sizes.init_size_bytes,
-        sizes.initrd_bytes,
-    )
-    placed = place_segments(areas, segments)
+    """Return where the model puts the same."""
+    platform = PLATFORMS["x86_64"]
+    placed = place_kernel(platform, areas, request)
     if isinstance(placed, LoadRefused):
         return placed
-    at = {place.name: place for place in placed}
-    found = {name: at[name].start for name in LANDED if name in at}
-    found["setup_data"] = setup_data_address(at["boot_params"], command_line_bytes)
+    found = {place.name: place.start for place in placed if place.name in LANDED}
+    parameters = platform.load_kexec(placed, request).parameters
+    if parameters:
+        found["setup_data"] = parameters.start
     return found
 
 

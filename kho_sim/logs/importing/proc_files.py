@@ -20,7 +20,8 @@ from kho_sim.logs.importing.imported import (
     Source,
 )
 from kho_sim.logs.reader.facts import Resource
-from kho_sim.machine.machine import PAGE_SIZE, USABLE
+from kho_sim.machine.machine import USABLE
+from kho_sim.memory.memblock import PAGE_SIZE
 
 IOMEM_LINE = re.compile(r"( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)")
 FIRMWARE_KINDS = {

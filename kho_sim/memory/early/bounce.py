@@ -1,13 +1,11 @@
-"""The software IO TLB (bounce buffers below 4 GiB): step 35 and 36 of kernel-facts section 6."""
+"""The software IO TLB (bounce buffers in low memory): step 35 and 36 of kernel-facts section 6."""
 
 from __future__ import annotations
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import round_up
 from kho_sim.memory.early.requests import Requests
-from kho_sim.memory.memblock import PAGE_SIZE
 
-LOW_ADDRESS_LIMIT = 0xFFFFFFFF
 SLAB_BYTES = 2048
 SMALLEST_SLABS = 512
 """1 MiB: below that the kernel gives up."""
@@ -16,13 +14,17 @@ SLOT_BYTES = 24
 AREA_BYTES = 16
 
 
-def allocate_bounce_buffers(requests: Requests, size_bytes: int, cpus: int) -> list[str]:
-    """Allocate buffers, slots and areas; halve until they fit. Returns what the kernel prints."""
+def allocate_bounce_buffers(
+    requests: Requests, size_bytes: int, cpus: int, low_address: int
+) -> list[str]:
+    """Allocate buffers below ``low_address``, slots and areas; halve until they fit.
+
+    Returns what the kernel prints. Source: swiotlb_init_remap().
+    """
     messages: list[str] = []
+    page_bytes = requests.geometry.page_bytes
     slabs = wanted = size_bytes // SLAB_BYTES
-    while not requests.alloc(
-        requesters.SWIOTLB, slabs * SLAB_BYTES, PAGE_SIZE, high=LOW_ADDRESS_LIMIT
-    ):
+    while not requests.alloc(requesters.SWIOTLB, slabs * SLAB_BYTES, page_bytes, high=low_address):
         messages.append(
             f"swiotlb_memblock_alloc: Failed to allocate {slabs * SLAB_BYTES} bytes tlb structure"
         )
@@ -33,10 +35,10 @@ def allocate_bounce_buffers(requests: Requests, size_bytes: int, cpus: int) -> l
         messages.append(
             f"software IO TLB: SWIOTLB bounce buffer size adjusted {wanted} -> {slabs} slabs"
         )
-    slots = round_up(slabs * SLOT_BYTES, PAGE_SIZE)
+    slots = round_up(slabs * SLOT_BYTES, page_bytes)
     areas = min(1 << (cpus - 1).bit_length(), max(slabs // SEGMENT_SLABS, 1))
     for what, size, align in (
-        (requesters.SWIOTLB_SLOTS, slots, PAGE_SIZE),
+        (requesters.SWIOTLB_SLOTS, slots, page_bytes),
         (requesters.SWIOTLB_AREAS, areas * AREA_BYTES, 64),
     ):
         if not requests.alloc(what, size, align):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES, BootOptions
+from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import Requests
-from kho_sim.memory.memblock import PAGE_SIZE
+
+SIZE_UNITS = (("GiB", 30), ("MiB", 20), ("KiB", 10))
+"""Messages show three digits of a size (string_get_size())."""
 
 
 @dataclass
@@ -20,48 +22,58 @@ class GiganticPages:
 def allocate_gigantic_pages(
     requests: Requests, options: BootOptions, nodes: tuple[int, ...]
 ) -> GiganticPages:
-    """Allocate what ``hugepages=`` asks for in 1 GiB pages; a shortfall is reported, never
-    fatal."""
+    """Allocate what ``hugepages=`` asks for in pages that only memblock can hold.
+
+    A shortfall is reported, never fatal.
+    """
     result = GiganticPages()
     for request in options.hugepages:
-        if request.size_bytes != GIGANTIC_PAGE_BYTES:
+        size = request.size_bytes
+        if not requests.geometry.is_gigantic(size):
             continue
         if request.per_node:
             for nid, count in request.per_node:
-                got = _allocate(requests, result, (nid,), count, exact_nid=True)
+                got = _allocate(requests, result, size, (nid,), count, exact_nid=True)
                 if got < count:
-                    result.messages.append(
-                        f"HugeTLB: allocating {count} of page size 1.00 GiB failed node{nid}.  "
-                        f"Only allocated {got} hugepages."
-                    )
+                    result.messages.append(shortfall(count, size, got, f" node{nid}"))
         else:
-            got = _allocate(requests, result, nodes, request.count, exact_nid=False)
+            got = _allocate(requests, result, size, nodes, request.count, exact_nid=False)
             if got < request.count:
-                result.messages.append(
-                    f"HugeTLB: allocating {request.count} of page size 1.00 GiB failed.  "
-                    f"Only allocated {got} hugepages."
-                )
+                result.messages.append(shortfall(request.count, size, got))
     return result
 
 
+def shortfall(asked: int, size_bytes: int, got: int, where: str = "") -> str:
+    """Return what hugetlb says when it did not get all pages."""
+    unit, shift = next((unit, shift) for unit, shift in SIZE_UNITS if size_bytes >> shift)
+    number = size_bytes >> shift
+    decimals = max(3 - len(str(number)), 0)
+    return (
+        f"HugeTLB: allocating {asked} of page size {number:.{decimals}f} {unit} failed{where}.  "
+        f"Only allocated {got} hugepages."
+    )
+
+
 def _allocate(
-    requests: Requests, result: GiganticPages, nodes: tuple[int, ...], count: int, exact_nid: bool
+    requests: Requests,
+    result: GiganticPages,
+    size: int,
+    nodes: tuple[int, ...],
+    count: int,
+    exact_nid: bool,
 ) -> int:
     """The preferred node rotates; the first page that nothing can give ends the loop."""
     for number in range(count):
         nid = nodes[number % len(nodes)]
-        if not _allocate_one(requests, result, nid, exact_nid, count - number):
+        page = requests.alloc_gigantic(size, nid, exact_nid, count - number)
+        if not page:
             return number
+        result.pages.append((page, nid))
+        _leave_to_hugetlb(requests, page, size)
     return count
 
 
-def _allocate_one(
-    requests: Requests, result: GiganticPages, nid: int, exact_nid: bool, missing: int
-) -> int:
+def _leave_to_hugetlb(requests: Requests, page: int, size: int) -> None:
     """All but the first page of it is reserved without initialised struct pages."""
-    page = requests.alloc_gigantic(GIGANTIC_PAGE_BYTES, nid, exact_nid, missing)
-    if page:
-        result.pages.append((page, nid))
-        rest = GIGANTIC_PAGE_BYTES - PAGE_SIZE
-        requests.memblock.mark_noinit(page + PAGE_SIZE, rest)
-    return page
+    first = requests.geometry.page_bytes
+    requests.memblock.mark_noinit(page + first, size - first)

@@ -1,6 +1,6 @@
 """The first per-CPU chunk: steps 28 to 30 of kernel-facts section 6.
 
-Models pcpu_embed_first_chunk(): how many units share a 2 MiB atom, one block per group of CPUs, the
+Models pcpu_embed_first_chunk(): how many units share an atom, one block per group of CPUs, the
 tails that are freed again, and the metadata. CPUs of one node form a group.
 """
 
@@ -12,15 +12,11 @@ from kho_sim.base import requesters
 from kho_sim.base.extent import round_down, round_up
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.requests import Requests
-from kho_sim.memory.early.sparse import MAX_DMA_ADDRESS
-from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.platform.rules import EarlyRules
 
-ATOM_BYTES = 2 << 20
-SMALLEST_UNIT_BYTES = 256 << 10
 PAGE_BLOCK_RECORD_BYTES = 32
 CHUNK_RECORD_BYTES = 136
 SLOT_BYTES = 16
-SLOTS_OF_SMALLEST_UNIT = 20
 NO_AREAS = "Failed to initialize percpu areas."
 
 
@@ -33,14 +29,16 @@ class UnitLayout:
     units_per_atom: int
 
 
-def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
+def unit_layout(
+    profile: KernelProfile, group_cpus: list[int], page_bytes: int, atom_bytes: int
+) -> UnitLayout:
     """Choose the units per atom. Source: pcpu_build_alloc_info().
 
     From the most units down: too much waste (over a third of the CPUs) is skipped, and the first
     choice that needs more atoms than the one before ends the search.
     """
-    kept = round_up(profile.per_cpu_static_bytes + profile.per_cpu_dynamic_bytes, PAGE_SIZE)
-    atom = round_up(kept, ATOM_BYTES)
+    kept = round_up(profile.per_cpu_static_bytes + profile.per_cpu_dynamic_bytes, page_bytes)
+    atom = round_up(kept, atom_bytes)
     best, fewest = 1, None
     for units in range(atom // kept, 0, -1):
         if atom % units:
@@ -55,16 +53,16 @@ def unit_layout(profile: KernelProfile, group_cpus: list[int]) -> UnitLayout:
 
 
 def set_up_per_cpu(
-    requests: Requests, profile: KernelProfile, cpus_by_node: dict[int, int]
+    requests: Requests, profile: KernelProfile, rules: EarlyRules, cpus_by_node: dict[int, int]
 ) -> None:
-    """Allocate the per-CPU areas and what describes them. ``cpus_by_node``: nodes with CPUs
-    only."""
+    """Allocate the per-CPU areas and what describes them; a node without CPUs has none."""
+    page_bytes, atom_bytes = requests.geometry.page_bytes, rules.per_cpu_atom_bytes
     groups = [(nid, cpus) for nid, cpus in cpus_by_node.items() if cpus]
-    layout = unit_layout(profile, [cpus for _, cpus in groups])
+    layout = unit_layout(profile, [cpus for _, cpus in groups], page_bytes, atom_bytes)
     units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]
-    info_bytes = round_up(64 + 40 * len(groups) + 4 * sum(units), PAGE_SIZE)
-    areas_bytes = round_up(8 * len(groups), PAGE_SIZE)
-    info = requests.alloc(requesters.PER_CPU_GROUP_INFO, info_bytes, PAGE_SIZE, or_panic=NO_AREAS)
+    info_bytes = round_up(64 + 40 * len(groups) + 4 * sum(units), page_bytes)
+    areas_bytes = round_up(8 * len(groups), page_bytes)
+    info = requests.alloc(requesters.PER_CPU_GROUP_INFO, info_bytes, page_bytes, or_panic=NO_AREAS)
     areas = requests.alloc(requesters.PER_CPU_AREAS, areas_bytes, 64, or_panic=NO_AREAS)
     blocks = []
     for (nid, _), group_units in zip(groups, units, strict=True):
@@ -72,9 +70,9 @@ def set_up_per_cpu(
         block = requests.alloc(
             requesters.PER_CPU_UNITS,
             size,
-            ATOM_BYTES,
+            atom_bytes,
             nid=nid,
-            low=MAX_DMA_ADDRESS,
+            low=rules.memmap_address,
             or_panic=NO_AREAS,
         )
         blocks.append(block)
@@ -96,9 +94,10 @@ def _allocate_metadata(
     requests: Requests, profile: KernelProfile, layout: UnitLayout, groups: list[tuple[int, int]]
 ) -> None:
     """Source: pcpu_setup_first_chunk(), pcpu_alloc_first_chunk()."""
+    page_bytes = requests.geometry.page_bytes
     cpus = sum(count for _, count in groups)
-    region = layout.kept_bytes - round_down(profile.per_cpu_static_bytes, PAGE_SIZE)
-    slots = SLOTS_OF_SMALLEST_UNIT + (layout.unit_bytes // SMALLEST_UNIT_BYTES).bit_length() - 1
+    region = layout.kept_bytes - round_down(profile.per_cpu_static_bytes, page_bytes)
+    slots = layout.unit_bytes.bit_length() + 1
     pieces = (
         (requesters.PER_CPU_GROUP_OFFSETS, 8 * len(groups)),
         (requesters.PER_CPU_GROUP_SIZES, 8 * len(groups)),
@@ -108,7 +107,7 @@ def _allocate_metadata(
         (requesters.PER_CPU_CHUNK, CHUNK_RECORD_BYTES),
         (requesters.PER_CPU_ALLOCATION_MAP, region // 32),
         (requesters.PER_CPU_BOUNDARY_MAP, region // 32 + 8),
-        (requesters.PER_CPU_PAGE_BLOCKS, region // PAGE_SIZE * PAGE_BLOCK_RECORD_BYTES),
+        (requesters.PER_CPU_PAGE_BLOCKS, region // page_bytes * PAGE_BLOCK_RECORD_BYTES),
     )
     for what, size in pieces:
         requests.alloc(what, size, 64, or_panic=f"pcpu_alloc: Failed to allocate {size} bytes")

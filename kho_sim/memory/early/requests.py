@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from kho_sim.base import requesters
 from kho_sim.base.errors import KhoSimError
 from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
+from kho_sim.platform.geometry import Geometry
 
 
 class BootPanic(KhoSimError):  # noqa: N818 (a kernel panics; it is not an error of the simulator)
@@ -76,6 +77,7 @@ class Requests:
     """Asks memblock, writes down each request, and keeps the counterfactual in step."""
 
     memblock: Memblock
+    geometry: Geometry = field(default_factory=Geometry)
     phase: str = "before"
     rows: list[Request] = field(default_factory=list)
     counterfactual: Memblock | None = None
@@ -102,9 +104,7 @@ class Requests:
         dies."""
         call = (Memblock.alloc_try_nid_raw, size, align, low, high, nid)
         address = self._ask(_Asked(what, size, align, nid, low, high, call))
-        if not address and or_panic:
-            raise BootPanic(or_panic)
-        return address
+        return _or_panic(address, or_panic)
 
     def alloc_run(
         self, what: str, size: int, align: int, count: int, *, nid: int, low: int, high: int
@@ -135,11 +135,14 @@ class Requests:
             above = address
         return done
 
-    def alloc_range(self, what: str, size: int, align: int, low: int, high: int) -> int:
+    def alloc_range(
+        self, what: str, size: int, align: int, low: int, high: int, *, or_panic: str = ""
+    ) -> int:
         """Allocate inside a range without giving up its lower limit
         (memblock_phys_alloc_range())."""
         call = (Memblock.phys_alloc_range, size, align, low, high)
-        return self._ask(_Asked(what, size, align, NO_NODE, low, high, call))
+        address = self._ask(_Asked(what, size, align, NO_NODE, low, high, call))
+        return _or_panic(address, or_panic)
 
     def alloc_exact(self, what: str, size: int, align: int, nid: int) -> int:
         """Allocate on exactly that node."""
@@ -253,12 +256,20 @@ class Requests:
         largest = max(usable, default=0)
         if largest >= size:
             aligned = f"no aligned place for {_size(size)}"
-            kept_off = " clear of the original scratch areas" if size == align == 1 << 30 else ""
+            gigantic = size == align > self.geometry.page_bytes << self.geometry.max_order
+            kept_off = " clear of the original scratch areas" if gigantic else ""
             return f"{aligned}{kept_off} in {_size(sum(usable))} of free {where}{limit}"
         return (
             f"{_size(sum(usable))} of {where}{limit} free, the largest piece {_size(largest)}, "
             f"{_size(size)} asked"
         )
+
+
+def _or_panic(address: int, message: str) -> int:
+    """Return an address that was found; die with the message, if there is one."""
+    if not address and message:
+        raise BootPanic(message)
+    return address
 
 
 def _searched_from(call: Call, low: int) -> int:

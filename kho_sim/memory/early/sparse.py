@@ -13,19 +13,14 @@ from itertools import groupby
 from kho_sim.base import requesters
 from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early.requests import BootPanic, Requests
-from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE
+from kho_sim.memory.memblock import NOLEAKTRACE
+from kho_sim.platform.rules import EarlyRules
 
-SECTION_BYTES = 128 << 20
-SECTIONS_PER_ROOT = 256
-"""One 4 KiB page of section records covers 32 GiB."""
-MEMMAP_BYTES = 2 << 20
-"""32768 struct pages of 64 bytes."""
-SECTIONS_PER_TABLE = 512
-"""One page of PMD entries maps the memmap of 64 GiB."""
-MAX_DMA_ADDRESS = 0x1000000
+SECTION_RECORD_BYTES = 16
+"""struct mem_section; a root is a page of them (4 KiB pages: 32 GiB)."""
 
 
-def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
+def initialise_sections(requests: Requests, profile: KernelProfile, rules: EarlyRules) -> None:
     """Allocate all that describes memory in sections. Raises BootPanic where the kernel would."""
     size = profile.section_root_array_bytes
     requests.alloc(
@@ -35,7 +30,7 @@ def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
         or_panic=f"memory_present: Failed to allocate {size} bytes",
     )
     sections = _allocate_roots(requests)
-    tables = _VmemmapTables(requests)
+    memmap = _Memmap(requests, rules)
     for nid, group in _groups(sections):
         requests.alloc(
             requesters.USAGE_MAP,
@@ -44,24 +39,26 @@ def initialise_sections(requests: Requests, profile: KernelProfile) -> None:
             nid=nid,
             or_panic=f"Failed to allocate usemap for node {nid}",
         )
-        _allocate_memmaps(requests, tables, group, nid)
+        memmap.allocate(group, nid)
 
 
 def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
     """Return (section, node) of every present section, ascending; its root is allocated on
     the way."""
+    page_bytes, section_bytes = requests.geometry.page_bytes, requests.geometry.section_bytes
     present: dict[int, int] = {}
     roots: set[int] = set()
     for region in requests.memblock.memory[:]:
-        for section in range(region.base // SECTION_BYTES, -(-region.end // SECTION_BYTES)):
-            if section // SECTIONS_PER_ROOT not in roots:
-                roots.add(section // SECTIONS_PER_ROOT)
+        for section in range(region.base // section_bytes, -(-region.end // section_bytes)):
+            root = section // (page_bytes // SECTION_RECORD_BYTES)
+            if root not in roots:
+                roots.add(root)
                 requests.alloc(
                     requesters.SECTION_ROOT,
-                    PAGE_SIZE,
+                    page_bytes,
                     64,
                     nid=region.nid,
-                    or_panic=f"sparse_index_alloc: Failed to allocate {PAGE_SIZE} bytes "
+                    or_panic=f"sparse_index_alloc: Failed to allocate {page_bytes} bytes "
                     f"nid={region.nid}",
                 )
             present.setdefault(section, region.nid)
@@ -78,62 +75,65 @@ def _groups(sections: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
             group = []
 
 
-class _VmemmapTables:
-    """Page tables of the virtual memmap: two upper levels once, then one page per 64 GiB window."""
+class _Memmap:
+    """The virtual memmap: struct pages, a huge page of them a section, and its page tables.
 
-    def __init__(self, requests: Requests):
+    Upper tables come once, then one table for each window of as many sections as it has entries
+    (4 KiB pages: 64 GiB), right before the first section that it maps. Everything is looked for on
+    the section's node, from the platform's lowest address up.
+    """
+
+    def __init__(self, requests: Requests, rules: EarlyRules):
         self._requests = requests
+        self._low = rules.memmap_address
+        self._upper_tables = rules.memmap_upper_tables
         self._windows: set[int] = set()
 
-    def cover(self, section: int, nid: int) -> None:
-        window = section // SECTIONS_PER_TABLE
+    def allocate(self, group: list[int], nid: int) -> None:
+        """Allocate the struct pages of sections of one node, a table's worth at a time."""
+        size, entries = self._requests.geometry.section_memmap_bytes, self._table_entries
+        for _, window in groupby(group, key=lambda section: section // entries):
+            sections = list(window)
+            self._cover(sections[0], nid)
+            while sections:
+                done = self._run(requesters.MEMMAP, size, len(sections), nid)
+                if done < len(sections):
+                    self._allocate_pages(sections[done], nid)
+                sections = sections[done + 1 :]
+
+    @property
+    def _table_entries(self) -> int:
+        return self._requests.geometry.table_entries
+
+    def _cover(self, section: int, nid: int) -> None:
+        window = section // self._table_entries
         if window in self._windows:
             return
-        for _ in range(1 if self._windows else 3):
-            if not _memmap_page(self._requests, requesters.VMEMMAP_TABLE, nid):
-                raise _no_memmap(section)
+        tables = 1 if self._windows else self._upper_tables + 1
+        if any(not self._allocate_table(nid) for _ in range(tables)):
+            raise _no_memmap(section)
         self._windows.add(window)
 
+    def _allocate_pages(self, section: int, nid: int) -> None:
+        """Where there is no huge page: a table of single ones."""
+        geometry = self._requests.geometry
+        pages = geometry.section_memmap_bytes // geometry.page_bytes
+        if (
+            not self._allocate_table(nid)
+            or self._run(requesters.MEMMAP_PAGE, geometry.page_bytes, pages, nid) < pages
+        ):
+            raise _no_memmap(section)
 
-def _allocate_memmaps(
-    requests: Requests, tables: _VmemmapTables, group: list[int], nid: int
-) -> None:
-    """Allocate the struct pages of sections of one node, a table's worth of sections at a time."""
-    for _, window in groupby(group, key=lambda section: section // SECTIONS_PER_TABLE):
-        sections = list(window)
-        tables.cover(sections[0], nid)
-        while sections:
-            done = requests.alloc_run(
-                requesters.MEMMAP,
-                MEMMAP_BYTES,
-                MEMMAP_BYTES,
-                len(sections),
-                nid=nid,
-                low=MAX_DMA_ADDRESS,
-                high=NOLEAKTRACE,
-            )
-            if done < len(sections):
-                _allocate_memmap_pages(requests, sections[done], nid)
-            sections = sections[done + 1 :]
-
-
-def _allocate_memmap_pages(requests: Requests, section: int, nid: int) -> None:
-    pages = MEMMAP_BYTES // PAGE_SIZE
-    low, high = MAX_DMA_ADDRESS, NOLEAKTRACE
-    if (
-        not _memmap_page(requests, requesters.VMEMMAP_TABLE, nid)
-        or requests.alloc_run(
-            requesters.MEMMAP_PAGE, PAGE_SIZE, PAGE_SIZE, pages, nid=nid, low=low, high=high
+    def _allocate_table(self, nid: int) -> int:
+        size = self._requests.geometry.page_bytes
+        return self._requests.alloc(
+            requesters.VMEMMAP_TABLE, size, size, nid=nid, low=self._low, high=NOLEAKTRACE
         )
-        < pages
-    ):
-        raise _no_memmap(section)
 
-
-def _memmap_page(requests: Requests, what: str, nid: int) -> int:
-    return requests.alloc(
-        what, PAGE_SIZE, PAGE_SIZE, nid=nid, low=MAX_DMA_ADDRESS, high=NOLEAKTRACE
-    )
+    def _run(self, what: str, size: int, count: int, nid: int) -> int:
+        return self._requests.alloc_run(
+            what, size, size, count, nid=nid, low=self._low, high=NOLEAKTRACE
+        )
 
 
 def _no_memmap(section: int) -> BootPanic:

@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kho_sim.base.extent import Extent, round_up
-from kho_sim.machine.machine import (
-    FOUR_GIB,
-    GIB,
-    PAGE_SIZE,
-    USABLE,
-    FirmwareRange,
-    Machine,
-    NodeRange,
-)
+from kho_sim.machine.machine import USABLE, FirmwareRange, Machine, NodeRange
 
 MIB = 1 << 20
+GIB = 1 << 30
+FOUR_GIB = 4 * GIB
+PAGE_BYTES = 4096
+"""Kernels leave the first page alone: it held the BIOS's own data."""
 ACPI_AREA_BYTES = 0x20000
 """What SeaBIOS keeps at the top of low memory for ACPI tables."""
 ACPI_TABLES_BYTES = 0x1B94
@@ -41,7 +37,6 @@ TOP_RESERVED = {
         FirmwareRange(0xFFFC0000, FOUR_GIB, "reserved"),
     ),
 }
-FIRMWARE = tuple(TOP_RESERVED)
 
 
 def qemu_machine(
@@ -71,6 +66,7 @@ def qemu_machine(
         cpu_nodes=_deal_cpus(cpus, len(shares)),
         node_ranges=_deal_memory(shares, low_end, high_start) if len(shares) > 1 else (),
         firmware_tables=(Extent(tables, tables + ACPI_TABLES_BYTES),),
+        lowest_address=PAGE_BYTES,
         assumptions=_assumptions(memory_bytes, firmware, high_start),
     )
 
@@ -97,6 +93,7 @@ def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -
         cpu_nodes=tuple(nodes[share] for share in shares),
         node_ranges=() if nodes == [0] else tuple(usable),
         firmware_tables=tuple(tables),
+        lowest_address=PAGE_BYTES,
         assumptions=("CPUs are dealt to the nodes in equal consecutive shares",),
     )
 
@@ -132,7 +129,7 @@ def _smbios_bytes(memory_bytes: int) -> int:
     """
     devices = -(-memory_bytes // DIMM_BYTES)
     table_bytes = SMBIOS_BASE_BYTES + SMBIOS_DEVICE_BYTES * devices
-    return round_up(table_bytes, PAGE_SIZE) if table_bytes > SMBIOS_LOW_LIMIT_BYTES else 0
+    return round_up(table_bytes, PAGE_BYTES) if table_bytes > SMBIOS_LOW_LIMIT_BYTES else 0
 
 
 def _deal_memory(node_bytes: Sequence[int], low_end: int, high_start: int) -> tuple[NodeRange, ...]:

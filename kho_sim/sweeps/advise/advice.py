@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kho_sim.base.errors import ensure
-from kho_sim.kho.scratch import SCRATCH_ALIGN
 from kho_sim.scenario import Scenario
-from kho_sim.sweeps.advise.areas import Areas, with_scratch, with_strategy
+from kho_sim.sweeps.advise.areas import STEP_BYTES, Areas, with_scratch, with_strategy
 from kho_sim.sweeps.advise.evidence import Chain, Evidence
 from kho_sim.sweeps.advise.search import LEAST, Answer, Ask, pad, side_by_side, smallest
 from kho_sim.sweeps.design import Point
@@ -205,7 +204,7 @@ class _Adviser:
         return {**with_scratch(self._scenario, areas), **how}
 
     def _limit(self) -> int:
-        return self._scenario.machine.total_bytes // SCRATCH_ALIGN
+        return self._scenario.machine.total_bytes // STEP_BYTES
 
 
 def answer(chain: Chain, grade: str) -> Answer:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kho_sim.base.command_line.words import SPACES, split_words
-from kho_sim.kho.scratch import SCRATCH_ALIGN
+from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario import Scenario
 
 OPTION = "kho_scratch"
+STEP_BYTES = Geometry().scratch_align_bytes
+"""Areas have sizes in these steps, with pages of 4 KiB."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,12 +38,12 @@ class Areas:
 
     def total_bytes(self, nodes: int) -> int:
         """Return what all areas of a machine take together."""
-        return (self.lowmem + self.everywhere + self.per_node * nodes) * SCRATCH_ALIGN
+        return (self.lowmem + self.everywhere + self.per_node * nodes) * STEP_BYTES
 
     def __str__(self) -> str:
         """Return the value of ``kho_scratch=``."""
         sizes = (self.lowmem, self.everywhere, self.per_node)
-        return ",".join(f"{steps * SCRATCH_ALIGN >> 20}M" for steps in sizes)
+        return ",".join(f"{steps * STEP_BYTES >> 20}M" for steps in sizes)
 
 
 def parse_areas(text: str) -> Areas:
@@ -54,7 +56,7 @@ def parse_areas(text: str) -> Areas:
     parts = text.split(",")
     if len(parts) != 3:
         raise ValueError(f"'{text}' is not three sizes, as in 8M,16M,16M.")
-    low, everywhere, per_node = (-(-parse_size(part) // SCRATCH_ALIGN) for part in parts)
+    low, everywhere, per_node = (-(-parse_size(part) // STEP_BYTES) for part in parts)
     return Areas(low, everywhere, per_node)
 
 

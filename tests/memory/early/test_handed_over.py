@@ -106,7 +106,7 @@ def test_what_early_boot_says_is_kept_in_its_order():
     early.messages.append("said before")
     early._log_buffer_pending = True
     early.memblock.current_limit = 0x100000
-    early._set_up_log_buffer(late=True)
+    early.set_up_log_buffer(late=True)
     assert early.messages[-2:] == [
         "said before",
         "printk: log_buf_len: 2097152 text bytes not available",

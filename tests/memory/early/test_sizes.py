@@ -16,7 +16,8 @@ from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.percpu import set_up_per_cpu, unit_layout
 from kho_sim.memory.memblock import Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
-from tests.memory.boots import early_boot
+from kho_sim.platform.geometry import Geometry
+from tests.memory.boots import RULES, early_boot
 
 PAGE = 4096
 KIB = 1 << 10
@@ -64,23 +65,22 @@ def sizes(asked: Requests, what: str) -> list[int]:
     ],
 )
 def test_a_dentry_hash_has_a_bucket_for_two_pages_and_fewer_above_64_gib(memory, dentry):
-    assert table_bytes(memory // PAGE, 13) == dentry
+    assert table_bytes(Geometry(), memory // PAGE, 13) == dentry
 
 
 def test_a_table_has_a_page_at_least_but_no_more_than_a_sixteenth_of_memory():
-    assert table_bytes(512, 13) == PAGE
-    assert table_bytes(8, 13) == 2 * KIB
-    assert table_bytes(24, 13) == 4 * KIB
-    assert table_bytes(1 << 20, 12, bucket_bytes=KIB) == 256 * MIB
+    assert table_bytes(Geometry(), 512, 13) == PAGE
+    assert table_bytes(Geometry(), 8, 13) == 2 * KIB
+    assert table_bytes(Geometry(), 24, 13) == 4 * KIB
 
 
 def test_one_entry_more_than_a_power_of_two_doubles_a_table():
-    assert table_bytes(512 * 256, 20) == 4 * KIB
-    assert table_bytes(513 * 256, 20) == 8 * KIB
+    assert table_bytes(Geometry(), 512 * 256, 20) == 4 * KIB
+    assert table_bytes(Geometry(), 513 * 256, 20) == 8 * KIB
 
 
 def test_a_table_has_two_to_the_31_entries_at_most():
-    assert table_bytes(1 << 40, 12, bucket_bytes=1) == 1 << 31
+    assert table_bytes(Geometry(), 1 << 40, 12) == 8 << 31
 
 
 def test_only_whole_free_pages_count_for_the_size_of_tables():
@@ -166,7 +166,7 @@ def test_a_log_buffer_for_many_cpus_comes_late_and_one_that_was_asked_for_early(
 )
 def test_bounce_buffers_have_an_area_for_each_cpu_rounded_up_to_a_power_of_two(cpus, area_bytes):
     asked = requests()
-    assert allocate_bounce_buffers(asked, 64 * MIB, cpus) == []
+    assert allocate_bounce_buffers(asked, 64 * MIB, cpus, 0xFFFFFFFF) == []
     assert [(row.what, row.size_bytes, row.align_bytes, row.max_address) for row in asked.rows] == [
         ("swiotlb", 64 * MIB, PAGE, 0xFFFFFFFF),
         ("swiotlb slots", 0xC0000, PAGE, 0),
@@ -179,13 +179,13 @@ def test_bounce_buffers_have_an_area_for_each_cpu_rounded_up_to_a_power_of_two(c
 )
 def test_bounce_buffers_have_no_more_areas_than_segments_of_256_kib(size, area_bytes):
     asked = requests()
-    allocate_bounce_buffers(asked, size, 64)
+    allocate_bounce_buffers(asked, size, 64, 0xFFFFFFFF)
     assert sizes(asked, "swiotlb areas") == [area_bytes]
 
 
 def test_halved_bounce_buffers_are_whole_segments_and_said():
     asked = requests((MIB, MIB + 2 * MIB + 256 * KIB, 0))
-    messages = allocate_bounce_buffers(asked, 3 * MIB + 512 * KIB, 1)
+    messages = allocate_bounce_buffers(asked, 3 * MIB + 512 * KIB, 1, 0xFFFFFFFF)
     assert sizes(asked, "swiotlb") == [3 * MIB + 512 * KIB, 1792 * KIB]
     assert messages == [
         "swiotlb_memblock_alloc: Failed to allocate 3670016 bytes tlb structure",
@@ -211,24 +211,24 @@ def test_halved_bounce_buffers_are_whole_segments_and_said():
     ],
 )
 def test_units_of_a_group_share_atoms_with_at_most_a_third_wasted(groups, per_atom):
-    assert unit_layout(KernelProfile(), groups).units_per_atom == per_atom
+    assert unit_layout(KernelProfile(), groups, PAGE, 2 * MIB).units_per_atom == per_atom
 
 
 def test_units_share_an_atom_evenly():
     """85 units of 24 KiB would fit, but only 64 of 32 KiB leave nothing over."""
     profile = KernelProfile(per_cpu_static_bytes=PAGE, per_cpu_dynamic_bytes=20 * KIB)
-    assert unit_layout(profile, [64]).unit_bytes == 32 * KIB
+    assert unit_layout(profile, [64], PAGE, 2 * MIB).unit_bytes == 32 * KIB
 
 
 def test_a_unit_larger_than_an_atom_has_atoms_of_its_own():
     profile = KernelProfile(per_cpu_static_bytes=3 * MIB)
-    layout = unit_layout(profile, [4])
+    layout = unit_layout(profile, [4], PAGE, 2 * MIB)
     assert (layout.units_per_atom, layout.unit_bytes) == (1, 4 * MIB)
 
 
 def per_cpu(cpus_by_node: dict[int, int], profile: KernelProfile | None = None) -> Requests:
     asked = requests((0, GIB, 0), (GIB, 2 * GIB, 1))
-    set_up_per_cpu(asked, profile or KernelProfile(), cpus_by_node)
+    set_up_per_cpu(asked, profile or KernelProfile(), RULES, cpus_by_node)
     return asked
 
 

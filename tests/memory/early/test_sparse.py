@@ -9,6 +9,7 @@ from kho_sim.builds.profile import KernelProfile
 from kho_sim.memory.early import Refusal, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import Memblock
+from tests.memory.boots import RULES
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -22,7 +23,7 @@ def sections(*memory: tuple[int, int, int], refusals: tuple[Refusal, ...] = ()) 
         memblock.add(start, end - start, nid)
     memblock.current_limit = memblock.end_of_dram()
     requests = Requests(memblock, refusals=refusals)
-    initialise_sections(requests, KernelProfile())
+    initialise_sections(requests, KernelProfile(), RULES)
     return requests
 
 

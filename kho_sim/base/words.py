@@ -1,0 +1,30 @@
+"""Words that a scenario uses for things of the model: the schema and the model agree on them here.
+
+A test holds each list to the model's registry of that name.
+"""
+
+from __future__ import annotations
+
+PLATFORMS = ("x86_64",)
+FIRMWARES = ("qemu-pc", "qemu-q35")
+"""The first is the default."""
+STRATEGIES = (
+    "blocks",
+    "none",
+    "reserve-early",
+    "blocks-skip",
+    "scaled-blocks",
+    "largest-gaps",
+)
+WORKERS = ("drawn", "parallel", "emulated")
+"""Ways in which the workers of deferred initialisation take turns."""
+OUTCOMES = (
+    "completed",
+    "kho_disabled",
+    "load_refused",
+    "preserve_failed",
+    "boot_failed",
+    "panicked",
+)
+"""The kinds of outcome that a chain can have: those of the contract, and that of a kernel which
+dies while it serves (only a fault of the scenario does that)."""

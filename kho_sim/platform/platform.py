@@ -1,0 +1,65 @@
+"""What a platform is: what Linux keeps in arch/ of early boot, kexec and the layout of memory.
+
+The generic rooms (``memory/``, ``kho/``, ``kernel/``) know a platform by this protocol only. A new
+one is a module beside ``x86_64.py`` and a line in ``PLATFORMS``. Left out: everything of a platform
+that moves no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
+from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
+from kho_sim.platform.x86_64 import X86_64
+
+if TYPE_CHECKING:
+    from kho_sim.builds.profile import KernelProfile
+    from kho_sim.machine import Machine
+    from kho_sim.memory.early import EarlyBoot
+
+
+class Platform(Protocol):
+    """Everything that differs between architectures.
+
+    ``address_bits``: of physical addresses. ``direct_map_bytes``: the most memory that the kernel
+    can map. ``command_line_max_bytes``: the longest command line, without its NUL.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def geometry(self) -> Geometry: ...
+    @property
+    def address_bits(self) -> int: ...
+    @property
+    def direct_map_bytes(self) -> int: ...
+    @property
+    def command_line_max_bytes(self) -> int: ...
+
+    def zones(self, machine: Machine) -> tuple[ZoneLimit, ...]:
+        """Return the zones that a node can have, ascending."""
+
+    def early_rules(self, machine: Machine) -> EarlyRules:
+        """Return what the generic steps of early boot keep to."""
+
+    def load_cold(self, machine: Machine, build: KernelProfile) -> LoadedKernel:
+        """Return the kernel as firmware and boot loader leave it."""
+
+    def before_extension(self, boot: EarlyBoot) -> Iterator[Step]:
+        """Yield the steps up to where KHO may extend scratch, in order."""
+
+    def after_extension(self, boot: EarlyBoot) -> Iterator[Step]:
+        """Yield the steps from there to the page allocator, in order."""
+
+    def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:
+        """Return what kexec has to place beside the scratch descriptors, in order."""
+
+    def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
+        """Return the kernel as the jump leaves it; its parameters lead it to KHO's data."""
+
+
+PLATFORMS: Mapping[str, Platform] = {platform.name: platform for platform in (X86_64(),)}
+"""By the name that ``machine.platform`` of a scenario uses."""

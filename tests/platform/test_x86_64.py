@@ -1,0 +1,144 @@
+"""The order of early boot on x86_64, and where a boot loader puts a kernel."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from kho_sim.base.extent import Extent
+from kho_sim.builds.profile import KernelProfile
+from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
+from kho_sim.platform.loader import LoadedKernel
+from kho_sim.platform.x86_64 import X86_64
+from kho_sim.scenario import spec
+from kho_sim.scenario.fields import ADDRESS_LIMIT
+from tests.memory.boots import early_boot, handover_at
+
+MIB = 1 << 20
+GIB = 1 << 30
+BEFORE = [
+    "kernel image",
+    "first 64 KiB",
+    "initrd",
+    "setup data",
+    "BIOS area",
+    "KHO",
+    "brk",
+    "memory",
+    "real mode",
+    "direct map",
+    "log buffer",
+    "ACPI tables",
+    "nodes",
+    "crash kernel",
+    "resources",
+]
+"""Steps 1 to 17 of kernel-facts 6.1, and the crash kernel behind the nodes."""
+AFTER = [
+    "free pages",
+    "gigantic pages",
+    "sections",
+    "command line",
+    "per-CPU areas",
+    "unknown words",
+    "named areas",
+    "late log buffer",
+    "hashes",
+    "CPU entry areas",
+]
+"""Steps 20 to 34; 35 and 36 only with memory above 4 GiB."""
+
+
+def steps_run(boot) -> tuple[list[str], list[str]]:
+    """Run both halves of a boot; return the names of their steps as they ran."""
+    run: tuple[list[str], list[str]] = ([], [])
+
+    class Watched(X86_64):
+        def before_extension(self, boot):
+            for step in super().before_extension(boot):
+                yield step._replace(run=partial(self.note, run[0], step))
+
+        def after_extension(self, boot):
+            for step in super().after_extension(boot):
+                yield step._replace(run=partial(self.note, run[1], step))
+
+        def note(self, names, step):
+            names.append(step.name)
+            step.run()
+
+    boot.platform = Watched()
+    boot.before_extension()
+    boot.after_extension()
+    return run
+
+
+@pytest.mark.parametrize(("gib", "late"), [(2, []), (8, ["bounce buffers"])])
+def test_the_steps_of_a_cold_boot(gib, late):
+    assert steps_run(early_boot(qemu_machine(gib * GIB, cpus=4))) == (BEFORE, AFTER + late)
+
+
+def test_a_kho_boot_has_the_same_steps_and_finds_its_scratch_between_bios_and_brk():
+    areas = ((0x80000000, 600 * MIB),)
+    handover = handover_at(0x80200000, 0x81000000, 0x80001000, 0x80000000, areas)
+    boot = early_boot(qemu_machine(4 * GIB, cpus=4), handover=handover)
+    found = []
+    populate = boot.populate
+
+    def look(boot):
+        populate(boot)
+        found.extend((r.base, r.end) for r in boot.memblock.reserved)
+
+    boot.populate = look
+    assert steps_run(boot) == (BEFORE, [*AFTER, "bounce buffers"])
+    image = boot.loaded.image
+    assert (0x9F000, MIB) in found
+    assert (image.start, image.end) in found
+
+
+def test_every_step_names_the_function_of_the_kernel():
+    boot = early_boot(qemu_machine(8 * GIB, cpus=4))
+    platform = boot.platform
+    for step in (*platform.before_extension(boot), *platform.after_extension(boot)):
+        assert step.source.endswith(")"), step.name
+
+
+# Loading
+
+
+@pytest.mark.parametrize(("gib", "end"), [(1, 0x3FFE0000), (4, 0xBFFE0000), (64, 0xBFFE0000)])
+def test_a_boot_loader_puts_the_initrd_below_the_end_of_low_memory(gib, end):
+    """Kernel-facts 1: 0xbfca2000-0xbffe0000 for a file of 0x33d600 bytes."""
+    loaded = X86_64().load_cold(qemu_machine(gib * GIB, cpus=4), KernelProfile())
+    assert loaded == LoadedKernel(
+        image=Extent(0x1000000, 0x187F000), initrd=Extent(end - 0x33E000, end)
+    )
+    assert loaded.parameters is None
+    assert not loaded.by_kexec
+
+
+def test_a_boot_loader_without_an_initrd_loads_the_kernel_only():
+    loaded = X86_64().load_cold(qemu_machine(GIB, cpus=1), KernelProfile(initrd_bytes=0))
+    assert loaded.initrd is None
+
+
+def test_low_memory_ends_at_4_gib_for_a_boot_loader():
+    machine = from_memory_map([(MIB, 6 * GIB, 0, "usable")], cpus=1)
+    loaded = X86_64().load_cold(machine, KernelProfile())
+    assert loaded.initrd.end == 4 * GIB
+
+
+# What a scenario may say
+
+
+def test_the_schema_has_the_limits_of_the_platform():
+    platform = X86_64()
+    assert 1 << platform.address_bits == ADDRESS_LIMIT
+    assert platform.direct_map_bytes == spec.MOST_BYTES
+    assert platform.command_line_max_bytes == spec.COMMAND_LINE_MAX_BYTES
+
+
+def test_zones_cover_all_addresses():
+    first, second = X86_64().zones(qemu_machine(GIB, cpus=1))
+    assert (first.start, first.end, second.start) == (0, 4 * GIB, 4 * GIB)
+    assert second.end == 1 << 52
