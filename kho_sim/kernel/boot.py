@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
@@ -26,7 +27,9 @@ from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Req
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Region
-from kho_sim.platform.platform import Platform
+
+if TYPE_CHECKING:
+    from kho_sim.platform.platform import Platform
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kho_sim.base.extent import Extent, round_down, round_up
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadRequest, Placement, Segment
-from kho_sim.platform.platform import Platform
+
+if TYPE_CHECKING:
+    from kho_sim.platform.platform import Platform
 
 DESCRIPTORS_ALIGN_BYTES = 64 << 10
 POINTER_BYTES = 8

@@ -192,19 +192,21 @@ def frees_a_page_too_many(phys_free, memblock, base, size):
 # kexec
 
 
-def ignores_earlier_segments(place_segments, areas, segments):
+def ignores_earlier_segments(place_segments, page_bytes, areas, segments):
     placed = []
     for segment in segments:
-        alone = place_segments(areas, [segment])
+        alone = place_segments(page_bytes, areas, [segment])
         if not isinstance(alone, tuple):
             return alone
         placed += alone
     return tuple(placed)
 
 
-def ignores_lower_limits(place_segments, areas, segments):
-    return place_segments(areas, [replace(segment, min_address=0) for segment in segments])
+def ignores_lower_limits(place_segments, page_bytes, areas, segments):
+    return place_segments(
+        page_bytes, areas, [replace(segment, min_address=0) for segment in segments]
+    )
 
 
-def tries_the_last_area_first(place_segments, areas, segments):
-    return place_segments(areas[::-1], segments)
+def tries_the_last_area_first(place_segments, page_bytes, areas, segments):
+    return place_segments(page_bytes, areas[::-1], segments)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_up
@@ -28,8 +28,10 @@ from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel
-from kho_sim.platform.platform import Platform
 from kho_sim.platform.rules import EarlyRules, Step
+
+if TYPE_CHECKING:
+    from kho_sim.platform.platform import Platform
 
 
 class NamedArea(NamedTuple):
