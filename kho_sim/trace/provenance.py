@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODEL_VERSION = 1
 """Counts up whenever equal scenarios give other results than before."""
 
-LIBRARIES = ("simpy", "numpy", "pyroaring")
+LIBRARIES = ("simpy", "numpy")
 """Those whose behaviour could reach into a result."""
 
 

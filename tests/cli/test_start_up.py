@@ -19,7 +19,6 @@ HEAVY = {
     "pandas",
     "pyarrow",
     "pydantic",
-    "pyroaring",
     "rich",
     "simpy",
     "yaml",
