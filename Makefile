@@ -34,7 +34,7 @@ cost: .venv/installed
 	$(BIN)/python -m benchmarks.cost_by_size
 
 study: .venv/installed
-	$(BIN)/kho-sim study --results docs/study
+	$(BIN)/python -m studies.block_size --results docs/study
 
 # make mutants ROOM=tree: break that room's modules in every small way, and see which tests notice
 mutants: .venv/installed

@@ -36,7 +36,6 @@ VERBS = {
     "sweep": ("kho_sim.cli.sweep", "Run all combinations of values; resumes what was begun."),
     "compare": ("kho_sim.cli.compare", "Compare two results, run by run."),
     "advise": ("kho_sim.cli.advise", "Find the smallest scratch and the best block shift."),
-    "study": ("kho_sim.cli.study", "Compare block sizes and strategies over machines."),
     "import": ("kho_sim.cli.import_machine", "Make a scenario of a real machine."),
     "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
     "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),

@@ -96,7 +96,6 @@ def test_any_arguments_end_with_a_code_of_the_contract(
     monkeypatch.setattr("kho_sim.cli.sweep._sweep", refuse_work)
     monkeypatch.setattr("kho_sim.sweeps.plan.run_scenario", lambda _: hand_made_trace())
     monkeypatch.setattr("kho_sim.sweeps.advise.advise", refuse_work)
-    monkeypatch.setattr("kho_sim.study.run_study", refuse_work)
     # No process gets a zero byte, and the real streams write what is no text as its escape.
     texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
     words = st.sampled_from(VALUES) | st.sampled_from(OPTIONS) | texts

@@ -1,4 +1,4 @@
-"""The cases: machines, what runs on them, and the ways to extend scratch that are tried.
+"""The cases: machines, what runs on them, and the strategies that are tried.
 
 All sizes of a workload are shares of the machine's memory, so that machines compare. They are
 assumptions of ours, as are the CPUs and nodes; what each is for is said beside it.
@@ -22,7 +22,7 @@ SHIFTS = tuple(range(16, 37))
 FINE_SHIFTS = tuple(range(16, 31))
 """For strategies that are about blocks below 1 GiB."""
 
-WAYS: tuple[dict[str, Any], ...] = (
+WHAT_IFS: tuple[dict[str, Any], ...] = (
     {"strategy": "blocks", "shifts": list(SHIFTS), "boots": "last"},
     {"strategy": "none", "boots": "last"},
     {"strategy": "reserve-early", "boots": "last"},
@@ -129,7 +129,7 @@ def base_scenario() -> dict[str, Any]:
     return {
         "machine": _machine(MACHINES[0]),
         "chain": {"uptime": "24h", "twin": False},
-        "what_if": list(WAYS),
+        "what_if": list(WHAT_IFS),
         "sources": ["all sizes are assumptions of the study, as shares of the machine's memory"],
     }
 

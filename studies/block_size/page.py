@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from kho_sim.base.errors import EngineError
-from kho_sim.plots.study import study_prices, study_recovered
 from kho_sim.plots.style import save
-from kho_sim.study.running import study_table
-from kho_sim.study.tables import choice_table, recovered_table, ways_table
 from kho_sim.sweeps import Sweep
+from studies.block_size.figures import prices, recovered
+from studies.block_size.running import study_table
+from studies.block_size.tables import choice_table, recovered_table, strategies_table
 
-TABLES = {"recovered": recovered_table, "ways": ways_table, "choice": choice_table}
-FIGURES = {"recovered": study_recovered, "prices": study_prices}
+TABLES = {"recovered": recovered_table, "strategies": strategies_table, "choice": choice_table}
+FIGURES = {"recovered": recovered, "prices": prices}
 
 
 def write_results(study: Sweep, folder: str | Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The study in three Markdown tables: what blocks recover, what each way costs, which block to
+"""The study in three Markdown tables: what blocks recover, what each strategy costs, which block to
 take.
 
 ``rows`` is what ``study_table`` returns; numbers are means over a case's chains.
@@ -15,7 +15,7 @@ from kho_sim.base.units import format_ns, format_size
 from kho_sim.report.what_if import WITHOUT_BLOCKS
 
 SHOWN_SHIFTS = (16, 18, 21, 24, 27, 28, 29, 30, 31, 33, 36)
-SHOWN_WAYS = (
+SHOWN = (
     ("none", 30),
     ("reserve-early", 30),
     ("blocks", 30),
@@ -25,7 +25,7 @@ SHOWN_WAYS = (
     ("largest-gaps", 21),
 )
 """(strategy, shift); None is the one that the strategy chose."""
-WAYS_WORKLOADS = ("memfd-4k", "fragmented")
+STRATEGIES_WORKLOADS = ("memfd-4k", "fragmented")
 GOALS = (0.90, 0.95, 0.99)
 DIES = "dies"
 
@@ -42,16 +42,16 @@ def recovered_table(rows: pd.DataFrame) -> str:
     return markdown(heads, body, right_from=1)
 
 
-def ways_table(rows: pd.DataFrame) -> str:
-    """Return gain and price of each way to extend scratch, one row a case and way."""
-    heads = ["workload", "machine", "way", "blocks", "recovered", "1 GiB pages", "failed"]
+def strategies_table(rows: pd.DataFrame) -> str:
+    """Return gain and price of each strategy, one row per case and what-if."""
+    heads = ["workload", "machine", "strategy", "blocks", "recovered", "1 GiB pages", "failed"]
     heads += ["avoided", "ranges", "digest pages", "extension", "early boot"]
-    chosen = rows[rows["workload"].isin(WAYS_WORKLOADS)]
+    chosen = rows[rows["workload"].isin(STRATEGIES_WORKLOADS)]
     body = [
-        [workload, format_size(machine), *_way_cells(strategy, way)]
+        [workload, format_size(machine), *_what_if_cells(strategy, tried)]
         for workload, machine, case in cases_of(chosen)
-        for strategy, shift in SHOWN_WAYS
-        if len(way := _way(case, strategy, shift))
+        for strategy, shift in SHOWN
+        if len(tried := _what_if(case, strategy, shift))
     ]
     return markdown(heads, body, right_from=4)
 
@@ -100,27 +100,27 @@ def _recovered_cell(case: pd.DataFrame) -> str:
     return _percent(case["recovered_share"].mean()) + dead
 
 
-def _way(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.DataFrame:
-    way = case[case["strategy"] == strategy]
-    return way if shift is None else way[way["shift"] == shift]
+def _what_if(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.DataFrame:
+    tried = case[case["strategy"] == strategy]
+    return tried if shift is None else tried[tried["shift"] == shift]
 
 
-def _way_cells(strategy: str, way: pd.DataFrame) -> list[str]:
+def _what_if_cells(strategy: str, tried: pd.DataFrame) -> list[str]:
     blocks = strategy not in WITHOUT_BLOCKS
-    dies = (way["panic"] != "").any()
-    ranges = way["memory_regions_after"] + way["reserved_regions_before"].fillna(0)
-    asked = way["gigantic_pages_requested"].iloc[0]
+    dies = (tried["panic"] != "").any()
+    ranges = tried["memory_regions_after"] + tried["reserved_regions_before"].fillna(0)
+    asked = tried["gigantic_pages_requested"].iloc[0]
     return [
         strategy,
-        format_size(1 << int(way["shift"].iloc[0])) if blocks else "",
-        _percent(way["recovered_share"].mean()),
-        f"{way['gigantic_pages_allocated'].mean():,.4g} / {asked}" if asked else "",
-        DIES if dies else f"{way['failures'].mean():,.4g}",
-        f"{way['failures_avoided'].mean():,.6g}",
+        format_size(1 << int(tried["shift"].iloc[0])) if blocks else "",
+        _percent(tried["recovered_share"].mean()),
+        f"{tried['gigantic_pages_allocated'].mean():,.4g} / {asked}" if asked else "",
+        DIES if dies else f"{tried['failures'].mean():,.4g}",
+        f"{tried['failures_avoided'].mean():,.6g}",
         "" if dies else f"{ranges.mean():,.0f}",
-        f"{way['digest_pages'].mean():,.4g}" if blocks else "",
-        format_ns(round(way["extend_ns"].mean())),
-        "" if dies else format_ns(round(way["early_ns"].mean())),
+        f"{tried['digest_pages'].mean():,.4g}" if blocks else "",
+        format_ns(round(tried["extend_ns"].mean())),
+        "" if dies else format_ns(round(tried["early_ns"].mean())),
     ]
 
 

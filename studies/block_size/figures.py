@@ -1,6 +1,6 @@
-"""The study's two figures: what blocks of each size recover, and what each way to extend costs.
+"""The study's two figures: what blocks of each size recover, and what each strategy costs.
 
-``rows`` is what ``kho_sim.study.study_table`` returns.
+``rows`` is what ``studies.block_size.study_table`` returns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PRICES = {
     "ranges": "ranges in memblock",
     "digest_pages": "pages of the digest",
 }
-WAYS = {
+STYLES = {
     "blocks": ("o", BLUE),
     "blocks-skip": ("s", ORANGE),
     "largest-gaps": ("^", GREEN),
@@ -36,7 +36,7 @@ SHIFT_TICKS = (16, 21, 24, 27, 30, 33, 36)
 
 
 @house_style
-def study_recovered(rows: pd.DataFrame) -> Figure:
+def recovered(rows: pd.DataFrame) -> Figure:
     """Return the share of recoverable memory that blocks of each size give, workload by workload.
 
     A cross marks sizes with which the kernel dies in at least one chain.
@@ -72,14 +72,14 @@ def study_recovered(rows: pd.DataFrame) -> Figure:
 
 
 @house_style
-def study_prices(rows: pd.DataFrame) -> Figure:
+def prices(rows: pd.DataFrame) -> Figure:
     """Return gain and price of each strategy, for the fragmented workload on three machines."""
     cases = rows[rows["workload"] == PRICE_WORKLOAD].assign(ranges=_ranges)
     machines = sorted(map(int, cases["memory_bytes"].unique()))
     shown = list(dict.fromkeys([machines[0], machines[len(machines) // 2], machines[-1]]))
     figure = new_figure(
         9.4,
-        "Gain and price of each way to extend scratch",
+        "Gain and price of each strategy",
         f"workload {PRICE_WORKLOAD}; mean over chains; ranges: both arrays; blocks-skip and "
         "scaled-blocks mark what blocks of that size mark",
     )
@@ -88,7 +88,7 @@ def study_prices(rows: pd.DataFrame) -> Figure:
         here = cases[cases["memory_bytes"] == machine]
         grid[0][column].set_title(format_size(machine))
         for axes, (fact, label) in zip(grid[:, column], PRICES.items(), strict=True):
-            _draw_ways(axes, here, fact)
+            _draw_strategies(axes, here, fact)
             _label_shifts(axes)
             axes.grid(axis="y")
             if not column:
@@ -127,14 +127,14 @@ def _line_of_shares(axes: Axes, case: pd.DataFrame, colour: object, label: str) 
     axes.plot(dead, shares[dead], "x", color=BLACK, markersize=6, zorder=3)
 
 
-def _draw_ways(axes: Axes, here: pd.DataFrame, fact: str) -> None:
-    for way, (marker, colour) in WAYS.items():
-        values = here[here["strategy"] == way].groupby("shift")[fact].mean().astype(float)
-        line = "" if way == "scaled-blocks" else "-"
-        size = 6 if way == "scaled-blocks" else 3
+def _draw_strategies(axes: Axes, here: pd.DataFrame, fact: str) -> None:
+    for strategy, (marker, colour) in STYLES.items():
+        values = here[here["strategy"] == strategy].groupby("shift")[fact].mean().astype(float)
+        line = "" if strategy == "scaled-blocks" else "-"
+        size = 6 if strategy == "scaled-blocks" else 3
         axes.plot(
             values.index, values, color=colour, marker=marker, markersize=size, linestyle=line,
-            linewidth=1.3, label=way, zorder=3 if way == "scaled-blocks" else 2,
+            linewidth=1.3, label=strategy, zorder=3 if strategy == "scaled-blocks" else 2,
         )  # fmt: skip
     early = here[here["strategy"] == "reserve-early"][fact].astype(float).mean()
     if early:

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from kho_sim.base.errors import InputError
-from kho_sim.cli.app import kho_sim
-from kho_sim.study import Machine, run_study, study_table
-from kho_sim.study.cases import FINE_SHIFTS, SHIFTS
-from kho_sim.study.page import write_results
-from kho_sim.study.tables import choice_table, recovered_table, ways_table
+from studies.block_size.__main__ import command
+from studies.block_size.cases import FINE_SHIFTS, SHIFTS, Machine
+from studies.block_size.page import write_results
+from studies.block_size.running import run_study, study_table
+from studies.block_size.tables import choice_table, recovered_table, strategies_table
 
 GIB = 1 << 30
 TINY = (Machine(GIB, 2, 1, 1),)
@@ -30,11 +30,11 @@ def rows(study):
     return study_table(study)
 
 
-def test_every_way_is_tried_at_the_last_boot_of_each_case(rows):
-    ways = 2 * len(SHIFTS) + len(FINE_SHIFTS) + 3
+def test_every_what_if_is_tried_at_the_last_boot_of_each_case(rows):
+    what_ifs = 2 * len(SHIFTS) + len(FINE_SHIFTS) + 3
     assert rows.groupby("workload", sort=False).size().to_dict() == {
-        "memfd-4k": ways,
-        "fragmented": ways,
+        "memfd-4k": what_ifs,
+        "fragmented": what_ifs,
     }
     last = rows.groupby("workload")["boot"].unique()
     assert [list(boots) for boots in last] == [[7], [2]]
@@ -71,13 +71,13 @@ def test_tables_say_what_the_rows_say(rows):
     at_1_gib = rows[(rows["strategy"] == "blocks") & (rows["shift"] == 30)]
     assert (at_1_gib["recovered_bytes"] == 0).all()
     assert re.search(r"\| 0% \|", recovered_table(rows))
-    assert ways_table(rows).count("| reserve-early |") == 2
+    assert strategies_table(rows).count("| reserve-early |") == 2
 
 
 def test_results_are_written_and_a_done_study_runs_nothing_again(study, tmp_path):
     written = write_results(study, tmp_path)
     assert {path.name for path in written} == {
-        "recovered.md", "ways.md", "choice.md", "recovered.png", "prices.png", "study.csv",
+        "recovered.md", "strategies.md", "choice.md", "recovered.png", "prices.png", "study.csv",
     }  # fmt: skip
     assert len(pd.read_csv(tmp_path / "study.csv")) == len(study_table(study))
     before = sorted(study.directory.rglob("*.parquet"))
@@ -93,7 +93,17 @@ def test_an_unknown_workload_is_answered_with_the_nearest(tmp_path):
         run_study(tmp_path, workloads=["memfd4k"])
 
 
-def test_the_command_knows_its_options():
-    result = CliRunner().invoke(kho_sim, ["study", "--help"])
+def test_the_command_runs_the_cases_and_writes_the_results(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("studies.block_size.__main__.MACHINES", TINY)
+    where = ["--out", str(study.directory), "--results", str(tmp_path)]
+    chosen = ["--workload", "memfd-4k", "--workload", "fragmented", "--workers", "1"]
+    result = CliRunner().invoke(command, [*where, *chosen])
     assert result.exit_code == 0
-    assert "--small" in result.output
+    assert (tmp_path / "choice.md").read_text() in result.output
+    assert str(tmp_path / "prices.png") in result.output
+
+
+def test_the_command_says_what_it_can_not_run(tmp_path):
+    result = CliRunner().invoke(command, ["--out", str(tmp_path), "--workload", "memfd4k"])
+    assert result.exit_code == 1
+    assert "nearest: memfd-4k" in result.output

@@ -9,9 +9,9 @@ import pandas as pd
 
 from kho_sim.base.errors import InputError, nearest
 from kho_sim.scenario import from_dict
-from kho_sim.study.cases import MACHINES, WORKLOADS, Machine, base_scenario, points_of
 from kho_sim.sweeps import Sweep, sweep
 from kho_sim.sweeps.driver import Progress
+from studies.block_size.cases import MACHINES, WORKLOADS, Machine, base_scenario, points_of
 
 PAGE_BYTES = 4096
 NAMES = {"description": "workload", "machine.memory": "memory_bytes"}
@@ -43,7 +43,7 @@ def run_study(
 
 
 def study_table(study: Sweep) -> pd.DataFrame:
-    """Return one row a case and way to extend scratch, workloads in the order of ``WORKLOADS``.
+    """Return one row per case and what-if, workloads in the order of ``WORKLOADS``.
 
     Columns: workload; memory_bytes (the machine); seed; the columns of ``Trace.alternatives``;
     preservations, preserved_bytes, radix_nodes, scratch_bytes of the boot; recoverable_bytes
@@ -71,7 +71,7 @@ def study_table(study: Sweep) -> pd.DataFrame:
 def _known(name: str) -> str:
     if name not in WORKLOADS:
         close = nearest(name, WORKLOADS)
-        told = f"; nearest: {close}" if close else ""
+        hint = f"; nearest: {close}" if close else ""
         accepted = ", ".join(WORKLOADS)
-        raise InputError(f"'{name}' is no workload of the study; accepted: {accepted}{told}")
+        raise InputError(f"'{name}' is no workload of the study; accepted: {accepted}{hint}")
     return name
