@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from kho_sim.base.files import atomic_write
 
 if TYPE_CHECKING:
     from kho_sim.logs.importing import ImportedScenario
@@ -46,7 +47,8 @@ def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> 
     if out is None:
         click.echo(text, nl=False)
     else:
-        _write(Path(out), text)
+        with atomic_write(Path(out)) as file:
+            file.write(text.encode())
         click.echo(f"written to {out}", err=True)
     return 0
 
@@ -56,13 +58,3 @@ def _show_disagreements(imported: ImportedScenario) -> None:
         click.echo(f"sources disagree on {found.key}:", err=True)
         click.echo(f"  {found.taken_origin}: {found.taken}", err=True)
         click.echo(f"  {found.other_origin}: {found.other}", err=True)
-
-
-def _write(path: Path, text: str) -> None:
-    """Put the whole file in place at once."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kho_sim.base.errors import EngineError
+from kho_sim.base.files import atomic_write
 from kho_sim.cli.sources import is_sweep, read_trace
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def verb(source: str, kind: str | None, table: str | None, out: str | None) -> i
     else:
         try:
             Path(out).parent.mkdir(parents=True, exist_ok=True)
-            Path(out).write_text(text + "\n", encoding="utf-8")
+            with atomic_write(Path(out)) as file:
+                file.write(f"{text}\n".encode())
         except OSError as error:
             raise EngineError(f"{out} can not be written: {error.strerror or error}") from error
         click.echo(out, err=True)

@@ -14,6 +14,7 @@ from typing import Any
 import networkx as nx
 
 from kho_sim.base.errors import EngineError, InputError
+from kho_sim.base.files import atomic_write
 from kho_sim.base.units import format_size
 
 SHAPES = {
@@ -26,6 +27,7 @@ SHAPES = {
     "end": "octagon",
 }
 TABLE_SHAPE = "box"
+ENDINGS = (".graphml", ".dot", ".gv")
 SIZES = ("bytes", "bytes_lost", "extended_bytes", "preserved_bytes")
 
 
@@ -36,13 +38,14 @@ def write_graph(graph: nx.Graph, path: str | PathLike[str]) -> None:
     """
     path = Path(path)
     ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(f"{path.name}: a graph is saved as .graphml or .dot")
     try:
-        if ending == ".graphml":
-            nx.write_graphml_xml(graph, path, named_key_ids=True)
-        elif ending in (".dot", ".gv"):
-            path.write_text(dot_text(graph), encoding="utf-8")
-        else:
-            raise InputError(f"{path.name}: a graph is saved as .graphml or .dot")
+        with atomic_write(path) as file:
+            if ending == ".graphml":
+                nx.write_graphml_xml(graph, file, named_key_ids=True)
+            else:
+                file.write(dot_text(graph).encode())
     except OSError as error:
         raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
 

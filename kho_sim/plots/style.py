@@ -26,6 +26,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError
+from kho_sim.base.files import atomic_write
 from kho_sim.base.units import format_exact
 from kho_sim.trace.trace import Trace
 
@@ -165,7 +166,8 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
     with matplotlib.rc_context():
         _set_style()
         try:
-            figure.savefig(path, format=kind, metadata=_metadata(kind, text))
+            with atomic_write(path) as file:
+                figure.savefig(file, format=kind, metadata=_metadata(kind, text))
         except OSError as error:
             raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
 

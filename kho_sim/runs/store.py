@@ -1,7 +1,7 @@
 """A run in a folder, and back: scenario, provenance, the JSON document, and every table as Parquet.
 
-The folder is complete once ``run.json`` is there, which is written last; each file appears whole,
-under a name of its own. Tables hold every field of every record, so ``load_run`` rebuilds the same
+The folder is complete once ``run.json`` is there, which comes into place last; each file appears
+whole. Tables hold every field of every record, so ``load_run`` rebuilds the same
 Trace, twin included, and compares its digest with the stored one. Left out: ``Trace.extra``;
 protection from a power cut beyond noticing the damage.
 """
@@ -9,8 +9,8 @@ protection from a power cut beyond noticing the damage.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.blocks import BLOCK_BYTES, SPANS, Blocks
 from kho_sim.base.errors import EngineError, TraceError
+from kho_sim.base.files import TEMPORARY, atomic_write
 from kho_sim.trace.records import (
     Allocation,
     Alternative,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 DOCUMENT = "run.json"
 PROVENANCE = "provenance.json"
 SCENARIO = "scenario.yaml"
-TEMPORARY = ".kho-sim-tmp-"
 TWIN = "twin-"
 
 
@@ -85,23 +85,18 @@ def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
     """
     folder = Path(directory)
     check_folder(folder)
-    temporary: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in _files(trace):
-            temporary.append(folder / f"{TEMPORARY}{name}")
-            temporary[-1].write_bytes(content)
-        (folder / DOCUMENT).unlink(missing_ok=True)
-        for path in folder.iterdir():
-            if not path.name.startswith(TEMPORARY):
-                path.unlink()
-        for path in temporary:
-            os.replace(path, path.with_name(path.name.removeprefix(TEMPORARY)))
+        before = sorted(folder.iterdir(), key=lambda path: path.name != DOCUMENT)
+        with ExitStack() as files:
+            for name, content in _files(trace):
+                files.enter_context(atomic_write(folder / name)).write(content)
+            # All is on the disk. The old run goes, its document first, and the files of the new one
+            # come into place in reverse order, its document last.
+            for path in before:
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise EngineError(f"{folder} can not be written: {error.strerror or error}") from error
-    finally:
-        for path in temporary:
-            path.unlink(missing_ok=True)
 
 
 def check_folder(directory: str | PathLike[str]) -> None:
@@ -145,16 +140,17 @@ def load_run(directory: str | PathLike[str]) -> Trace:
 
 
 def _is_ours(name: str) -> bool:
-    stem, _, ending = name.removeprefix(TEMPORARY).rpartition(".")
+    stem, _, ending = name.rpartition(".")
     tables = {*RECORD_TABLES, *DERIVED_TABLES}
     if ending == "parquet":
         return stem in tables or stem.removeprefix(TWIN) in RECORD_TABLES
-    return f"{stem}.{ending}" in (DOCUMENT, PROVENANCE, SCENARIO)
+    return name.startswith(TEMPORARY) or name in (DOCUMENT, PROVENANCE, SCENARIO)
 
 
 def _files(trace: Trace) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file, the document last."""
+    """Yield name and content of every file, the document first."""
     document = run_document(trace)
+    yield DOCUMENT, _json(document)
     if "scenario" in trace.provenance:
         from kho_sim.scenario import from_dict
 
@@ -165,7 +161,6 @@ def _files(trace: Trace) -> Iterator[tuple[str, bytes]]:
     if trace.twin is not None:
         for name in RECORD_TABLES:
             yield f"{TWIN}{name}.parquet", _parquet(trace.twin, name)
-    yield DOCUMENT, _json(document)
 
 
 def _json(document: dict[str, Any]) -> bytes:

@@ -1,13 +1,11 @@
 """Parquet parts: files that are there whole or not at all.
 
-A part is written under another name, flushed to the disk and moved into place. One writer a part,
-and the name says nothing but a random number: a worker that is started again never meets its own
-leavings.
+One writer a part, and the name says nothing but a random number: a worker that is started again
+never meets its own leavings.
 """
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kho_sim.base.errors import InputError
+from kho_sim.base.files import atomic_write
 
 UNFINISHED = "unfinished"
 """The folder for files that are still being written."""
@@ -33,22 +32,8 @@ def write_part(directory: Path, table: str, name: str, batches: list[pa.RecordBa
 
 def write_parquet(directory: Path, place: Path, table: pa.Table) -> None:
     """Put a table at ``directory/place``, replacing what is there. Raises OSError."""
-    unfinished = directory / UNFINISHED / uuid.uuid4().hex
-    with unfinished.open("xb") as file:
+    with atomic_write(directory / place, directory / UNFINISHED) as file:
         pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, directory / place)
-
-
-def write_text(directory: Path, name: str, text: str) -> None:
-    """Put a text at ``directory/name``, replacing what is there. Raises OSError."""
-    unfinished = directory / UNFINISHED / uuid.uuid4().hex
-    with unfinished.open("x", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, directory / name)
 
 
 def read_parquet(path: Path) -> pa.Table:

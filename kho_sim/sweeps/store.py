@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError
+from kho_sim.base.files import atomic_write
 from kho_sim.sweeps.design import Design
 from kho_sim.sweeps.ledger import Ledger
 from kho_sim.sweeps.parts import (
@@ -31,7 +32,6 @@ from kho_sim.sweeps.parts import (
     part_names,
     read_parquet,
     write_parquet,
-    write_text,
 )
 from kho_sim.sweeps.tables import SCHEMAS
 from kho_sim.trace.provenance import MODEL_VERSION, environment
@@ -103,7 +103,8 @@ class Store:
                 raise EngineError(f"{self.directory} holds another sweep:\n{text}")
         try:
             write_parquet(self.directory, Path(DESIGN), design_table(design))
-            write_text(self.directory, MANIFEST, json.dumps(wanted, indent=1, sort_keys=True))
+            with atomic_write(self.directory / MANIFEST, self.directory / UNFINISHED) as file:
+                file.write(json.dumps(wanted, indent=1, sort_keys=True).encode())
         except OSError as error:
             raise EngineError(f"{self.directory}: {error.strerror or error}") from error
 

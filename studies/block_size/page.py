@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kho_sim.base.errors import EngineError
+from kho_sim.base.files import atomic_write
 from kho_sim.plots.style import save
 from kho_sim.sweeps import Sweep
 from studies.block_size.figures import prices, recovered
@@ -28,12 +29,14 @@ def write_results(study: Sweep, folder: str | Path) -> list[Path]:
         written = []
         for name, table in TABLES.items():
             written.append(folder / f"{name}.md")
-            written[-1].write_text(table(rows), encoding="utf-8")
+            with atomic_write(written[-1]) as file:
+                file.write(table(rows).encode())
         for name, figure in FIGURES.items():
             written.append(folder / f"{name}.png")
             save(figure(rows), written[-1], {"study": study.manifest["fingerprint"]})
         written.append(folder / "study.csv")
-        rows.to_csv(written[-1], index=False)
+        with atomic_write(written[-1]) as file:
+            rows.to_csv(file, index=False)
     except OSError as error:
         raise EngineError(f"{folder} can not be written: {error.strerror or error}") from error
     return written

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import kho_sim.base.blocks
 from kho_sim.base.blocks import Blocks
 from kho_sim.base.errors import EngineError, TraceError
-from kho_sim.runs import store
 from kho_sim.runs.store import RECORD_TABLES, load_run, save_run
 from kho_sim.scenario import loads
 from kho_sim.trace.provenance import run_provenance
@@ -174,7 +173,7 @@ def test_store_that_breaks_off_is_never_taken_for_a_run(
             raise KeyboardInterrupt
         os.rename(source, target)
 
-    monkeypatch.setattr(store.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(KeyboardInterrupt):
         save_run(hand_made_trace(), tmp_path)
     monkeypatch.undo()
