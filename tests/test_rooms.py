@@ -1,82 +1,222 @@
 """The architecture, executed: who may import whom, and who owns which library."""
 
+from __future__ import annotations
+
 import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 import kho_sim as ks
 
-PACKAGE = Path(ks.__file__).parent
-BASE = {"base", "_version"}
-MAY_IMPORT = {
+HOUSE = Path(ks.__file__).parent
+
+BASE = {"_version", "base"}
+MACHINE = BASE | {"machine", "builds", "platform"}
+RESULTS = BASE | {"scenario", "trace", "frames"}
+PACKAGES = {
+    "_version": set(),
     "base": {"_version"},
-    "scenario": BASE,
     "machine": BASE,
     "builds": BASE,
     "platform": BASE | {"machine"},
-    "memory": BASE | {"machine", "builds", "platform"},
-    "kho": BASE | {"machine", "builds", "platform", "memory"},
-    "kernel": BASE | {"machine", "builds", "platform", "memory", "kho"},
+    "scenario": BASE,
+    "memory": MACHINE,
+    "kho": MACHINE | {"memory"},
+    "kernel": MACHINE | {"memory", "kho"},
     "cost": BASE,
-    "chain": BASE
-    | {"scenario", "machine", "builds", "platform", "memory", "kho", "kernel", "cost", "trace"},
+    "trace": BASE,
     "frames": BASE | {"trace"},
+    "runs": RESULTS,
+    "logs": MACHINE | {"memory", "kho", "scenario", "trace"},
+    "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "cost", "trace"},
+    "graphs": BASE | {"kho", "trace"},
+    "plots": BASE | {"kho", "memory", "trace", "graphs"},
+    "report": RESULTS | {"plots"},
+    "verify": MACHINE | {"memory", "kho", "scenario", "trace", "logs", "chain"},
+    "sweeps": RESULTS | {"platform", "kho", "runs", "chain"},
+    "cli": RESULTS | {"runs", "logs", "chain", "graphs", "plots", "report", "verify", "sweeps"},
+    "__init__": RESULTS | {"logs", "chain", "graphs", "plots", "sweeps"},
+    "__main__": {"cli"},
 }
-OWNERS = {
+"""Package (or module beside the packages) -> what it may import at run time, all of it above."""
+
+EXCEPTIONS = {
+    ("trace", "frames"): "Trace.boots and its like are tables, which are made when first asked for",
+}
+"""Imports against the order of ``PACKAGES``, each inside a function, with the reason."""
+
+CIRCLES_OF_TYPES = {
+    ("kho_sim.chain.kernel", "kho_sim.chain.workload.base"): "a workload is handed its kernel",
+    ("kho_sim.logs.reader.dispatch", "kho_sim.logs.reader.reader"): "rules are handed the reader",
+    (
+        "kho_sim.memory.early",
+        "kho_sim.memory.early.boot",
+        "kho_sim.platform.platform",
+        "kho_sim.platform.x86_64",
+    ): "a platform's steps are handed the early boot that they are steps of",
+    ("kho_sim.scenario.faults", "kho_sim.scenario.spec"): "a fault is checked in its scenario",
+}
+"""Modules that name each other's types, sorted, with the reason."""
+
+LIBRARIES = {
+    "click": {"cli"},
+    "distributed": {"sweeps"},
+    "jinja2": {"report"},
+    "matplotlib": {"plots"},
+    "networkx": {"graphs"},
+    "numpy": {"memory", "kho", "plots", "sweeps"},
+    "pandas": {"frames", "plots", "report", "sweeps"},
+    "pyarrow": {"runs", "sweeps"},
+    "pydantic": {"scenario"},
+    "pydantic_core": {"scenario"},
+    "rich": {"sweeps"},
     "simpy": {"chain"},
     "yaml": {"scenario", "verify"},
-    "networkx": {"graphs", "plots"},
-    "matplotlib": {"plots"},
-    "click": {"cli"},
 }
+"""Library -> the packages that import it at run time."""
 
 
-def imports_of(path):
-    """Yield the modules that a file imports at run time."""
-    tree = ast.parse(path.read_text())
-    skipped = {
+@dataclass(frozen=True)
+class Import:
+    """One import of one module, or of a name in it."""
+
+    path: Path
+    importer: str
+    imported: str
+    types: bool
+    """Only for a type checker."""
+    at_use: bool
+    """Inside a function."""
+
+    @property
+    def packages(self) -> tuple[str, str]:
+        """The package that imports, and the one that is imported ('' outside of the house)."""
+        return package_of(self.importer), package_of(self.imported)
+
+    def __repr__(self) -> str:
+        return f"{self.path.relative_to(HOUSE)} imports {self.imported}"
+
+
+def package_of(module: str) -> str:
+    house, _, inner = module.partition(".")
+    return (inner.partition(".")[0] or "__init__") if house == "kho_sim" else ""
+
+
+def module_of(path: Path) -> str:
+    parts = ("kho_sim", *path.relative_to(HOUSE).with_suffix("").parts)
+    return ".".join(parts[:-1] if path.name == "__init__.py" else parts)
+
+
+def nodes_inside(tree: ast.AST, kinds: tuple[type[ast.AST], ...], text: str = "") -> set[int]:
+    return {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if isinstance(node, kinds) and text in ast.unparse(getattr(node, "test", node))
         for inner in ast.walk(node)
     }
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Yield every import of a file, the relative ones resolved."""
+    tree = ast.parse(path.read_text())
+    types = nodes_inside(tree, (ast.If,), "TYPE_CHECKING")
+    at_use = nodes_inside(tree, (ast.FunctionDef, ast.AsyncFunctionDef))
+    importer = module_of(path)
+    package = importer.split(".") if path.name == "__init__.py" else importer.split(".")[:-1]
     for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+        names = []
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            home = ".".join([*above, *([node.module] if node.module else [])])
+            names = [f"{home}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield Import(path, importer, name, id(node) in types, id(node) in at_use)
 
 
-def files_of(room):
-    return sorted((PACKAGE / room).rglob("*.py"))
+FILES = sorted(HOUSE.rglob("*.py"))
+IMPORTS = [found for path in FILES for found in imports_of(path)]
+AT_RUN_TIME = [found for found in IMPORTS if not found.types]
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_a_room_imports_only_what_lies_below_it(room):
-    assert files_of(room)
-    for path in files_of(room):
-        for module in imports_of(path):
-            parts = module.split(".")
-            if parts[0] == "kho_sim" and len(parts) > 1:
-                assert parts[1] in MAY_IMPORT[room] | {room}, f"{path.name} imports {module}"
+def test_the_plan_names_every_package_and_no_other():
+    rooms = {path.relative_to(HOUSE).parts[0].removesuffix(".py") for path in FILES}
+    assert set(PACKAGES) == rooms
+    assert IMPORTS
 
 
-@pytest.mark.parametrize("library", OWNERS)
-def test_a_library_is_imported_by_its_owners_only(library):
-    users = {
-        path.relative_to(PACKAGE).parts[0]
-        for path in PACKAGE.rglob("*.py")
-        if library in {module.split(".")[0] for module in imports_of(path)}
+def test_the_plan_runs_one_way():
+    order = list(PACKAGES)
+    upwards = {
+        (package, below)
+        for package, allowed in PACKAGES.items()
+        for below in allowed
+        if order.index(below) >= order.index(package)
     }
-    assert users
-    assert users <= OWNERS[library]
+    assert not upwards
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_the_plan_allows(package):
+    allowed = PACKAGES[package] | {package, ""}
+    foreign = [
+        found
+        for found in AT_RUN_TIME
+        if found.packages[0] == package
+        and found.packages[1] not in allowed
+        and not (found.packages in EXCEPTIONS and found.at_use)
+    ]
+    assert not foreign
+
+
+def test_every_exception_is_made_use_of():
+    assert {found.packages for found in AT_RUN_TIME if found.packages in EXCEPTIONS} == set(
+        EXCEPTIONS
+    )
+
+
+def circles(imports: list[Import]) -> set[tuple[str, ...]]:
+    """Return the sets of modules that reach each other, but for imports of ``EXCEPTIONS``."""
+    modules = {module_of(path) for path in FILES}
+    graph = nx.DiGraph()
+    for found in imports:
+        home = found.imported
+        while home not in modules and "." in home:
+            home = home.rpartition(".")[0]
+        if home in modules - {found.importer} and found.packages not in EXCEPTIONS:
+            graph.add_edge(found.importer, home)
+    return {
+        tuple(sorted(circle))
+        for circle in nx.strongly_connected_components(graph)
+        if len(circle) > 1
+    }
+
+
+def test_no_modules_import_each_other():
+    assert not circles(AT_RUN_TIME)
+
+
+def test_modules_that_name_each_others_types_are_those_of_the_plan():
+    assert circles(IMPORTS) == set(CIRCLES_OF_TYPES)
+
+
+def test_a_library_is_imported_by_its_owners_only():
+    users: dict[str, set[str]] = {}
+    for found in AT_RUN_TIME:
+        library = found.imported.partition(".")[0]
+        if library != "kho_sim" and library not in sys.stdlib_module_names:
+            users.setdefault(library, set()).add(found.packages[0])
+    assert users == LIBRARIES
 
 
 def test_modules_stay_short():
-    lengths = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    lengths = {path: len(path.read_text().splitlines()) for path in FILES}
     assert not {str(path): lines for path, lines in lengths.items() if lines > 400}
 
 
