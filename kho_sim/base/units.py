@@ -1,4 +1,4 @@
-"""Sizes and durations as text: the only place that reads or prints their suffixes.
+"""Sizes, durations and numbers as text: the only place that reads or prints their suffixes.
 
 Sizes are the kernel's: powers of 1024, exact, below 2^64. ``parse_size`` is for scenario files and
 options and refuses whatever two readers could understand differently (``16MB``, ``010``) and all
@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from numbers import Integral, Real
 
 SIZE_LIMIT = 1 << 64
 SIZE_SUFFIXES = "KMGTPE"
 
 SECOND_NS = 10**9
 DURATION_UNITS = {"s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
+
+UNITS = {"bytes": "bytes", "ns": "nanoseconds", "pages": "pages", "address": "bytes"}
+"""Word in the name of a value -> its unit."""
+SIZE_PLACES = ("memory", "size")
+"""Last words of places in a scenario whose values are bytes."""
 
 _SIZE = re.compile(
     r"(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<whole>[0-9]+)(?P<fraction>\.[0-9]+)?) ?(?P<unit>[A-Za-z]*)",
@@ -163,3 +169,28 @@ def format_ns(duration_ns: int) -> str:
             number = f"{duration_ns / unit_ns:.2f}".rstrip("0").rstrip(".")
             return f"{number} {unit}"
     return f"{duration_ns} ns"
+
+
+def unit_of(name: str) -> str:
+    """Return the unit that a name says, as in ``extended_bytes_min``, or ''."""
+    words = re.split(r"[._]", name)
+    if words[-1] in SIZE_PLACES:
+        return "bytes"
+    return next((UNITS[word] for word in words if word in UNITS), "")
+
+
+def show(name: str, value: object) -> str:
+    """Return a value for people, by the unit in its name: '1.5 GiB', '22.5 ms', '526,358'.
+
+    Addresses are hexadecimal. Numbers without a unit have four digits after the point at most.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return str(value)
+    number = float(value)
+    whole = int(value) if isinstance(value, Integral) else round(number)
+    if name.endswith("address"):
+        return f"{whole:#x}"
+    unit = unit_of(name)
+    if unit in ("bytes", "nanoseconds"):
+        return format_size(whole) if unit == "bytes" else format_ns(whole)
+    return f"{whole:,}" if whole == value or abs(number) >= 1000 else f"{number:.4g}"

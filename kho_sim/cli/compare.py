@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kho_sim.base.units import show
 from kho_sim.cli.pairs import pairs
 
 if TYPE_CHECKING:
@@ -90,17 +91,7 @@ def _print(comparison: Comparison, show_all: bool) -> None:
 def _line(one: Difference, pairs_min: int) -> str:
     bounds = f"fewer than {pairs_min} pairs"
     if one.low is not None and one.high is not None:
-        bounds = f"{_number(one.name, one.low)} to {_number(one.name, one.high)}"
+        bounds = f"{show(one.name, one.low)} to {show(one.name, one.high)}"
     numbers = (one.mean_a, one.mean_b, one.mean_difference)
-    told = " ".join(f"{_number(one.name, value):>15}" for value in numbers)
+    told = " ".join(f"{show(one.name, value):>15}" for value in numbers)
     return f"{one.name:36} {told}  {bounds} ({one.pairs})"
-
-
-def _number(name: str, value: float) -> str:
-    from kho_sim.base.units import format_ns, format_size
-
-    if "_bytes" in name:
-        return format_size(round(value))
-    if "_ns" in name:
-        return format_ns(round(value))
-    return f"{value:,.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.3g}"

@@ -15,7 +15,7 @@ import networkx as nx
 
 from kho_sim.base.errors import EngineError, InputError
 from kho_sim.base.files import atomic_write
-from kho_sim.base.units import format_size
+from kho_sim.base.units import show
 
 SHAPES = {
     "kernel": "box",
@@ -28,7 +28,6 @@ SHAPES = {
 }
 TABLE_SHAPE = "box"
 ENDINGS = (".graphml", ".dot", ".gv")
-SIZES = ("bytes", "bytes_lost", "extended_bytes", "preserved_bytes")
 
 
 def write_graph(graph: nx.Graph, path: str | PathLike[str]) -> None:
@@ -69,9 +68,8 @@ def _label(name: str, data: Mapping[str, Any]) -> str:
 
 
 def _told(key: str, value: Any) -> str:
-    if key in SIZES:
-        return f"{key.removesuffix('_bytes')} {format_size(value)}"
-    return str(value) if key == "relation" else f"{key} {value}"
+    shown = show(key, value)
+    return shown if key == "relation" else f"{key.removesuffix('_bytes')} {shown}"
 
 
 def _quoted(text: str) -> str:

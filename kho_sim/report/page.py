@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kho_sim.base.units import SECOND_NS, format_ns, format_size
+from kho_sim.base.units import SECOND_NS, format_size, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,8 @@ WIDE = ("command_line", "scratch_areas", "preservations_by_order", "busy_blocks"
 """Columns that stand last, because they would push the others out of sight; not on paper."""
 MOMENTS = ("start_ns", "end_ns")
 """Columns on the chain's clock, where a microsecond after a week matters."""
-ADDRESSES = ("start", "end", "address", "min_address", "max_address")
+BOUNDS = ("start", "end")
+"""Columns that are addresses."""
 _COLUMN = re.compile(r"^ {4}(\w+) \w+: (.+(?:\n {8}.+)*)$", re.MULTILINE)
 
 
@@ -143,15 +144,9 @@ def _cell(column: str, value: Any) -> dict[str, str]:
 
 
 def _number_text(column: str, value: int | float) -> str:
-    if "_bytes" in column or column == "machine.memory":
-        return format_size(round(value))
     if column in MOMENTS:
         return f"{value / SECOND_NS:,.6f} s"
-    if "_ns" in column:
-        return format_ns(round(value))
-    if column in ADDRESSES:
-        return f"{round(value):#x}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"{round(value):#x}" if column in BOUNDS else show(column, value)
 
 
 def _item(column: str, item: Any) -> str:

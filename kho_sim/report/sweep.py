@@ -7,19 +7,16 @@ the spread, which the figures show.
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kho_sim.base.units import format_ns, format_size
+from kho_sim.base.units import show
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep
 
 SEED = "chain.seed"
-SIZES = ("machine.memory",)
-"""Varied places whose values are bytes."""
 COMPLETED = "completed"
 
 WORST = {
@@ -116,12 +113,4 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
 
 
 def _texts(name: str, values: pd.Series) -> list[str]:
-    return ["-" if pd.isna(value) else _text(name, value) for value in values]
-
-
-def _text(name: str, value: object) -> str:
-    if isinstance(value, Integral) and ("_bytes" in name or name in SIZES):
-        return format_size(int(value))
-    if isinstance(value, Integral) and "_ns" in name:
-        return format_ns(int(value))
-    return str(value)
+    return ["-" if pd.isna(value) else show(name, value) for value in values]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kho_sim.base.units import SECOND_NS, format_ns
 from kho_sim.sweeps.driver import Progress, Status
 
 LINES = 10
@@ -59,11 +60,5 @@ def rest(status: Status) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span for people: '8 s', '2 min 05 s', '3 h 20 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest_s = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest_s:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+    """Return a time span for people in whole seconds: '8 s', '2m 05s', '3h 20m'."""
+    return format_ns(max(round(seconds), 1) * SECOND_NS)

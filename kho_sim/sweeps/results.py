@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kho_sim.base.errors import InputError, TraceError
+from kho_sim.base.units import unit_of
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
 from kho_sim.sweeps.parts import finished_runs, part_names, read_parquet
 from kho_sim.sweeps.store import in_shard, read_design, read_manifest
@@ -25,8 +26,6 @@ from kho_sim.trace.trace import Trace
 
 PENDING = "pending"
 STATES = (OK, FAILED, LOST, SKIPPED, PENDING)
-
-UNITS = {"_bytes": "bytes", "_ns": "nanoseconds", "_pages": "pages", "address": "bytes"}
 
 _DTYPES = {
     pa.int64(): pd.Int64Dtype(),
@@ -189,11 +188,5 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def _finish(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """Sort a table, and say its units."""
     frame = frame.sort_values(order, kind="stable", ignore_index=True)
-    units = {
-        column: unit
-        for column in frame.columns
-        for ending, unit in UNITS.items()
-        if column.endswith(ending) or column.endswith((f"{ending}_min", f"{ending}_max"))
-    }
-    frame.attrs["units"] = units
+    frame.attrs["units"] = {name: unit for name in frame.columns if (unit := unit_of(name))}
     return frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kho_sim.base.units import format_size
+from kho_sim.base.units import show
 from kho_sim.verify.document import totals
 from kho_sim.verify.explained import Explained, reason
 from kho_sim.verify.log_check import Difference, LogCheck
@@ -99,7 +99,7 @@ def _shown(name: str, value: Any) -> str:
         return "nothing"
     if isinstance(value, int):
         if name.endswith("_bytes"):
-            return f"{value:#x} ({format_size(value)})"
+            return f"{value:#x} ({show(name, value)})"
         return str(value) if abs(value) < 1 << 20 else f"{value:#x}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         items = ", ".join(_shown("", item) for item in value[:MAX_ITEMS])

@@ -14,6 +14,8 @@ from kho_sim.base.units import (
     memparse,
     parse_duration,
     parse_size,
+    show,
+    unit_of,
 )
 
 SIZES = st.integers(0, 2**64 - 1) | st.integers(0, 15).map(lambda count: count << 60)
@@ -176,3 +178,44 @@ def test_durations_name_their_unit():
 )
 def test_times_for_people(duration_ns, text):
     assert format_ns(duration_ns) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("extended_bytes_min", 3 << 29, "1.5 GiB"),
+        ("bytes_lost", 0, "0 B"),
+        ("preserved_bytes", 1024.4, "1 KiB"),
+        ("machine.memory", 60 << 20, "60 MiB"),
+        ("workload[0].size", 4096, "4 KiB"),
+        ("extend_ns_max", 22_500_000, "22.5 ms"),
+        ("extend_ns", -1.2e9, "-1.2 s"),
+        ("max_address", 4096, "0x1000"),
+        ("digest_pages", 1397, "1,397"),
+        ("preservations", 526358, "526,358"),
+        ("share", 0.123456, "0.1235"),
+        ("mean", 2.0, "2"),
+        ("mean", 12345.678, "12,346"),
+        ("is_twin", True, "True"),
+        ("strategy", "blocks", "blocks"),
+        ("busy_blocks", None, "None"),
+    ],
+)
+def test_a_value_is_shown_by_the_unit_in_its_name(name, value, text):
+    assert show(name, value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("size_bytes", "bytes"),
+        ("min_address", "bytes"),
+        ("extend_ns_max", "nanoseconds"),
+        ("gigantic_pages_requested", "pages"),
+        ("memory_regions_max", ""),
+        ("time", ""),
+        ("bins", ""),
+    ],
+)
+def test_a_name_says_its_unit(name, unit):
+    assert unit_of(name) == unit
