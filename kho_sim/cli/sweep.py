@@ -175,7 +175,7 @@ def stopped_exit_code(stop: KeyboardInterrupt) -> int:
 
 
 def _plan(base: Scenario, points: list[Point], directory: Path, options: dict[str, Any]) -> Plan:
-    from kho_sim.sweeps.engine import processors
+    from kho_sim.base.pool import processors
     from kho_sim.sweeps.plan import plan_sweep
     from kho_sim.sweeps.sweeping import design_of
     from kho_sim.sweeps.tables import tables_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import click
 
@@ -12,7 +11,7 @@ import click
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes; as many as CPUs if not given."
+    "--workers", type=click.IntRange(min=1), help="Processes; by default one a processor."
 )
 @click.option("--explained", metavar="FILE", help="A YAML list of known differences, with reasons.")
 @click.option(
@@ -45,7 +44,7 @@ def verb(
     known = read_explained(explained) if explained else []
     checks: list[LogCheck] = []
     refused: list[Refused] = []
-    for result in check_logs(logs, workers or os.cpu_count() or 1):
+    for result in check_logs(logs, workers):
         if isinstance(result, Refused):
             refused.append(result)
             click.echo(f"kho-sim: {result.message}", err=True)

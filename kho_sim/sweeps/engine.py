@@ -7,19 +7,16 @@ broke.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from kho_sim.base.errors import EngineError
+from kho_sim.base.pool import close_pool, open_pool, processors
 
 CONNECT_SECONDS = 15
-PRELOADED = ["kho_sim.sweeps.worker", "pyarrow.parquet"]
+PRELOADED = ("kho_sim.sweeps.worker", "pyarrow.parquet")
 
 
 class Engine(Protocol):
@@ -66,24 +63,11 @@ class Serial:
 
 
 class Pool:
-    """Worker processes of this machine, forked from a server that has everything imported."""
+    """Worker processes of this machine."""
 
     def __init__(self, workers: int):
         self.workers = workers
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
-        self._pool = self._new()
-        try:
-            self._pool.submit(int).result()
-        except BrokenExecutor as error:
-            self._pool.shutdown()
-            raise EngineError(
-                "worker processes do not start; a script that sweeps must do so under "
-                'if __name__ == "__main__":, as each of them imports it'
-            ) from error
-
-    def _new(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.workers, self._context, initializer=_begin_worker)
+        self._pool = open_pool(workers, PRELOADED)
 
     def slots(self) -> int:
         return self.workers
@@ -96,29 +80,10 @@ class Pool:
 
     def rebuild(self) -> None:
         self._pool.shutdown(wait=True)
-        self._pool = self._new()
+        self._pool = open_pool(self.workers, PRELOADED)
 
     def close(self, *, kill: bool = False) -> None:
-        if kill:
-            for process in list((self._pool._processes or {}).values()):
-                process.terminate()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # A pool's worker waits for work on a pipe that it could write to itself, so the death of the
-    # parent does not end that wait.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        close_pool(self._pool, kill=kill)
 
 
 class Dask:
@@ -191,11 +156,6 @@ class ExternalExecutor:
 
     def close(self, *, kill: bool = False) -> None:
         pass
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_engine(executor: Executor | None, workers: int | None, scheduler: str | None) -> Engine:

@@ -2,8 +2,15 @@
 
 from kho_sim.verify.document import failing, totals, verify_document
 from kho_sim.verify.explained import Explained, outdated, read_explained, reason
-from kho_sim.verify.log_check import BootCheck, Difference, LogCheck, check_log, check_trace
-from kho_sim.verify.many import Refused, check_logs
+from kho_sim.verify.log_check import (
+    BootCheck,
+    Difference,
+    LogCheck,
+    Refused,
+    check_log,
+    check_logs,
+    check_trace,
+)
 from kho_sim.verify.table import verify_text
 
 __all__ = [

@@ -1,12 +1,14 @@
-"""One log, checked in all three ways."""
+"""One log checked in all three ways, and many at once in worker processes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import NamedTuple
 
+from kho_sim.base.errors import InputError
+from kho_sim.base.pool import close_pool, open_pool, processors
 from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_machine
 from kho_sim.logs.importing import scenario_from_trace
@@ -72,6 +74,38 @@ class Difference(NamedTuple):
     def follows_placement(self) -> bool:
         """Whether the fact depends on the page allocator, so that it has a tolerance."""
         return self.comparison.close is not None
+
+
+class Refused(NamedTuple):
+    """A log that can not be checked, and why."""
+
+    path: str
+    message: str
+
+
+def check_logs(paths: Sequence[str], workers: int | None = None) -> Iterator[LogCheck | Refused]:
+    """Check each log, in their order; one that can not be read does not keep the others from it.
+
+    ``workers`` processes; None: one a processor. Raises: EngineError if they do not start.
+    """
+    workers = min(workers or processors(), len(paths))
+    if workers <= 1:
+        yield from map(_check_or_refuse, paths)
+        return
+    pool = open_pool(workers, [__name__])
+    finished = False
+    try:
+        yield from pool.map(_check_or_refuse, paths)
+        finished = True
+    finally:
+        close_pool(pool, kill=not finished)
+
+
+def _check_or_refuse(path: str) -> LogCheck | Refused:
+    try:
+        return check_log(path)
+    except InputError as error:
+        return Refused(path, str(error))
 
 
 def check_log(path: str | PathLike[str]) -> LogCheck:
