@@ -21,6 +21,7 @@ RESULTS = BASE | {"scenario", "trace", "frames"}
 PACKAGES = {
     "_version": set(),
     "base": {"_version"},
+    "layout": set(),
     "machine": BASE,
     "builds": BASE,
     "platform": BASE | {"machine"},
@@ -36,10 +37,11 @@ PACKAGES = {
     "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "cost", "trace"},
     "graphs": BASE | {"kho", "trace"},
     "plots": BASE | {"kho", "memory", "trace", "graphs"},
-    "report": RESULTS | {"plots"},
-    "verify": MACHINE | {"memory", "kho", "scenario", "trace", "logs", "chain"},
+    "report": RESULTS | {"layout", "plots"},
+    "verify": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},
     "sweeps": RESULTS | {"platform", "kho", "runs", "chain"},
-    "cli": RESULTS | {"runs", "logs", "chain", "graphs", "plots", "report", "verify", "sweeps"},
+    "cli": RESULTS
+    | {"layout", "runs", "logs", "chain", "graphs", "plots", "report", "verify", "sweeps"},
     "__init__": RESULTS | {"logs", "chain", "graphs", "plots", "sweeps"},
     "__main__": {"cli"},
 }
@@ -74,7 +76,7 @@ LIBRARIES = {
     "pyarrow": {"runs", "sweeps"},
     "pydantic": {"scenario"},
     "pydantic_core": {"scenario"},
-    "rich": {"sweeps"},
+    "rich": {"layout", "sweeps"},
     "simpy": {"chain"},
     "yaml": {"scenario", "verify"},
 }

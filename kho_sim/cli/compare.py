@@ -10,6 +10,7 @@ import click
 
 from kho_sim.base.units import show
 from kho_sim.cli.pairs import pairs
+from kho_sim.layout import Column, of_terminal
 
 if TYPE_CHECKING:
     from kho_sim.sweeps.compare import Comparison, Difference
@@ -82,16 +83,19 @@ def _print(comparison: Comparison, show_all: bool) -> None:
     if not shown:
         click.echo("no number differs")
         return
-    interval = f"{CONFIDENCE:.0%} interval"
-    click.echo(f"{'':36} {'A':>15} {'B':>15} {'B - A':>15}  {interval} (n)")
-    for one in shown:
-        click.echo(_line(one, PAIRS_MIN))
+    columns = [
+        Column("", left=True),
+        *map(Column, ("A", "B", "B - A")),
+        Column(f"{CONFIDENCE:.0%} interval (n)", left=True, wraps=True),
+    ]
+    for line in of_terminal().table(columns, [_cells(one, PAIRS_MIN) for one in shown]):
+        click.echo(line, color=True)
 
 
-def _line(one: Difference, pairs_min: int) -> str:
+def _cells(one: Difference, pairs_min: int) -> list[str]:
     bounds = f"fewer than {pairs_min} pairs"
     if one.low is not None and one.high is not None:
         bounds = f"{show(one.name, one.low)} to {show(one.name, one.high)}"
     numbers = (one.mean_a, one.mean_b, one.mean_difference)
-    told = " ".join(f"{show(one.name, value):>15}" for value in numbers)
-    return f"{one.name:36} {told}  {bounds} ({one.pairs})"
+    shown = [show(one.name, value) for value in numbers]
+    return [one.name, *shown, f"{bounds} ({one.pairs})"]

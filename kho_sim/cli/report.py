@@ -13,6 +13,7 @@ import click
 from kho_sim.base.errors import EngineError
 from kho_sim.base.files import atomic_write
 from kho_sim.cli.sources import is_sweep, read_trace
+from kho_sim.layout import PLAIN, Layout, markdown, of_terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ class Source(NamedTuple):
     """What is reported on: how it is written in each format, and its tables, the first by
     default."""
 
-    text: Callable[[], str]
+    text: Callable[[Layout], str]
     html: Callable[[], str]
     document: Callable[[], dict[str, Any]]
     tables: Mapping[str, Callable[[], pd.DataFrame]]
@@ -43,9 +44,10 @@ def verb(source: str, kind: str | None, table: str | None, out: str | None) -> i
     """Report on SOURCE: a stored run or sweep, a scenario (which is simulated first), or a real
     log."""
     opened = _open(Path(source))
-    text = _written(opened, kind or _kind_of(out), table)
+    layout = of_terminal() if out is None else PLAIN
+    text = _written(opened, kind or _kind_of(out), table, layout)
     if out is None:
-        click.echo(text)
+        click.echo(text, color=True)
     else:
         try:
             Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ def _open(path: Path) -> Source:
 
     trace = read_trace(path)
     return Source(
-        text=lambda: report_text(trace),
+        text=lambda layout: report_text(trace, layout),
         html=lambda: report_html(trace),
         document=lambda: run_document(trace),
         tables={name: partial(make, trace) for name, make in TABLES.items()},
@@ -86,7 +88,7 @@ def _of_sweep(path: Path) -> Source:
 
     sweep = open_sweep(path)
     return Source(
-        text=lambda: sweep_text(sweep),
+        text=lambda layout: sweep_text(sweep, layout),
         html=lambda: sweep_html(sweep),
         document=lambda: sweep_document(sweep),
         tables={
@@ -98,24 +100,18 @@ def _of_sweep(path: Path) -> Source:
     )
 
 
-def _written(source: Source, kind: str, table: str | None) -> str:
+def _written(source: Source, kind: str, table: str | None, layout: Layout) -> str:
     if table is not None and table not in source.tables:
         raise click.BadParameter(f"{table} is no table of this; known: {', '.join(source.tables)}")
     if kind == "html":
         return source.html()
     if kind == "text":
-        return source.text()
+        return source.text(layout)
     if kind == "json":
         import json
 
         return json.dumps(source.document(), indent=2)
     frame = source.tables[table or next(iter(source.tables))]()
-    return frame.to_csv(index=False).rstrip("\n") if kind == "csv" else _markdown(frame)
-
-
-def _markdown(frame: pd.DataFrame) -> str:
-    lines = ["| " + " | ".join(frame.columns) + " |", "|" + " --- |" * len(frame.columns)]
-    for row in frame.itertuples(index=False):
-        cells = [str(value).replace("|", "\\|").replace("\n", " ") for value in row]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    if kind == "csv":
+        return str(frame.to_csv(index=False)).rstrip("\n")
+    return markdown([*frame.columns], [*frame.itertuples(index=False)])

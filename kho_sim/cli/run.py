@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,12 +106,7 @@ def _print(trace: Trace, as_json: bool) -> None:
 
         click.echo(json.dumps(run_document(trace), indent=2))
     else:
+        from kho_sim.layout import of_terminal
         from kho_sim.report import report_text
 
-        click.echo(report_text(trace, colour=_wants_colour()), color=True)
-
-
-def _wants_colour() -> bool:
-    """Say whether standard output is a terminal whose user did not ask for no colour."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
+        click.echo(report_text(trace, of_terminal()), color=True)

@@ -31,6 +31,7 @@ def verb(
     is not among the --explained ones exits with 1, unless it is a fact that depends on where the
     page allocator put pages.
     """
+    from kho_sim.layout import of_terminal
     from kho_sim.verify import (
         LogCheck,
         Refused,
@@ -52,7 +53,8 @@ def verb(
             checks.append(result)
     if checks or as_json:
         document = verify_document(checks, known)
-        click.echo(json.dumps(document) if as_json else verify_text(checks, known))
+        text = json.dumps(document) if as_json else verify_text(checks, known, of_terminal())
+        click.echo(text, color=True)
     if refused:
         return 3
     return 1 if failing(checks, known, fail_on_any) else 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kho_sim.base.units import format_ns, format_size
-from kho_sim.report.paint import Paint
+from kho_sim.layout import Cell, Column, Layout
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
@@ -24,35 +24,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its group's heading, its own, its text, and its colour if not plain."""
+class Fact:
+    """A column, what it says of a kernel, and in which colour if not plainly."""
 
-    group: str
-    heading: str
+    column: Column
     text: Callable[[Row], str]
     colour: Callable[[Row], str] = lambda _: ""
 
 
-def boot_lines(trace: Trace, paint: Paint) -> list[str]:
+def boot_lines(trace: Trace, layout: Layout) -> list[str]:
     """Return two lines of headings, then the kernels; columns without a value are left out."""
     rows = [Row(boot, twin) for boot, twin in _pairs(trace)]
-    columns = [column for column in COLUMNS if any(column.text(r) != UNKNOWN for r in rows)]
-    shown = _worth_a_look(rows)
-    texts = [[column.text(row) for column in columns] for row in shown]
-    widths = _widths(columns, texts)
-    lines = [paint(line, "faint") for line in _headings(columns, widths)]
+    facts = [fact for fact in FACTS if any(fact.text(row) != UNKNOWN for row in rows)]
+    cells: list[list[str | Cell]] = []
     last = -1
-    for row, cells in zip(shown, texts, strict=True):
+    for row in _worth_a_look(rows):
         index = rows.index(row)
         if index > last + 1:
-            lines.append(f" ...  {index - last - 1} more")
+            folded = ["...", f"{index - last - 1} more"]
+            cells.append([*folded, *[""] * (len(facts) - len(folded))])
         last = index
-        painted = [
-            paint(cell.rjust(width), column.colour(row))
-            for column, cell, width in zip(columns, cells, widths, strict=True)
-        ]
-        lines.append(_joined(columns, painted))
-    return lines
+        cells.append([Cell(fact.text(row), fact.colour(row)) for fact in facts])
+    return layout.table([fact.column for fact in facts], cells)
 
 
 def _pairs(trace: Trace) -> Iterable[tuple[Boot, Boot | None]]:
@@ -73,39 +66,6 @@ def _worth_a_look(rows: list[Row]) -> list[Row]:
             wanted.append(best(known, key=lambda index: getattr(rows[index].boot, fact)))
     wanted += [index for index in indexes if rows[index].boot.failures_avoided]
     return [rows[index] for index in sorted(list(dict.fromkeys(wanted))[:MAX_ROWS])]
-
-
-def _widths(columns: list[Column], texts: list[list[str]]) -> list[int]:
-    """Return each column's width; the last of a group makes room for the group's heading."""
-    cells = zip(*texts, strict=True)
-    widths = [
-        max([len(column.heading), *map(len, cell)])
-        for column, cell in zip(columns, cells, strict=True)
-    ]
-    for group, indexes in _groups(columns):
-        missing = len(group) - sum(widths[i] for i in indexes) - (len(indexes) - 1)
-        widths[indexes[-1]] += max(missing, 0)
-    return widths
-
-
-def _headings(columns: list[Column], widths: list[int]) -> list[str]:
-    above = []
-    for group, indexes in _groups(columns):
-        above.append(group.ljust(sum(widths[i] for i in indexes) + len(indexes) - 1))
-    below = [column.heading.rjust(width) for column, width in zip(columns, widths, strict=True)]
-    return ["  ".join(above).rstrip(), _joined(columns, below)]
-
-
-def _groups(columns: list[Column]) -> list[tuple[str, list[int]]]:
-    groups: dict[str, list[int]] = {}
-    for index, column in enumerate(columns):
-        groups.setdefault(column.group, []).append(index)
-    return list(groups.items())
-
-
-def _joined(columns: list[Column], cells: list[str]) -> str:
-    """One blank inside a group, two between groups."""
-    return "  ".join(" ".join(cells[i] for i in indexes) for _, indexes in _groups(columns))
 
 
 def _count(value: int | None) -> str:
@@ -157,34 +117,33 @@ def _busy(boot: Boot) -> str:
     return UNKNOWN if boot.busy_blocks is None else _count(len(boot.busy_blocks))
 
 
-COLUMNS = (
-    Column("", "boot", lambda row: str(row.boot.boot)),
-    Column("", "kind", lambda row: row.boot.kind),
-    Column(
-        "early allocs",
-        "failed",
+FACTS = (
+    Fact(Column("boot"), lambda row: str(row.boot.boot)),
+    Fact(Column("kind"), lambda row: row.boot.kind),
+    Fact(
+        Column("failed", "early allocs"),
         lambda row: _count(row.boot.failures),
         lambda row: "bad" if row.boot.failures else "",
     ),
-    Column(
-        "early allocs",
-        "avoided",
+    Fact(
+        Column("avoided", "early allocs"),
         lambda row: _avoided(row.boot),
         lambda row: "good" if row.boot.failures_avoided else "",
     ),
-    Column(
-        "1 GiB pages",
-        "got",
+    Fact(
+        Column("got", "1 GiB pages"),
         lambda row: _pages_of_asked(row.boot),
         lambda row: _pages_colour(row.boot),
     ),
-    Column(
-        "1 GiB pages", "without", lambda row: _pages(row.twin), lambda row: _pages_colour(row.twin)
+    Fact(
+        Column("without", "1 GiB pages"),
+        lambda row: _pages(row.twin),
+        lambda row: _pages_colour(row.twin),
     ),
-    Column("preserved", "keys", lambda row: _count(row.boot.preservations)),
-    Column("preserved", "bytes", lambda row: _size(row.boot.preserved_bytes)),
-    Column("tree", "pages", lambda row: _count(row.boot.radix_nodes)),
-    Column("busy", "blocks", lambda row: _busy(row.boot)),
-    Column("extended", "bytes", lambda row: _size(row.boot.extended_bytes)),
-    Column("extended", "time", lambda row: _time(row.boot.extend_ns)),
+    Fact(Column("keys", "preserved"), lambda row: _count(row.boot.preservations)),
+    Fact(Column("bytes", "preserved"), lambda row: _size(row.boot.preserved_bytes)),
+    Fact(Column("pages", "tree", spare=2), lambda row: _count(row.boot.radix_nodes)),
+    Fact(Column("blocks", "busy", spare=1), lambda row: _busy(row.boot)),
+    Fact(Column("bytes", "extended"), lambda row: _size(row.boot.extended_bytes)),
+    Fact(Column("time", "extended"), lambda row: _time(row.boot.extend_ns)),
 )

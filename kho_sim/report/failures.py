@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kho_sim.base.units import format_size
-from kho_sim.report.layout import wrapped
+from kho_sim.layout import Layout
 from kho_sim.trace.records import Allocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
@@ -31,36 +31,36 @@ class Group:
         if row.why:
             self.reasons.setdefault(row.why, row.boot)
 
-    def lines(self) -> list[str]:
+    def lines(self, layout: Layout) -> list[str]:
         """Return what was asked for in which boots, then the reason, wrapped."""
         each = " in each" if len(self.counts) > 1 and len(set(self.counts.values())) == 1 else ""
         count = next(iter(self.counts.values())) if each else sum(self.counts.values())
         head = f"  {boots_text(self.counts)}: {self.what}, {count} x {format_size(self.size_bytes)}"
-        lines = wrapped(head + each, indent=INDENT, max_lines=2)
+        lines = layout.wrapped(head + each, indent=INDENT, max_lines=2)
         if self.reasons:
             reason, boot = next(iter(self.reasons.items()))
             if len(self.reasons) > 1:
                 reason += f" (boot {boot}; the figures differ elsewhere)"
-            lines += wrapped(reason, indent=INDENT, first=INDENT, max_lines=3)
+            lines += layout.wrapped(reason, indent=INDENT, first=INDENT, max_lines=3)
         return lines
 
 
-def failure_lines(trace: Trace, max_lines: int) -> list[str]:
+def failure_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return the count with and without the extension, then the groups, as many as fit."""
-    lines = wrapped(_counts_text(trace), max_lines=2)
+    lines = layout.wrapped(_counts_text(trace), max_lines=2)
     for extended, title in zip((True, False), titles(trace), strict=True):
         groups = grouped(row for here, row in failures(trace) if here == extended)
         if groups and len(lines) + 2 <= max_lines:
             lines += [f"{title}:"] if trace.twin else []
-            lines += _fitting(groups, max_lines - len(lines))
+            lines += _fitting(groups, max_lines - len(lines), layout)
     return lines
 
 
-def _fitting(groups: list[Group], max_lines: int) -> list[str]:
+def _fitting(groups: list[Group], max_lines: int, layout: Layout) -> list[str]:
     """Return as many groups as fit, the last line kept for saying how many did not."""
     lines: list[str] = []
     for number, group in enumerate(groups, start=1):
-        more = group.lines()
+        more = group.lines(layout)
         if len(lines) + len(more) + (number < len(groups)) > max_lines:
             return [*lines, f"  ... {len(groups) - number + 1} more kinds of request"]
         lines += more

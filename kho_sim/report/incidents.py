@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from kho_sim.base.units import format_size
-from kho_sim.report.layout import wrapped
+from kho_sim.layout import Layout
 from kho_sim.trace.records import GOES_ON, FileOutcome, Incident
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
@@ -15,13 +15,13 @@ MOST_NAMES = 6
 INDENT = 4
 
 
-def incident_lines(trace: Trace, max_lines: int) -> list[str]:
+def incident_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return a heading with the sums, then the incidents, as many as fit; nothing without any."""
     if not trace.incident_records and not unstruck(trace):
         return []
-    lines = wrapped(_sums(trace), max_lines=2)
+    lines = layout.wrapped(_sums(trace), max_lines=2)
     told = [
-        (any(not file.kept for file in outcomes), _lines_of(incident, outcomes))
+        (any(not file.kept for file in outcomes), _lines_of(incident, outcomes, layout))
         for incident, outcomes in incidents(trace)
     ]
     shown = _fitting(told, max_lines - len(lines))
@@ -70,12 +70,12 @@ def file_outcomes_text(outcomes: Iterable[FileOutcome]) -> str:
     return f"{_amount(lost)} lost{rest}: {_names(lost)}"
 
 
-def _lines_of(incident: Incident, outcomes: list[FileOutcome]) -> list[str]:
+def _lines_of(incident: Incident, outcomes: list[FileOutcome], layout: Layout) -> list[str]:
     kind = f"fault {incident.kind}" if incident.injected else incident.kind
     then = "" if incident.then == GOES_ON else f"{incident.then}; "
     told = f'"{incident.message}"; ' if incident.message else ""
     text = f"  boot {incident.boot}: {kind}, {told}{then}{file_outcomes_text(outcomes)}"
-    return wrapped(text, indent=INDENT, max_lines=3)
+    return layout.wrapped(text, indent=INDENT, max_lines=3)
 
 
 def _sums(trace: Trace) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kho_sim.base.units import show
+from kho_sim.layout import PLAIN, Column, Layout
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep
@@ -52,11 +53,11 @@ _HEADS = {
     "extend_ns_max": "time",
     "memory_regions_max": "regions",
 }
-MOST_LINES = 40
+MOST_POINTS = 39
 EXPLAINED = (
-    "A line a point; of its chains (seeds) the worst: the smallest extension of any boot, early",
-    "allocations that failed with the extension, those without it, those avoided; time of the",
-    "extension step, and regions of memblock.memory.",
+    "A line a point; of its chains (seeds) the worst: the smallest extension of any boot, early "
+    "allocations that failed with the extension, those without it, those avoided; time of the "
+    "extension step, and regions of memblock.memory."
 )
 
 
@@ -80,22 +81,22 @@ def points_table(sweep: Sweep) -> pd.DataFrame:
     return points.reset_index(drop=not keys)
 
 
-def sweep_text(sweep: Sweep) -> str:
+def sweep_text(sweep: Sweep, layout: Layout = PLAIN) -> str:
     """Return the report of a sweep for a terminal: what was varied, and a line a point."""
     scenario = sweep.manifest.get("scenario") or {}
     points = points_table(sweep)
     states = ", ".join(f"{count} {state}" for state, count in sweep.counts().items())
     head = [f"sweep over {', '.join(sweep.keys)}: {states}"]
     if scenario.get("description"):
-        head.append(str(scenario["description"]))
-    head += ["", *EXPLAINED]
-    texts = pd.DataFrame(
-        {_HEADS.get(name, name.rpartition(".")[2]): _texts(name, points[name]) for name in points}
-    )
-    lines = texts.to_string(index=False).splitlines() if len(texts) else ["no run has ended yet"]
-    if len(lines) > MOST_LINES:
-        left_out = len(lines) - MOST_LINES
-        lines = [*lines[:MOST_LINES], f"... {left_out} more points; --format csv has all"]
+        head += layout.wrapped(str(scenario["description"]))
+    head += ["", *layout.wrapped(EXPLAINED)]
+    if points.empty:
+        return "\n".join([*head, "", "no run has ended yet"])
+    columns = [_column(name, points[name]) for name in points]
+    texts = zip(*(_texts(name, points[name].head(MOST_POINTS)) for name in points), strict=True)
+    lines = layout.table(columns, list(texts))
+    if len(points) > MOST_POINTS:
+        lines.append(f"... {len(points) - MOST_POINTS} more points; --format csv has all")
     return "\n".join([*head, "", *lines])
 
 
@@ -110,6 +111,11 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "states": sweep.counts(),
         "points": rows.to_dict("records"),
     }
+
+
+def _column(name: str, values: pd.Series) -> Column:
+    is_text = not pd.api.types.is_numeric_dtype(values)
+    return Column(_HEADS.get(name, name.rpartition(".")[2]), left=is_text, wraps=is_text)
 
 
 def _texts(name: str, values: pd.Series) -> list[str]:

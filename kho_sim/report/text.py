@@ -1,6 +1,6 @@
 """The terminal report of a chain: how it ended, what each kernel got, and what did not fit.
 
-Under 40 lines and 100 columns for any trace, simulated or read from a log. Left out: single
+Under 40 lines for any trace, simulated or read from a log. Left out: single
 allocations and regions, which are in the tables.
 """
 
@@ -11,11 +11,10 @@ from typing import Any
 
 from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
+from kho_sim.layout import PLAIN, Layout
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
-from kho_sim.report.layout import labelled, wrapped
-from kho_sim.report.paint import Paint
 from kho_sim.report.what_if import what_if_lines
 from kho_sim.trace.records import COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
@@ -35,18 +34,17 @@ _SENTENCES = {
 }
 
 
-def report_text(trace: Trace, *, colour: bool = False) -> str:
-    """Return the report, without a line end; ``colour`` adds ANSI codes and changes no word."""
-    paint = Paint(colour)
-    lines = [*_outcome_lines(trace, paint), "", *_setting_lines(trace), ""]
+def report_text(trace: Trace, layout: Layout = PLAIN) -> str:
+    """Return the report, without a line end."""
+    lines = [*_outcome_lines(trace, layout), "", *_setting_lines(trace, layout), ""]
     if trace.boot_records:
-        lines += [*boot_lines(trace, paint), ""]
+        lines += [*boot_lines(trace, layout), ""]
     ending = ["", _origin_line(trace)]
     room = MAX_LINES - len(lines) - len(ending)
-    told = incident_lines(trace, room - LEAST_FOR_FAILURES)
+    told = incident_lines(trace, room - LEAST_FOR_FAILURES, layout)
     lines += [*told, ""] if told else []
-    lines += what_if_lines(trace, MAX_LINES - len(lines) - len(ending))
-    lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending))
+    lines += what_if_lines(trace, MAX_LINES - len(lines) - len(ending), layout)
+    lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending), layout)
     return "\n".join(lines + ending)
 
 
@@ -66,7 +64,7 @@ def outcome_sentence(outcome: Outcome, kernels: int, resets: int = 0) -> str:
     return f"{outcome.kind}: {sentence}{message}"
 
 
-def _outcome_lines(trace: Trace, paint: Paint) -> list[str]:
+def _outcome_lines(trace: Trace, layout: Layout) -> list[str]:
     chains = [("", trace)]
     if trace.twin is not None:
         here, twin = titles(trace)
@@ -77,40 +75,44 @@ def _outcome_lines(trace: Trace, paint: Paint) -> list[str]:
         kind = chain.outcome.kind
         resets = sum(row.then == COLD_BOOT for row in chain.incident_records)
         sentence = outcome_sentence(chain.outcome, len(chain.boot_records), resets)
-        first, *others = wrapped(title + sentence, indent=len(title), max_lines=3)
+        first, *others = layout.wrapped(title + sentence, indent=len(title), max_lines=3)
         word = "good" if kind == "completed" else "bad"
-        lines += [first.replace(kind, paint(kind, word), 1), *others]
+        lines += [first.replace(kind, layout.paint(kind, word), 1), *others]
     return lines
 
 
-def _setting_lines(trace: Trace) -> list[str]:
+def _setting_lines(trace: Trace, layout: Layout) -> list[str]:
     """What ran on what: from the scenario, or the log's name and its notes."""
     scenario = trace.provenance.get("scenario")
     lines = []
     if scenario:
-        lines += wrapped(scenario["description"], max_lines=2)
-        lines += labelled("Machine", _machine_text(scenario["machine"]))
-        lines += labelled("Kernel", _kernel_text(scenario["kernel"]))
-        lines += _note_lines(trace.provenance.get("notes", ()))
+        lines += layout.wrapped(scenario["description"], max_lines=2)
+        lines += layout.labelled("Machine", _machine_text(scenario["machine"]))
+        lines += layout.labelled("Kernel", _kernel_text(scenario["kernel"]))
+        lines += _note_lines(trace.provenance.get("notes", ()), layout)
     elif "log" in trace.provenance:
-        lines += labelled("Log", str(trace.provenance["log"]), max_lines=1)
+        lines += layout.labelled("Log", str(trace.provenance["log"]), max_lines=1)
         for note in trace.provenance.get("incomplete", ())[:3]:
-            lines += labelled("Note", note, max_lines=1)
+            lines += layout.labelled("Note", note, max_lines=1)
     areas = trace.boot_records[0].scratch_areas if trace.boot_records else None
     if areas:
         total = format_size(sum(size for _, size in areas))
         parts = [f"{format_size(size)} at {start:#x}" for start, size in areas if size]
         shown = ", ".join(parts[:4]) + (f", ... {len(parts) - 4} more" if len(parts) > 4 else "")
-        lines += labelled("Scratch", f"{total}: {shown}")
+        lines += layout.labelled("Scratch", f"{total}: {shown}")
     return lines
 
 
-def _note_lines(notes: Sequence[str]) -> list[str]:
+def _note_lines(notes: Sequence[str], layout: Layout) -> list[str]:
     """What of the scenario is left out, in a few lines; words that are not known come last."""
     ordered = sorted(notes, key=lambda note: f": {UNKNOWN}: " in note)
-    lines = [line for note in ordered[:MAX_NOTES] for line in labelled("Note", note, max_lines=2)]
+    lines = []
+    for note in ordered[:MAX_NOTES]:
+        lines += layout.labelled("Note", note)
     if len(notes) > MAX_NOTES:
-        lines += labelled("Note", f"{len(notes) - MAX_NOTES} more; kho-sim explain lists them all")
+        lines += layout.labelled(
+            "Note", f"{len(notes) - MAX_NOTES} more; kho-sim explain lists them all"
+        )
     return lines
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from kho_sim.base.units import format_ns, format_size
+from kho_sim.layout import Column, Layout
 from kho_sim.report.boots import UNKNOWN
 from kho_sim.trace.records import Alternative
 from kho_sim.trace.trace import Trace
 
-HEADINGS = ("strategy", "blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "time")
+COLUMNS = (
+    Column("strategy", left=True),
+    *map(Column, ("blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "time")),
+)
 WITHOUT_BLOCKS = ("none", "reserve-early")
 LINES_AROUND = 3
 """The title, the headings, and a blank line."""
 
 
-def what_if_lines(trace: Trace, max_lines: int) -> list[str]:
+def what_if_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return a title, headings and a line a way, in the scenario's order; [] without any."""
     ways: dict[tuple[str, int], list[Alternative]] = {}
     for row in trace.alternative_records:
@@ -22,12 +26,9 @@ def what_if_lines(trace: Trace, max_lines: int) -> list[str]:
     if not ways or room < 1:
         return []
     shown = list(ways.items())[: room if len(ways) <= room else room - 1]
-    table = [HEADINGS, *(_cells(strategy, shift, rows) for (strategy, shift), rows in shown)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    cells = [_cells(strategy, shift, rows) for (strategy, shift), rows in shown]
     lines = ["What if, on what each boot inherits (the worst boot counts)"]
-    for first, *others in table:
-        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  " + "  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    lines += layout.table(COLUMNS, cells, indent=2)
     if len(ways) > len(shown):
         lines.append(f"  ... and {len(ways) - len(shown)} more")
     return [*lines, ""]

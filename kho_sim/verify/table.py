@@ -6,25 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from kho_sim.base.units import show
+from kho_sim.layout import PLAIN, Cell, Column, Layout
 from kho_sim.verify.document import totals
 from kho_sim.verify.explained import Explained, reason
 from kho_sim.verify.log_check import Difference, LogCheck
 
-NAME_WIDTH = 34
+COLUMNS = (Column("", left=True), *map(Column, ("compared", "exact", "close")))
 MAX_DIFFERENCES = 40
 MAX_NOTES = 10
 MAX_ITEMS = 6
 """Items of a list that are shown of each side."""
 
 
-def verify_text(checks: Sequence[LogCheck], explained: Sequence[Explained] = ()) -> str:
+def verify_text(
+    checks: Sequence[LogCheck], explained: Sequence[Explained] = (), layout: Layout = PLAIN
+) -> str:
     """Return the table and the differences, without a line end."""
     sums = totals(checks)
     lines = [f"{_plural(sums['logs'], 'log')}, {_plural(sums['boots'], 'boot')}", ""]
-    lines.append(f"{'':{NAME_WIDTH}}{'compared':>10}{'exact':>9}{'close':>9}")
+    cells: list[list[str | Cell]] = []
     for title, rows in _groups(sums):
         if rows:
-            lines += [title, *(_row(name, row) for name, row in rows.items())]
+            cells += [[Cell(title, "faint"), "", "", ""], *(_row(*row) for row in rows.items())]
+    lines += layout.table(COLUMNS, cells)
     left_out = sums["placements"]["left_out"]
     if left_out:
         lines += ["", f"{left_out} early allocations can not be replayed: {_reasons(checks)}"]
@@ -43,9 +47,9 @@ def _groups(sums: dict[str, Any]) -> list[tuple[str, dict[str, dict[str, int]]]]
     ]
 
 
-def _row(name: str, row: dict[str, int]) -> str:
-    close = f"{row['close']:>9}" if "close" in row else ""
-    return f"  {name:{NAME_WIDTH - 2}}{row['compared']:>10}{row['exact']:>9}{close}"
+def _row(name: str, row: dict[str, int]) -> list[str | Cell]:
+    exact = Cell(str(row["exact"]), "" if row["exact"] == row["compared"] else "amber")
+    return [f"  {name}", str(row["compared"]), exact, str(row.get("close", ""))]
 
 
 def _reasons(checks: Sequence[LogCheck]) -> str:

@@ -30,7 +30,7 @@ def write_results(study: Sweep, folder: str | Path) -> list[Path]:
         for name, table in TABLES.items():
             written.append(folder / f"{name}.md")
             with atomic_write(written[-1]) as file:
-                file.write(table(rows).encode())
+                file.write(f"{table(rows)}\n".encode())
         for name, figure in FIGURES.items():
             written.append(folder / f"{name}.png")
             save(figure(rows), written[-1], {"study": study.manifest["fingerprint"]})

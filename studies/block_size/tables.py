@@ -6,12 +6,13 @@ take.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import floor
 
 import pandas as pd
 
 from kho_sim.base.units import format_ns, format_size
+from kho_sim.layout import markdown
 from kho_sim.report.what_if import WITHOUT_BLOCKS
 
 SHOWN_SHIFTS = (16, 18, 21, 24, 27, 28, 29, 30, 31, 33, 36)
@@ -85,12 +86,6 @@ def cases_of(rows: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame]]:
     """Yield (workload, memory in bytes, rows) of each case, in the study's order."""
     for (workload, machine), case in rows.groupby(["workload", "memory_bytes"], sort=False):
         yield str(workload), int(machine), case
-
-
-def markdown(heads: Sequence[str], body: Sequence[Sequence[str]], right_from: int) -> str:
-    """Return a Markdown table whose columns from ``right_from`` on are aligned to the right."""
-    rules = ["---" if column < right_from else "---:" for column in range(len(heads))]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (heads, rules, *body))
 
 
 def _recovered_cell(case: pd.DataFrame) -> str:

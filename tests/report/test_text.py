@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.base.words import OUTCOMES
+from kho_sim.layout import Layout
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.report import report_text
 from kho_sim.report.failures import boots_text
@@ -74,7 +75,7 @@ def test_log_without_facts_still_makes_a_report() -> None:
 
 
 def test_colour_changes_no_word() -> None:
-    coloured = report_text(hand_made_trace(), colour=True)
+    coloured = report_text(hand_made_trace(), Layout(colour=True))
     assert ANSI.search(coloured)
     assert ANSI.sub("", coloured) == report_text(hand_made_trace())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kho_sim.layout import PLAIN
 from kho_sim.report.what_if import what_if_lines
 from tests.frames.hand_made import GIB, empty_trace, hand_made_trace
 
@@ -20,15 +21,15 @@ def test_the_worst_boot_of_each_way_counts():
         {"boot": 2, "extended_bytes": 7 * GIB, "extend_ns": 3000, "gigantic_pages_allocated": 2},
         {"boot": 2, "strategy": "none", "extended_bytes": 0, "panic": "Failed to allocate"},
     )
-    lines = what_if_lines(trace, 10)
+    lines = what_if_lines(trace, 10, PLAIN)
     assert lines[2].split() == ["blocks", "16", "MiB", "7", "GiB", "2/4", "0", "3", "11", "4", "us"]
     assert lines[3].split()[:6] == ["none", "-", "0", "B", "4/4", "dies"]
 
 
 def test_as_many_lines_as_there_is_room():
     trace = with_ways(*({"shift": shift} for shift in range(20, 30)))
-    assert len(what_if_lines(trace, 20)) == 13
-    short = what_if_lines(trace, 8)
+    assert len(what_if_lines(trace, 20, PLAIN)) == 13
+    short = what_if_lines(trace, 8, PLAIN)
     assert len(short) == 8
     assert short[-2] == "  ... and 6 more"
-    assert what_if_lines(trace, 3) == what_if_lines(empty_trace(), 20) == []
+    assert what_if_lines(trace, 3, PLAIN) == what_if_lines(empty_trace(), 20, PLAIN) == []

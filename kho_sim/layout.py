@@ -1,0 +1,201 @@
+"""Text laid out: paragraphs and tables for a terminal, and tables in Markdown.
+
+rich lays the tables out. What is no terminal gets plain text of a fixed width, so that it is the
+same everywhere. Left out: pages, which are HTML (``report``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import groupby
+from textwrap import wrap
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 100
+"""Columns of text that is not for a terminal, and of a paragraph at most."""
+WIDTH_MIN = 80
+"""Columns of the smallest terminal that tables are laid out for."""
+WIDTH_MAX = 10_000
+"""Columns that no table has."""
+
+COLOURS = {"good": "green", "bad": "bold red", "amber": "yellow", "faint": "dim", "": ""}
+"""Colours by what they say. None carries what the text does not say."""
+
+_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:[KMGTPE]i)?B\b|CPUs\b|nodes?\b)")
+_GLUE = "\N{NO-BREAK SPACE}"
+_ANSI = re.compile(r"\033\[[0-9;]*m")
+_BLANKS_AT_END = re.compile(rf"(?: |{_ANSI.pattern})+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, and the heading above it that it may share."""
+
+    heading: str
+    group: str = ""
+    left: bool = False
+    """Text; numbers are aligned to the right."""
+    wraps: bool = False
+    """May go on in the next line where there is no room; a number may not."""
+    spare: int = 0
+    """Columns with the highest number above 0 are left out first where there is no room."""
+
+
+class Cell(NamedTuple):
+    """Text in a colour of ``COLOURS``."""
+
+    text: str
+    colour: str = ""
+
+
+Row = Sequence[str | Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How wide text may be, and whether it has colours. ``colour`` changes no word."""
+
+    width: int = WIDTH
+    colour: bool = False
+
+    def paint(self, text: str, colour: str) -> str:
+        """Return text in a colour of ``COLOURS``."""
+        if not self.colour:
+            return text
+        from rich.style import Style
+
+        return Style.parse(COLOURS[colour]).render(text)
+
+    def wrapped(self, text: str, indent: int = 0, first: int = 0, max_lines: int = 0) -> list[str]:
+        """Return ``text`` in lines that fit; a number stays with its unit.
+
+        What can not be printed, which a description or a log can hold, becomes a blank.
+        ``indent`` is for all lines but the first one, ``first`` for that one. What does not fit
+        into ``max_lines`` (0: any number) is cut, and an ellipsis says so.
+        """
+        printable = "".join(letter if letter.isprintable() else " " for letter in text)
+        lines = wrap(
+            _NUMBER_AND_UNIT.sub(_GLUE, printable),
+            min(self.width, WIDTH),
+            initial_indent=" " * first,
+            subsequent_indent=" " * indent,
+            max_lines=max_lines or None,
+            placeholder=" ...",
+        )
+        return [line.replace(_GLUE, " ") for line in lines]
+
+    def labelled(self, label: str, text: str, max_lines: int = 2) -> list[str]:
+        """Return '  Label   text', wrapped under the text."""
+        return self.wrapped(f"{label:<10}{text}", indent=10, max_lines=max_lines)
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Row], indent: int = 0) -> list[str]:
+        """Return headings and rows as lines, without blanks at their ends.
+
+        A table that is too wide loses its spare columns, which a last line names; then its text
+        wraps between words. No number is cut, even if the table does not fit then.
+        """
+        chosen = list(range(len(columns)))
+        lines = self._lines(columns, rows, chosen, indent)
+        left_out: list[str] = []
+        while max(len(_ANSI.sub("", line)) for line in lines) > self.width:
+            spare = max((columns[index].spare for index in chosen), default=0)
+            if not spare:
+                break
+            gone = next(index for index in chosen if columns[index].spare == spare)
+            left_out.append(f"{columns[gone].group} {columns[gone].heading}".strip())
+            chosen.remove(gone)
+            lines = self._lines(columns, rows, chosen, indent)
+        note = f"{' ' * indent}not shown, for want of room: {', '.join(left_out)}"
+        return [*lines, self.paint(note, "faint")] if left_out else lines
+
+    def _lines(
+        self, columns: Sequence[Column], rows: Sequence[Row], chosen: list[int], indent: int
+    ) -> list[str]:
+        """Lay out the chosen columns: a table a group, side by side below their headings."""
+        from rich.console import Console
+        from rich.table import Table
+
+        groups = [(group, list(of)) for group, of in groupby(chosen, lambda i: columns[i].group)]
+        whole = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        for group, _ in groups:
+            whole.add_column(group, min_width=len(group))
+        whole.show_header = len(groups) > 1
+        blanks = 1 if len(groups) > 1 else 2
+        whole.add_row(*(_table(columns, rows, of, blanks) for _, of in groups))
+        console = Console(
+            file=StringIO(), width=self.width - indent, force_terminal=self.colour, _environ={},
+            color_system="standard" if self.colour else None, legacy_windows=False,
+        )  # fmt: skip
+        roomy = console.options.update(width=WIDTH_MAX)
+        console.width = max(console.width, console.measure(whole, options=roomy).minimum)
+        with console.capture() as capture:
+            console.print(whole)
+        lines = capture.get().splitlines()
+        return [" " * indent + _without_blanks_at_end(line) for line in lines]
+
+
+PLAIN = Layout()
+
+
+def of_terminal() -> Layout:
+    """Return the layout for standard output: as wide as its terminal and in colour, if it is one.
+
+    ``NO_COLOR`` and a dumb terminal switch colours off.
+    """
+    if not sys.stdout.isatty():
+        return PLAIN
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Layout(max(shutil.get_terminal_size().columns, WIDTH_MIN), not plain)
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]], right_from: int = -1) -> str:
+    """Return a Markdown table; columns from ``right_from`` on, if any, are aligned to the right."""
+    rules = ["---:" if 0 <= right_from <= column else "---" for column in range(len(heads))]
+    body = [[_escaped(str(value)) for value in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, rules, *body))
+
+
+def _without_blanks_at_end(line: str) -> str:
+    return _BLANKS_AT_END.sub(lambda end: "".join(_ANSI.findall(end[0])), line)
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row], chosen: list[int], blanks: int) -> Table:
+    """Return the chosen columns, with so many blanks between them."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, blanks, 0, 0), pad_edge=False, header_style="dim")
+    for index in chosen:
+        column = columns[index]
+        texts = [column.heading, *map(_text, (row[index] for row in rows))]
+        table.add_column(
+            Text(column.heading),
+            justify="left" if column.left else "right",
+            no_wrap=not column.wraps,
+            min_width=None if column.wraps else max(map(cell_len, texts)),
+        )
+    for row in rows:
+        table.add_row(*(Text(_text(row[i]), _colour(row[i])) for i in chosen))
+    return table
+
+
+def _text(cell: str | Cell) -> str:
+    return cell.text if isinstance(cell, Cell) else cell
+
+
+def _colour(cell: str | Cell) -> str:
+    return COLOURS[cell.colour] if isinstance(cell, Cell) else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
