@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kho_sim.base.units import show
-from kho_sim.cli.pairs import pairs
+from kho_sim.cli.options import pairs
 from kho_sim.layout import Column, of_terminal
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def verb(
     Runs are paired by all parameters that both sides vary, but for those named by --a and --b.
     """
     from kho_sim.sweeps.compare import compare
-    from kho_sim.sweeps.stored import stored_runs
+    from kho_sim.sweeps.results import stored_runs
 
     runs_a = stored_runs(a)
     runs_b = runs_a if b is None else stored_runs(b)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kho_sim.cli.numbers import FiniteRange
-from kho_sim.cli.pairs import pairs
+from kho_sim.cli.options import FiniteRange, pairs
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kho_sim.base.units import format_ns, format_size
-from kho_sim.layout import Cell, Column, Layout
+from kho_sim.layout import WIDTH, Cell, Column, Layout
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
@@ -38,7 +38,8 @@ def boot_lines(trace: Trace, layout: Layout) -> list[str]:
     facts = [fact for fact in FACTS if any(fact.text(row) != UNKNOWN for row in rows)]
     cells: list[list[str | Cell]] = []
     last = -1
-    for row in _worth_a_look(rows):
+    # In a narrow terminal the table may need a line that names the columns left out.
+    for row in _worth_a_look(rows, MAX_ROWS - (layout.width < WIDTH)):
         index = rows.index(row)
         if index > last + 1:
             folded = ["...", f"{index - last - 1} more"]
@@ -53,9 +54,9 @@ def _pairs(trace: Trace) -> Iterable[tuple[Boot, Boot | None]]:
     return ((boot, twins.get(boot.boot)) for boot in trace.boot_records)
 
 
-def _worth_a_look(rows: list[Row]) -> list[Row]:
-    """Return at most MAX_ROWS: the first ones, the last ones, those with failures, the extremes."""
-    if len(rows) <= MAX_ROWS:
+def _worth_a_look(rows: list[Row], most: int) -> list[Row]:
+    """Return at most so many: the first ones, the last ones, those with failures, the extremes."""
+    if len(rows) <= most:
         return rows
     indexes = range(len(rows))
     wanted = [0, 1, 2, len(rows) - 1, len(rows) - 2]
@@ -65,7 +66,7 @@ def _worth_a_look(rows: list[Row]) -> list[Row]:
         if known:
             wanted.append(best(known, key=lambda index: getattr(rows[index].boot, fact)))
     wanted += [index for index in indexes if rows[index].boot.failures_avoided]
-    return [rows[index] for index in sorted(list(dict.fromkeys(wanted))[:MAX_ROWS])]
+    return [rows[index] for index in sorted(list(dict.fromkeys(wanted))[:most])]
 
 
 def _count(value: int | None) -> str:

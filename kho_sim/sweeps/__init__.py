@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kho_sim.sweeps.design import product, read_points, zipped
-    from kho_sim.sweeps.results import Sweep, open_sweep
+    from kho_sim.sweeps.results import Sweep, open_stored, open_sweep
     from kho_sim.sweeps.stop import SweepInterrupted
-    from kho_sim.sweeps.stored import open_stored
     from kho_sim.sweeps.sweeping import sweep
 
 _HOMES = {
     "Sweep": "results",
     "SweepInterrupted": "stop",
     "sweep": "sweeping",
-    "open_stored": "stored",
+    "open_stored": "results",
     "open_sweep": "results",
     "product": "design",
     "read_points": "design",

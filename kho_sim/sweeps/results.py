@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from kho_sim.base.errors import InputError, TraceError
 from kho_sim.base.units import unit_of
+from kho_sim.runs.store import load_run
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
 from kho_sim.sweeps.parts import finished_runs, part_names, read_parquet
-from kho_sim.sweeps.store import in_shard, read_design, read_manifest
+from kho_sim.sweeps.store import MANIFEST, in_shard, read_design, read_manifest
 from kho_sim.sweeps.tables import SCHEMAS, rows_of
 from kho_sim.trace.trace import Trace
 
@@ -160,7 +161,20 @@ def open_sweep(directory: str | Path) -> Sweep:
     return sweep
 
 
-def runs_of_trace(trace: Trace) -> pd.DataFrame:
+def open_stored(directory: str | Path) -> Sweep | Trace:
+    """Return the sweep in a directory, or the trace of a single run. Raises InputError."""
+    if (Path(directory) / MANIFEST).exists():
+        return open_sweep(directory)
+    return load_run(directory)
+
+
+def stored_runs(directory: str | Path) -> pd.DataFrame:
+    """Return the runs in a directory as ``Sweep.runs()`` does; a single run is a table of one."""
+    stored = open_stored(directory)
+    return stored.runs() if isinstance(stored, Sweep) else _runs_of_trace(stored)
+
+
+def _runs_of_trace(trace: Trace) -> pd.DataFrame:
     """Return a single run as a table like that of ``Sweep.runs()``, with no varied places."""
     rows = _frame(pa.Table.from_batches([rows_of("runs", "", trace)]))
     seed = trace.provenance.get("seed")

@@ -22,7 +22,7 @@ from kho_sim.base.errors import EngineError, InputError
 from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import loads
 from kho_sim.sweeps import open_sweep
-from kho_sim.sweeps.stored import stored_runs
+from kho_sim.sweeps.results import stored_runs
 from kho_sim.sweeps.sweeping import sweep
 from tests.frames.hand_made import hand_made_trace
 from tests.fuzz.damage import damaged

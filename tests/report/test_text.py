@@ -126,10 +126,11 @@ def test_longest_report_of_all_fits_and_still_counts_the_failures() -> None:
         replace(chain, provenance=provenance, twin=chain),
         replace(chain, provenance={"log": words, "incomplete": [words] * 9}, twin=chain),
     ):
-        lines = report_text(trace).splitlines()
-        assert len(lines) < 40
-        assert max(map(len, lines)) <= 100
-        assert "Early allocations that failed: 20 with" in "\n".join(lines)
+        for width in (80, 100):
+            lines = report_text(trace, Layout(width)).splitlines()
+            assert len(lines) < 40
+            assert max(map(len, lines)) <= width
+            assert "Early allocations that failed: 20 with" in "\n".join(lines)
 
 
 COUNTS = st.integers(0, 10**10)

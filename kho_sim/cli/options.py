@@ -1,6 +1,8 @@
-"""``KEY=VALUE`` options, as several verbs have them."""
+"""Kinds of options that several verbs have: ``KEY=VALUE``, and numbers within bounds."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -16,3 +18,15 @@ def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict
             raise click.BadParameter(f"{key} is named twice.")
         found[key] = value
     return found
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds; nan, which is within all of them, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if number != number:
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
