@@ -79,3 +79,14 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     reader.join(timeout=10)
     assert heard == [b"content"]
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("place", ["nowhere/file", "file/below"])
+def test_an_error_names_the_file_that_the_caller_knows(tmp_path, place):
+    (tmp_path / "file").write_bytes(b"mine")
+    with (
+        pytest.raises(OSError, match=r"No such file|Not a directory") as caught,
+        atomic_write(tmp_path / place),
+    ):
+        pass
+    assert caught.value.filename == str(tmp_path / place)
