@@ -1,85 +1,127 @@
 """kho_sim: a simulator of chains of kexec'd Linux kernels that hand memory over with KHO.
 
     import kho_sim as ks
-    trace = ks.run(ks.load("scenarios/seed-case-2.yaml"), seed=7)
+    trace = ks.run("scenarios/seed-case-2.yaml", seed=7)
     trace.boots, trace.allocations, trace.failures
 
-Names are resolved on first use: importing the package loads none of the libraries below it.
+``dir(kho_sim)`` lists the public names; everything else may change. Names are resolved on first
+use: importing the package loads none of the libraries below it.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kho_sim._version import __version__
+from kho_sim.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from kho_sim import plots
-    from kho_sim.base.errors import ScenarioError, TraceError
-    from kho_sim.graphs import lineage
+    from kho_sim.base.errors import (
+        EngineError,
+        InputError,
+        KhoSimError,
+        ModelError,
+        Problem,
+        ScenarioError,
+        TraceError,
+    )
+    from kho_sim.chain import Explanation
+    from kho_sim.chain import explain_scenario as explain
+    from kho_sim.chain import run_scenario as run
+    from kho_sim.graphs import lineage_graph
+    from kho_sim.logs.importing import ImportedScenario
+    from kho_sim.logs.importing import import_files as import_machine
     from kho_sim.logs.reader import read_boot_log
-    from kho_sim.scenario import Scenario, load, loads
+    from kho_sim.logs.reader import read_boot_log as read_log
+    from kho_sim.runs.store import save_run as save
+    from kho_sim.scenario import Scenario, load, loads, with_values
+    from kho_sim.sweeps import Sweep, SweepInterrupted, sweep
     from kho_sim.sweeps import open_stored as open
-    from kho_sim.sweeps import sweep
+    from kho_sim.sweeps.advise import Advice, advise
     from kho_sim.trace.trace import Trace
+    from kho_sim.verification import Verification, read_explained
+    from kho_sim.verification import verify_logs as verify
 
 __all__ = [
+    "Advice",
+    "EngineError",
+    "Explanation",
+    "ImportedScenario",
+    "InputError",
+    "KhoSimError",
+    "ModelError",
+    "Problem",
     "Scenario",
     "ScenarioError",
+    "Sweep",
+    "SweepInterrupted",
     "Trace",
     "TraceError",
+    "Verification",
     "__version__",
-    "lineage",
+    "advise",
+    "explain",
+    "import_machine",
+    "lineage_graph",
     "load",
     "loads",
     "open",
     "plots",
     "read_boot_log",
+    "read_explained",
+    "read_log",
     "run",
+    "save",
     "sweep",
+    "verify",
+    "with_values",
 ]
 
-_HOMES = {
-    "Scenario": ("kho_sim.scenario", "Scenario"),
-    "ScenarioError": ("kho_sim.base.errors", "ScenarioError"),
-    "Trace": ("kho_sim.trace.trace", "Trace"),
-    "TraceError": ("kho_sim.base.errors", "TraceError"),
-    "lineage": ("kho_sim.graphs", "lineage"),
-    "load": ("kho_sim.scenario", "load"),
-    "loads": ("kho_sim.scenario", "loads"),
-    "open": ("kho_sim.sweeps", "open_stored"),
-    "plots": ("kho_sim.plots", ""),
-    "read_boot_log": ("kho_sim.logs.reader", "read_boot_log"),
-    "sweep": ("kho_sim.sweeps", "sweep"),
-}
-"""Public name -> the module that has it, and its name there ('': the module itself)."""
-
-
-def run(scenario: Scenario, seed: int | None = None) -> Trace:
-    """Simulate a scenario's chain, and its twin without the extension if the scenario has one.
-
-    ``seed`` replaces the scenario's own. A kernel that dies is a result (``trace.outcome``).
-    Raises: ScenarioError for a scenario that can not be built.
-    """
-    from kho_sim.chain import run_scenario
-
-    if seed is not None:
-        from kho_sim.scenario import with_values
-
-        scenario = with_values(scenario, {"chain.seed": seed}, "seed")
-    return run_scenario(scenario)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    home = import_module(module)
-    value = getattr(home, attribute) if attribute else home
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Advice": "kho_sim.sweeps.advise",
+            "EngineError": "kho_sim.base.errors",
+            "Explanation": "kho_sim.chain",
+            "ImportedScenario": "kho_sim.logs.importing",
+            "InputError": "kho_sim.base.errors",
+            "KhoSimError": "kho_sim.base.errors",
+            "ModelError": "kho_sim.base.errors",
+            "Problem": "kho_sim.base.errors",
+            "Scenario": "kho_sim.scenario",
+            "ScenarioError": "kho_sim.base.errors",
+            "Sweep": "kho_sim.sweeps",
+            "SweepInterrupted": "kho_sim.sweeps",
+            "Trace": "kho_sim.trace.trace",
+            "TraceError": "kho_sim.base.errors",
+            "Verification": "kho_sim.verification",
+            "advise": "kho_sim.sweeps.advise",
+            "explain": "kho_sim.chain",
+            "import_machine": "kho_sim.logs.importing",
+            "lineage_graph": "kho_sim.graphs",
+            "load": "kho_sim.scenario",
+            "loads": "kho_sim.scenario",
+            "open": "kho_sim.sweeps",
+            "plots": "kho_sim.plots",
+            "read_boot_log": "kho_sim.logs.reader",
+            "read_explained": "kho_sim.verification",
+            "read_log": "kho_sim.logs.reader",
+            "run": "kho_sim.chain",
+            "save": "kho_sim.runs.store",
+            "sweep": "kho_sim.sweeps",
+            "verify": "kho_sim.verification",
+            "with_values": "kho_sim.scenario",
+        },
+        public=__all__,
+        named_there={
+            "explain": "explain_scenario",
+            "import_machine": "import_files",
+            "open": "open_stored",
+            "read_log": "read_boot_log",
+            "run": "run_scenario",
+            "save": "save_run",
+            "verify": "verify_logs",
+        },
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 import simpy
 
@@ -15,17 +16,22 @@ from kho_sim.chain.kernel import ChainEnds, Kernel
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
 from kho_sim.kho.handover import Handover
+from kho_sim.scenario import Scenario, as_scenario, with_values
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, Outcome
 from kho_sim.trace.trace import Trace
 
-if TYPE_CHECKING:
-    from kho_sim.scenario import Scenario
 
+def run_scenario(scenario: Scenario | str | PathLike[str], *, seed: int | None = None) -> Trace:
+    """Simulate the chain of a scenario, or of a file, and its twin if it asks for one.
 
-def run_scenario(scenario: Scenario) -> Trace:
-    """Simulate a scenario's chain, and its twin if it asks for one. Raises ScenarioError."""
+    ``seed`` replaces the scenario's own. A kernel that dies is a result (``trace.outcome``).
+    Raises: ScenarioError for a scenario that can not be read or built.
+    """
+    scenario = as_scenario(scenario)
+    if seed is not None:
+        scenario = with_values(scenario, {"chain.seed": seed}, "seed")
     plan = build_plan(scenario)
     provenance = run_provenance(scenario, notes_of(scenario))
     twin = None

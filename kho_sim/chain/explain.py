@@ -1,4 +1,4 @@
-"""What a scenario will do, boot by boot, told by the same code that does it.
+"""What a scenario will do, boot by boot, from the same code that does it.
 
 ``explain`` runs the chain (without its twin) and says what was reserved, marked and preserved, and
 on which assumptions the numbers rest. So it can not drift from what ``run`` does.
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from os import PathLike
 
+from kho_sim.base.notebook import text_html
 from kho_sim.base.units import format_ns, format_size
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.cost import PHASE_RATES, WORK_RATES
 from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
-
-if TYPE_CHECKING:
-    from kho_sim.scenario import Scenario
 
 FAILURE_ASSUMPTIONS = (
     "after a cold boot the kernel is the one that releases names for that boot",
@@ -41,8 +41,30 @@ MODEL_ASSUMPTIONS = (
 )
 
 
-def explain_scenario(scenario: Scenario) -> str:
-    """Return the explanation as text. Raises ScenarioError."""
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """What a chain reserves, marks and preserves; prints as ``kho-sim explain`` does."""
+
+    text: str
+    trace: Trace
+    """The chain that was run for it, without its twin."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {len(self.trace.boot_records)} boots, {self.trace.outcome.kind}>"
+
+    def _repr_html_(self) -> str:
+        return text_html(self.text)
+
+
+def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
+    """Return what each boot of a scenario, or of a file, will do, and the assumptions behind it.
+
+    Raises: ScenarioError for a scenario that can not be read or built.
+    """
+    scenario = as_scenario(scenario)
     plan = build_plan(scenario)
     trace = run_plan(plan, {})
     ending = trace.outcome
@@ -55,7 +77,7 @@ def explain_scenario(scenario: Scenario) -> str:
         *_faults(scenario, trace),
         *_assumptions(plan, FAILURE_ASSUMPTIONS if _may_fail(scenario) else ()),
     ]
-    return "\n".join(lines)
+    return Explanation("\n".join(lines), trace)
 
 
 def _notes(scenario: Scenario) -> Iterator[str]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kho_sim.cli.options import FiniteRange, pairs
+from kho_sim.cli.options import FiniteRange, pairs, read_scenario
 
 if TYPE_CHECKING:
-    from kho_sim.scenario import Scenario
-    from kho_sim.sweeps.advise import Advice, Areas
-    from kho_sim.sweeps.advise.advice import Neighbour, Smallest
-    from kho_sim.sweeps.advise.evidence import Chain
+    from kho_sim.sweeps.advise import Areas
 
 NOTHING_FOUND = 1
 SIGNAL_EXIT_BASE = 128
@@ -44,7 +38,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     return sorted(set(shifts))
 
 
-@click.command("advise", short_help="Find the smallest scratch and the best block shift.")
+@click.command("advise")
 @click.argument("scenario")
 @click.option(
     "-s",
@@ -61,7 +55,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     metavar="SIZES",
     multiple=True,
     callback=_tries,
-    help="Also judge these areas, as in 8M,16M,16M; may be repeated.",
+    help="Also try these areas, as in 8M,16M,16M; may be repeated.",
 )
 @click.option(
     "--shifts",
@@ -104,28 +98,19 @@ def verb(
     The same command goes on where it was stopped. Exits with 1 if no scratch is large enough for
     the scenario with the extension.
     """
-    from kho_sim.scenario import load, with_values
     from kho_sim.sweeps.advise import advise
     from kho_sim.sweeps.stop import SweepInterrupted
+    from kho_sim.sweeps.sweeping import default_directory
 
-    base = load(scenario)
-    base = with_values(base, settings, "-s") if settings else base
-    directory = Path(out) if out else _default_directory(scenario, base)
+    base = read_scenario(scenario, settings)
+    directory = Path(out) if out else default_directory(f"advise-{Path(scenario).stem}", base)
     try:
         advice = advise(base, directory, progress=_Counter(), **options)
     except SweepInterrupted as stop:
         click.echo(f"stopped; the same command goes on from {directory}", err=True)
         return SIGNAL_EXIT_BASE + stop.signal_number
-    if as_json:
-        click.echo(json.dumps(_document(advice), indent=2))
-    else:
-        click.echo("\n".join(_lines(advice)))
+    click.echo(json.dumps(advice.document, indent=2) if as_json else str(advice))
     return 0 if advice.smallest[0].areas else NOTHING_FOUND
-
-
-def _default_directory(path: str, base: Scenario) -> Path:
-    digest = hashlib.sha256(base.digest_key().encode()).hexdigest()[:8]
-    return Path("runs") / f"advise-{Path(path).stem}-{digest}"
 
 
 class _Counter:
@@ -134,115 +119,9 @@ class _Counter:
     EVERY = 50
 
     def __init__(self) -> None:
-        self._told = 0
+        self._shown = 0
 
     def __call__(self, status: Any) -> None:
-        if status.ok >= self._told + self.EVERY:
-            self._told = status.ok
+        if status.ok >= self._shown + self.EVERY:
+            self._shown = status.ok
             click.echo(f"{status.ok} chains simulated", err=True)
-
-
-def _document(advice: Advice) -> dict[str, Any]:
-    document = {
-        "schema": "kho-sim/advice",
-        "schema_version": 1,
-        "default": {strategy: asdict(chain) for strategy, chain in advice.default.items()},
-        "smallest": [
-            {
-                "strategy": one.strategy,
-                "grade": one.grade,
-                "kho_scratch": str(one.areas) if one.areas else None,
-                "total_bytes": one.total_bytes,
-                "with_margin": str(one.padded) if one.padded else None,
-                "with_margin_bytes": one.padded_bytes,
-                "smaller": [_tried(neighbour) for neighbour in one.smaller],
-            }
-            for one in advice.smallest
-        ],
-        "shift": advice.shift,
-        "shifts": [{"shift": row.shift, **asdict(row.chain)} for row in advice.shifts],
-        "tried": [{"strategy": strategy, **_tried(one)} for strategy, one in advice.tried],
-    }
-    counts = {"margin": advice.margin, "replicates": advice.replicates, "runs": advice.runs}
-    return {**document, **counts, "directory": str(advice.directory)}
-
-
-def _tried(one: Neighbour) -> dict[str, Any]:
-    return {"kho_scratch": str(one.areas), **asdict(one.chain)}
-
-
-def _lines(advice: Advice) -> Iterator[str]:
-    from kho_sim.base.units import format_size
-
-    with_extension, without = advice.default.items()
-    size = format_size(with_extension[1].scratch_bytes)
-    yield f"The kernel's own choice of scratch takes {size}:"
-    for (_, chain), title in ((with_extension, "with"), (without, "without")):
-        yield f"  {title} the extension, the chain {_ended(chain)}"
-    yield ""
-    yield f"{'smallest kho_scratch=':40} {'takes':>10}   with {advice.margin:.0%} margin"
-    for one in advice.smallest:
-        yield from _smallest_lines(one)
-    if advice.tried:
-        yield ""
-    for strategy, tried in advice.tried:
-        yield f"{_way(strategy)}, {tried.areas} {_ended(tried.chain)}"
-    if advice.shifts:
-        yield ""
-        yield from _shift_lines(advice)
-    yield ""
-    yield (
-        f"{advice.runs} chains behind this, {advice.replicates} seeds for what is advised: "
-        f"{advice.directory}"
-    )
-
-
-def _smallest_lines(one: Smallest) -> Iterator[str]:
-    from kho_sim.base.units import format_size
-
-    title = f"{_way(one.strategy)}, {GRADE_WORDS[one.grade]}"
-    if one.areas is None:
-        yield f"  {title}: no scratch is enough"
-        return
-    yield f"  {title}"
-    padded = f"{one.padded}  {format_size(one.padded_bytes)}" if one.padded else "none"
-    yield f"    {one.areas!s:36} {format_size(one.total_bytes):>10}   {padded}"
-    for neighbour in one.smaller:
-        yield f"    not {neighbour.areas}: {_ended(neighbour.chain)}"
-
-
-def _shift_lines(advice: Advice) -> Iterator[str]:
-    from kho_sim.base.units import format_ns, format_size
-
-    yield "block shift, with the scratch advised first:"
-    yield f"  {'shift':>5} {'recovers':>12} {'takes':>10} {'tree pages':>10} {'regions':>8} refused"
-    for row in advice.shifts:
-        chain = row.chain
-        mark = "  <- choose" if row.shift == advice.shift else ""
-        yield (
-            f"  {row.shift:>5} {format_size(chain.extended_bytes):>12} "
-            f"{format_ns(chain.extend_ns):>10} {chain.digest_pages:>10} "
-            f"{chain.memory_regions:>8} {chain.refused:>7}{mark}"
-        )
-
-
-GRADE_WORDS = {
-    "survives": "to survive",
-    "clean": "and no early allocation refused",
-}
-
-
-def _way(strategy: str) -> str:
-    return "without the extension" if strategy == "none" else f"with the extension ({strategy})"
-
-
-def _ended(chain: Chain) -> str:
-    """Say in words how a chain ended."""
-    if chain.outcome != "completed":
-        return f"dies: {chain.outcome} in boot {chain.boot}: {chain.message}"
-    lacks = []
-    if chain.gigantic_missing:
-        lacks.append(f"{chain.gigantic_missing} gigantic pages missing")
-    if chain.refused:
-        lacks.append(f"{chain.refused} early allocations refused")
-    return "completes" + "".join(f", {lack}" for lack in lacks)

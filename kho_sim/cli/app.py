@@ -26,11 +26,11 @@ from kho_sim.base.errors import EngineError, InputError, ScenarioError
 VERBS = {
     "check": (
         "kho_sim.cli.check",
-        "Read and resolve each SCENARIO and report every error at once.",
+        "Find every error of scenarios without running them.",
     ),
     "explain": (
         "kho_sim.cli.explain",
-        "Say what SCENARIO reserves, marks and preserves at each boot.",
+        "Show what is reserved, marked and preserved at each boot.",
     ),
     "run": ("kho_sim.cli.run", "Simulate a chain and print its report."),
     "sweep": ("kho_sim.cli.sweep", "Run all combinations of values; resumes what was begun."),
@@ -40,10 +40,10 @@ VERBS = {
     "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
     "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),
     "plot": ("kho_sim.cli.plot", "Draw figures of a run, a sweep, a log or a scenario."),
-    "schema": ("kho_sim.cli.schema", "Print the JSON Schema of scenario files."),
+    "schema": ("kho_sim.cli.schema", "Print what scenario files can say, as JSON Schema."),
 }
-"""Verb -> the module whose ``verb`` it is, and its line in the list of verbs, which is thus printed
-without importing any."""
+"""Verb -> the module whose ``verb`` it is, and its line in the list of verbs, which is written here
+only: so the list is printed without importing any."""
 
 FINE, EXPECTATION_FAILED, USAGE, INPUT, PARTIAL, ENGINE = 0, 1, 2, 3, 4, 5
 INTERRUPTED, TERMINATED = 130, 143

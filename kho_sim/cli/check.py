@@ -15,13 +15,12 @@ def verb(scenarios: tuple[str, ...]) -> int:
     """
     from kho_sim.base.errors import ScenarioError
     from kho_sim.chain.build import build_plan
-    from kho_sim.cli.expectations import NAMES
     from kho_sim.scenario.loader import load_with_notes
 
     code = 0
     for path in scenarios:
         try:
-            scenario, notes = load_with_notes(path, results=NAMES)
+            scenario, notes = load_with_notes(path)
             plan = build_plan(scenario)
         except ScenarioError as error:
             code = 3

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kho_sim.sweeps.compare import Comparison, Difference
 
 
-@click.command("compare", short_help="Compare two results, run by run.")
+@click.command("compare")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B", required=False)
 @click.option(

@@ -7,30 +7,17 @@ hold, ``--fail-on`` what must not. A number that the run does not have satisfies
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kho_sim.trace.summary import SUMMARY, summary
+from kho_sim.base.results import RESULTS
+from kho_sim.trace.summary import summary
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
-    from kho_sim.scenario import Scenario
     from kho_sim.scenario.expectations import Expectation
 
-NAMES = ("outcome", *SUMMARY)
-
 _CONDITION = re.compile(r"\s*(\w+)\s*((?:<=|>=|!=|==|=|<|>)\s*\S.*)?")
-
-
-def load_expecting(path: str, settings: Mapping[str, Any] | None = None) -> Scenario:
-    """Return a scenario with ``settings`` whose ``expect:`` names only what a run can have.
-
-    Raises ScenarioError.
-    """
-    from kho_sim.scenario import load, with_values
-
-    scenario = load(path, results=NAMES)
-    return with_values(scenario, settings, "-s", results=NAMES) if settings else scenario
 
 
 def parse_condition(text: str) -> Expectation:
@@ -44,8 +31,8 @@ def parse_condition(text: str) -> Expectation:
     if match is None:
         raise ValueError(f"'{text}' is no condition; accepted: a comparison, as in 'failures > 0'.")
     name, comparison = match[1], match[2] or "!= 0"
-    if name not in NAMES:
-        raise ValueError(f"'{name}': {no_result(name, NAMES)}.")
+    if name not in RESULTS:
+        raise ValueError(f"'{name}': {no_result(name)}.")
     if comparison[0] == "=" and comparison[1:2] != "=":
         comparison = f"={comparison}"
     return expectation(name, comparison)

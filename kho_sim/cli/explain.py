@@ -8,12 +8,8 @@ import click
 @click.command("explain")
 @click.argument("scenario")
 def verb(scenario: str) -> int:
-    """Say what SCENARIO reserves, marks and preserves at each boot.
-
-    It is told by the code that runs it.
-    """
+    """Show boot by boot what SCENARIO will do, by running it, and the assumptions behind it."""
     from kho_sim.chain import explain_scenario
-    from kho_sim.cli.expectations import load_expecting
 
-    click.echo(explain_scenario(load_expecting(scenario)))
+    click.echo(str(explain_scenario(scenario)))
     return 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kho_sim.logs.importing import ImportedScenario
 
 
-@click.command("import", short_help="Make a scenario of a real machine.")
+@click.command("import")
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option(
     "-o", "--out", metavar="SCENARIO", help="Write it there; to standard output if not given."
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     "--lenient", is_flag=True, help="Where sources disagree take the first, instead of failing."
 )
 def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> int:
-    """Make a scenario of what LOGs tell about a machine, alone or together.
+    """Make a scenario of what LOGs have about a machine, alone or together.
 
     Known, by their content: boot logs (plain, .gz, .xz), /proc/iomem, lsmem -J -b, /proc/zoneinfo,
     and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario says where it
     is from. Sources that disagree exit with 3 and nothing is written.
     """
-    from kho_sim.logs.importing import import_files, scenario_text
-    from kho_sim.scenario import from_dict
+    from kho_sim.logs.importing import import_files
     from kho_sim.scenario.notes import notes_of
 
     if out is not None and Path(out).exists() and not force:
@@ -41,9 +40,9 @@ def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> 
     _show_disagreements(imported)
     if imported.disagreements and not lenient:
         return 3
-    for remark in notes_of(from_dict(imported.scenario, out or "scenario")):
+    for remark in notes_of(imported.to_scenario(lenient=lenient)):
         click.echo(f"note: {remark}", err=True)
-    text = scenario_text(imported)
+    text = imported.to_yaml()
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -1,23 +1,41 @@
-"""Kinds of options that several verbs have: ``KEY=VALUE``, and numbers within bounds."""
+"""What options of several verbs have in common: ``KEY=VALUE``, the scenario that it changes, and
+numbers within bounds."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from kho_sim.scenario import Scenario
+
 
 def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """Take ``key=value`` apart, for a click option that may be repeated; each key once."""
+    """Take ``key=value`` apart, for a click option that may be repeated; each place once, whatever
+    name of it is used."""
+    from kho_sim.scenario import canonical_key
+
     found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not key:
             raise click.BadParameter(f"'{text}' is not key=value, as in kernel.extend.shift=28.")
-        if key in found:
-            raise click.BadParameter(f"{key} is named twice.")
+        earlier = named.setdefault(canonical_key(key), text)
+        if earlier is not text:
+            raise click.BadParameter(f"'{earlier}' and '{text}' are about the same place.")
         found[key] = value
     return found
+
+
+def read_scenario(path: str, settings: Mapping[str, Any]) -> Scenario:
+    """Return the scenario of a file with the values of ``-s``. Raises ScenarioError."""
+    from kho_sim.scenario import load, with_values
+
+    scenario = load(path)
+    return with_values(scenario, settings, "-s") if settings else scenario
 
 
 class FiniteRange(click.FloatRange):

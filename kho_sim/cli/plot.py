@@ -28,7 +28,7 @@ class Source(NamedTuple):
     provenance: Mapping[str, Any]
 
 
-@click.command("plot", short_help="Draw figures of a run, a sweep, a log or a scenario.")
+@click.command("plot")
 @click.argument("source", metavar="DIR|LOG|SCENARIO|VERIFY.json")
 @click.option("-o", "--out", required=True, metavar="DIR", help="Where the files go.")
 @click.option(
@@ -134,10 +134,13 @@ def _drawn(source: Source, names: list[str], asked: bool) -> dict[str, Figure]:
 def _graphs_of(what: Any) -> dict[str, nx.Graph]:
     """Return the lineage of a trace, and the tree of each boot that has one."""
     from kho_sim.base.errors import InputError
-    from kho_sim.graphs import lineage, tree_graph
+    from kho_sim.graphs import lineage_graph, tree_graph
     from kho_sim.trace.trace import Trace
 
     if not isinstance(what, Trace):
         raise InputError("only a run, a log or a scenario has a lineage")
     boots = sorted({row.boot for row in what.table_records})
-    return {"lineage": lineage(what), **{f"tree-{boot}": tree_graph(what, boot) for boot in boots}}
+    return {
+        "lineage": lineage_graph(what),
+        **{f"tree-{boot}": tree_graph(what, boot) for boot in boots},
+    }

@@ -31,7 +31,7 @@ class Source(NamedTuple):
     tables: Mapping[str, Callable[[], pd.DataFrame]]
 
 
-@click.command("report", short_help="Report on a stored run or sweep, a scenario or a log.")
+@click.command("report")
 @click.argument("source", metavar="DIR|LOG|SCENARIO")
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default=None,

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from kho_sim.cli.options import pairs, read_scenario
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
     from kho_sim.scenario.expectations import Expectation
     from kho_sim.trace.trace import Trace
-
-
-def _settings(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """Take ``key=value`` apart; a key that is set twice has its last value."""
-    settings = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise click.BadParameter(f"'{text}' is not key=value, as in kernel.extend.shift=28.")
-        settings[key.strip()] = value.strip()
-    return settings
 
 
 def _conditions(
@@ -35,7 +26,7 @@ def _conditions(
         raise click.BadParameter(str(error))
 
 
-@click.command("run", short_help="Simulate a chain and print its report.")
+@click.command("run")
 @click.argument("scenario")
 @click.option(
     "-s",
@@ -43,7 +34,7 @@ def _conditions(
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
-    callback=_settings,
+    callback=pairs,
     help="Another value in the scenario, as in kernel.extend.shift=28; may be repeated.",
 )
 @click.option("-o", "--out", metavar="DIR", help="Store the run there, tables and all.")
@@ -59,7 +50,7 @@ def _conditions(
 )
 def verb(
     scenario: str,
-    settings: dict[str, Any],
+    settings: dict[str, str],
     out: str | None,
     as_json: bool,
     seed: int | None,
@@ -71,19 +62,28 @@ def verb(
     A kernel that dies is a result and exits with 0, unless --fail-on or the scenario's expect:
     says otherwise.
     """
-    from kho_sim.cli.expectations import load_expecting, unmet_expectations
+    from kho_sim.cli.expectations import unmet_expectations
 
-    if seed is not None:
-        settings["chain.seed"] = seed
-    if no_twin:
-        settings["chain.twin"] = False
-    asked = load_expecting(scenario, settings)
+    asked = read_scenario(scenario, {**settings, **_short_forms(settings, seed, no_twin)})
     trace = _simulated(asked, out)
     _print(trace, as_json)
     missed = unmet_expectations(trace, asked.expectations, fail_on)
     for sentence in missed:
         click.echo(sentence, err=True)
     return 1 if missed else 0
+
+
+def _short_forms(
+    settings: dict[str, str], seed: int | None, no_twin: bool
+) -> dict[str, int | bool]:
+    """Return what --seed and --no-twin set. Raises UsageError if ``-s`` sets it as well."""
+    short: dict[str, int | bool] = {} if seed is None else {"chain.seed": seed}
+    if no_twin:
+        short["chain.twin"] = False
+    for key in short.keys() & settings.keys():
+        option = {"chain.seed": "--seed", "chain.twin": "--no-twin"}[key]
+        raise click.UsageError(f"{option} and '-s {key}={settings[key]}' are about the same place.")
+    return short
 
 
 def _simulated(scenario: Scenario, out: str | None) -> Trace:

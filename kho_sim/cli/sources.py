@@ -22,9 +22,8 @@ def read_trace(path: Path) -> Trace:
         return load_run(path)
     if path.suffix in (".yaml", ".yml"):
         from kho_sim.chain import run_scenario
-        from kho_sim.cli.expectations import load_expecting
 
-        return run_scenario(load_expecting(str(path)))
+        return run_scenario(path)
     from kho_sim.logs.reader import read_boot_log
 
     return read_boot_log(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kho_sim.cli.options import FiniteRange, pairs
+from kho_sim.cli.options import FiniteRange, pairs, read_scenario
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -53,7 +52,7 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     return states
 
 
-@click.command("sweep", short_help="Run all combinations of values; resumes what was begun.")
+@click.command("sweep")
 @click.argument("scenario")
 @click.option(
     "-x",
@@ -151,9 +150,12 @@ def verb(
 
     The same command goes on where it was stopped, and a larger design runs only what is new.
     """
-    base = _scenario(scenario, settings)
+    from kho_sim.sweeps.sweeping import default_directory
+
+    base = read_scenario(scenario, settings)
     chosen = _points(axes, zip_axes, points)
-    directory = Path(out) if out else _default_directory(scenario, base, chosen)
+    keys = [key for point in chosen for key in point]
+    directory = Path(out) if out else default_directory(Path(scenario).stem, base, keys)
     if dry_run:
         _print_plan(_plan(base, chosen, directory, options), directory, as_json)
         return 0
@@ -206,27 +208,11 @@ def _sweep(base: Scenario, points: list[Point], directory: Path, options: dict[s
         )
 
 
-def _scenario(path: str, settings: dict[str, str]) -> Scenario:
-    from kho_sim.scenario import load, with_values
-
-    scenario = load(path)
-    return with_values(scenario, settings, "-s") if settings else scenario
-
-
 def _points(axes: dict[str, list[Any]], zip_axes: bool, file: str | None) -> list[Point]:
     from kho_sim.sweeps.design import crossed, product, read_points, zipped
 
     varied = zipped(axes) if zip_axes else product(axes)
     return crossed(read_points(file), varied) if file else varied
-
-
-def _default_directory(path: str, base: Scenario, points: list[Point]) -> Path:
-    """Name a place after the scenario and what is varied, so that a larger sweep finds it again."""
-    from kho_sim.sweeps.design import canonical_key
-
-    keys = sorted({canonical_key(key) for point in points for key in point})
-    digest = hashlib.sha256(json.dumps([base.digest_key(), keys]).encode()).hexdigest()[:8]
-    return Path("runs") / f"{Path(path).stem}-{digest}"
 
 
 def _print_plan(plan: Plan, directory: Path, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command("verify", short_help="Simulate what real logs recorded, and compare.")
+@click.command("verify")
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
 @click.option(
@@ -32,29 +32,15 @@ def verb(
     page allocator put pages.
     """
     from kho_sim.layout import of_terminal
-    from kho_sim.verify import (
-        LogCheck,
-        Refused,
-        check_logs,
-        failing,
-        read_explained,
-        verify_document,
-        verify_text,
-    )
+    from kho_sim.verification import read_explained, verify_logs
 
     known = read_explained(explained) if explained else []
-    checks: list[LogCheck] = []
-    refused: list[Refused] = []
-    for result in check_logs(logs, workers):
-        if isinstance(result, Refused):
-            refused.append(result)
-            click.echo(f"kho-sim: {result.message}", err=True)
-        else:
-            checks.append(result)
-    if checks or as_json:
-        document = verify_document(checks, known)
-        text = json.dumps(document) if as_json else verify_text(checks, known, of_terminal())
+    found = verify_logs(logs, explained=known, workers=workers)
+    for refused in found.refused:
+        click.echo(f"kho-sim: {refused.message}", err=True)
+    if found.checks or as_json:
+        text = json.dumps(found.document) if as_json else found.text(of_terminal())
         click.echo(text, color=True)
-    if refused:
+    if found.refused:
         return 3
-    return 1 if failing(checks, known, fail_on_any) else 0
+    return 1 if found.failing(fail_on_any) else 0

@@ -36,7 +36,7 @@ BOOT_FACTS = ("extended_bytes", "failures", "failures_avoided", "gigantic_pages_
 HANDOVER_FACTS = ("preservations", "preserved_bytes", "radix_nodes")
 
 
-def lineage(trace: Trace) -> nx.MultiDiGraph:
+def lineage_graph(trace: Trace) -> nx.MultiDiGraph:
     """Return the chain of a trace, and that of its twin, as one directed graph without cycles.
 
     kernel -hands over-> handover -inherits-> kernel; handover -holds-> object; object -goes on->

@@ -47,7 +47,7 @@ def lineage(trace: Trace) -> Figure:
 
     Raises: TraceError if the trace has no boot.
     """
-    from kho_sim.graphs import lineage as lineage_graph
+    from kho_sim.graphs import lineage_graph
 
     if not trace.boot_records:
         raise TraceError("this trace has no boot")

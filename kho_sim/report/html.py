@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.errors import InputError
+from kho_sim.base.results import SUMMARY
 from kho_sim.frames import TABLES
 from kho_sim.report.page import (
     PageFigure,
@@ -17,7 +18,6 @@ from kho_sim.report.page import (
 )
 from kho_sim.report.sweep import POINT_COLUMNS, points_table, sweep_text
 from kho_sim.report.text import outcome_sentence, report_text
-from kho_sim.trace.summary import SUMMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

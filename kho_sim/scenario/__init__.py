@@ -5,16 +5,19 @@ Names are resolved on first use, so that importing the room does not load the sc
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kho_sim.base.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from kho_sim.scenario.loader import from_dict, load, loads
+    from kho_sim.scenario.loader import as_scenario, from_dict, load, loads
     from kho_sim.scenario.spec import Scenario, json_schema
-    from kho_sim.scenario.vary import parse_values, with_values
+    from kho_sim.scenario.vary import canonical_key, parse_values, with_values
 
 __all__ = [
     "Scenario",
+    "as_scenario",
+    "canonical_key",
     "from_dict",
     "json_schema",
     "load",
@@ -23,18 +26,19 @@ __all__ = [
     "with_values",
 ]
 
-_HOMES = {
-    "Scenario": "spec",
-    "from_dict": "loader",
-    "json_schema": "spec",
-    "load": "loader",
-    "loads": "loader",
-    "parse_values": "vary",
-    "with_values": "vary",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Scenario": "kho_sim.scenario.spec",
+            "as_scenario": "kho_sim.scenario.loader",
+            "canonical_key": "kho_sim.scenario.vary",
+            "from_dict": "kho_sim.scenario.loader",
+            "json_schema": "kho_sim.scenario.spec",
+            "load": "kho_sim.scenario.loader",
+            "loads": "kho_sim.scenario.loader",
+            "parse_values": "kho_sim.scenario.vary",
+            "with_values": "kho_sim.scenario.vary",
+        },
+        __all__,
+    )

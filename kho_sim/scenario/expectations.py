@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pydantic.json_schema import JsonSchemaValue
 
 from kho_sim.base.errors import nearest
+from kho_sim.base.results import RESULTS
 from kho_sim.base.units import parse_size
 from kho_sim.base.words import OUTCOMES
 from kho_sim.scenario.fields import FieldRule, found, one_of
@@ -50,10 +51,10 @@ def is_result_name(key: object) -> bool:
     return isinstance(key, str) and _KEY.fullmatch(key) is not None
 
 
-def no_result(name: str, known: Collection[str]) -> str:
-    """Return a sentence about a name that is not among the ``known`` results of a run."""
-    near = nearest(name, known)
-    hint = f"nearest: {near}" if near else f"accepted: {', '.join(known)}"
+def no_result(name: str) -> str:
+    """Return a sentence about a name that no run has a result for."""
+    near = nearest(name, RESULTS)
+    hint = f"nearest: {near}" if near else f"accepted: {', '.join(RESULTS)}"
     return f"no result of a run has this name; {hint}"
 
 

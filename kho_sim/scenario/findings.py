@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from kho_sim.base.errors import Problem
+from kho_sim.base.results import RESULTS
 from kho_sim.scenario.expectations import is_result_name, no_result
 from kho_sim.scenario.fields import found, one_of
 from kho_sim.scenario.section import Section
@@ -26,15 +27,12 @@ _ACCEPTED = {
 }
 
 
-def findings(
-    document: Document, results: Collection[str] | None = None
-) -> tuple[Scenario | None, list[Problem]]:
+def findings(document: Document) -> tuple[Scenario | None, list[Problem]]:
     """Return the scenario that ``document`` holds, or what is wrong with it.
 
-    What the reader refused already is not reported again, nor rules that depend on it. ``results``
-    are the names that ``expect:`` may have, if that is known.
+    What the reader refused already is not reported again, nor rules that depend on it.
     """
-    scenario, found_ = None, list(_unknown_results(document, results))
+    scenario, found_ = None, list(_unknown_results(document))
     try:
         scenario = Scenario.model_validate(document.value)
     except ValidationError as errors:
@@ -47,13 +45,11 @@ Finding = tuple[Path, str, bool]
 """Where, a sentence, and whether it is about the key rather than its value."""
 
 
-def _unknown_results(document: Document, results: Collection[str] | None) -> Iterator[Finding]:
+def _unknown_results(document: Document) -> Iterator[Finding]:
     expect = document.value.get("expect")
-    if results is None or not isinstance(expect, dict):
-        return
-    for name in expect:
-        if name not in results and is_result_name(name):
-            yield ("expect", name), no_result(name, results), True
+    for name in expect if isinstance(expect, dict) else ():
+        if name not in RESULTS and is_result_name(name):
+            yield ("expect", name), no_result(name), True
 
 
 def _findings(error: Any, document: Document) -> Iterator[Finding]:

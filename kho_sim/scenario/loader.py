@@ -7,7 +7,7 @@ Here files and kernel profiles are read, and all findings collected.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,17 @@ from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, re
 from kho_sim.scenario.yaml_tree import Path as Steps
 
 
-def load(path: str | PathLike[str], results: Collection[str] | None = None) -> Scenario:
-    """Return the scenario in a file. Raises ScenarioError with all problems, in file order.
-
-    ``results`` are the names that ``expect:`` may have; any if not given.
-    """
-    return load_with_notes(path, results)[0]
+def load(path: str | PathLike[str]) -> Scenario:
+    """Return the scenario in a file. Raises ScenarioError with all problems, in file order."""
+    return load_with_notes(path)[0]
 
 
-def load_with_notes(
-    path: str | PathLike[str], results: Collection[str] | None = None
-) -> tuple[Scenario, tuple[Problem, ...]]:
+def as_scenario(scenario: Scenario | str | PathLike[str]) -> Scenario:
+    """Return a scenario as it is, or the one in a file. Raises ScenarioError."""
+    return scenario if isinstance(scenario, Scenario) else load(scenario)
+
+
+def load_with_notes(path: str | PathLike[str]) -> tuple[Scenario, tuple[Problem, ...]]:
     """Return the scenario in a file, and its notes (``scenario.notes``) with their places.
 
     Raises ScenarioError as ``load`` does.
@@ -38,7 +38,7 @@ def load_with_notes(
     file = Path(path)
     text = _text_of(file)
     document = read_yaml(text, str(path))
-    scenario = _scenario(document, file.parent, results)
+    scenario = _scenario(document, file.parent)
     return scenario, tuple(_placed(note, document, text) for note in notes_of(scenario))
 
 
@@ -79,12 +79,10 @@ def from_dict(data: Mapping[str, Any], name: str = "<values>") -> Scenario:
     return _scenario(Document(name, dict(data)), None)
 
 
-def _scenario(
-    document: Document, base: Path | None, results: Collection[str] | None = None
-) -> Scenario:
+def _scenario(document: Document, base: Path | None) -> Scenario:
     if isinstance(document.value, dict) and () not in document.refused:
         _read_profiles(document, base)
-        scenario, problems = findings(document, results)
+        scenario, problems = findings(document)
         document.problems += problems
         if scenario is not None and not document.problems:
             return scenario

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
 from kho_sim.base.words import FIRMWARES, PLATFORMS, STRATEGIES, WORKERS
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
@@ -32,6 +33,7 @@ from kho_sim.scenario.fields import (
     SizeRule,
 )
 from kho_sim.scenario.section import BrokenRule, Section
+from kho_sim.scenario.shown import scenario_line, scenario_values
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
@@ -309,6 +311,15 @@ class Scenario(Section):
         boots = max(len(self.kernel.releases), 1)
         lines = [parse_command_line(self.kernel.at(boot).command_line) for boot in range(boots)]
         yield from broken_between(self.workload, lines, self.machine.nodes)
+
+    def __repr__(self) -> str:
+        return scenario_line(self)
+
+    def __str__(self) -> str:
+        return self.to_yaml()
+
+    def _repr_html_(self) -> str:
+        return values_html("Scenario", scenario_values(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved form: everything filled in, sizes as ints, fit for JSON.

@@ -7,7 +7,7 @@ is another name of the first. A value goes through the schema as if it stood in 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kho_sim.base.errors import Problem, ScenarioError, nearest
@@ -24,17 +24,12 @@ _STEP = re.compile(r"(?:^|\.)([A-Za-z0-9_-]+)|\[([0-9]{1,6})\]")
 _RANGE = re.compile(r"([^.\s]+)\s*\.\.\s*([^.\s]+?)(?:\s*\.\.\s*([^.\s]+))?", re.ASCII)
 
 
-def with_values(
-    scenario: Scenario,
-    values: Mapping[str, Any],
-    name: str = "<values>",
-    results: Collection[str] | None = None,
-) -> Scenario:
+def with_values(scenario: Scenario, values: Mapping[str, Any], name: str = "<values>") -> Scenario:
     """Return the scenario with other values at dotted places; the given one stays as it is.
 
     Texts are read as in a file (``16MiB``, ``30``, ``true``), quotes around all of one are taken
-    away; None takes a key out, so its default holds. ``name`` stands for the file in messages;
-    ``results`` are the names that ``expect`` may have, any if not given.
+    away; None takes a key out, so its default holds. ``name`` stands for the file in
+    messages.
     Raises ScenarioError with all problems; an unknown place is answered with the nearest one.
     """
     written = scenario.model_dump(mode="json", exclude_unset=True, exclude_none=True)
@@ -44,6 +39,8 @@ def with_values(
     for key, value in values.items():
         try:
             path = _path(ALIASES.get(key, key), written)
+            if path in keys:
+                raise ValueError(f"{keys[path]} names the same place; once is enough")
             if isinstance(value, str):
                 texts[path] = _unquoted(value)
                 value = _typed(texts[path])
@@ -51,18 +48,23 @@ def with_values(
             keys[path] = key
         except ValueError as error:
             document.problems.append(Problem(name, 0, 0, key, str(error)))
-    changed, problems = findings(document, results)
+    changed, problems = findings(document)
     # What looks like a number or a truth value is text after all where the schema wants text.
     wants_text = {problem.path for problem in problems if "accepted: text" in problem.message}
     if wants_text:
         for path, text in texts.items():
             if path_text(path) in wants_text:
                 _put(written, path, text)
-        changed, problems = findings(document, results)
+        changed, problems = findings(document)
     document.problems += (_with_nearest(problem, keys, written) for problem in problems)
     if changed is None or document.problems:
         raise ScenarioError(document.problems)
     return changed
+
+
+def canonical_key(key: str) -> str:
+    """Return the one name of a place that has several, as workload[0].size for workload.0.size."""
+    return re.sub(r"\.(\d+)(?=\.|\[|$)", r"[\1]", ALIASES.get(key, key))
 
 
 def _path(dotted: str, data: Any) -> Path:

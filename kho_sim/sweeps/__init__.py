@@ -5,25 +5,15 @@ Names are resolved on first use, so that importing the room loads neither pandas
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kho_sim.base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from kho_sim.sweeps.design import product, read_points, zipped
     from kho_sim.sweeps.results import Sweep, open_stored, open_sweep
     from kho_sim.sweeps.stop import SweepInterrupted
     from kho_sim.sweeps.sweeping import sweep
-
-_HOMES = {
-    "Sweep": "results",
-    "SweepInterrupted": "stop",
-    "sweep": "sweeping",
-    "open_stored": "results",
-    "open_sweep": "results",
-    "product": "design",
-    "read_points": "design",
-    "zipped": "design",
-}
 
 __all__ = [
     "Sweep",
@@ -36,8 +26,18 @@ __all__ = [
     "zipped",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Sweep": "kho_sim.sweeps.results",
+            "SweepInterrupted": "kho_sim.sweeps.stop",
+            "open_stored": "kho_sim.sweeps.results",
+            "open_sweep": "kho_sim.sweeps.results",
+            "product": "kho_sim.sweeps.design",
+            "read_points": "kho_sim.sweeps.design",
+            "sweep": "kho_sim.sweeps.sweeping",
+            "zipped": "kho_sim.sweeps.design",
+        },
+        __all__,
+    )

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from kho_sim.base.errors import InputError, nearest
-from kho_sim.sweeps.design import SEED_KEY, canonical_key
+from kho_sim.scenario import canonical_key
+from kho_sim.sweeps.design import SEED_KEY
 
 PAIRS_MIN = 5
 RESAMPLES = 2000

@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from kho_sim.base.errors import InputError, Problem, ScenarioError
-from kho_sim.scenario import Scenario, with_values
-from kho_sim.scenario.vary import ALIASES
+from kho_sim.scenario import Scenario, canonical_key, with_values
 from kho_sim.trace.provenance import MODEL_VERSION
 
 PROBLEMS_MAX = 20
@@ -184,11 +183,6 @@ def replicate_seed(seed: int, replicate: int) -> int:
         return seed
     digest = hashlib.sha256(f"{seed}/replicate/{replicate}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
-
-
-def canonical_key(key: str) -> str:
-    """Return the one name of a place that has several, as workload[0].size for workload.0.size."""
-    return re.sub(r"\.(\d+)(?=\.|\[|$)", r"[\1]", ALIASES.get(key, key))
 
 
 def value_at(written: Any, key: str) -> Any:

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kho_sim.base.errors import InputError, TraceError
+from kho_sim.base.notebook import values_html
 from kho_sim.base.units import unit_of
 from kho_sim.runs.store import load_run
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
@@ -40,18 +41,25 @@ _DTYPES = {
 _RUN_HEAD = {"state": "string", "replicate": "Int64", "seed": "Int64"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """A stored sweep. Every table is read anew when it is asked for."""
 
     directory: Path
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}: {value}" for name, value in self._values() if value)
+        return f"<Sweep {str(self.directory)!r}: {values}>"
+
+    def _repr_html_(self) -> str:
+        return values_html(f"Sweep {self.directory}", self._values())
 
     def runs(self) -> pd.DataFrame:
         """One row a run that has come to an end.
 
         Columns: run_id; state (ok, failed, lost, skipped); a column for each varied place, by its
         dotted name; replicate; seed; outcome, outcome_boot, outcome_message; the names of
-        ``kho_sim.trace.summary.SUMMARY``. Of runs that are not ok all results are missing.
+        ``kho_sim.base.results.SUMMARY``. Of runs that are not ok all results are missing.
         """
         design, states = self.design(), self.states()[["run_id", "state"]]
         ended = states[states["state"] != PENDING]
@@ -118,6 +126,17 @@ class Sweep:
     def keys(self) -> list[str]:
         """The dotted names of the places that are varied."""
         return list(self.manifest["keys"])
+
+    def _values(self) -> Iterator[tuple[str, str]]:
+        """Yield what a prompt shows; of a damaged sweep, that it is damaged."""
+        try:
+            manifest, counts = self.manifest, self.counts()
+        except InputError as error:
+            yield "not readable", str(error)
+            return
+        yield "scenario", str((manifest.get("scenario") or {}).get("description", ""))
+        yield "varied", ", ".join(manifest["keys"])
+        yield "runs", ", ".join(f"{count} {state}" for state, count in counts.items())
 
     def _states(self) -> Iterator[tuple[str, str, int, int, str, str]]:
         design = read_design(self.directory)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from kho_sim.base.errors import InputError
-from kho_sim.scenario import Scenario, load
+from kho_sim.scenario import Scenario, as_scenario, canonical_key
 from kho_sim.sweeps.design import Design, Point, Run, build_design, product
 from kho_sim.sweeps.driver import Driver, Progress
 from kho_sim.sweeps.engine import open_engine
@@ -24,7 +26,7 @@ RETRIABLE = (FAILED, LOST)
 def sweep(
     scenario: Scenario | str | Path,
     axes: Mapping[str, Iterable[Any]] | Iterable[Point],
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     replicates: int = 1,
     executor: Executor | None = None,
@@ -38,11 +40,12 @@ def sweep(
 ) -> Sweep:
     """Run all combinations of ``axes`` (or the given points), and return the stored sweep.
 
-    Runs that are stored in ``out`` already are not run again; ``retry`` names states (failed, lost)
-    that are. ``workers`` processes (0 or 1: this one; None: one a processor), or an ``executor`` of
-    yours, or a Dask ``scheduler`` by address or file. ``shard=(i, n)`` does the i-th of n parts,
-    counted from 1. Stops after ``failures_max`` failures of this pass. ``progress`` is called with
-    a ``driver.Status``. ``allocations`` also keeps every early allocation.
+    ``out`` is where it is stored; by default ``default_directory``. Runs that are stored there
+    already are not run again; ``retry`` names states (failed, lost) that are. ``workers`` processes
+    (0 or 1: this one; None: one per processor), or an ``executor`` of yours, or a Dask
+    ``scheduler`` by address or file. ``shard=(i, n)`` does the i-th of n parts, counted from 1.
+    Stops after ``failures_max`` failures of this pass. ``progress`` is called with a
+    ``driver.Status``. ``allocations`` also keeps every early allocation.
 
     Raises: ScenarioError and InputError for what can not be run, EngineError for an engine or a
     store that can not be used, SweepInterrupted after SIGINT or SIGTERM, with all finished work
@@ -50,6 +53,8 @@ def sweep(
     """
     design = design_of(scenario, axes, replicates)
     tables = tables_of(design.scenario, allocations)
+    if out is None:
+        out = default_directory(name_of(scenario), design.scenario, design.keys)
     store = Store(Path(out), design, tables, _shard_name(shard))
     try:
         done, pending = split(design, store, shard, retry)
@@ -70,11 +75,23 @@ def design_of(
     """Return the design of a sweep. Raises ScenarioError and InputError."""
     if replicates < 1:
         raise InputError(f"{replicates} replicates are none; accepted: 1 or more")
-    base = scenario if isinstance(scenario, Scenario) else load(scenario)
+    base = as_scenario(scenario)
     points = product(axes) if isinstance(axes, Mapping) else list(axes)
     if not points:
         raise InputError("the design has no points: an axis is empty")
     return build_design(base, points, replicates)
+
+
+def default_directory(name: str, scenario: Scenario, keys: Iterable[str] = ()) -> Path:
+    """Return a folder in runs/ that the same sweep, or a larger one, finds again: it is named after
+    the scenario (``name`` for people, the rest by a digest) and the places that are varied."""
+    text = json.dumps([scenario.digest_key(), sorted({canonical_key(key) for key in keys})])
+    return Path("runs") / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def name_of(scenario: Scenario | str | Path) -> str:
+    """Return what a default folder calls a scenario: its file's name, if it has one."""
+    return "scenario" if isinstance(scenario, Scenario) else Path(scenario).stem
 
 
 def split(

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pyarrow as pa
 
+from kho_sim.base.results import SUMMARY
 from kho_sim.trace.records import FACTS, Allocation, Alternative, Boot
-from kho_sim.trace.summary import SUMMARY, summary
+from kho_sim.trace.summary import summary
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ RUNS = pa.schema(
         *((name, pa.string() if name.startswith("outcome") else pa.int64()) for name in SUMMARY),
     ]
 )
-"""One row a run: how the chain ended, and the names of ``kho_sim.trace.summary.SUMMARY``."""
+"""One row a run: how the chain ended, and the names of ``kho_sim.base.results.SUMMARY``."""
 
 BOOTS = pa.schema(
     [

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kho_sim.base.blocks import Blocks
+from kho_sim.base.results import SUMMARY
 from kho_sim.trace.records import (
     COLD_BOOT,
     FACTS,
@@ -24,37 +25,6 @@ from kho_sim.trace.trace import Trace
 
 SCHEMA = "kho-sim/run"
 SCHEMA_VERSION = 1
-
-SUMMARY: dict[str, str] = {
-    "boots": "kernels that were booted, the cold one and one that died included",
-    "boots_without_extension": "the same of the twin",
-    "outcome_without_extension": "how the twin ended, one of the outcomes",
-    "failures": "early allocations that failed, over all boots",
-    "failures_without_extension": "early allocations that failed in the twin's KHO boots",
-    "failures_avoided": "early allocations that original scratch alone would have refused",
-    "extended_bytes_min": "smallest extension of a KHO boot",
-    "extended_bytes_max": "largest extension of a KHO boot",
-    "extend_ns_max": "longest extension step",
-    "digest_pages_max": "most pages that a second tree took",
-    "gigantic_pages_requested_min": "fewest boot-time 1 GiB pages that a KHO boot asked for",
-    "gigantic_pages_allocated_min": "fewest boot-time 1 GiB pages that a KHO boot obtained",
-    "gigantic_pages_without_extension_min": "the fewest that a KHO boot of the twin obtained",
-    "preservations_max": "most keys in an incoming tree",
-    "preserved_bytes_max": "most memory handed over at once",
-    "radix_nodes_max": "most pages of an incoming tree",
-    "busy_blocks_max": "most blocks that an extension had to leave out",
-    "memory_regions_max": "most memblock.memory regions around an extension",
-    "reserved_regions_max": "most memblock.reserved regions around a retrieval",
-    "faults": "faults of the scenario that struck",
-    "cold_boots": "kernels after the first one that began without scratch of a kernel before them",
-    "firmware_resets": "times that the machine went through firmware after its first boot",
-    "updates_retried": "times that a refused update was tried again",
-    "files_lost": "files that were to outlive their kernel and did not, over all incidents",
-    "bytes_lost": "data in these files",
-    "files_lost_without_extension": "the same number of files in the twin",
-    "bytes_lost_without_extension": "data in these",
-}
-"""Every name that a summary can have, and what it is, over the KHO boots unless said otherwise."""
 
 FAILURE_FIELDS = (
     "boot",
@@ -71,7 +41,7 @@ FAILURE_FIELDS = (
 
 
 def summary(trace: Trace) -> dict[str, Any]:
-    """Return the names of ``SUMMARY`` that this trace has a value for, in that order."""
+    """Return the names of ``results.SUMMARY`` that this trace has a value for, in that order."""
     values = {
         **_over_all_boots(trace),
         **_over_kho_boots(trace),

@@ -75,7 +75,7 @@ def test_the_report_and_explain_say_what_struck() -> None:
     assert "3 faults of the scenario struck, 10 files, 4.75 GiB lost" in text
     assert 'boot 1: fault fdt, "KHO: setup: handover FDT (0x' in text
     assert "hugetlb0, memfd1/0, memfd1/1, crashlog" in text
-    told = explain_scenario(load(SCENARIOS / "faults-failed-update.yaml"))
+    told = str(explain_scenario(SCENARIOS / "faults-failed-update.yaml"))
     assert "boot 1: load, error ENOMEM, times 1" in told
     assert "cold boot; 4 files lost, 3.25 GiB" in told
     assert "firmware_reset" in told

@@ -57,7 +57,7 @@ def test_json_is_one_document_and_nothing_else(
 def test_settings_seed_and_twin_reach_the_run(
     scenario: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["-s", "chain.boots=1", "-s", "chain.boots=3", "-s", "kernel.extend.shift=25"]
+    arguments = ["-s", "chain.boots=3", "-s", "kernel.extend.shift=25"]
     assert call(["run", scenario, "--json", "--seed", "5", "--no-twin", *arguments]) == 0
     document = json.loads(capsys.readouterr().out)
     assert len(document["boots"]) == 3

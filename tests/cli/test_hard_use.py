@@ -344,7 +344,7 @@ main()
     [
         (["run", "small.yaml"], "kho_sim.chain.run_scenario"),
         (["explain", "small.yaml"], "kho_sim.chain.explain_scenario"),
-        (["verify", LOG, "--workers", "1"], "kho_sim.verify.log_check.check_log"),
+        (["verify", LOG, "--workers", "1"], "kho_sim.verification.log_check.check_log"),
         (
             ["advise", "small.yaml", "--workers", "1", "-o", "a"],
             "kho_sim.sweeps.engine.Serial.submit",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.verify import check_logs, failing, verify_document, verify_text
+from kho_sim.verification import check_logs, failing, verify_document, verify_text
 from tests.fuzz.damage import INTERESTING
 from tests.fuzz.seeds import log_text
 from tests.fuzz.targets import in_words

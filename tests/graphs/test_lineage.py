@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.chain import run_scenario
-from kho_sim.graphs import lineage, write_graph
+from kho_sim.graphs import lineage_graph, write_graph
 from kho_sim.scenario import loads
 from kho_sim.trace.records import Boot, Outcome, PreservedRun
 from kho_sim.trace.trace import Trace
@@ -42,7 +42,7 @@ def edges(graph: nx.MultiDiGraph, relation: str) -> list[tuple[str, str, dict]]:
 
 @pytest.mark.parametrize("trace", TRACES)
 def test_every_kernel_but_the_first_has_one_forebear(trace) -> None:
-    graph = lineage(trace())
+    graph = lineage_graph(trace())
     forward = graph.edge_subgraph(edge for edge in graph.edges(keys=True) if edge[2] != "given up")
     assert nx.is_directed_acyclic_graph(forward)
     kernels = {**nodes(graph, "kernel"), **nodes(graph, "kernel", "twin")}
@@ -59,7 +59,7 @@ def test_every_kernel_but_the_first_has_one_forebear(trace) -> None:
 @pytest.mark.parametrize("trace", TRACES)
 def test_what_a_handover_holds_is_what_the_boot_inherited(trace) -> None:
     chain = trace()
-    graph = lineage(chain)
+    graph = lineage_graph(chain)
     facts = {boot.boot: boot for boot in chain.boot_records}
     held: Counter[int] = Counter()
     for data in nodes(graph, "object").values():
@@ -71,7 +71,7 @@ def test_what_a_handover_holds_is_what_the_boot_inherited(trace) -> None:
 
 
 def test_the_twin_leaves_at_the_cold_kernel_and_loses_what_the_chain_keeps() -> None:
-    graph = lineage(simulated("growing-kernel"))
+    graph = lineage_graph(simulated("growing-kernel"))
     assert set(nodes(graph, "kernel", "twin")) == {f"twin: kernel {n}" for n in (1, 2, 3)}
     cold = "chain: kernel 0"
     leaving = {target for _, target, key in graph.out_edges(cold, keys=True) if key == "hands over"}
@@ -118,7 +118,7 @@ def trace_of(boots: list[list[set[int]]], fatal: bool) -> Trace:
 @given(chains())
 def test_every_preserved_page_goes_on_is_given_up_or_is_lost(drawn) -> None:
     boots, died = drawn
-    graph = lineage(trace_of(boots, died))
+    graph = lineage_graph(trace_of(boots, died))
     for number, orders in enumerate(boots, start=1):
         after = boots[number] if number < len(boots) else None
         for order, pages in enumerate(orders):
@@ -143,7 +143,7 @@ def test_every_preserved_page_goes_on_is_given_up_or_is_lost(drawn) -> None:
 
 def test_a_log_that_begins_late_has_no_handover_out_of_nowhere() -> None:
     trace = trace_of([[{1}, {2}]], fatal=False)
-    graph = lineage(replace(trace, boot_records=trace.boot_records[1:]))
+    graph = lineage_graph(replace(trace, boot_records=trace.boot_records[1:]))
     assert not nodes(graph, "handover")
     assert set(nodes(graph, "kernel")) == {"chain: kernel 1"}
 
@@ -175,7 +175,7 @@ ALL_FAULTS = (
 @pytest.mark.parametrize("faults", [(), ALL_FAULTS], ids=["sound", "faulty"])
 def test_every_file_has_a_maker_and_one_file_outcome(faults: tuple[str, ...], branch: str) -> None:
     trace = faulty(*faults)
-    graph = lineage(trace)
+    graph = lineage_graph(trace)
     chain = trace if branch == "chain" else trace.twin
     files = nodes(graph, "file", branch)
     assert len(files) >= len(chain.file_records) > 10
@@ -192,7 +192,7 @@ def test_every_file_has_a_maker_and_one_file_outcome(faults: tuple[str, ...], br
 
 def test_sessions_list_the_files_of_their_handover() -> None:
     trace = faulty(*ALL_FAULTS)
-    graph = lineage(trace)
+    graph = lineage_graph(trace)
     for name, data in nodes(graph, "session").items():
         rows = [
             row
@@ -207,7 +207,7 @@ def test_sessions_list_the_files_of_their_handover() -> None:
 
 def test_a_fall_back_is_a_branch_of_its_own_and_a_lost_handover_is_missed() -> None:
     trace = faulty(*ALL_FAULTS)
-    graph = lineage(trace)
+    graph = lineage_graph(trace)
     (fallen,) = edges(graph, "falls back to")[:1]
     assert fallen[:2] == ("chain: kernel 2", "chain: kernel 3")
     assert set(nodes(graph, "kernel", "chain, fall-back 1")) == {
@@ -227,7 +227,7 @@ def test_a_fall_back_is_a_branch_of_its_own_and_a_lost_handover_is_missed() -> N
 
 
 def test_a_faulty_lineage_can_be_written(tmp_path) -> None:
-    graph = lineage(faulty(*ALL_FAULTS))
+    graph = lineage_graph(faulty(*ALL_FAULTS))
     for ending in ("graphml", "dot"):
         write_graph(graph, tmp_path / f"lineage.{ending}")
     again = nx.read_graphml(tmp_path / "lineage.graphml")

@@ -9,7 +9,7 @@ import networkx as nx
 import pytest
 
 from kho_sim.base.errors import EngineError, InputError, TraceError
-from kho_sim.graphs import dot_text, lineage, tree_graph, write_graph
+from kho_sim.graphs import dot_text, lineage_graph, tree_graph, write_graph
 from tests.plots.traces import recorded, simulated, small
 
 
@@ -50,7 +50,7 @@ def test_a_boot_without_a_tree_or_with_half_a_tree_is_refused() -> None:
 
 
 def test_graphml_is_read_back_as_the_same_graph(tmp_path: Path) -> None:
-    for name, graph in (("lineage", lineage(small())), ("tree", tree_graph(small(), 1))):
+    for name, graph in (("lineage", lineage_graph(small())), ("tree", tree_graph(small(), 1))):
         write_graph(graph, tmp_path / f"{name}.graphml")
         again = nx.read_graphml(tmp_path / f"{name}.graphml")
         assert dict(again.nodes(data=True)) == dict(graph.nodes(data=True))
@@ -58,7 +58,7 @@ def test_graphml_is_read_back_as_the_same_graph(tmp_path: Path) -> None:
 
 
 def test_dot_has_a_line_a_node_and_an_edge_and_quotes_any_text(tmp_path: Path) -> None:
-    graph = lineage(small())
+    graph = lineage_graph(small())
     write_graph(graph, tmp_path / "lineage.dot")
     lines = (tmp_path / "lineage.dot").read_text().splitlines()
     assert sum(" -> " in line for line in lines) == graph.number_of_edges()
@@ -71,6 +71,6 @@ def test_dot_has_a_line_a_node_and_an_edge_and_quotes_any_text(tmp_path: Path) -
 
 def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.graphml or \.dot"):
-        write_graph(lineage(small()), tmp_path / "lineage.txt")
+        write_graph(lineage_graph(small()), tmp_path / "lineage.txt")
     with pytest.raises(EngineError, match="can not be written"):
-        write_graph(lineage(small()), tmp_path / "nowhere" / "lineage.dot")
+        write_graph(lineage_graph(small()), tmp_path / "nowhere" / "lineage.dot")

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from kho_sim.base.results import SUMMARY
 from kho_sim.scenario import loads, with_values
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import FACTS
-from kho_sim.trace.summary import SUMMARY, run_document, summary
+from kho_sim.trace.summary import run_document, summary
 from kho_sim.trace.trace import Trace
 from tests.frames.hand_made import (
     GIB,

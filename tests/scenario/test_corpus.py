@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from kho_sim.base.errors import ScenarioError
-from kho_sim.cli.expectations import NAMES
 from kho_sim.scenario import from_dict, load, loads
 
 HERE = Path(__file__).parent
@@ -34,16 +33,14 @@ def test_invalid_files_give_their_problems_at_their_places(file, monkeypatch):
     lines = (told if told.exists() else file).read_text().splitlines()
     expected = [line[2:] for line in takewhile(lambda line: line.startswith("# "), lines)]
     with pytest.raises(ScenarioError) as error:
-        load(file.name, results=NAMES)
+        load(file.name)
     found = [str(problem).removeprefix(f"{file.name}:") for problem in error.value.problems]
     assert found == expected
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)
 def test_valid_files_mean_what_their_resolved_form_says(file):
-    assert load(file, results=NAMES).to_dict() == json.loads(
-        file.with_suffix(".resolved.json").read_text()
-    )
+    assert load(file).to_dict() == json.loads(file.with_suffix(".resolved.json").read_text())
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)

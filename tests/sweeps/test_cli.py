@@ -72,7 +72,7 @@ def test_a_dry_run_tells_and_writes_nothing(scenario, capsys):
         (["-x", "kernel.extend.shift=21..99"], 3, "kernel.extend.shift"),
         (["-x", "kernel.extend.shfit=21"], 3, "nearest"),
         (["-x", "kernel.extend.shift"], 2, "is not key=value"),
-        (["-x", "chain.boots=2", "-x", "chain.boots=3"], 2, "named twice"),
+        (["-x", "chain.boots=2", "-x", "chain.boots=3"], 2, "the same place"),
         (["-x", "chain.boots=5..2"], 2, "count upwards"),
         (["-x", "chain.boots=2,3", "-x", "chain.seed=1", "--zip"], 3, "chain.boots has 2"),
         (["--shard", "0/4"], 2, "from 1 to N"),

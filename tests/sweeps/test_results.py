@@ -3,12 +3,13 @@
 import pandas as pd
 import pytest
 
+from kho_sim.base.results import SUMMARY
 from kho_sim.chain import run_scenario
 from kho_sim.scenario import with_values
 from kho_sim.sweeps.results import Sweep
 from kho_sim.sweeps.sweeping import sweep
 from kho_sim.sweeps.tables import ALLOCATIONS, BOOTS, RUNS
-from kho_sim.trace.summary import SUMMARY, summary
+from kho_sim.trace.summary import summary
 
 DTYPES = {"int64": "Int64", "uint64": "UInt64", "string": "string", "bool": "boolean"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.trace.trace import Trace
-from kho_sim.verify import Explained, LogCheck, check_trace, read_explained
+from kho_sim.verification import Explained, LogCheck, check_trace, read_explained
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 EXPLAINED = Path(__file__).parent / "explained.yaml"

@@ -14,10 +14,10 @@ from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import from_dict
 from kho_sim.trace.records import Boot, Outcome
 from kho_sim.trace.trace import Trace
-from kho_sim.verify import check_trace
-from kho_sim.verify.facts import check_facts, check_outcome
-from kho_sim.verify.placements import check_placements
-from kho_sim.verify.steps import check_steps
+from kho_sim.verification import check_trace
+from kho_sim.verification.facts import check_facts, check_outcome
+from kho_sim.verification.placements import check_placements
+from kho_sim.verification.steps import check_steps
 
 PAGE = 4096
 GIB = 1 << 30

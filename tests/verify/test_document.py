@@ -10,7 +10,7 @@ import pytest
 from kho_sim.base.errors import ScenarioError
 from kho_sim.cli.app import call
 from kho_sim.trace.records import Outcome
-from kho_sim.verify import (
+from kho_sim.verification import (
     BootCheck,
     Difference,
     Explained,
@@ -22,8 +22,8 @@ from kho_sim.verify import (
     verify_document,
     verify_text,
 )
-from kho_sim.verify.comparison import Comparison, Miss, compare
-from kho_sim.verify.placements import Placements
+from kho_sim.verification.comparison import Comparison, Miss, compare
+from kho_sim.verification.placements import Placements
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 MACHINE = str(RECORDED / "machine-1G.log.xz")
@@ -129,7 +129,9 @@ def test_the_verb_prints_one_document_and_exits_with_0(capsys):
 
 
 def test_the_verb_fails_on_what_is_not_allowed_and_takes_a_list(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("kho_sim.verify.check_logs", lambda _logs, _workers: [made_check()])
+    monkeypatch.setattr(
+        "kho_sim.verification.verify.check_logs", lambda _logs, _workers: [made_check()]
+    )
     assert call(["verify", "x"]) == 1
     known = tmp_path / "known.yaml"
     known.write_text(

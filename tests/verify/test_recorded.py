@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.verify import failing, outdated, totals
+from kho_sim.verification import failing, outdated, totals
 
 LANDED = ("kernel_address", "initrd_address", "descriptors_address", "setup_data_address")
 MEMBLOCK_DEBUG = "memblock=debug"

@@ -10,9 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kho_sim.base.errors import InputError
 from kho_sim.base.extent import Extent, merged, round_down, round_up
+from kho_sim.base.notebook import text_html
+from kho_sim.logs.importing.write import scenario_text
 from kho_sim.machine.machine import USABLE
 from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.scenario import Scenario, from_dict
 
 MEMORY_MAP = "machine.memory_map"
 NODE_RANGES = "machine.node_ranges"
@@ -83,18 +87,44 @@ class Disagreement(NamedTuple):
     other_origin: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImportedScenario:
-    """A scenario as plain values, fit for ``scenario.from_dict``, and how it came to be.
+    """A scenario as plain values, and how it came to be; prints as ``kho-sim import`` does.
 
     ``origins`` maps dotted keys to the place each value was read from. ``notes`` say what no source
-    told and what was assumed instead.
+    had and what was assumed instead, ``disagreements`` what two sources have different values for.
     """
 
     scenario: dict[str, Any]
     origins: dict[str, str]
     disagreements: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def to_scenario(self, *, lenient: bool = False) -> Scenario:
+        """Return the scenario. ``lenient``: where sources disagree the first one counts.
+
+        Raises: InputError if sources disagree, ScenarioError for what no scenario can have.
+        """
+        if self.disagreements and not lenient:
+            keys = ", ".join(dict.fromkeys(found.key for found in self.disagreements))
+            raise InputError(f"the sources disagree on {keys}")
+        return from_dict(self.scenario, self.scenario["description"])
+
+    def to_yaml(self) -> str:
+        """Return a scenario file in which every value says where it is from."""
+        return scenario_text(self)
+
+    def __str__(self) -> str:
+        return self.to_yaml()
+
+    def __repr__(self) -> str:
+        return (
+            f"<ImportedScenario: {self.scenario['description']}; {len(self.origins)} values, "
+            f"{len(self.notes)} notes, {len(self.disagreements)} disagreements>"
+        )
+
+    def _repr_html_(self) -> str:
+        return text_html(self.to_yaml())
 
 
 def combine(sources: Iterable[Source], description: str) -> ImportedScenario:

@@ -7,7 +7,8 @@ Where sources tell the same key boot logs come first, then /proc/iomem, debugfs,
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from kho_sim.base.errors import TraceError, one_line
@@ -22,10 +23,14 @@ SMALL_FILE_BYTES = 8 << 20
 RANKS = ("log", "iomem", "memblock", "lsmem", "zoneinfo", "scratch")
 
 
-def import_files(paths: Sequence[str]) -> ImportedScenario:
-    """Return the scenario of a machine from files of any known kind.
+def import_files(paths: Iterable[str | PathLike[str]]) -> ImportedScenario:
+    """Return the scenario of a machine from files of any known kind, alone or together.
 
-    Raises: TraceError if a file is of no known kind, can not be read, or no file tells the memory.
+    Known, by their content: boot logs (plain, gzip, xz), /proc/iomem, ``lsmem -J -b``,
+    /proc/zoneinfo, and of debugfs memblock/memory and kho/out/scratch_len. Where sources disagree,
+    ``disagreements`` says so, and the first value is the one taken.
+
+    Raises: TraceError if a file is of no known kind, can not be read, or no file has the memory.
     """
     found = sorted((read_source(path) for path in paths), key=lambda item: RANKS.index(item[0]))
     sources = [source for _, source in found]
@@ -36,7 +41,7 @@ def import_files(paths: Sequence[str]) -> ImportedScenario:
     return imported
 
 
-def read_source(path: str) -> tuple[str, Source]:
+def read_source(path: str | PathLike[str]) -> tuple[str, Source]:
     """Return the kind of a file, one of RANKS, and what it tells. Raises TraceError."""
     file = Path(path)
     name = one_line(file.name)

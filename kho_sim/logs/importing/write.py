@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.units import format_exact
-from kho_sim.logs.importing.imported import ImportedScenario
+
+if TYPE_CHECKING:
+    from kho_sim.logs.importing.imported import ImportedScenario
 
 INDENT = "  "
 SIZES = (

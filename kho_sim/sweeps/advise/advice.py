@@ -12,16 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kho_sim.base.errors import ensure
-from kho_sim.scenario import Scenario
-from kho_sim.sweeps.advise.areas import STEP_BYTES, Areas, with_scratch, with_strategy
+from kho_sim.base.notebook import text_html
+from kho_sim.scenario import Scenario, as_scenario
+from kho_sim.sweeps.advise.areas import (
+    STEP_BYTES,
+    Areas,
+    parse_areas,
+    with_scratch,
+    with_strategy,
+)
 from kho_sim.sweeps.advise.evidence import Chain, Evidence
 from kho_sim.sweeps.advise.search import LEAST, Answer, Ask, pad, side_by_side, smallest
+from kho_sim.sweeps.advise.text import advice_document, advice_text
 from kho_sim.sweeps.design import Point
 from kho_sim.sweeps.driver import Progress
 from kho_sim.sweeps.engine import open_engine
 from kho_sim.sweeps.stop import Stop
+from kho_sim.sweeps.sweeping import default_directory, name_of
 
 REPLICATES = 3
 MARGIN = 0.25
@@ -71,9 +81,12 @@ class ShiftRow:
     chain: Chain
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Advice:
-    """All of the advice. ``default`` are the chains with the kernel's own sizes, by strategy."""
+    """All of the advice; prints as ``kho-sim advise`` does.
+
+    ``default`` are the chains with the kernel's own sizes, by strategy.
+    """
 
     default: Mapping[str, Chain]
     smallest: tuple[Smallest, ...]
@@ -86,12 +99,27 @@ class Advice:
     runs: int
     directory: Path
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """What ``kho-sim advise --json`` prints, as plain values."""
+        return advice_document(self)
+
+    def __str__(self) -> str:
+        return advice_text(self)
+
+    def __repr__(self) -> str:
+        areas, shift = self.smallest[0].areas, self.shift
+        return f"<Advice: kho_scratch={areas or 'none is enough'}, shift {shift}, {self.runs} runs>"
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
 
 def advise(
-    scenario: Scenario,
-    out: str | Path,
+    scenario: Scenario | str | Path,
+    out: str | Path | None = None,
     *,
-    tries: Sequence[Areas] = (),
+    tries: Sequence[Areas | str] = (),
     shifts: Sequence[int] = SHIFTS,
     margin: float = MARGIN,
     replicates: int = REPLICATES,
@@ -99,19 +127,25 @@ def advise(
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Advice:
-    """Search, and return the advice; the runs behind it are a sweep in ``out``.
+    """Search, and return the advice; the runs behind it are a sweep.
 
-    ``tries`` are areas of the user's to be judged, too. Raises EngineError for a store or an engine
-    that can not be used, SweepInterrupted after a signal; then the same call goes on from there.
+    ``out`` is where it is stored, by default ``default_directory``.
+    ``tries`` are areas of the user's to be tried, too, as in '8M,16M,16M'. Raises ScenarioError for
+    a scenario that can not be read, ValueError for areas that are none, EngineError for a store or
+    an engine that can not be used, SweepInterrupted after a signal; then the same call goes on from
+    there.
     """
+    areas = [parse_areas(one) if isinstance(one, str) else one for one in tries]
+    name, scenario = f"advise-{name_of(scenario)}", as_scenario(scenario)
+    directory = default_directory(name, scenario) if out is None else Path(out)
     engine = open_engine(None, workers, scheduler)
     finished = False
     try:
         with Stop() as stop:
-            evidence = Evidence(scenario, Path(out), engine, stop, progress)
+            evidence = Evidence(scenario, directory, engine, stop, progress)
             try:
                 adviser = _Adviser(scenario, evidence, margin, replicates)
-                advice = adviser.advise(Path(out), tuple(tries), tuple(shifts))
+                advice = adviser.advise(directory, tuple(areas), tuple(shifts))
             finally:
                 evidence.close()
         finished = True

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import yaml
 
 from kho_sim.base.errors import Problem, ScenarioError
-from kho_sim.verify.log_check import Difference
+from kho_sim.verification.log_check import Difference
 
 KINDS = ("placements", "steps", "facts", "outcome")
 REQUIRED = ("log", "of", "name", "why")

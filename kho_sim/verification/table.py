@@ -7,9 +7,9 @@ from typing import Any
 
 from kho_sim.base.units import show
 from kho_sim.layout import PLAIN, Cell, Column, Layout
-from kho_sim.verify.document import totals
-from kho_sim.verify.explained import Explained, reason
-from kho_sim.verify.log_check import Difference, LogCheck
+from kho_sim.verification.document import totals
+from kho_sim.verification.explained import Explained, reason
+from kho_sim.verification.log_check import Difference, LogCheck
 
 COLUMNS = (Column("", left=True), *map(Column, ("compared", "exact", "close")))
 MAX_DIFFERENCES = 40

@@ -21,8 +21,8 @@ from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario.spec import Extend
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
-from kho_sim.verify.comparison import Miss
-from kho_sim.verify.logged_state import (
+from kho_sim.verification.comparison import Miss
+from kho_sim.verification.logged_state import (
     Areas,
     chain_areas,
     memblock_at,

@@ -28,8 +28,8 @@ from kho_sim.platform.platform import PLATFORMS
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
-from kho_sim.verify.comparison import Comparison, compare
-from kho_sim.verify.logged_state import Areas, chain_areas, memblock_at, tree_of
+from kho_sim.verification.comparison import Comparison, compare
+from kho_sim.verification.logged_state import Areas, chain_areas, memblock_at, tree_of
 
 Steps = dict[str, Comparison]
 

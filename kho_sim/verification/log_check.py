@@ -16,10 +16,10 @@ from kho_sim.logs.reader import read_boot_log
 from kho_sim.scenario import Scenario, from_dict
 from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
-from kho_sim.verify.comparison import Comparison
-from kho_sim.verify.facts import Facts, check_facts, check_outcome
-from kho_sim.verify.placements import Placements, check_placements
-from kho_sim.verify.steps import check_steps
+from kho_sim.verification.comparison import Comparison
+from kho_sim.verification.facts import Facts, check_facts, check_outcome
+from kho_sim.verification.placements import Placements, check_placements
+from kho_sim.verification.steps import check_steps
 
 
 @dataclass(frozen=True, kw_only=True)

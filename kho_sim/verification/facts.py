@@ -16,7 +16,7 @@ from kho_sim.logs.reader import BootLog
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import FACTS, Boot, Outcome
 from kho_sim.trace.trace import Trace
-from kho_sim.verify.comparison import Comparison, compare
+from kho_sim.verification.comparison import Comparison, compare
 
 Facts = dict[str, Comparison]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kho_sim.base.blocks import Blocks
-from kho_sim.verify.comparison import Comparison
-from kho_sim.verify.explained import Explained, reason
-from kho_sim.verify.log_check import BootCheck, Difference, LogCheck
+from kho_sim.verification.comparison import Comparison
+from kho_sim.verification.explained import Explained, reason
+from kho_sim.verification.log_check import BootCheck, Difference, LogCheck
 
 SCHEMA = "kho-sim/verify"
 SCHEMA_VERSION = 1

@@ -1,8 +1,8 @@
 """The simulator held against the logs of real kernels: placements, single steps, blind facts."""
 
-from kho_sim.verify.document import failing, totals, verify_document
-from kho_sim.verify.explained import Explained, outdated, read_explained, reason
-from kho_sim.verify.log_check import (
+from kho_sim.verification.document import failing, totals, verify_document
+from kho_sim.verification.explained import Explained, outdated, read_explained, reason
+from kho_sim.verification.log_check import (
     BootCheck,
     Difference,
     LogCheck,
@@ -11,7 +11,8 @@ from kho_sim.verify.log_check import (
     check_logs,
     check_trace,
 )
-from kho_sim.verify.table import verify_text
+from kho_sim.verification.table import verify_text
+from kho_sim.verification.verify import Verification, verify_logs
 
 __all__ = [
     "BootCheck",
@@ -19,6 +20,7 @@ __all__ = [
     "Explained",
     "LogCheck",
     "Refused",
+    "Verification",
     "check_log",
     "check_logs",
     "check_trace",
@@ -28,5 +30,6 @@ __all__ = [
     "reason",
     "totals",
     "verify_document",
+    "verify_logs",
     "verify_text",
 ]

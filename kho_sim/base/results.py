@@ -1,0 +1,41 @@
+"""The names of a run's results: its outcome, and the numbers of its summary.
+
+Scenarios name them in ``expect:``, the command line in ``--fail-on``, traces and sweeps in their
+tables. Left out: how the numbers are obtained (``trace/summary``).
+"""
+
+from __future__ import annotations
+
+SUMMARY: dict[str, str] = {
+    "boots": "kernels that were booted, the cold one and one that died included",
+    "boots_without_extension": "the same of the twin",
+    "outcome_without_extension": "how the twin ended, one of the outcomes",
+    "failures": "early allocations that failed, over all boots",
+    "failures_without_extension": "early allocations that failed in the twin's KHO boots",
+    "failures_avoided": "early allocations that original scratch alone would have refused",
+    "extended_bytes_min": "smallest extension of a KHO boot",
+    "extended_bytes_max": "largest extension of a KHO boot",
+    "extend_ns_max": "longest extension step",
+    "digest_pages_max": "most pages that a second tree took",
+    "gigantic_pages_requested_min": "fewest boot-time 1 GiB pages that a KHO boot asked for",
+    "gigantic_pages_allocated_min": "fewest boot-time 1 GiB pages that a KHO boot obtained",
+    "gigantic_pages_without_extension_min": "the fewest that a KHO boot of the twin obtained",
+    "preservations_max": "most keys in an incoming tree",
+    "preserved_bytes_max": "most memory handed over at once",
+    "radix_nodes_max": "most pages of an incoming tree",
+    "busy_blocks_max": "most blocks that an extension had to leave out",
+    "memory_regions_max": "most memblock.memory regions around an extension",
+    "reserved_regions_max": "most memblock.reserved regions around a retrieval",
+    "faults": "faults of the scenario that struck",
+    "cold_boots": "kernels after the first one that began without scratch of a kernel before them",
+    "firmware_resets": "times that the machine went through firmware after its first boot",
+    "updates_retried": "times that a refused update was tried again",
+    "files_lost": "files that were to outlive their kernel and did not, over all incidents",
+    "bytes_lost": "data in these files",
+    "files_lost_without_extension": "the same number of files in the twin",
+    "bytes_lost_without_extension": "data in these",
+}
+"""Every name that a summary can have, and what it is, over the KHO boots unless said otherwise."""
+
+RESULTS = ("outcome", *SUMMARY)
+"""Every name that an expectation or a condition can have."""

@@ -1,0 +1,42 @@
+"""A scenario in a few words, as a prompt and a notebook show it; ``to_yaml`` has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kho_sim.base.units import format_ns, format_size
+
+if TYPE_CHECKING:
+    from kho_sim.scenario.spec import Scenario
+
+DESCRIPTION_MAX = 70
+"""Characters of a description that stand in one line."""
+
+
+def scenario_line(scenario: Scenario) -> str:
+    """Return one line: the description, then machine, kernel, workload and chain."""
+    head, *parts = (value for _, value in scenario_values(scenario) if value)
+    if scenario.description:
+        if len(head) > DESCRIPTION_MAX:
+            head = head[: DESCRIPTION_MAX - 3] + "..."
+        return f"<Scenario '{head}': {'; '.join(parts)}>"
+    return f"<Scenario: {'; '.join([head, *parts])}>"
+
+
+def scenario_values(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield name and short text of what a scenario says; a text may be empty."""
+    machine, kernel, chain = scenario.machine, scenario.kernel, scenario.chain
+    yield "description", " ".join(scenario.description.split())
+    size = format_size(machine.total_bytes)
+    yield "machine", f"{size}, {_count(machine.cpus, 'CPU')}, {_count(machine.nodes, 'node')}"
+    extend = kernel.extend
+    yield "kernel", f"release {kernel.release}, extension {extend.strategy}, shift {extend.shift}"
+    yield "command line", kernel.command_line
+    yield "workload", ", ".join(entry.kind for entry in scenario.workload)
+    yield "chain", f"{_count(chain.boots, 'boot')} of {format_ns(chain.uptime)}, seed {chain.seed}"
+    yield "faults", ", ".join(f"{fault.kind} at boot {fault.boot}" for fault in scenario.faults)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
