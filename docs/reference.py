@@ -1,5 +1,5 @@
-"""Writes the reference pages: scenarios from the schema, verbs from the commands, rates from the
-cost model, Python names from their docstrings."""
+"""Writes the glossary and the reference pages: terms from the reports' own, scenarios from the
+schema, verbs from the commands, rates from the cost model, Python names from their docstrings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from typing import Any
 import click
 
 LONGEST_SIGNATURE = 100
+GLOSSARY = Path(__file__).with_name("glossary.md")
+"""Committed, unlike the other pages, so that it can be read without a build."""
+SUBJECTS = {
+    "kho": "Kexec HandOver",
+    "memblock": "memblock and early boot",
+    "pages": "Pages and their allocator",
+    "tool": "kho_sim",
+}
 
 
 def write_reference(folder: Path) -> None:
@@ -27,6 +35,25 @@ def write_reference(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, lines in pages.items():
         (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
+    GLOSSARY.write_text("\n".join(glossary_page()) + "\n")
+
+
+def glossary_page() -> Iterator[str]:
+    """Every term that a report uses, by subject."""
+    from kho_sim.report.glossary import glossary
+
+    yield "# Glossary"
+    yield ""
+    yield "Written from `kho_sim/report/glossary.toml`; HTML reports show a line where a table head"
+    yield "has its term. For an introduction read [Concepts](concepts.md)."
+    for subject, terms in glossary().items():
+        yield ""
+        yield f"## {SUBJECTS[subject]}"
+        yield ""
+        yield "| term | is |"
+        yield "| --- | --- |"
+        for term, line in sorted(terms.items(), key=lambda item: item[0].casefold()):
+            yield f"| {term} | {_one_line(line)} |"
 
 
 def scenario_page(schema: dict[str, Any]) -> Iterator[str]:

@@ -44,6 +44,14 @@ def test_the_written_pages_have_every_rate_and_every_figure(monkeypatch) -> None
         assert all(f"### ks.plots.{name}\n" in names for name in figures)
 
 
+def test_the_glossary_is_that_of_the_reports(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
+    import reference
+
+    committed = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    assert "\n".join(reference.glossary_page()) + "\n" == committed  # make docs writes it
+
+
 def test_the_drawings_are_those_of_their_script(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
     import drawings

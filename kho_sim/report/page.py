@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kho_sim.base.units import SECOND_NS, format_size, show
+from kho_sim.report.glossary import line_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +99,9 @@ def page_table(
     frame = frame[sorted(names, key=WIDE.__contains__)]
     shown = frame.head(MOST_ROWS)
     kinds = {name: _kind(name, frame[name]) for name in frame.columns}
-    columns = [{"name": column, "kind": kind} for column, kind in kinds.items()]
+    columns = [
+        {"name": column, "kind": kind, "term": line_for(column)} for column, kind in kinds.items()
+    ]
     rows = [
         [_cell(column, value) for column, value in zip(kinds, row, strict=True)]
         for row in shown.itertuples(index=False)
