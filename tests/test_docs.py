@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kho_sim import plots
+from kho_sim._version import __version__
 from kho_sim.cost import RATES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 PATH = re.compile(r"`((?:kho_sim|tests|scenarios|notebooks|benchmarks)/[\w./-]+)`")
 LINK = re.compile(r"\]\(([\w./-]+\.(?:md|png|svg))(?:#[\w-]+)?\)")
 WRITTEN = ("reference_pages/",)
@@ -61,3 +63,29 @@ def test_the_drawings_are_those_of_their_script(monkeypatch, tmp_path: Path) -> 
     for name in drawings.DRAWINGS:
         committed = (DOCS / "figures" / f"{name}.svg").read_text(encoding="utf-8")
         assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8") == committed
+
+
+def test_commands_of_contributing_name_what_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    made = re.findall(r"\bmake ((?:[a-z-]+ ?)+)(?=[`&#\n]|$)", text)
+    named = {word for words in made for word in words.split()}
+    assert {"lint", "test", "docs"} <= named <= targets
+    paths = re.findall(r"\b((?:tests|kho_sim|scenarios)/[\w./-]+\w)", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_ci_runs_the_pythons_that_the_readme_names() -> None:
+    recipe = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    pythons = recipe["jobs"]["test"]["strategy"]["matrix"]["python"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"passes on Python {pythons[0]}, {pythons[1]} and {pythons[2]}" in readme
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    entries = {hook["entry"].split()[0] for repo in hooks["repos"] for hook in repo["hooks"]}
+    assert entries == {".venv/bin/ruff", ".venv/bin/mypy"}
