@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ def scenario_values(scenario: Scenario) -> Iterator[tuple[str, str]]:
     extend = kernel.extend
     yield "kernel", f"release {kernel.release}, extension {extend.strategy}, shift {extend.shift}"
     yield "command line", kernel.command_line
-    yield "workload", ", ".join(entry.kind for entry in scenario.workload)
+    kinds = Counter(entry.kind for entry in scenario.workload)
+    yield "workload", ", ".join(kind if n == 1 else f"{kind} ({n})" for kind, n in kinds.items())
     yield "chain", f"{_count(chain.boots, 'boot')} of {format_ns(chain.uptime)}, seed {chain.seed}"
     yield "faults", ", ".join(f"{fault.kind} at boot {fault.boot}" for fault in scenario.faults)
 
