@@ -86,8 +86,8 @@ def run(shape: str, gib: int) -> Cost:
     seconds, peak = time.process_time() - seconds_before, peak_bytes()
     if trace.outcome.kind != "completed":
         raise SystemExit(f"{shape}, {gib} GiB: {trace.outcome}")
-    ranges = sum(map(len, (trace.allocation_records, trace.region_records)))
-    ranges += len(trace.preserved_records)
+    ranges = sum(map(len, (trace["allocations"], trace["regions"])))
+    ranges += len(trace["preserved"])
     return Cost(shape, gib, ranges, seconds, peak, peak - bytes_before)
 
 

@@ -13,4 +13,4 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 @pytest.mark.parametrize("name", ["seed-case-1", "seed-case-2", "hypervisor", "numa-two-socket"])
 def test_run(benchmark, name):
     scenario = load(SCENARIOS / f"{name}.yaml")
-    assert benchmark.pedantic(run_scenario, (scenario,), rounds=3).boot_records
+    assert benchmark.pedantic(run_scenario, (scenario,), rounds=3)["boots"]

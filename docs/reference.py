@@ -1,5 +1,6 @@
 """Writes the glossary and the reference pages: terms from the reports' own, scenarios from the
-schema, verbs from the commands, rates from the cost model, Python names from their docstrings."""
+schema, verbs from the commands, rates from the cost model, tables from the classes of records,
+Python names from their docstrings."""
 
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ def write_reference(folder: Path) -> None:
         "scenario": scenario_page(json_schema()),
         "commands": commands_page(kho_sim, list(VERBS)),
         "rates": rates_page(),
+        "tables": tables_page(),
         "python": python_page(),
     }
     folder.mkdir(exist_ok=True)
@@ -104,11 +106,32 @@ def rates_page() -> Iterator[str]:
             yield f"| `{name}` | {rate.ns:,.1f} | {_one_line(rate.source)} |"
 
 
+def tables_page() -> Iterator[str]:
+    """Every table of a trace: what a row is, and its columns with dtype, unit and meaning."""
+    from kho_sim.tables import TABLES
+    from kho_sim.trace.schema import caption_of, columns_of
+
+    yield "# Tables"
+    yield ""
+    yield "Written from `kho_sim/trace/records.py`. `trace.table(NAME)` is a DataFrame with these"
+    yield "columns, made when it is asked for; a stored run has `NAME.parquet`."
+    for name, kind in TABLES.items():
+        yield ""
+        yield f"## {name}"
+        yield ""
+        yield caption_of(kind)
+        yield ""
+        yield "| column | dtype | unit | is |"
+        yield "| --- | --- | --- | --- |"
+        for column in columns_of(kind):
+            meaning = _one_line(column.meaning)
+            yield f"| `{column.name}` | {column.dtype} | {column.unit} | {meaning} |"
+
+
 def python_page() -> Iterator[str]:
     """Names that scripts and checks rely on, with signature and docstring."""
     import kho_sim as ks
     from kho_sim import plots
-    from kho_sim.frames import TABLES
     from kho_sim.kho import radix
     from kho_sim.memory.memblock import Memblock
 
@@ -117,16 +140,15 @@ def python_page() -> Iterator[str]:
         "kho_sim": {f"ks.{n}": getattr(ks, n) for n in ks.__all__ if callable(getattr(ks, n))},
         "Figures": {f"ks.plots.{name}": draw for name, draw in figures.items()}
         | {"ks.plots.save": plots.save},
-        "Tables": {f"trace.{name}": table for name, table in TABLES.items()},
         "Models that stand alone": _members("Memblock", Memblock)
         | _members("RadixTree", radix.RadixTree)
         | {name: getattr(radix, name) for name in ("encode_key", "decode_key")},
     }
     yield "# Python reference"
     yield ""
-    yield "Written from the docstrings, after `import kho_sim as ks`. Tables such as `trace.boots`"
-    yield "are DataFrames, made when they are first asked for. `Memblock` is in"
-    yield "`kho_sim.memory.memblock`, `RadixTree` in `kho_sim.kho.radix`."
+    yield "Written from the docstrings, after `import kho_sim as ks`. [Tables](tables.md) such as"
+    yield "`trace.boots` have a page of their own. `Memblock` is in `kho_sim.memory.memblock`,"
+    yield "`RadixTree` in `kho_sim.kho.radix`."
     for title, names in groups.items():
         yield ""
         yield f"## {title}"
@@ -135,9 +157,8 @@ def python_page() -> Iterator[str]:
             yield f"### {name}"
             yield ""
             yield "```text"
-            if not name.startswith("trace."):
-                yield f"{name}{_signature(value)}"
-                yield ""
+            yield f"{name}{_signature(value)}"
+            yield ""
             yield inspect.getdoc(value) or ""
             yield "```"
 

@@ -12,6 +12,8 @@ import yaml
 from kho_sim import plots
 from kho_sim._version import __version__
 from kho_sim.cost import RATES
+from kho_sim.tables import TABLES
+from kho_sim.trace.schema import columns_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -35,12 +37,16 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert {page.stem for page in DOCS.glob("*.md")} - {"index"} <= set(index)
 
 
-def test_the_written_pages_have_every_rate_and_every_figure(monkeypatch) -> None:
+def test_the_written_pages_have_every_rate_every_figure_and_every_column(monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
     import reference
 
     rates = "\n".join(reference.rates_page())
     assert all(f"| `{name}` | " in rates for name in RATES)
+    tables = "\n".join(reference.tables_page())
+    for name, kind in TABLES.items():
+        assert f"## {name}\n" in tables
+        assert all(f"| `{one.name}` | {one.dtype} | " in tables for one in columns_of(kind))
     names = "\n".join(reference.python_page())
     for figures in (plots.TRACE_FIGURES, plots.SWEEP_FIGURES, plots.VERIFY_FIGURES):
         assert all(f"### ks.plots.{name}\n" in names for name in figures)

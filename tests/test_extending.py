@@ -10,7 +10,7 @@ EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_the_examples_run_one_after_the_other():
     text = DOCUMENT.read_text(encoding="utf-8")
     examples = EXAMPLE.findall(text)
-    assert len(examples) == 6
+    assert len(examples) == 7
     scope = {"__name__": "extending"}
     for example in examples:
         exec(compile(example, str(DOCUMENT), "exec"), scope)

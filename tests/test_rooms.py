@@ -17,7 +17,7 @@ HOUSE = Path(ks.__file__).parent
 
 BASE = {"_version", "base"}
 MACHINE = BASE | {"machine", "builds", "platform"}
-RESULTS = BASE | {"scenario", "trace", "frames"}
+RESULTS = BASE | {"scenario", "trace", "tables"}
 PACKAGES = {
     "_version": set(),
     "base": {"_version"},
@@ -31,7 +31,7 @@ PACKAGES = {
     "kernel": MACHINE | {"memory", "kho"},
     "cost": BASE,
     "trace": BASE,
-    "frames": BASE | {"trace"},
+    "tables": BASE | {"trace"},
     "runs": RESULTS,
     "logs": MACHINE | {"memory", "kho", "scenario", "trace"},
     "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "cost", "trace"},
@@ -48,7 +48,7 @@ PACKAGES = {
 """Package (or module beside the packages) -> what it may import at run time, all of it above."""
 
 EXCEPTIONS = {
-    ("trace", "frames"): "Trace.boots and its like are tables, which are made when first asked for",
+    ("trace", "tables"): "Trace.boots and its like are tables, which are made when first asked for",
 }
 """Imports against the order of ``PACKAGES``, each inside a function, with the reason."""
 
@@ -84,7 +84,7 @@ LIBRARIES = {
     "matplotlib": {"plots"},
     "networkx": {"graphs"},
     "numpy": {"memory", "kho", "plots", "sweeps"},
-    "pandas": {"frames", "plots", "report", "sweeps"},
+    "pandas": {"tables", "plots", "report", "sweeps"},
     "pyarrow": {"runs", "sweeps"},
     "pydantic": {"scenario"},
     "pydantic_core": {"scenario"},

@@ -45,24 +45,12 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
     chain = _Chain(plan)
     env = simpy.Environment()
     env.run(env.process(chain.life(env)))
-    journal, outcome = chain.journal, chain.outcome
-    if outcome is None:
+    if chain.outcome is None:
         raise ModelError("the chain ended without an outcome")
     return Trace(
         provenance=provenance,
-        outcome=outcome,
-        boot_records=tuple(journal.boots),
-        allocation_records=journal.allocations,
-        region_records=journal.regions,
-        preserved_records=journal.preserved,
-        table_records=tuple(journal.tables),
-        gigantic_records=tuple(journal.gigantic),
-        segment_records=tuple(journal.segments),
-        event_records=tuple(journal.events),
-        file_records=tuple(journal.files),
-        incident_records=tuple(journal.incidents),
-        file_outcome_records=tuple(journal.file_outcomes),
-        alternative_records=tuple(journal.alternatives),
+        outcome=chain.outcome,
+        records=chain.journal.records,
         twin=twin,
     )
 

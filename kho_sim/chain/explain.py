@@ -21,7 +21,7 @@ from kho_sim.cost import PHASE_RATES, WORK_RATES
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.scenario.notes import notes_of
-from kho_sim.trace.records import Boot
+from kho_sim.trace.records import Allocation, Boot, PreservedRun, RegionRow
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
 
@@ -53,7 +53,7 @@ class Explanation:
         return self.text
 
     def __repr__(self) -> str:
-        return f"<Explanation: {len(self.trace.boot_records)} boots, {self.trace.outcome.kind}>"
+        return f"<Explanation: {len(self.trace['boots'])} boots, {self.trace.outcome.kind}>"
 
     def _repr_html_(self) -> str:
         return text_html(self.text)
@@ -71,7 +71,7 @@ def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
     lines = [
         *_machine(plan),
         *_notes(scenario),
-        *(line for boot in trace.boot_records for line in _boot(plan, trace, boot)),
+        *(line for boot in trace[Boot] for line in _boot(plan, trace, boot)),
         "",
         f"The chain ends: {ending.kind} at boot {ending.boot} {ending.message}".rstrip(),
         *_faults(scenario, trace),
@@ -115,7 +115,7 @@ def _early_memory(trace: Trace, boot: int, phase: str) -> Iterator[str]:
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    for row in trace.allocation_records.where(boot=boot, phase=phase):
+    for row in trace[Allocation].where(boot=boot, phase=phase):
         counts[row.what] += row.count
         sizes[row.what] += row.size_bytes * row.count
         failed[row.what] += row.count if row.failed else 0
@@ -130,7 +130,7 @@ def _preserved(trace: Trace, boot: Boot) -> Iterator[str]:
         f"  inherits {boot.preservations} preservations ({by_order}), "
         f"{format_size(boot.preserved_bytes or 0)}, in a tree of {boot.radix_nodes} pages"
     )
-    runs = list(trace.preserved_records.where(boot=boot.boot))
+    runs = list(trace[PreservedRun].where(boot=boot.boot))
     for row in sorted(runs, key=lambda row: row.start - row.end)[:4]:
         size = format_size(row.end - row.start)
         yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  order {row.order}"
@@ -139,7 +139,7 @@ def _preserved(trace: Trace, boot: Boot) -> Iterator[str]:
 
 
 def _marks(trace: Trace, boot: int) -> Iterator[str]:
-    for row in trace.region_records.where(boot=boot, moment="after_extend", array="memory"):
+    for row in trace[RegionRow].where(boot=boot, moment="after_extend", array="memory"):
         state = "may be allocated" if row.flags & KHO_SCRATCH else "kept off"
         size = format_size(row.end - row.start)
         yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  {state}"

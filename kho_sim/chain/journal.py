@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Any
 
 from kho_sim.chain.incidents import Failure, PersistentObject
 from kho_sim.chain.phases import early_phases_ns
@@ -32,6 +33,7 @@ from kho_sim.trace.records import (
     TablePage,
 )
 from kho_sim.trace.rows import Rows
+from kho_sim.trace.trace import no_records
 
 REQUEST_FIELDS = tuple(Request.__dataclass_fields__)
 ALTERNATIVE_FACTS = Alternative.__dataclass_fields__.keys() & set(FACTS)
@@ -41,19 +43,12 @@ ALTERNATIVE_FACTS = Alternative.__dataclass_fields__.keys() & set(FACTS)
 class Journal:
     """The records of one chain, in the order in which things happened."""
 
-    boots: list[Boot] = field(default_factory=list)
-    allocations: Rows[Allocation] = field(default_factory=lambda: Rows(Allocation))
-    regions: Rows[RegionRow] = field(default_factory=lambda: Rows(RegionRow))
-    preserved: Rows[PreservedRun] = field(default_factory=lambda: Rows(PreservedRun))
-    tables: list[TablePage] = field(default_factory=list)
-    gigantic: list[GiganticPage] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    files: list[PreservedFile] = field(default_factory=list)
-    incidents: list[Incident] = field(default_factory=list)
-    file_outcomes: list[FileOutcome] = field(default_factory=list)
+    records: dict[type[Any], Rows[Any]] = field(default_factory=no_records)
     _made_in: dict[str, int] = field(default_factory=dict)
-    alternatives: list[Alternative] = field(default_factory=list)
+
+    def note(self, record: object) -> None:
+        """Write down one record, of any kind."""
+        self.records[type(record)].append(record)
 
     def note_boot(
         self,
@@ -73,7 +68,7 @@ class Journal:
             **(_facts_of_tree(booted.incoming) if booted.incoming is not None else {}),
             **_facts_of_extension(booted),
         }
-        self.boots.append(
+        self.note(
             Boot(
                 boot=boot,
                 kind="kho" if booted.early.revived else "cold",
@@ -89,7 +84,7 @@ class Journal:
         facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
         extension = tried.extension
         assert extension is not None, "only a boot that extends is tried in other ways"
-        self.alternatives.append(
+        self.note(
             Alternative(
                 boot=boot,
                 strategy=setup.strategy,
@@ -106,18 +101,18 @@ class Journal:
         """Write down the gigantic pages of a kernel: its own, and those it was handed
         (``kept``)."""
         own = dict(booted.early.gigantic.pages)
-        for start in sorted(own.keys() | kept):
-            row = GiganticPage(
-                boot=boot, start=start, nid=own.get(start, -1), preserved=start in kept
-            )
-            self.gigantic.append(row)
+        starts = sorted(own.keys() | kept)
+        columns: dict[str, list[int]] = {
+            "start": starts,
+            "nid": [own.get(start, -1) for start in starts],
+            "preserved": [start in kept for start in starts],
+        }
+        self.records[GiganticPage].extend({"boot": boot}, columns)
 
     def note_segments(self, boot: int, placed: tuple[Placement, ...]) -> None:
         """Write down where kexec put the next kernel."""
-        self.segments += [
-            Segment(boot=boot, what=place.name, start=place.start, size_bytes=place.size_bytes)
-            for place in placed
-        ]
+        for one in placed:
+            self.note(Segment(boot=boot, what=one.name, start=one.start, size_bytes=one.size_bytes))
 
     def note_files(
         self, boot: int, files: Iterable[PersistentObject], inherited: Collection[str]
@@ -125,61 +120,63 @@ class Journal:
         """Write down what ``boot`` hands on; ``inherited`` names what it was itself handed."""
         made_in = {f.name: self._made_in[f.name] if f.name in inherited else boot for f in files}
         self._made_in = made_in
-        self.files += [
-            PreservedFile(
-                boot=boot + 1, name=f.name, kind=f.kind, session=f.session, size_bytes=f.size_bytes,
-                order=f.order, made_in=made_in[f.name],
-            )
-            for f in files
-        ]  # fmt: skip
+        for f in files:
+            self.note(
+                PreservedFile(
+                    boot=boot + 1, name=f.name, kind=f.kind, session=f.session,
+                    size_bytes=f.size_bytes, order=f.order, made_in=made_in[f.name],
+                )
+            )  # fmt: skip
 
     def note_incident(self, boot: int, time_ns: int, failure: Failure, then: str) -> int:
         """Record an incident and its consequence; return its number."""
-        self.incidents.append(
+        self.note(
             Incident(
                 boot=boot, time_ns=time_ns, kind=failure.kind, injected=failure.injected,
                 message=failure.message, then=then,
             )
         )  # fmt: skip
-        return len(self.incidents) - 1
+        return len(self.records[Incident]) - 1
 
     def note_file_outcomes(
         self, incident: int, objects: Iterable[PersistentObject], kept: bool
     ) -> None:
         """Write down what became of the files that were at risk in an incident."""
-        self.file_outcomes += [
-            FileOutcome(
-                incident=incident, boot=self.incidents[incident].boot, name=one.name,
-                kind=one.kind, session=one.session, size_bytes=one.size_bytes, kept=kept,
-            )
-            for one in objects
-        ]  # fmt: skip
+        boot = self.records[Incident][incident].boot
+        for one in objects:
+            self.note(
+                FileOutcome(
+                    incident=incident, boot=boot, name=one.name, kind=one.kind,
+                    session=one.session, size_bytes=one.size_bytes, kept=kept,
+                )
+            )  # fmt: skip
 
     def note_event(
         self, boot: int, start_ns: int, end_ns: int, what: str, detail: str = ""
     ) -> None:
         """Write down something that took time, or a message."""
-        self.events.append(
-            Event(boot=boot, start_ns=start_ns, end_ns=end_ns, what=what, detail=detail)
-        )
+        self.note(Event(boot=boot, start_ns=start_ns, end_ns=end_ns, what=what, detail=detail))
 
     def _note_allocations(self, boot: int, booted: BootedMemory) -> None:
         if rows := booted.early.requests.rows:
-            columns = {name: map(attrgetter(name), rows) for name in REQUEST_FIELDS}
-            self.allocations.extend({"boot": boot}, {"sequence": range(len(rows)), **columns})
+            columns: dict[str, Iterable[Any]] = {
+                name: map(attrgetter(name), rows) for name in REQUEST_FIELDS
+            }
+            columns["sequence"] = range(len(rows))
+            self.records[Allocation].extend({"boot": boot}, columns)
 
     def _note_regions(self, boot: int, booted: BootedMemory) -> None:
         for moment, arrays in booted.regions.items():
             for name, regions in zip(("memory", "reserved"), arrays, strict=True):
                 same = {"boot": boot, "moment": moment, "array": name}
                 for part in parts_of(regions):
-                    self.regions.extend(same, _columns(part))
+                    self.records[RegionRow].extend(same, _columns(part))
 
     def _note_incoming(self, boot: int, incoming: FrozenRadixTree) -> None:
         if runs := list(incoming.runs()):
-            order, start, end = zip(*runs, strict=True)
-            self.preserved.extend({"boot": boot}, {"order": order, "start": start, "end": end})
-        self.tables += [TablePage(boot=boot, address=page) for page in incoming.table_pages()]
+            columns = dict(zip(("order", "start", "end"), zip(*runs, strict=True), strict=True))
+            self.records[PreservedRun].extend({"boot": boot}, columns)
+        self.records[TablePage].extend({"boot": boot}, {"address": incoming.table_pages()})
 
 
 def _columns(regions: Sequence[Region]) -> dict[str, array[int]]:

@@ -135,11 +135,12 @@ def _graphs_of(what: Any) -> dict[str, nx.Graph]:
     """Return the lineage of a trace, and the tree of each boot that has one."""
     from kho_sim.base.errors import InputError
     from kho_sim.graphs import lineage_graph, tree_graph
+    from kho_sim.trace.records import TablePage
     from kho_sim.trace.trace import Trace
 
     if not isinstance(what, Trace):
         raise InputError("only a run, a log or a scenario has a lineage")
-    boots = sorted({row.boot for row in what.table_records})
+    boots = sorted({row.boot for row in what[TablePage]})
     return {
         "lineage": lineage_graph(what),
         **{f"tree-{boot}": tree_graph(what, boot) for boot in boots},

@@ -67,9 +67,9 @@ def _kind_of(out: str | None) -> str:
 def _open(path: Path) -> Source:
     if is_sweep(path):
         return _of_sweep(path)
-    from kho_sim.frames import TABLES
     from kho_sim.report import report_text
     from kho_sim.report.html import report_html
+    from kho_sim.tables import TABLES
     from kho_sim.trace.summary import run_document
 
     trace = read_trace(path)
@@ -77,7 +77,7 @@ def _open(path: Path) -> Source:
         text=lambda layout: report_text(trace, layout),
         html=lambda: report_html(trace),
         document=lambda: run_document(trace),
-        tables={name: partial(make, trace) for name, make in TABLES.items()},
+        tables={name: partial(trace.table, name) for name in TABLES},
     )
 
 

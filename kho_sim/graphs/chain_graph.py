@@ -25,7 +25,7 @@ from kho_sim.graphs.edges import (
     connect,
 )
 from kho_sim.graphs.file_graph import add_files, add_incidents, incident_name
-from kho_sim.trace.records import COLD_BOOT, Boot
+from kho_sim.trace.records import COLD_BOOT, Boot, Incident, PreservedFile, PreservedRun
 from kho_sim.trace.trace import Trace
 
 MAIN, TWIN = "chain", "twin"
@@ -55,18 +55,18 @@ def lineage_graph(trace: Trace) -> nx.MultiDiGraph:
 
 def _shared_kernels(trace: Trace, twin: Trace) -> tuple[int, ...]:
     """The first kernel extends nothing, so it is one and the same in both chains."""
-    both = zip(trace.boot_records[:1], twin.boot_records[:1], strict=False)
+    both = zip(trace[Boot][:1], twin[Boot][:1], strict=False)
     return tuple(a.boot for a, b in both if a == b and a.kind == "cold")
 
 
 def _add_branch(graph: nx.MultiDiGraph, trace: Trace, branch: str, shared: tuple[int, ...]) -> None:
     names = {
         boot.boot: f"{MAIN if boot.boot in shared else branch}: kernel {boot.boot}"
-        for boot in trace.boot_records
+        for boot in trace[Boot]
     }
     part = branch
-    after_reset = [row.boot + 1 for row in trace.incident_records if row.then == COLD_BOOT]
-    for boot in trace.boot_records:
+    after_reset = [row.boot + 1 for row in trace[Incident] if row.then == COLD_BOOT]
+    for boot in trace[Boot]:
         if boot.boot in after_reset:
             part = f"{branch}, fall-back {after_reset.index(boot.boot) + 1}"
         if boot.boot not in shared:
@@ -74,8 +74,8 @@ def _add_branch(graph: nx.MultiDiGraph, trace: Trace, branch: str, shared: tuple
         if boot.boot in after_reset:
             connect(graph, names[boot.boot - 1], names[boot.boot], FALLS_BACK)
     objects: dict[int, dict[int, list[Extent]]] = {}
-    handed = {row.boot for row in trace.file_records}
-    for boot in trace.boot_records:
+    handed = {row.boot for row in trace[PreservedFile]}
+    for boot in trace[Boot]:
         if (boot.kind == "kho" or boot.boot in handed) and boot.boot - 1 in names:
             objects[boot.boot] = _objects_of(trace, boot.boot)
             _add_handover(graph, names, boot, branch, objects[boot.boot], handed)
@@ -97,7 +97,7 @@ def _add_kernel(graph: nx.MultiDiGraph, name: str, boot: Boot, branch: str) -> N
 
 def _objects_of(trace: Trace, boot: int) -> dict[int, list[Extent]]:
     runs: dict[int, list[tuple[int, int]]] = {}
-    for run in trace.preserved_records:
+    for run in trace[PreservedRun]:
         if run.boot == boot:
             runs.setdefault(run.order, []).append((run.start, run.end))
     return {order: merged(extents) for order, extents in sorted(runs.items())}
@@ -165,7 +165,7 @@ def _add_end(
     if outcome.boot in names:
         connect(graph, names[outcome.boot], end, ENDS)
     lost_at = {outcome.boot: end} if outcome.kind in ("boot_failed", "panicked") else {}
-    for number, row in enumerate(trace.incident_records):
+    for number, row in enumerate(trace[Incident]):
         if row.then == COLD_BOOT:
             lost_at[row.boot] = incident_name(branch, number)
     for boot, target in lost_at.items():

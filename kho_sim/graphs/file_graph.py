@@ -22,7 +22,7 @@ from kho_sim.graphs.edges import (
     STRIKES,
     connect,
 )
-from kho_sim.trace.records import CHAIN_ENDS, FileOutcome, PreservedFile
+from kho_sim.trace.records import CHAIN_ENDS, FileOutcome, Incident, PreservedFile
 from kho_sim.trace.trace import Trace
 
 
@@ -33,10 +33,10 @@ def add_incidents(
 
     A failure that only ends the chain is no node: the chain's end tells it.
     """
-    for number, row in enumerate(trace.incident_records):
+    for number, row in enumerate(trace[Incident]):
         if (row.then == CHAIN_ENDS and not row.injected) or row.boot not in names:
             continue
-        lost = [f for f in trace.file_outcome_records if f.incident == number and not f.kept]
+        lost = [f for f in trace[FileOutcome] if f.incident == number and not f.kept]
         name = incident_name(branch, number)
         graph.add_node(
             name, kind="incident", branch=branch, boot=row.boot, incident=row.kind,
@@ -55,14 +55,14 @@ def add_files(graph: nx.MultiDiGraph, trace: Trace, names: Mapping[int, str], br
     that cost it. Edges have its ``bytes``.
     """
     handed: dict[int, dict[str, PreservedFile]] = {}
-    for row in trace.file_records:
+    for row in trace[PreservedFile]:
         handed.setdefault(row.boot, {})[row.name] = row
     for boot, files in handed.items():
         for row in files.values():
             _add_handed(graph, row, names, branch)
         for row in files.values():
             _add_file_outcome(graph, trace, row, handed.get(boot + 1), names, branch)
-    for file in trace.file_outcome_records:
+    for file in trace[FileOutcome]:
         if not file.kept and file.name not in handed.get(file.boot, {}) and file.boot in names:
             _add_never_handed(graph, file, names, branch)
 
@@ -105,7 +105,7 @@ def _add_file_outcome(
     if after is not None and after.made_in == row.made_in:
         connect(graph, name, file_name(branch, row.name, row.boot + 1), GOES_ON, row.size_bytes)
         return
-    for file in trace.file_outcome_records:
+    for file in trace[FileOutcome]:
         if (file.boot, file.name, file.kept) == (row.boot, row.name, False):
             target = _where_lost(graph, file, branch)
             connect(graph, name, target, LOST, row.size_bytes)

@@ -7,6 +7,7 @@ import networkx as nx
 from kho_sim.base.errors import TraceError
 from kho_sim.kho.key import bits_set
 from kho_sim.kho.radix import ROOT_LEVEL, SLOT_BITS, RadixTree, leaf_spans
+from kho_sim.trace.records import PreservedRun, TablePage
 from kho_sim.trace.trace import Trace
 
 SLOTS = 1 << SLOT_BITS
@@ -20,8 +21,8 @@ def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
     keys (the lowest, if leaf 0 holds several). Edges: ``slot`` in the parent's table.
     Raises: TraceError if the trace has no tree for that boot, or keys and pages of different trees.
     """
-    runs = [(r.order, r.start, r.end) for r in trace.preserved_records.where(boot=boot)]
-    pages = [row.address for row in trace.table_records if row.boot == boot]
+    runs = [(r.order, r.start, r.end) for r in trace[PreservedRun].where(boot=boot)]
+    pages = [row.address for row in trace[TablePage] if row.boot == boot]
     if not pages:
         raise TraceError(f"this trace has no incoming radix tree for boot {boot}")
     try:

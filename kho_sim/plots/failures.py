@@ -28,7 +28,7 @@ from kho_sim.plots.style import (
     rows_named,
     setting,
 )
-from kho_sim.trace.records import Boot, Outcome
+from kho_sim.trace.records import Allocation, Boot, FailedAllocation, Outcome
 from kho_sim.trace.summary import failures as failed_rows
 from kho_sim.trace.trace import Trace
 
@@ -46,14 +46,14 @@ def failures(trace: Trace) -> Figure:
     Green marks say how many the extension avoided: original scratch alone would have refused them.
     Raises: TraceError if no boot of the trace says how many failed (a log without memblock=debug).
     """
-    if all(boot.failures is None for boot in trace.boot_records):
+    if all(boot.failures is None for boot in trace[Boot]):
         raise TraceError(
             "this trace does not tell which early allocations failed; "
             "a log does if it was recorded with memblock=debug"
         )
     if _nothing_failed(trace):
         return _all_obtained(trace)
-    rows = max(len(trace.boot_records), 3)
+    rows = max(len(trace[Boot]), 3)
     height = 2.1 + rows_height(rows, 0.5, ROW_LEAST_INCHES)
     figure = new_figure(height, f"{TITLE}{ending(trace)}", setting(trace))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
@@ -64,7 +64,7 @@ def failures(trace: Trace) -> Figure:
 
 def _nothing_failed(trace: Trace) -> bool:
     twin = trace.twin
-    boots = [*trace.boot_records, *(twin.boot_records if twin else ())]
+    boots = [*trace[Boot], *(twin[Boot] if twin else ())]
     ended = twin is None or twin.outcome == trace.outcome
     return ended and not any(boot.failures or boot.failures_avoided for boot in boots)
 
@@ -72,7 +72,7 @@ def _nothing_failed(trace: Trace) -> bool:
 def _all_obtained(trace: Trace) -> Figure:
     """Return a figure that is a sentence."""
     figure = new_figure(1.7, f"{TITLE}{ending(trace)}", setting(trace))
-    count = len(trace.boot_records)
+    count = len(trace[Boot])
     boots = f"any of the {count} boots" if count != 1 else "the only boot"
     twin = ", with the extension or without it" if trace.twin else ""
     note(figure.add_subplot(), f"None: no early allocation failed in {boots}{twin}.")
@@ -90,7 +90,7 @@ def _chains(trace: Trace) -> list[tuple[str, str, Trace]]:
 
 
 def _colour_alone(trace: Trace) -> str:
-    extended = any(boot.extended_bytes is not None for boot in trace.boot_records)
+    extended = any(boot.extended_bytes is not None for boot in trace[Boot])
     return WITH_EXTENSION if extended else WITHOUT_EXTENSION
 
 
@@ -99,21 +99,21 @@ def _draw_boots(axes: Axes, trace: Trace) -> None:
     chains = _chains(trace)
     for number, (name, colour, chain) in enumerate(chains):
         offset = BAR * (number - (len(chains) - 1) / 2)
-        counts = [_failed(chain, boot) for boot in trace.boot_records]
+        counts = [_failed(chain, boot) for boot in trace[Boot]]
         places = [row + offset for row in range(len(counts))]
         axes.barh(
             places, [count or 0 for count in counts], BAR * 0.92, color=colour, label=name,
             gid=f"boots-{name}",
         )  # fmt: skip
         for row in rows_named(len(places), ROW_LEAST_INCHES):
-            boot, count = trace.boot_records[row], counts[row]
+            boot, count = trace[Boot][row], counts[row]
             text = f"{count:,} {name}" if count is not None else _missing(chain, boot, name)
             axes.annotate(
                 text, (count or 0, places[row]), xytext=(4, 0), textcoords="offset points",
                 va="center", fontsize=8, color=colour,
             )  # fmt: skip
-    _mark_avoided(axes, trace.boot_records, -BAR / 2 * (len(chains) - 1))
-    boots = trace.boot_records
+    _mark_avoided(axes, trace[Boot], -BAR / 2 * (len(chains) - 1))
+    boots = trace[Boot]
     named = rows_named(len(boots), ROW_LEAST_INCHES)
     axes.set_yticks(named, [boot_name(boots[row].boot, boots[row].kind) for row in named])
     axes.set_ylim(len(boots) - 0.3, -0.6)
@@ -125,11 +125,11 @@ def _draw_boots(axes: Axes, trace: Trace) -> None:
 
 
 def _failed(chain: Trace, boot: Boot) -> int | None:
-    return next((b.failures for b in chain.boot_records if b.boot == boot.boot), None)
+    return next((b.failures for b in chain[Boot] if b.boot == boot.boot), None)
 
 
 def _missing(chain: Trace, boot: Boot, name: str) -> str:
-    if any(b.boot == boot.boot for b in chain.boot_records):
+    if any(b.boot == boot.boot for b in chain[Boot]):
         return "not recorded"
     return f"{name}: not reached, {_ended(chain.outcome)}"
 
@@ -200,9 +200,11 @@ def _by_caller(trace: Trace) -> tuple[Counts, Counts]:
     chains = _chains(trace)
     counts: Counts = Counter()
     sizes: Counts = Counter()
-    rows = [(chains[0 if extended else -1][0], row) for extended, row in failed_rows(trace)]
+    rows: list[tuple[str, FailedAllocation | Allocation]] = [
+        (chains[0 if row.extended else -1][0], row) for row in failed_rows(trace)
+    ]
     if trace.twin is None:
-        rows += [(AVOIDED, row) for row in trace.allocation_records.where(avoided=True)]
+        rows += [(AVOIDED, row) for row in trace[Allocation].where(avoided=True)]
     for name, row in rows:
         counts[name, row.what] += row.count
         sizes[name, row.what] += row.count * row.size_bytes

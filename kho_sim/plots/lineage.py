@@ -28,6 +28,7 @@ from kho_sim.plots.style import (
     new_figure,
     setting,
 )
+from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def lineage(trace: Trace) -> Figure:
     """
     from kho_sim.graphs import lineage_graph
 
-    if not trace.boot_records:
+    if not trace[Boot]:
         raise TraceError("this trace has no boot")
     graph = lineage_graph(trace)
-    boots = len(trace.boot_records)
-    rows = max(boots, len(trace.twin.boot_records) if trace.twin else 0)
+    boots = len(trace[Boot])
+    rows = max(boots, len(trace.twin[Boot]) if trace.twin else 0)
     pitch = ROW_INCHES if any(_of_kind(graph, "incident")) else NARROW_ROW_INCHES
     figure = new_figure(1.5 + pitch * rows, f"Who came from whom{ending(trace)}", setting(trace))
     axes = figure.add_subplot()

@@ -9,7 +9,7 @@ from kho_sim.base.errors import TraceError
 from kho_sim.base.extent import Extent, merged, subtracted
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.memblock import KHO_SCRATCH
-from kho_sim.trace.records import Boot, RegionRow
+from kho_sim.trace.records import Allocation, Boot, GiganticPage, PreservedRun, RegionRow
 from kho_sim.trace.trace import Trace
 
 NODES = range(64)
@@ -39,7 +39,7 @@ class BootMemory:
 def memory_of_boots(trace: Trace) -> list[BootMemory]:
     """Return the memory of each boot, in order."""
     regions = _by_boot(_memory_rows(trace))
-    return [_memory_of(trace, boot, regions.get(boot.boot, [])) for boot in trace.boot_records]
+    return [_memory_of(trace, boot, regions.get(boot.boot, [])) for boot in trace[Boot]]
 
 
 def machine_memory(trace: Trace) -> list[Extent]:
@@ -63,7 +63,7 @@ def nodes_of(trace: Trace) -> dict[int, list[Extent]]:
 
 
 def _memory_rows(trace: Trace) -> Iterable[RegionRow]:
-    return trace.region_records.where(array="memory")
+    return trace[RegionRow].where(array="memory")
 
 
 def _by_boot(rows: Iterable[RegionRow]) -> dict[int, list[RegionRow]]:
@@ -80,9 +80,7 @@ def _memory_of(trace: Trace, boot: Boot, rows: list[RegionRow]) -> BootMemory:
     memory = merged((row.start, row.end) for row in regions)
     marked = merged((row.start, row.end) for row in regions if row.flags & KHO_SCRATCH)
     scratch = tuple(Extent(start, start + size) for start, size in boot.scratch_areas or ())
-    inherited = merged(
-        (row.start, row.end) for row in trace.preserved_records.where(boot=boot.boot)
-    )
+    inherited = merged((row.start, row.end) for row in trace[PreservedRun].where(boot=boot.boot))
     cold = boot.kind == "cold"
     return BootMemory(
         boot=boot,
@@ -102,9 +100,9 @@ def _memory_of(trace: Trace, boot: Boot, rows: list[RegionRow]) -> BootMemory:
 def _gigantic(trace: Trace, boot: Boot) -> set[int]:
     """Gigantic pages: allocated ones also of a kernel that died before it counted them, and those
     that were handed on."""
-    return {row.start for row in trace.gigantic_records if row.boot == boot.boot} | {
+    return {row.start for row in trace[GiganticPage] if row.boot == boot.boot} | {
         row.address
-        for row in trace.allocation_records.where(boot=boot.boot, what=GIGANTIC_PAGE)
+        for row in trace[Allocation].where(boot=boot.boot, what=GIGANTIC_PAGE)
         if row.address
     }
 
@@ -117,6 +115,6 @@ def _early(trace: Trace, boot: Boot) -> list[Extent]:
         apart.update(start for start, _ in boot.scratch_areas or ())
     return merged(
         (row.address, row.address + row.size_bytes)
-        for row in trace.allocation_records.where(boot=boot.boot)
+        for row in trace[Allocation].where(boot=boot.boot)
         if row.address and row.address not in apart
     )

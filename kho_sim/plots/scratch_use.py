@@ -50,7 +50,7 @@ def scratch_use(trace: Trace) -> Figure:
             "this trace has no early allocations; "
             "a log has them if it was recorded with memblock=debug"
         )
-    boots = [boot for boot in trace.boot_records if boot.boot in use]
+    boots = [boot for boot in trace[Boot] if boot.boot in use]
     callers = _largest_callers(use)
     height = 1.9 + rows_height(len(boots), 0.34, ROW_LEAST_INCHES)
     figure = new_figure(height, f"{TITLE}{ending(trace)}", setting(trace))
@@ -80,7 +80,7 @@ Use = dict[int, Counter[tuple[str, str]]]
 
 def _use_by_boot(trace: Trace) -> Use:
     use: Use = {}
-    for row in trace.allocation_records:
+    for row in trace[Allocation]:
         counts = use.setdefault(row.boot, Counter())
         if row.what != GIGANTIC_PAGE and not _is_scratch_itself(trace, row):
             counts[_place(row), row.what] += row.size_bytes * row.count
@@ -95,7 +95,7 @@ def _place(row: Allocation) -> str:
 
 def _is_scratch_itself(trace: Trace, row: Allocation) -> bool:
     """Whether a cold boot reserves a scratch area with this."""
-    areas = next((b.scratch_areas for b in trace.boot_records if b.boot == row.boot), None)
+    areas = next((b.scratch_areas for b in trace[Boot] if b.boot == row.boot), None)
     return row.source == "memory" and (row.address, row.size_bytes) in (areas or ())
 
 

@@ -80,9 +80,9 @@ class Blackout(NamedTuple):
 def blackouts(trace: Trace) -> list[Blackout]:
     """Return the blackout of each boot but the first that came so far, in order."""
     found: list[Blackout] = []
-    for boot in trace.boot_records:
-        events = [event for event in trace.event_records if event.boot == boot.boot]
-        before = [event for event in trace.event_records if event.boot == boot.boot - 1]
+    for boot in trace[Boot]:
+        events = [event for event in trace[Event] if event.boot == boot.boot]
+        before = [event for event in trace[Event] if event.boot == boot.boot - 1]
         start_ns = _last_sign(trace, before, boot.boot - 1, found)
         if start_ns is None:
             continue
@@ -110,7 +110,7 @@ def _last_sign(trace: Trace, events: list[Event], boot: int, found: list[Blackou
 def _death(trace: Trace, boot: int) -> int | None:
     """Return when a kernel ended by a failure, as far as a trace tells that."""
     ends = (COLD_BOOT, CHAIN_ENDS)
-    times = (r.time_ns for r in trace.incident_records if r.boot == boot and r.then in ends)
+    times = (r.time_ns for r in trace[Incident] if r.boot == boot and r.then in ends)
     return next(times, None)
 
 
@@ -120,11 +120,11 @@ def timeline(trace: Trace) -> Figure:
 
     Raises: TraceError if nothing in the trace has a time.
     """
-    timed = [event for event in trace.event_records if event.end_ns > event.start_ns]
+    timed = [event for event in trace[Event] if event.end_ns > event.start_ns]
     gaps = blackouts(trace)
     if not timed and not gaps:
         raise TraceError("this trace has no phase with a duration, and no handover")
-    boots = trace.boot_records
+    boots = trace[Boot]
     clock = "simulated" if trace.provenance.get("source") == "simulation" else "the log's"
     figure = new_figure(
         max(1.7 + 0.42 * len(boots), 3.6),
@@ -140,7 +140,7 @@ def timeline(trace: Trace) -> Figure:
 
 
 def _row_name(boot: Boot, trace: Trace) -> str:
-    times = [event.start_ns for event in trace.event_records if event.boot == boot.boot]
+    times = [event.start_ns for event in trace[Event] if event.boot == boot.boot]
     began = f"\nat {format_ns(min(times))}" if times else ""
     return f"{boot_name(boot.boot, boot.kind)}{began}"
 
@@ -175,13 +175,13 @@ def _duration(event: Event | None) -> int:
 def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], trace: Trace) -> None:
     axes.set_title("Blackout: from the jump, or a death, until files are there (linear)")
     rows = {boot.boot: row for row, boot in enumerate(boots)}
-    scales = _scales(gaps, trace.event_records)
+    scales = _scales(gaps, trace[Event])
     ends = dict.fromkeys(rows, 0)
     for scale in scales:
         gap, row = scale.gap, rows[scale.gap.boot]
         ends[gap.boot] = scale(gap.end_ns)
         axes.barh(row, ends[gap.boot], 0.5, color=PALE, gid=f"blackout-{gap.boot}")
-        for event in trace.event_records:
+        for event in trace[Event]:
             inside = gap.start_ns <= event.start_ns and event.end_ns <= gap.end_ns
             if inside and event.end_ns > event.start_ns:
                 _draw_phase(axes, row, scale, event)
@@ -190,7 +190,7 @@ def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], tra
     if not longest:
         note(axes, "no handover was completed")
         return
-    axes.set_xlim(0, (1.18 if not trace.incident_records else 1.75) * longest)
+    axes.set_xlim(0, (1.18 if not trace[Incident] else 1.75) * longest)
     axes.grid(axis="x")
     label_times(axes.xaxis)
     axes.set_xlabel("time, firmware out of scale" if any(s.firmware for s in scales) else "time")
@@ -215,7 +215,7 @@ def _write_durations(
     for boot, row in rows.items():
         gap = durations.get(boot)
         text = format_ns(gap.duration_ns) if gap and gap.came_up else ""
-        struck = [_incident_text(r) for r in trace.incident_records if r.boot == boot]
+        struck = [_incident_text(r) for r in trace[Incident] if r.boot == boot]
         if text:
             axes.annotate(
                 text, (ends[boot], row), xytext=(5, 0), textcoords="offset points", va="center",

@@ -12,6 +12,7 @@ from kho_sim.base.errors import TraceError
 from kho_sim.kho.key import LEAF_BITS
 from kho_sim.kho.radix import ROOT_LEVEL
 from kho_sim.plots.style import GREY, SERIES, house_style, new_figure, setting
+from kho_sim.trace.records import TablePage
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def tree(trace: Trace, boot: int | None = None) -> Figure:
     """
     from kho_sim.graphs import tree_graph
 
-    boots = sorted({row.boot for row in trace.table_records})
+    boots = sorted({row.boot for row in trace[TablePage]})
     if boot is None and not boots:
         raise TraceError("this trace has no radix tree")
     number = boots[-1] if boot is None else boot

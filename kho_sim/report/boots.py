@@ -50,8 +50,8 @@ def boot_lines(trace: Trace, layout: Layout) -> list[str]:
 
 
 def _pairs(trace: Trace) -> Iterable[tuple[Boot, Boot | None]]:
-    twins = {boot.boot: boot for boot in trace.twin.boot_records} if trace.twin else {}
-    return ((boot, twins.get(boot.boot)) for boot in trace.boot_records)
+    twins = {boot.boot: boot for boot in trace.twin[Boot]} if trace.twin else {}
+    return ((boot, twins.get(boot.boot)) for boot in trace[Boot])
 
 
 def _worth_a_look(rows: list[Row], most: int) -> list[Row]:

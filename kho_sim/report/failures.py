@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kho_sim.base.units import format_size
 from kho_sim.layout import Layout
-from kho_sim.trace.records import Allocation
+from kho_sim.trace.records import Boot, FailedAllocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
 
@@ -25,7 +25,7 @@ class Group:
     reasons: dict[str, int] = field(default_factory=dict)
     """Reason -> the first boot with it."""
 
-    def add(self, row: Allocation) -> None:
+    def add(self, row: FailedAllocation) -> None:
         """Count one more row."""
         self.counts[row.boot] = self.counts.get(row.boot, 0) + row.count
         if row.why:
@@ -49,7 +49,7 @@ def failure_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return the count with and without the extension, then the groups, as many as fit."""
     lines = layout.wrapped(_counts_text(trace), max_lines=2)
     for extended, title in zip((True, False), titles(trace), strict=True):
-        groups = grouped(row for here, row in failures(trace) if here == extended)
+        groups = grouped(row for row in failures(trace) if row.extended == extended)
         if groups and len(lines) + 2 <= max_lines:
             lines += [f"{title}:"] if trace.twin else []
             lines += _fitting(groups, max_lines - len(lines), layout)
@@ -79,7 +79,7 @@ def _strategy(trace: Trace) -> str:
     return scenario["kernel"]["extend"]["strategy"] if scenario else ""
 
 
-def grouped(rows: Iterable[Allocation]) -> list[Group]:
+def grouped(rows: Iterable[FailedAllocation]) -> list[Group]:
     """Return the groups in the order in which each first failed."""
     groups: dict[tuple[str, int], Group] = {}
     for row in rows:
@@ -103,9 +103,9 @@ def boots_text(boots: Iterable[int]) -> str:
 
 def _counts_text(trace: Trace) -> str:
     counts = {True: 0, False: 0}
-    for extended, row in failures(trace):
-        counts[extended] += row.count
-    avoided = sum(boot.failures_avoided or 0 for boot in trace.boot_records)
+    for row in failures(trace):
+        counts[row.extended] += row.count
+    avoided = sum(boot.failures_avoided or 0 for boot in trace[Boot])
     text = f"Early allocations that failed: {counts[True]}"
     if trace.twin is None:
         return f"{text}; {avoided} avoided by the extension" if avoided else text

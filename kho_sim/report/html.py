@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.errors import InputError
 from kho_sim.base.results import SUMMARY
-from kho_sim.frames import TABLES
 from kho_sim.report.page import (
     PageFigure,
     PageTable,
-    meanings_of,
     page_figure,
     page_table,
     render,
 )
 from kho_sim.report.sweep import POINT_COLUMNS, points_table, sweep_text
 from kho_sim.report.text import outcome_sentence, report_text
+from kho_sim.tables import TABLES
+from kho_sim.trace.records import Boot, Incident, PreservedFile
+from kho_sim.trace.schema import caption_of, columns_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,27 +26,11 @@ if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep
     from kho_sim.trace.trace import Trace
 
-SHOWN_TABLES = {
-    "boots": "The kernels of the chain, a row a boot; what a boot does not have is empty.",
-    "failures": "Early allocations that failed, with the extension (True) and without it (False).",
-    "scratch": "The original scratch areas of each boot, in array order.",
-    "segments": "What kexec loads for the next kernel, and where.",
-    "gigantic": "Pages of 1 GiB that each kernel has, inherited ones marked.",
-    "events": "Phases and messages, on the chain's clock.",
-}
-"""Tables of a chain's page -> what a row is."""
+LONG_TABLES = ("allocations", "regions", "preserved", "tree_pages")
+"""Tables that a page has no room for; ``kho-sim report --format csv`` has them."""
 
-TABLES_OF_FAULTS = {
-    "incidents": "What struck the chain, a fault of the scenario or a failure by itself.",
-    "file_outcomes": "What each incident did to the files that were at risk.",
-    "files": "The files that each kernel was handed.",
-}
-"""Shown as well where something struck."""
-
-TABLES_OF_WHAT_IFS = {
-    "alternatives": "What other ways to extend scratch would have made of each boot.",
-}
-"""Shown as well where the scenario asks what if."""
+SHOWN_IF_EMPTY = ("boots", "failures", "scratch", "segments", "gigantic", "events")
+"""Tables that come first, and of which a reader wants to know that they are empty."""
 
 SHOWN_FIGURES = {
     "memory_map": (
@@ -132,9 +117,9 @@ def sweep_html(sweep: Sweep) -> str:
 
 
 def _outcomes(trace: Trace) -> list[str]:
-    lines = [outcome_sentence(trace.outcome, len(trace.boot_records))]
+    lines = [outcome_sentence(trace.outcome, len(trace[Boot]))]
     if trace.twin is not None:
-        twin = outcome_sentence(trace.twin.outcome, len(trace.twin.boot_records))
+        twin = outcome_sentence(trace.twin.outcome, len(trace.twin[Boot]))
         lines = [f"With the extension: {lines[0]}.", f"Without it: {twin}."]
     return lines
 
@@ -152,13 +137,15 @@ def _figures(
 
 
 def _tables(trace: Trace) -> Iterator[PageTable]:
-    shown = dict(SHOWN_TABLES)
-    if trace.incident_records:
-        shown |= TABLES_OF_FAULTS
-    if trace.alternative_records:
-        shown |= TABLES_OF_WHAT_IFS
-    for name, caption in shown.items():
-        yield page_table(name, caption, TABLES[name](trace), meanings_of(TABLES[name]))
+    """Yield the tables of a chain's page; handed files are of interest where something struck."""
+    for name in dict.fromkeys((*SHOWN_IF_EMPTY, *TABLES)):
+        kind = TABLES[name]
+        if name in LONG_TABLES or (kind is PreservedFile and not trace[Incident]):
+            continue
+        frame = trace.table(name)
+        if name in SHOWN_IF_EMPTY or not frame.empty:
+            meanings = {column.name: column.meaning for column in columns_of(kind)}
+            yield page_table(name, caption_of(kind), frame, meanings)
 
 
 def _origin(provenance: Mapping[str, Any], digest: str) -> dict[str, str]:

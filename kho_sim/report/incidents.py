@@ -17,7 +17,7 @@ INDENT = 4
 
 def incident_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return a heading with the sums, then the incidents, as many as fit; nothing without any."""
-    if not trace.incident_records and not unstruck(trace):
+    if not trace[Incident] and not unstruck(trace):
         return []
     lines = layout.wrapped(_sums(trace), max_lines=2)
     told = [
@@ -46,7 +46,7 @@ def _fitting(told: list[tuple[bool, list[str]]], room: int) -> list[bool]:
 def unstruck(trace: Trace) -> list[str]:
     """Return the faults of the scenario that met nothing to strike, as 'swiotlb in boot 2'."""
     scenario = trace.provenance.get("scenario") or {}
-    struck = Counter((row.boot, row.kind) for row in trace.incident_records if row.injected)
+    struck = Counter((row.boot, row.kind) for row in trace[Incident] if row.injected)
     missed = []
     for fault in scenario.get("faults", ()):
         place = (fault["boot"], fault["kind"])
@@ -79,16 +79,16 @@ def _lines_of(incident: Incident, outcomes: list[FileOutcome], layout: Layout) -
 
 
 def _sums(trace: Trace) -> str:
-    injected = sum(row.injected for row in trace.incident_records)
-    came = len(trace.incident_records) - injected
-    lost = [file for file in trace.file_outcome_records if not file.kept]
+    injected = sum(row.injected for row in trace[Incident])
+    came = len(trace[Incident]) - injected
+    lost = [file for file in trace[FileOutcome] if not file.kept]
     parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario struck"]
     if came:
         parts.append(f"{came} failure{'s' * (came != 1)} came without")
     parts.append(f"{_amount(lost)} lost" if lost else "nothing lost")
     text = f"Faults and failures: {', '.join(parts)}"
     if trace.twin is not None:
-        twin_lost = [file for file in trace.twin.file_outcome_records if not file.kept]
+        twin_lost = [file for file in trace.twin[FileOutcome] if not file.kept]
         if len(twin_lost) != len(lost):
             text += f" ({_amount(twin_lost)} in the twin)" if twin_lost else " (none in the twin)"
     missed = unstruck(trace)

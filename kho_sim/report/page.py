@@ -7,9 +7,7 @@ comes from a scenario or a log is escaped by the template.
 from __future__ import annotations
 
 import base64
-import inspect
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -30,9 +28,8 @@ WIDE = ("command_line", "scratch_areas", "preservations_by_order", "busy_blocks"
 """Columns that stand last, because they would push the others out of sight; not on paper."""
 MOMENTS = ("start_ns", "end_ns")
 """Columns on the chain's clock, where a microsecond after a week matters."""
-BOUNDS = ("start", "end")
-"""Columns that are addresses."""
-_COLUMN = re.compile(r"^ {4}(\w+) \w+: (.+(?:\n {8}.+)*)$", re.MULTILINE)
+ADDRESSES = ("start", "end", "address", "min_address", "max_address")
+"""Columns that are addresses, shown in hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +107,6 @@ def page_table(
     return PageTable(name, caption, columns, rows, len(frame) - len(shown), known)
 
 
-def meanings_of(table: Callable[..., pd.DataFrame]) -> dict[str, str]:
-    """Return column -> meaning, from the docstring of the function that makes a table."""
-    # Python 3.13 takes the indentation away, earlier ones do not; getdoc() always does.
-    columns = _COLUMN.findall(inspect.getdoc(table) or "")
-    return {name: " ".join(text.split()) for name, text in columns}
-
-
 def _is_empty(column: pd.Series) -> bool:
     return bool(column.isna().all() or (column.astype(str) == "").all())
 
@@ -149,7 +139,7 @@ def _cell(column: str, value: Any) -> dict[str, str]:
 def _number_text(column: str, value: int | float) -> str:
     if column in MOMENTS:
         return f"{value / SECOND_NS:,.6f} s"
-    return f"{round(value):#x}" if column in BOUNDS else show(column, value)
+    return f"{round(value):#x}" if column in ADDRESSES else show(column, value)
 
 
 def _item(column: str, item: Any) -> str:

@@ -16,7 +16,7 @@ from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
 from kho_sim.report.what_if import what_if_lines
-from kho_sim.trace.records import COLD_BOOT, Outcome
+from kho_sim.trace.records import COLD_BOOT, Boot, Incident, Outcome
 from kho_sim.trace.trace import Trace
 
 MAX_LINES = 39
@@ -37,7 +37,7 @@ _SENTENCES = {
 def report_text(trace: Trace, layout: Layout = PLAIN) -> str:
     """Return the report, without a line end."""
     lines = [*_outcome_lines(trace, layout), "", *_setting_lines(trace, layout), ""]
-    if trace.boot_records:
+    if trace[Boot]:
         lines += [*boot_lines(trace, layout), ""]
     ending = ["", _origin_line(trace)]
     room = MAX_LINES - len(lines) - len(ending)
@@ -73,8 +73,8 @@ def _outcome_lines(trace: Trace, layout: Layout) -> list[str]:
     lines = []
     for title, chain in chains:
         kind = chain.outcome.kind
-        resets = sum(row.then == COLD_BOOT for row in chain.incident_records)
-        sentence = outcome_sentence(chain.outcome, len(chain.boot_records), resets)
+        resets = sum(row.then == COLD_BOOT for row in chain[Incident])
+        sentence = outcome_sentence(chain.outcome, len(chain[Boot]), resets)
         first, *others = layout.wrapped(title + sentence, indent=len(title), max_lines=3)
         word = "good" if kind == "completed" else "bad"
         lines += [first.replace(kind, layout.paint(kind, word), 1), *others]
@@ -94,7 +94,7 @@ def _setting_lines(trace: Trace, layout: Layout) -> list[str]:
         lines += layout.labelled("Log", str(trace.provenance["log"]), max_lines=1)
         for note in trace.provenance.get("incomplete", ())[:3]:
             lines += layout.labelled("Note", note, max_lines=1)
-    areas = trace.boot_records[0].scratch_areas if trace.boot_records else None
+    areas = trace[Boot][0].scratch_areas if trace[Boot] else None
     if areas:
         total = format_size(sum(size for _, size in areas))
         parts = [f"{format_size(size)} at {start:#x}" for start, size in areas if size]

@@ -20,7 +20,7 @@ LINES_AROUND = 3
 def what_if_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return a title, headings and a line a way, in the scenario's order; [] without any."""
     ways: dict[tuple[str, int], list[Alternative]] = {}
-    for row in trace.alternative_records:
+    for row in trace[Alternative]:
         ways.setdefault((row.strategy, row.shift), []).append(row)
     room = max_lines - LINES_AROUND
     if not ways or room < 1:

@@ -9,9 +9,8 @@ protection from a power cut beyond noticing the damage.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,24 +18,15 @@ from typing import TYPE_CHECKING, Any
 from kho_sim.base.blocks import BLOCK_BYTES, SPANS, Blocks
 from kho_sim.base.errors import EngineError, TraceError
 from kho_sim.base.files import TEMPORARY, atomic_write
+from kho_sim.tables import TABLES
 from kho_sim.trace.records import (
-    Allocation,
-    Alternative,
-    Boot,
-    Event,
-    FileOutcome,
-    GiganticPage,
-    Incident,
+    RECORDS,
     Outcome,
-    PreservedFile,
-    PreservedRun,
-    RegionRow,
-    Segment,
-    TablePage,
 )
 from kho_sim.trace.rows import Rows
+from kho_sim.trace.schema import columns_of
 from kho_sim.trace.summary import SCHEMA, SCHEMA_VERSION, run_document
-from kho_sim.trace.trace import KEPT_AS_ROWS, Trace
+from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,36 +36,6 @@ DOCUMENT = "run.json"
 PROVENANCE = "provenance.json"
 SCENARIO = "scenario.yaml"
 TWIN = "twin-"
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """How the records of one kind are kept."""
-
-    attribute: str
-    record: type
-    added_later: bool = False
-    """A run that was stored before there were incidents has no such table, and no such records."""
-
-
-RECORD_TABLES = {
-    "boots": _Stored("boot_records", Boot),
-    "allocations": _Stored("allocation_records", Allocation),
-    "regions": _Stored("region_records", RegionRow),
-    "preserved": _Stored("preserved_records", PreservedRun),
-    "tree_pages": _Stored("table_records", TablePage),
-    "gigantic": _Stored("gigantic_records", GiganticPage),
-    "segments": _Stored("segment_records", Segment),
-    "events": _Stored("event_records", Event),
-    "files": _Stored("file_records", PreservedFile, added_later=True),
-    "incidents": _Stored("incident_records", Incident, added_later=True),
-    "file_outcomes": _Stored("file_outcome_records", FileOutcome, added_later=True),
-    "alternatives": _Stored("alternative_records", Alternative),
-}
-"""Tables that together are the trace, by their names in ``frames``; the twin's have a prefix."""
-
-DERIVED_TABLES = ("failures", "scratch")
-"""Stored for readers of Parquet, not read back."""
 
 
 def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
@@ -127,13 +87,13 @@ def load_run(directory: str | PathLike[str]) -> Trace:
         outcome = Outcome(**document["outcome"])
         provenance = dict(document["provenance"])
         digest = provenance.pop("digest")
-        twin, old = None, "incidents" not in document
+        twin = None
         if "twin" in document:
             twin_outcome = Outcome(**document["twin"]["outcome"])
-            twin = _trace(folder, TWIN, {**provenance, "twin": True}, twin_outcome, old=old)
+            twin = _trace(folder, TWIN, {**provenance, "twin": True}, twin_outcome)
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(f"{folder / DOCUMENT} is damaged: {error!r}") from error
-    trace = _trace(folder, "", provenance, outcome, twin, old)
+    trace = _trace(folder, "", provenance, outcome, twin)
     if trace.digest != digest:
         raise TraceError(f"{folder} is damaged: its tables are not those of {DOCUMENT}")
     return trace
@@ -141,9 +101,8 @@ def load_run(directory: str | PathLike[str]) -> Trace:
 
 def _is_ours(name: str) -> bool:
     stem, _, ending = name.rpartition(".")
-    tables = {*RECORD_TABLES, *DERIVED_TABLES}
     if ending == "parquet":
-        return stem in tables or stem.removeprefix(TWIN) in RECORD_TABLES
+        return stem in TABLES or stem.removeprefix(TWIN) in RECORDS
     return name.startswith(TEMPORARY) or name in (DOCUMENT, PROVENANCE, SCENARIO)
 
 
@@ -156,10 +115,10 @@ def _files(trace: Trace) -> Iterator[tuple[str, bytes]]:
 
         yield SCENARIO, from_dict(trace.provenance["scenario"]).to_yaml().encode()
     yield PROVENANCE, _json(document["provenance"])
-    for name in (*RECORD_TABLES, *DERIVED_TABLES):
+    for name in TABLES:
         yield f"{name}.parquet", _parquet(trace, name)
     if trace.twin is not None:
-        for name in RECORD_TABLES:
+        for name in RECORDS:
             yield f"{TWIN}{name}.parquet", _parquet(trace.twin, name)
 
 
@@ -171,13 +130,11 @@ def _parquet(trace: Trace, name: str) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from kho_sim.frames import TABLES
-
-    frame = TABLES[name](trace)
+    frame = trace.table(name)
     if "busy_blocks" in frame:
         frame = _with_plain_blocks(frame)
-    lists = {column: kind for column, kind in _list_types().items() if column in frame}
-    # Without values of its own, pyarrow can not tell what such a column is a list of.
+    lists = {column: kind for column, kind in _list_types(name).items() if column in frame}
+    # Without values of its own, pyarrow does not know what such a column is a list of.
     table = pa.Table.from_pandas(frame.drop(columns=[*lists]), preserve_index=False)
     for column, kind in lists.items():
         table = table.append_column(column, pa.array(list(frame[column]), kind))
@@ -200,16 +157,13 @@ def _with_plain_blocks(boots: pd.DataFrame) -> pd.DataFrame:
     return boots
 
 
-def _list_types() -> dict[str, pa.DataType]:
+def _list_types(name: str) -> dict[str, pa.DataType]:
+    """Return the columns of a table that hold sequences, with their types."""
     import pyarrow as pa
 
-    pairs = pa.list_(pa.list_(pa.int64()))
-    return {
-        "scratch_areas": pairs,
-        "preservations_by_order": pairs,
-        "busy_blocks": pa.list_(pa.int64()),
-        SPANS: pairs,
-    }
+    kinds = (pa.int64(), pa.list_(pa.int64()), pa.list_(pa.list_(pa.int64())))
+    found = {one.name: kinds[one.depth] for one in columns_of(TABLES[name]) if one.depth}
+    return found | {SPANS: kinds[2]}
 
 
 def _document(folder: Path) -> dict[str, Any]:
@@ -237,42 +191,48 @@ def _trace(
     provenance: dict[str, Any],
     outcome: Outcome,
     twin: Trace | None = None,
-    old: bool = False,
 ) -> Trace:
-    """``old``: stored before there were incidents."""
-    records: dict[str, Any] = {
-        stored.attribute: _records(folder / f"{prefix}{name}.parquet", stored.record)
-        for name, stored in RECORD_TABLES.items()
-        if not (old and stored.added_later)
+    records = {
+        kind: _records(folder / f"{prefix}{name}.parquet", kind) for name, kind in RECORDS.items()
     }
-    return Trace(provenance=provenance, outcome=outcome, twin=twin, **records)
+    return Trace(provenance=provenance, outcome=outcome, twin=twin, records=records)
 
 
-def _records(path: Path, record: type) -> Sequence[Any]:
+def _records(path: Path, kind: type[Any]) -> Rows[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    rows: Rows[Any] = Rows(kind)
     try:
-        table = pq.read_table(path)
-        if record in KEPT_AS_ROWS.values():
-            rows: Rows[Any] = Rows(record)
-            rows.extend({}, table.to_pydict())
-            return rows
-        return tuple(record(**_fields(row)) for row in table.to_pylist())
+        columns = pq.read_table(path).to_pydict()
+        if differing := (columns.keys() - {SPANS, BLOCK_BYTES}) ^ set(rows.names):
+            raise TraceError(
+                f"{path} is damaged, or was stored by another version of kho_sim, which has other "
+                f"columns: {', '.join(sorted(differing))}"
+            )
+        for column in columns_of(kind):
+            if column.depth:
+                columns[column.name] = [_frozen(value) for value in columns[column.name]]
+        if SPANS in columns:
+            spans, sizes = columns.pop(SPANS), columns.pop(BLOCK_BYTES)
+            columns["busy_blocks"] = list(map(_blocks, columns["busy_blocks"], spans, sizes))
+        rows.extend({}, columns)
     except FileNotFoundError as error:
-        raise TraceError(f"{path.parent} is damaged: {path.name} is not there") from error
-    except (OSError, pa.ArrowException, TypeError, ValueError) as error:
+        raise TraceError(
+            f"{path.parent} is damaged, or was stored by another version of kho_sim: "
+            f"{path.name} is not there"
+        ) from error
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TraceError(f"{path} is damaged: {reason}") from error
+    return rows
 
 
-def _fields(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what a stored row says, as a record has it."""
-    block_bytes, spans = row.pop(BLOCK_BYTES, None), row.pop(SPANS, None)
-    fields = {name: _frozen(value) for name, value in row.items()}
-    if spans is not None:
-        fields["busy_blocks"] = Blocks.from_spans(spans, int(block_bytes).bit_length() - 1)
-    return fields
+def _blocks(listed: Any, spans: Any, block_bytes: Any) -> Any:
+    """Return the busy blocks of a boot, which are stored as a list or as runs."""
+    if spans is None:
+        return listed
+    return Blocks.from_spans(spans, int(block_bytes).bit_length() - 1)
 
 
 def _frozen(value: Any) -> Any:

@@ -10,22 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from kho_sim.base.results import SUMMARY
 from kho_sim.trace.records import FACTS, Allocation, Alternative, Boot
+from kho_sim.trace.schema import columns_of
 from kho_sim.trace.summary import summary
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
 
-COMPOUND_FACTS = ("scratch_areas", "preservations_by_order", "busy_blocks")
-"""Facts that are lists; a tidy table has the sizes of them."""
-
-BOOT_FACTS = tuple(name for name in FACTS if name not in COMPOUND_FACTS)
+BOOT_FACTS = tuple(one.name for one in columns_of(Boot) if one.name in FACTS and not one.depth)
+"""Facts that are numbers; of those that are lists, a tidy table has the sizes."""
 
 RUNS = pa.schema(
     [
@@ -55,30 +54,17 @@ BOOTS = pa.schema(
 contract, ``scratch_bytes`` for all areas together, ``preservations_by_order`` as JSON.
 """
 
-_ALLOCATION_TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
 
-ALLOCATIONS = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("twin", pa.bool_()),
-        *(
-            # An allocation without an upper limit has 2^64 - 1 there.
-            (name, pa.uint64() if name == "max_address" else _ALLOCATION_TYPES[kind])
-            for name, kind in get_type_hints(Allocation).items()
-        ),
-    ]
-)
+def _columns(kind: type[Any]) -> Iterator[tuple[str, pa.DataType]]:
+    """Yield the columns of a kind of record, with their types."""
+    for column in columns_of(kind):
+        yield column.name, pa.type_for_alias(column.dtype.lower())
+
+
+ALLOCATIONS = pa.schema([("run_id", pa.string()), ("twin", pa.bool_()), *_columns(Allocation)])
 """One row an early allocation, as ``records.Allocation``."""
 
-ALTERNATIVES = pa.schema(
-    [
-        ("run_id", pa.string()),
-        *(
-            (name, pa.string() if kind is str else pa.int64())
-            for name, kind in get_type_hints(Alternative).items()
-        ),
-    ]
-)
+ALTERNATIVES = pa.schema([("run_id", pa.string()), *_columns(Alternative)])
 """One row a what-if and KHO boot, as ``records.Alternative``."""
 
 SCHEMAS = {
@@ -114,7 +100,7 @@ def _run_rows(trace: Trace) -> Iterator[dict[str, Any]]:
 
 def _boot_rows(trace: Trace) -> Iterator[dict[str, Any]]:
     for twin, chain in _chains(trace):
-        for boot in chain.boot_records:
+        for boot in chain[Boot]:
             yield {"twin": twin, **_boot_row(boot)}
 
 
@@ -133,12 +119,12 @@ def _boot_row(boot: Boot) -> dict[str, Any]:
 def _allocation_rows(trace: Trace) -> Iterator[dict[str, Any]]:
     names = Allocation.__dataclass_fields__
     for twin, chain in _chains(trace):
-        for values in chain.allocation_records.tuples():
+        for values in chain[Allocation].tuples():
             yield {"twin": twin, **dict(zip(names, values, strict=True))}
 
 
 def _alternative_rows(trace: Trace) -> Iterator[dict[str, Any]]:
-    return (asdict(row) for row in trace.alternative_records)
+    return (asdict(row) for row in trace[Alternative])
 
 
 def _chains(trace: Trace) -> Iterator[tuple[bool, Trace]]:

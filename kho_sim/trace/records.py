@@ -1,14 +1,17 @@
-"""The kinds of fact that a chain leaves behind, one frozen record each.
+"""The kinds of fact that a chain leaves behind: a class for each, and ``RECORDS``, their list.
 
-A simulated run and a real boot log fill the same records; what a log does not tell is None.
+A simulated run and a real boot log fill the same records; what a log does not show is None.
 Addresses and sizes are ints in bytes, ranges half-open, times ints in nanoseconds since the chain
-began.
+began. Left out: what only a log has (its memblock calls), which is in ``Trace.extra``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from kho_sim.trace.schema import column, columns_of, record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,223 +28,270 @@ class Outcome:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Boot:
-    """One kernel of the chain: the facts that the contract names, and a few about it."""
+    """The kernels of the chain, one row per boot; what is unknown or does not apply is empty."""
 
-    boot: int
-    kind: str
-    """'cold' or 'kho'."""
-    release: str = ""
-    command_line: str = ""
-    kernel_reserved_bytes: int | None = None
-    scratch_areas: tuple[tuple[int, int], ...] | None = None
-    """(start, size) in array order."""
-    preservations: int | None = None
-    preservations_by_order: tuple[tuple[int, int], ...] | None = None
-    """(order, count), ascending order, zero counts left out."""
-    preserved_bytes: int | None = None
-    radix_nodes: int | None = None
-    busy_blocks: Sequence[int] | None = None
-    """Start addresses, ascending, at the strategy's block size (``blocks.Blocks``, or a tuple)."""
-    extended_bytes: int | None = None
-    digest_pages: int | None = None
-    extend_ns: int | None = None
-    memory_regions_before: int | None = None
-    memory_regions_after: int | None = None
-    reserved_regions_before: int | None = None
-    reserved_regions_after: int | None = None
-    gigantic_pages_requested: int | None = None
-    gigantic_pages_allocated: int | None = None
-    allocations: int | None = None
-    failures: int | None = None
-    failures_avoided: int | None = None
+    boot: int = column("number of the kernel, 0 is the cold one")
+    kind: str = column("cold or kho")
+    release: str = column("kernel release, empty if unknown", default="")
+    command_line: str = column("as the kernel got it, empty if unknown", default="")
+    kernel_reserved_bytes: int | None = column(
+        "what the default scratch size is a percentage of", default=None
+    )
+    scratch_areas: tuple[tuple[int, int], ...] | None = column(
+        "(start, size) in bytes, in array order", default=None
+    )
+    preservations: int | None = column("keys of the incoming tree", default=None)
+    preservations_by_order: tuple[tuple[int, int], ...] | None = column(
+        "(order, count), ascending, zero counts left out", default=None
+    )
+    preserved_bytes: int | None = column("memory behind these keys", default=None)
+    radix_nodes: int | None = column("pages of the incoming tree", default=None)
+    busy_blocks: Sequence[int] | None = column(
+        "start addresses at the strategy's block size, ascending, to be read like a tuple",
+        default=None,
+    )
+    extended_bytes: int | None = column("bytes newly marked as scratch", default=None)
+    digest_pages: int | None = column("pages that the second tree took", default=None)
+    extend_ns: int | None = column("duration of the extension", default=None)
+    memory_regions_before: int | None = column(
+        "regions of memblock.memory before the extension", default=None
+    )
+    memory_regions_after: int | None = column(
+        "regions of memblock.memory after the extension", default=None
+    )
+    reserved_regions_before: int | None = column(
+        "regions of memblock.reserved before the retrieval", default=None
+    )
+    reserved_regions_after: int | None = column(
+        "regions of memblock.reserved after the retrieval", default=None
+    )
+    gigantic_pages_requested: int | None = column("boot-time 1 GiB pages asked for", default=None)
+    gigantic_pages_allocated: int | None = column("boot-time 1 GiB pages obtained", default=None)
+    allocations: int | None = column("early allocations", default=None)
+    failures: int | None = column("early allocations that failed", default=None)
+    failures_avoided: int | None = column(
+        "early allocations that original scratch alone would have refused", default=None
+    )
 
 
 FACTS = tuple(
-    name
-    for name in Boot.__dataclass_fields__
-    if name not in ("boot", "kind", "release", "command_line")
+    one.name
+    for one in columns_of(Boot)
+    if one.name not in ("boot", "kind", "release", "command_line")
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Allocation:
-    """One early allocation, or ``count`` equal ones that were refused together.
+    """Early allocations in order, one row each, or one row for ``count`` that were refused
+    together."""
 
-    ``phase`` is 'before' or 'after' the extension step. ``what`` names the requester. ``address``
-    is 0 when it failed. ``source`` says what the memory was: 'memory' (not a scratch-only boot),
-    'scratch' (original area) or 'extended'; '' if it failed. ``avoided``: original scratch alone
-    would have refused it. ``why`` says for a failure what was asked and why it did not fit.
-    """
+    boot: int = column("number of the kernel")
+    sequence: int = column("place among the allocations of that boot, from 0")
+    phase: str = column("before or after the extension")
+    what: str = column("who asked")
+    size_bytes: int = column("bytes of one")
+    align_bytes: int = column("alignment asked for")
+    nid: int = column("node asked for, -1 is any", default=-1)
+    min_address: int = column("lower limit, 0 is none", default=0)
+    max_address: int = column(
+        "upper limit, 0 is the default; up to 2^64 - 1", dtype="uint64", default=0
+    )
+    count: int = column("equal requests that the row stands for", default=1)
+    address: int = column("where it is, 0 if it failed", default=0)
+    source: str = column(
+        "what the memory was: memory (not a scratch-only boot), scratch (original area) or "
+        "extended; empty if it failed or if unknown",
+        default="",
+    )
+    failed: bool = column("whether it failed", default=False)
+    avoided: bool = column("whether original scratch alone would have refused it", default=False)
+    why: str = column("for a failure, what was asked and why it did not fit", default="")
 
-    boot: int
-    sequence: int
-    phase: str
-    what: str
-    size_bytes: int
-    align_bytes: int
-    nid: int = -1
-    min_address: int = 0
-    max_address: int = 0
-    count: int = 1
-    address: int = 0
-    source: str = ""
-    failed: bool = False
-    avoided: bool = False
-    why: str = ""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RegionRow:
-    """One memblock region at a named moment of a boot.
+    """Memblock regions at named moments of each boot, in address order within moment and array."""
 
-    ``moment``: 'before_extend', 'after_extend', 'before_retrieve', 'after_retrieve'.
-    ``array``: 'memory' or 'reserved'. nid -1 (reserved) or 64 (memory) is no node.
-    """
-
-    boot: int
-    moment: str
-    array: str
-    start: int
-    end: int
-    nid: int
-    flags: int
+    boot: int = column("number of the kernel")
+    moment: str = column("before_extend, after_extend, before_retrieve or after_retrieve")
+    array: str = column("memory or reserved")
+    start: int = column("bytes")
+    end: int = column("bytes, half-open")
+    nid: int = column("node; -1 (reserved) or 64 (memory) is none")
+    flags: int = column("MEMBLOCK_* bits")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PreservedRun:
-    """Neighbouring keys of one order in the incoming tree, in walk order."""
+    """Preserved memory as each boot found it: runs of neighbouring keys of one order in the
+    incoming tree, in walk order."""
 
-    boot: int
-    order: int
-    start: int
-    end: int
+    boot: int = column("number of the kernel that found them")
+    order: int = column("page order of each key in the run")
+    start: int = column("bytes")
+    end: int = column("bytes, half-open")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TablePage:
-    """A page of the incoming radix tree, in walk order."""
+    """The pages of each incoming radix tree, in walk order."""
 
-    boot: int
-    address: int
+    boot: int = column("number of the kernel that found the tree")
+    address: int = column("start of the page in bytes")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GiganticPage:
-    """A 1 GiB page that a kernel has; ``preserved``: it was handed over by the kernel before."""
+    """Pages of 1 GiB that each kernel has, allocated early or handed over."""
 
-    boot: int
-    start: int
-    nid: int
-    preserved: bool = False
+    boot: int = column("number of the kernel")
+    start: int = column("bytes")
+    nid: int = column("node that it was allocated on, -1 is unknown")
+    preserved: bool = column("whether the kernel before handed it over", default=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Segment:
-    """Where kexec placed a segment in the running kernel's scratch (boot: the kernel that
-    loads)."""
+    """What kexec loads for the next kernel, and where in scratch, in load order."""
 
-    boot: int
-    what: str
-    start: int
-    size_bytes: int
+    boot: int = column("number of the kernel that loads")
+    what: str = column("which segment")
+    start: int = column("bytes")
+    size_bytes: int = column("of the segment")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PreservedFile:
-    """A file, or a ``reserve_mem=`` area, that a kernel was handed.
+    """The files and ``reserve_mem=`` areas that each kernel was handed; a log does not name
+    them."""
 
-    ``boot``: the kernel that it was handed to, whether that found it or not. ``kind``: 'memfd',
-    'hugetlb' or 'reserve_mem'. ``session``: LUO's, '' for an area. ``size_bytes``: of its data.
-    ``order``: of its largest folio. ``made_in``: the kernel in which it was made.
-    """
-
-    boot: int
-    name: str
-    kind: str
-    session: str
-    size_bytes: int
-    order: int
-    made_in: int
+    boot: int = column("number of the kernel that it was handed to, whether that found it or not")
+    name: str = column("unique in its chain")
+    kind: str = column("memfd, hugetlb or reserve_mem")
+    session: str = column("LUO's, empty for an area")
+    size_bytes: int = column("of its data")
+    order: int = column("of its largest folio")
+    made_in: int = column("number of the kernel that made it")
 
 
 GOES_ON, RETRIED, COLD_BOOT, CHAIN_ENDS = "goes on", "retry", "cold boot", "chain ends"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Incident:
-    """A fault of the scenario that struck, or a failure that came by itself.
+    """What struck the chain: faults of the scenario, and failures that came by themselves."""
 
-    ``kind``: a fault's kind, or the outcome that the failure would be. ``injected``: it is a fault
-    of the scenario. ``message``: what the kernel prints. ``then``: what came of it: 'goes on' (the
-    kernel lived), 'retry' (the update is tried again later), 'cold boot' or 'chain ends'.
-    """
-
-    boot: int
-    time_ns: int
-    kind: str
-    injected: bool
-    message: str
-    then: str
+    boot: int = column("number of the kernel that it struck")
+    time_ns: int = column("since the chain began")
+    kind: str = column("a kind of fault, or the outcome that the failure would be")
+    injected: bool = column("whether it is a fault of the scenario")
+    message: str = column("what the kernel prints")
+    then: str = column(
+        "goes on (the kernel lived), retry (of the update, later), cold boot or chain ends"
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FileOutcome:
-    """What an incident did to one file that was to outlive its kernel: kept, or lost.
+    """What each incident did to the files that were at risk in it, one row per incident and
+    file."""
 
-    ``incident`` counts the trace's incidents from 0. A file that no incident names was not at
-    risk in it.
-    """
-
-    incident: int
-    boot: int
-    name: str
-    kind: str
-    session: str
-    size_bytes: int
-    kept: bool
+    incident: int = column("row of the table of incidents, from 0")
+    boot: int = column(Incident)
+    name: str = column("of the file")
+    kind: str = column(PreservedFile)
+    session: str = column(PreservedFile)
+    size_bytes: int = column(PreservedFile)
+    kept: bool = column("whether it survived")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Alternative:
-    """What another way to extend scratch would have made of a KHO boot that inherits the same.
+    """What other ways to extend scratch would have made of each KHO boot, from the same
+    handover."""
 
-    Facts have the names and meanings of ``Boot``; ``busy_block_count`` is the number of them.
-    ``early_ns``: all of early boot, extension and retrieval included. ``error`` is what the kernel
-    prints if the extension fails, ``panic`` what it says when early boot kills it, else ''.
-    """
-
-    boot: int
-    strategy: str
-    shift: int
-    busy_block_count: int
-    extended_bytes: int
-    digest_pages: int
-    extend_ns: int
-    early_ns: int
-    memory_regions_after: int
-    reserved_regions_before: int | None = None
-    reserved_regions_after: int | None = None
-    gigantic_pages_requested: int
-    gigantic_pages_allocated: int
-    allocations: int
-    failures: int
-    failures_avoided: int
-    error: str = ""
-    panic: str = ""
+    boot: int = column("number of the kernel")
+    strategy: str = column("way to extend scratch")
+    shift: int = column("log2 of the block size in bytes")
+    busy_block_count: int = column("blocks left alone")
+    extended_bytes: int = column(Boot)
+    digest_pages: int = column(Boot)
+    extend_ns: int = column(Boot)
+    early_ns: int = column("duration of early boot, extension and retrieval included")
+    memory_regions_after: int = column(Boot)
+    reserved_regions_before: int | None = column(Boot, default=None)
+    reserved_regions_after: int | None = column(Boot, default=None)
+    gigantic_pages_requested: int = column(Boot)
+    gigantic_pages_allocated: int = column(Boot)
+    allocations: int = column(Boot)
+    failures: int = column(Boot)
+    failures_avoided: int = column(Boot)
+    error: str = column("what the kernel prints if the extension fails, else empty", default="")
+    panic: str = column("what it says if early boot kills it, else empty", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Event:
-    """Something that took simulated time, or a line the kernel would print.
+    """Phases and messages on the chain's clock, in the order they ended."""
 
-    ``what`` is a phase name ('early_boot', 'extend', 'retrieve', 'preserve', 'load', 'jump', ...)
-    or 'message'.
+    boot: int = column("number of the kernel")
+    start_ns: int = column("since the chain began")
+    end_ns: int = column("since the chain began; equal to start_ns for a message")
+    what: str = column("name of the phase (early_boot, extend, load, ...), or message")
+    detail: str = column("text of the message", default="")
+
+
+RECORDS: dict[str, type[Any]] = {
+    "boots": Boot,
+    "allocations": Allocation,
+    "regions": RegionRow,
+    "preserved": PreservedRun,
+    "tree_pages": TablePage,
+    "gigantic": GiganticPage,
+    "segments": Segment,
+    "events": Event,
+    "files": PreservedFile,
+    "incidents": Incident,
+    "file_outcomes": FileOutcome,
+    "alternatives": Alternative,
+}
+"""Every kind of record by the name of its table, which is also its file's name in a stored run.
+
+``Trace.digest`` reads them in this order, so a new kind goes to the end.
+"""
+
+
+@record
+class FailedAllocation:
+    """Early allocations that failed, with the extension (True) and without it (False).
+
+    A derived row: what ``Allocation`` says of a request that was refused, in a trace or its twin.
     """
 
-    boot: int
-    start_ns: int
-    end_ns: int
-    what: str
-    detail: str = ""
+    extended: bool = column("True for the trace itself, False for its twin without the extension")
+    boot: int = column(Allocation)
+    sequence: int = column(Allocation)
+    phase: str = column(Allocation)
+    what: str = column(Allocation)
+    size_bytes: int = column(Allocation)
+    align_bytes: int = column(Allocation)
+    nid: int = column(Allocation)
+    count: int = column(Allocation)
+    why: str = column(Allocation)
+
+
+@record
+class ScratchArea:
+    """The original scratch areas of each boot, in array order.
+
+    A derived row: ``Boot.scratch_areas``, one row per area.
+    """
+
+    boot: int = column("number of the kernel")
+    area: int = column("index in the scratch array")
+    start: int = column("bytes")
+    end: int = column("bytes, half-open")
+    size_bytes: int = column("end - start")

@@ -1,7 +1,8 @@
 """Records of one kind, kept as columns: a large host makes a hundred thousand at each boot.
 
 What is the same in a whole batch (the boot, the moment) is kept once; columns are tuples and
-arrays, which the garbage collector does not go through. Records are made when somebody looks.
+arrays, which the garbage collector does not go through. Records are made when somebody looks, and
+kept if they are few.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ from itertools import chain, compress, islice, repeat
 from operator import eq
 from typing import Any, TypeVar, overload
 
+from kho_sim.base.blocks import Blocks
+
 Record = TypeVar("Record")
 PIECE = 1 << 14
 """Records that are written together."""
 MOST_SHOWN = 20
+MOST_KEPT = 1 << 14
+"""Rows of no more records keep those that they made: boots and events are read again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """``length`` records: a value that all share, or a column, for each field."""
+    """Some records: a value that all share, or a column, for each field; one column at least."""
 
-    length: int
     same: dict[str, Any]
     columns: dict[str, Sequence[Any]]
+
+    @property
+    def length(self) -> int:
+        return len(next(iter(self.columns.values())))
 
     def values(self, name: str) -> Iterable[Any]:
         return self.columns[name] if name in self.columns else repeat(self.same[name], self.length)
@@ -52,13 +60,16 @@ class _Batch:
         return map(all, zip(*columns, strict=True)) if columns else repeat(True, self.length)
 
 
+_ENCODER = json.JSONEncoder(default=Blocks.plain)
+
+
 def _writer_of(kinds: set[type]) -> Callable[[Any], str]:
     """Return what makes JSON of values of these types, as fast as a column of one type allows."""
     if kinds == {int}:
         return repr
     if kinds == {bool}:
         return {True: "true", False: "false"}.__getitem__
-    return _Words().__getitem__ if kinds == {str} else json.dumps
+    return _Words().__getitem__ if kinds == {str} else _ENCODER.encode
 
 
 class _Words(dict[str, str]):
@@ -74,10 +85,23 @@ class Rows(Sequence[Record]):
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()):
         self._kind = kind
-        self._names: tuple[str, ...] = tuple(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        self.names: tuple[str, ...] = tuple(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        """The fields of a record, in order."""
         self._batches: list[_Batch] = []
+        self._open: dict[str, list[Any]] | None = None
+        """Columns of the last batch while single records are appended to it."""
+        self._kept: tuple[Record, ...] | None = None
         listed = list(records)
-        self.extend({}, {name: [getattr(one, name) for one in listed] for name in self._names})
+        self.extend({}, {name: [getattr(one, name) for one in listed] for name in self.names})
+
+    def append(self, record: Record) -> None:
+        """Append one record."""
+        if self._open is None:
+            self._open = {name: [] for name in self.names}
+            self._batches.append(_Batch({}, {**self._open}))
+        for name, column in self._open.items():
+            column.append(getattr(record, name))
+        self._kept = None
 
     def extend(self, same: Mapping[str, Any], columns: Mapping[str, Iterable[Any]]) -> None:
         """Append a batch: what all its records have in common, and a column for each other field.
@@ -90,16 +114,17 @@ class Rows(Sequence[Record]):
             for name, values in columns.items()
         }  # fmt: skip
         lengths = {len(values) for values in kept.values()}
-        if len(lengths) != 1 or sorted([*same, *kept]) != sorted(self._names):
+        if len(lengths) != 1 or sorted([*same, *kept]) != sorted(self.names):
             raise ValueError(f"no batch of {self._kind.__name__}: {lengths} of {[*same, *kept]}")
-        if length := lengths.pop():
-            self._batches.append(_Batch(length, dict(same), kept))
+        if lengths.pop():
+            self._batches.append(_Batch(dict(same), kept))
+            self._open = self._kept = None
 
     def __len__(self) -> int:
         return sum(batch.length for batch in self._batches)
 
     def __iter__(self) -> Iterator[Record]:
-        return self._made(self.tuples())
+        return iter(self._few()) if len(self) <= MOST_KEPT else self._made(self.tuples())
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -108,10 +133,12 @@ class Rows(Sequence[Record]):
     def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
         if isinstance(index, slice):
             return tuple(self)[index]
+        if len(self) <= MOST_KEPT:
+            return self._few()[index]
         rest = range(len(self))[index]
         for batch in self._batches:
             if rest < batch.length:
-                return self._record(batch.value(name, rest) for name in self._names)
+                return self._record(batch.value(name, rest) for name in self.names)
             rest -= batch.length
         raise IndexError(index)
 
@@ -139,7 +166,7 @@ class Rows(Sequence[Record]):
         """Yield the records as JSON arrays of their values, one behind the other, many at a
         time."""
         for batch in self._batches:
-            rows = zip(*map(batch.texts, self._names), strict=True)
+            rows = zip(*map(batch.texts, self.names), strict=True)
             while piece := list(islice(rows, PIECE)):
                 yield "[" + "][".join(map(", ".join, piece)) + "]"
 
@@ -148,11 +175,16 @@ class Rows(Sequence[Record]):
         for batch in self._batches:
             yield from self._made(compress(self._tuples_of(batch), batch.matches(wanted)))
 
+    def _few(self) -> tuple[Record, ...]:
+        if self._kept is None:
+            self._kept = tuple(self._made(self.tuples()))
+        return self._kept
+
     def _tuples_of(self, batch: _Batch) -> Iterator[tuple[Any, ...]]:
-        return zip(*(batch.values(name) for name in self._names), strict=True)
+        return zip(*(batch.values(name) for name in self.names), strict=True)
 
     def _made(self, tuples: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
         return map(self._record, tuples)
 
     def _record(self, values: Iterable[Any]) -> Record:
-        return self._kind(**dict(zip(self._names, values, strict=True)))
+        return self._kind(**dict(zip(self.names, values, strict=True)))

@@ -1,12 +1,13 @@
 """A trace in a few numbers, and as the JSON document that ``kho-sim run --json`` prints.
 
-Plain values only, no frames: what scripts, expectations, sweeps and the report read. A number that
-a trace can not have (no KHO boot, no twin, not in the log) is left out, never zero in disguise.
+Plain values only, no DataFrames: what scripts, expectations, sweeps and the report read. A number
+that a trace can not have (no KHO boot, no twin, not in the log) is left out, never a false zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from kho_sim.base.blocks import Blocks
@@ -17,6 +18,7 @@ from kho_sim.trace.records import (
     RETRIED,
     Allocation,
     Boot,
+    FailedAllocation,
     FileOutcome,
     Incident,
     Outcome,
@@ -25,19 +27,6 @@ from kho_sim.trace.trace import Trace
 
 SCHEMA = "kho-sim/run"
 SCHEMA_VERSION = 1
-
-FAILURE_FIELDS = (
-    "boot",
-    "sequence",
-    "phase",
-    "what",
-    "size_bytes",
-    "align_bytes",
-    "nid",
-    "count",
-    "why",
-)
-"""What is told of a failed allocation."""
 
 
 def summary(trace: Trace) -> dict[str, Any]:
@@ -51,19 +40,22 @@ def summary(trace: Trace) -> dict[str, Any]:
     return {name: values[name] for name in SUMMARY if values.get(name) is not None}
 
 
-def failures(trace: Trace) -> Iterator[tuple[bool, Allocation]]:
-    """Yield each failed early allocation, here (True) and then in the twin (False)."""
+def failures(trace: Trace) -> Iterator[FailedAllocation]:
+    """Yield each failed early allocation, of the trace and then of its twin."""
+    names = FailedAllocation.__dataclass_fields__.keys() & Allocation.__dataclass_fields__.keys()
     for extended, chain in ((True, trace), (False, trace.twin)):
-        for row in chain.allocation_records.where(failed=True) if chain else ():
-            yield extended, row
+        for row in chain[Allocation].where(failed=True) if chain else ():
+            yield FailedAllocation(
+                extended=extended, **{name: getattr(row, name) for name in names}
+            )
 
 
 def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileOutcome]]]:
     """Yield each incident with the outcomes of the files that were at risk in it."""
     outcomes: dict[int, list[FileOutcome]] = {}
-    for file in trace.file_outcome_records:
+    for file in trace[FileOutcome]:
         outcomes.setdefault(file.incident, []).append(file)
-    for number, incident in enumerate(trace.incident_records):
+    for number, incident in enumerate(trace[Incident]):
         yield incident, outcomes.get(number, [])
 
 
@@ -78,28 +70,25 @@ def run_document(trace: Trace) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "provenance": {**trace.provenance, "digest": trace.digest},
         "outcome": _outcome(trace.outcome),
-        "boots": [_boot(boot) for boot in trace.boot_records],
+        "boots": [_boot(boot) for boot in trace[Boot]],
         "summary": summary(trace),
     }
     if trace.twin is not None:
         document["twin"] = {
             "outcome": _outcome(trace.twin.outcome),
-            "boots": [_boot(boot) for boot in trace.twin.boot_records],
+            "boots": [_boot(boot) for boot in trace.twin[Boot]],
             "incidents": [_incident(*pair) for pair in incidents(trace.twin)],
         }
     document["incidents"] = [_incident(*pair) for pair in incidents(trace)]
-    document["failures"] = [
-        {"extended": extended, **{name: getattr(row, name) for name in FAILURE_FIELDS}}
-        for extended, row in failures(trace)
-    ]
+    document["failures"] = [asdict(row) for row in failures(trace)]
     return document
 
 
 def _over_all_boots(trace: Trace) -> dict[str, Any]:
     return {
-        "boots": len(trace.boot_records),
-        "failures": _sum(boot.failures for boot in trace.boot_records),
-        "failures_avoided": _sum(boot.failures_avoided for boot in trace.boot_records),
+        "boots": len(trace[Boot]),
+        "failures": _sum(boot.failures for boot in trace[Boot]),
+        "failures_avoided": _sum(boot.failures_avoided for boot in trace[Boot]),
     }
 
 
@@ -135,10 +124,10 @@ def _over_incidents(trace: Trace) -> dict[str, Any]:
     """What a log does not tell is left out: it names no files."""
     if trace.provenance.get("source") != "simulation":
         return {}
-    rows, lost = trace.incident_records, [row for row in trace.file_outcome_records if not row.kept]
+    rows, lost = trace[Incident], [row for row in trace[FileOutcome] if not row.kept]
     return {
         "faults": sum(row.injected for row in rows),
-        "cold_boots": sum(boot.kind == "cold" for boot in trace.boot_records[1:]),
+        "cold_boots": sum(boot.kind == "cold" for boot in trace[Boot][1:]),
         "firmware_resets": sum(row.then == COLD_BOOT for row in rows),
         "updates_retried": sum(row.then == RETRIED for row in rows),
         "files_lost": len(lost),
@@ -152,7 +141,7 @@ def _of_twin(twin: Trace | None) -> dict[str, Any]:
     boots = _kho_boots(twin)
     over_incidents = _over_incidents(twin)
     return {
-        "boots_without_extension": len(twin.boot_records),
+        "boots_without_extension": len(twin[Boot]),
         "outcome_without_extension": twin.outcome.kind,
         "failures_without_extension": sum(boot.failures or 0 for boot in boots),
         "gigantic_pages_without_extension_min": _min(
@@ -164,7 +153,7 @@ def _of_twin(twin: Trace | None) -> dict[str, Any]:
 
 
 def _kho_boots(trace: Trace) -> list[Boot]:
-    return [boot for boot in trace.boot_records if boot.kind == "kho"]
+    return [boot for boot in trace[Boot] if boot.kind == "kho"]
 
 
 def _known(values: Iterable[int | None]) -> list[int]:

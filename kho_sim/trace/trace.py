@@ -1,50 +1,53 @@
 """The trace of one chain: its records, where they came from, and a digest of both.
 
-``trace.boots``, ``trace.allocations`` and ``trace.failures`` are the DataFrames that users want
-first; all tables are made lazily by ``frames/``, so that reading a trace needs no pandas.
+``trace[Boot]`` or ``trace["boots"]`` are the records of one kind; ``trace.boots`` is the same as a
+DataFrame. DataFrames are made by ``kho_sim.tables``, which is imported when the first is asked for,
+so that reading a trace needs no pandas.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from kho_sim.base.blocks import Blocks
 from kho_sim.trace.records import (
     CHAIN_ENDS,
-    Allocation,
-    Alternative,
-    Boot,
-    Event,
+    RECORDS,
     FileOutcome,
-    GiganticPage,
     Incident,
     Outcome,
     PreservedFile,
-    PreservedRun,
-    RegionRow,
-    Segment,
-    TablePage,
 )
 from kho_sim.trace.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Kind = TypeVar("Kind")
 
-KEPT_AS_ROWS = {
-    "allocation_records": Allocation,
-    "region_records": RegionRow,
-    "preserved_records": PreservedRun,
-}
-"""What there may be millions of; any sequence of records may be handed in."""
+DIGESTED_IF_EMPTY = (
+    "boots",
+    "allocations",
+    "regions",
+    "preserved",
+    "tree_pages",
+    "gigantic",
+    "segments",
+    "events",
+)
+"""Kinds that the first digests had; one that came later is in a digest only if it has records."""
 
 
-@dataclass(frozen=True, kw_only=True)
+def no_records() -> dict[type[Any], Rows[Any]]:
+    """Return empty rows for each kind of ``RECORDS``."""
+    return {kind: Rows(kind) for kind in RECORDS.values()}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Trace:
     """Everything that one chain of kernels did. Records are in the order it happened.
 
@@ -54,102 +57,108 @@ class Trace:
 
     provenance: Mapping[str, Any]
     outcome: Outcome
-    boot_records: tuple[Boot, ...] = ()
-    allocation_records: Rows[Allocation] = field(default_factory=lambda: Rows(Allocation))
-    region_records: Rows[RegionRow] = field(default_factory=lambda: Rows(RegionRow))
-    preserved_records: Rows[PreservedRun] = field(default_factory=lambda: Rows(PreservedRun))
-    table_records: tuple[TablePage, ...] = ()
-    gigantic_records: tuple[GiganticPage, ...] = ()
-    segment_records: tuple[Segment, ...] = ()
-    event_records: tuple[Event, ...] = ()
-    file_records: tuple[PreservedFile, ...] = ()
-    incident_records: tuple[Incident, ...] = ()
-    file_outcome_records: tuple[FileOutcome, ...] = ()
-    alternative_records: tuple[Alternative, ...] = ()
+    records: Mapping[type[Any], Iterable[Any]] = field(default_factory=dict)
+    """By kind, to be read by ``trace[kind]``. A kind that is not given has no records; what is
+    given is kept as ``Rows``.
+    """
     twin: Trace | None = None
     """The paired chain without the extension (same seed), if one was simulated."""
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What only one kind of trace has (a log's memblock calls); never part of the digest."""
 
     def __post_init__(self) -> None:
-        for name, kind in KEPT_AS_ROWS.items():
-            records = getattr(self, name)
-            if not isinstance(records, Rows):
-                object.__setattr__(self, name, Rows(kind, records))
+        if unknown := self.records.keys() - set(RECORDS.values()):
+            raise ValueError(f"no kinds of record: {unknown}")
+        rows = {
+            kind: given if isinstance(given, Rows) else Rows(kind, given)
+            for kind, given in self.records.items()
+        }
+        object.__setattr__(self, "records", no_records() | rows)
+
+    @overload
+    def __getitem__(self, kind: type[Kind]) -> Rows[Kind]: ...
+    @overload
+    def __getitem__(self, kind: str) -> Rows[Any]: ...
+    def __getitem__(self, kind: type[Kind] | str) -> Rows[Kind]:
+        """Return the records of one kind: by its class, or by the name of its table."""
+        found = RECORDS[kind] if isinstance(kind, str) else kind
+        return cast("Rows[Kind]", self.records[found])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of ``kho_sim.tables.TABLES``: records of a kind, or a derived table.
+
+        Raises: TraceError for another name, or a value that its column can not hold.
+        """
+        from kho_sim.tables import table
+
+        return table(self, name)
 
     @property
     def boots(self) -> pd.DataFrame:
-        """One row a boot; columns as ``records.Boot``, facts that are unknown are missing
+        """One row per boot; columns as ``records.Boot``, facts that are unknown are missing
         values."""
-        from kho_sim.frames import boots_table
-
-        return boots_table(self)
+        return self.table("boots")
 
     @property
     def allocations(self) -> pd.DataFrame:
-        """One row an early allocation; columns as ``records.Allocation``."""
-        from kho_sim.frames import allocations_table
-
-        return allocations_table(self)
+        """One row per early allocation; columns as ``records.Allocation``."""
+        return self.table("allocations")
 
     @property
     def alternatives(self) -> pd.DataFrame:
         """What other ways to extend scratch would have made of each KHO boot (``what_if``)."""
-        from kho_sim.frames import alternatives_table
-
-        return alternatives_table(self)
+        return self.table("alternatives")
 
     @property
     def failures(self) -> pd.DataFrame:
         """The early allocations that failed, here and in the twin (column ``extended``)."""
-        from kho_sim.frames import failures_table
-
-        return failures_table(self)
+        return self.table("failures")
 
     @property
     def digest(self) -> str:
         """SHA-256 over the outcome and all records: equal for equal results, on any machine.
 
-        Left out, so that results from before they were written down keep their digest: the names of
-        preserved files, and incidents that say no more than the outcome does.
+        The kinds follow each other as in ``RECORDS``. Two rules keep the digest of results that are
+        older than a kind. A kind that came after the first ones is read only if it has records.
+        What adds nothing to the outcome is left out: the names of preserved files, and incidents
+        that say no more than the outcome does.
         """
         sha = hashlib.sha256()
-        for rows in self._rows():
+        for rows in (Rows(Outcome, [self.outcome]), *self._digested()):
             if rows:
-                names = [column.name for column in fields(rows[0])]
-                sha.update(json.dumps(names).encode())
-                for text in _texts(rows, names):
+                sha.update(json.dumps(rows.names).encode())
+                for text in rows.as_json():
                     sha.update(text.encode())
             sha.update(b"\f")
         if self.twin is not None:
             sha.update(self.twin.digest.encode())
         return sha.hexdigest()
 
-    def _rows(self) -> tuple[Sequence[Any], ...]:
-        return (
-            (self.outcome,),
-            self.boot_records,
-            self.allocation_records,
-            self.region_records,
-            self.preserved_records,
-            self.table_records,
-            self.gigantic_records,
-            self.segment_records,
-            self.event_records,
-            *(
-                (self.incident_records, self.file_outcome_records)
-                if self._has_more_incidents()
-                else ()
-            ),
-            *((self.alternative_records,) if self.alternative_records else ()),
-        )
+    def _digested(self) -> Iterator[Rows[Any]]:
+        for name, kind in RECORDS.items():
+            rows = self[kind]
+            if kind in (Incident, FileOutcome):
+                read = self._has_more_incidents()
+            else:
+                read = kind is not PreservedFile and (name in DIGESTED_IF_EMPTY or bool(rows))
+            if read:
+                yield rows
 
     def _has_more_incidents(self) -> bool:
-        return any(row.injected or row.then != CHAIN_ENDS for row in self.incident_records)
+        return any(row.injected or row.then != CHAIN_ENDS for row in self[Incident])
+
+    def __repr__(self) -> str:
+        counts = [f"{len(rows):,} {name}" for name in RECORDS if (rows := self[name])]
+        twin = f"; twin: {_ending(self.twin.outcome)}" if self.twin else ""
+        return f"<Trace: {_ending(self.outcome)}{twin}; {', '.join(counts) or 'no records'}>"
+
+    def _repr_html_(self) -> str:
+        """The outcome, and what is known of each boot."""
+        from kho_sim.tables import boots_html
+
+        return f"<p>{escape(repr(self))}</p>\n{boots_html(self)}"
 
 
-def _texts(rows: Sequence[Any], names: list[str]) -> Iterator[str]:
-    """Yield the JSON of records, one behind the other."""
-    if isinstance(rows, Rows):
-        return rows.as_json()
-    return map(json.JSONEncoder(default=Blocks.plain).encode, map(attrgetter(*names), rows))
+def _ending(outcome: Outcome) -> str:
+    said = f": {outcome.message}" if outcome.message else ""
+    return f"{outcome.kind} in boot {outcome.boot}{said}"

@@ -59,9 +59,9 @@ def check_facts(log_trace: Trace, simulated: Trace, scenario: Scenario) -> list[
         tolerances |= FOLIO_TOLERANCES
     logs: tuple[BootLog, ...] = log_trace.extra["boots"]
     checked = []
-    for log, observed in zip(logs, log_trace.boot_records, strict=True):
-        reached = observed.boot < len(simulated.boot_records)
-        predicted = simulated.boot_records[observed.boot] if reached else None
+    for log, observed in zip(logs, log_trace[Boot], strict=True):
+        reached = observed.boot < len(simulated[Boot])
+        predicted = simulated[Boot][observed.boot] if reached else None
         checked.append(_facts_of_boot(log, observed, predicted, tolerances))
     return checked
 

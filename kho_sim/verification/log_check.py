@@ -14,7 +14,7 @@ from kho_sim.chain.build import build_machine
 from kho_sim.logs.importing import scenario_from_trace
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.scenario import Scenario, from_dict
-from kho_sim.trace.records import Outcome
+from kho_sim.trace.records import Boot, Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Comparison
 from kho_sim.verification.facts import Facts, check_facts, check_outcome
@@ -123,7 +123,7 @@ def check_trace(trace: Trace) -> LogCheck:
     chain = {**imported.scenario.get("chain", {}), "twin": False}
     scenario = from_dict({**imported.scenario, "chain": chain}, str(trace.provenance["log"]))
     predicted, facts, notes = _simulate_blindly(trace, scenario)
-    extends = [scenario.kernel.at(boot.boot).extend for boot in trace.boot_records]
+    extends = [scenario.kernel.at(boot.boot).extend for boot in trace[Boot]]
     placed = check_placements(trace, build_machine(scenario), extends)
     steps = check_steps(trace, scenario)
     name = str(trace.provenance["log"])
@@ -135,7 +135,7 @@ def check_trace(trace: Trace) -> LogCheck:
         outcome=check_outcome(trace.outcome, predicted) if predicted else None,
         boots=tuple(
             BootCheck(boot=boot.boot, kind=boot.kind, placements=p, steps=s, facts=f)
-            for boot, p, s, f in zip(trace.boot_records, placed, steps, facts, strict=True)
+            for boot, p, s, f in zip(trace[Boot], placed, steps, facts, strict=True)
         ),
         notes=(*imported.notes, *told),
     )
@@ -144,8 +144,8 @@ def check_trace(trace: Trace) -> LogCheck:
 def _simulate_blindly(
     trace: Trace, scenario: Scenario
 ) -> tuple[Outcome | None, list[Facts], list[str]]:
-    nothing: list[Facts] = [{} for _ in trace.boot_records]
-    if trace.boot_records[0].kind != "cold":
+    nothing: list[Facts] = [{} for _ in trace[Boot]]
+    if trace[Boot][0].kind != "cold":
         return None, nothing, ["the log does not begin with a first kernel: no chain is simulated"]
     simulated = run_scenario(scenario)
     facts = check_facts(trace, simulated, scenario)

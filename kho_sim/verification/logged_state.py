@@ -15,6 +15,7 @@ from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Dump
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
 from kho_sim.memory.regions import STATIC_CAPACITY
+from kho_sim.trace.records import Boot, PreservedRun, TablePage
 from kho_sim.trace.trace import Trace
 
 Areas = tuple[tuple[int, int], ...]
@@ -65,8 +66,8 @@ def tree_of(trace: Trace, boot: int) -> RadixTree | None:
 
     None without keys, or with keys that do not fit the pages (a tree that has seen deletions).
     """
-    keys = [(r.order, r.start, r.end) for r in trace.preserved_records.where(boot=boot)]
-    pages = [page.address for page in trace.table_records if page.boot == boot]
+    keys = [(r.order, r.start, r.end) for r in trace[PreservedRun].where(boot=boot)]
+    pages = [page.address for page in trace[TablePage] if page.boot == boot]
     if not keys:
         return None
     tree = RadixTree()
@@ -83,7 +84,7 @@ def tree_of(trace: Trace, boot: int) -> RadixTree | None:
 def chain_areas(trace: Trace) -> Areas | None:
     """Return the scratch areas of the chain in array order, as one of its kernels tells them."""
     logs: tuple[BootLog, ...] = trace.extra["boots"]
-    for log, boot in zip(logs, trace.boot_records, strict=True):
+    for log, boot in zip(logs, trace[Boot], strict=True):
         if boot.scratch_areas and (boot.kind == "cold" or areas_told(log)):
             return boot.scratch_areas
     return None

@@ -56,7 +56,7 @@ def check_placements(trace: Trace, machine: Machine, extends: list[Extend]) -> l
     logs: tuple[BootLog, ...] = trace.extra["boots"]
     return [
         _Replay(trace, log, boot, machine, areas, extend).run()
-        for log, boot, extend in zip(logs, trace.boot_records, extends, strict=True)
+        for log, boot, extend in zip(logs, trace[Boot], extends, strict=True)
     ]
 
 

@@ -39,7 +39,7 @@ def check_steps(trace: Trace, scenario: Scenario) -> list[Steps]:
     areas = chain_areas(trace)
     checked = []
     logs: tuple[BootLog, ...] = trace.extra["boots"]
-    for number, (log, boot) in enumerate(zip(logs, trace.boot_records, strict=True)):
+    for number, (log, boot) in enumerate(zip(logs, trace[Boot], strict=True)):
         steps: Steps = {}
         if boot.kind == "kho":
             steps |= _tree_sums(trace, boot)

@@ -32,7 +32,7 @@ def small(**values):
 
 
 def boots_of(trace, fact):
-    return [getattr(boot, fact) for boot in trace.boot_records]
+    return [getattr(boot, fact) for boot in trace["boots"]]
 
 
 def test_the_same_seed_gives_the_same_digest_in_another_process_and_hash_seed():
@@ -61,7 +61,7 @@ def test_another_seed_gives_another_digest():
 
 def test_each_kernel_says_which_one_it_was_started_from():
     trace = run_scenario(small())
-    said = [(e.boot, e.detail) for e in trace.event_records if "exec from" in e.detail]
+    said = [(e.boot, e.detail) for e in trace["events"] if "exec from" in e.detail]
     assert said == [(boot, f"KHO: exec from: 7.3 (count {boot})") for boot in (1, 2, 3)]
 
 
@@ -90,7 +90,7 @@ def test_every_strategy_and_shift_keeps_what_was_promised(strategy, shift):
 
 def test_smaller_blocks_recover_more():
     recovered = [
-        run_scenario(small(kernel__extend__shift=shift, chain__twin=False)).boot_records[1]
+        run_scenario(small(kernel__extend__shift=shift, chain__twin=False))["boots"][1]
         for shift in (32, 30, 26, 21)
     ]
     sizes = [boot.extended_bytes for boot in recovered]
@@ -108,10 +108,10 @@ def test_a_large_kernel_gets_the_room_in_scratch_that_it_needs():
     """60 MiB in memory, as of a distribution; its init_size was left out."""
     trace = run_scenario(small(kernel__image="60MiB", kernel__brk="1MiB"))
     assert trace.outcome.kind == "completed"
-    loaded = {row.boot: row for row in trace.segment_records if row.what == "kernel"}
+    loaded = {row.boot: row for row in trace["segments"] if row.what == "kernel"}
     assert {row.size_bytes for row in loaded.values()} == {61 << 20}
     for boot, row in loaded.items():
-        areas = trace.boot_records[boot].scratch_areas
+        areas = trace["boots"][boot].scratch_areas
         assert any(s <= row.start and row.start + (61 << 20) <= s + size for s, size in areas)
 
 
@@ -152,7 +152,7 @@ def test_preserved_gigantic_pages_count_towards_the_request():
     trace = run_scenario(scenario)
     assert boots_of(trace, "gigantic_pages_requested") == [8, 3, 3]
     assert boots_of(trace, "gigantic_pages_allocated") == [8, 3, 3]
-    assert dict(trace.boot_records[1].preservations_by_order)[18] == 5
+    assert dict(trace["boots"][1].preservations_by_order)[18] == 5
 
 
 def test_reserve_mem_areas_stay_where_they_are():
@@ -162,7 +162,7 @@ def test_reserve_mem_areas_stay_where_they_are():
     )
     trace = run_scenario(scenario)
     runs = [
-        [(r.start, r.end) for r in trace.preserved_records if r.boot == boot and r.order > 8]
+        [(r.start, r.end) for r in trace["preserved"] if r.boot == boot and r.order > 8]
         for boot in (1, 2)
     ]
     assert runs[0] == runs[1]
@@ -193,10 +193,10 @@ def test_a_host_turns_away_machines_that_it_has_no_memory_for():
         )
         for count in (3, 9)
     )
-    said = [row.detail for row in fuller.event_records if "no memory for a machine" in row.detail]
+    said = [row.detail for row in fuller["events"] if "no memory for a machine" in row.detail]
     assert said == [f"vms0/{n}: no memory for a machine of 1073741824 bytes" for n in range(3, 9)]
-    assert len(full.boot_records) == 2
-    assert full.preserved_records == fuller.preserved_records
+    assert len(full["boots"]) == 2
+    assert full["preserved"] == fuller["preserved"]
 
 
 def test_memory_may_all_be_on_a_node_that_is_not_the_first():
@@ -259,13 +259,13 @@ def test_an_extension_that_gives_preserved_memory_away_is_caught(monkeypatch):
 
 def test_what_the_kernel_prints_about_its_command_line_is_in_the_trace():
     trace = run_scenario(small(kernel__command_line="kho_scratch=64M,128M", chain__boots=1))
-    said = [event.detail for event in trace.event_records if event.what == "message"]
+    said = [event.detail for event in trace["events"] if event.what == "message"]
     assert "Malformed early option 'kho_scratch'" in said
 
 
 def test_swiotlb_sizes_the_bounce_buffers():
     trace = run_scenario(small(kernel__command_line="swiotlb=4096", chain__boots=1))
-    sizes = [row.size_bytes for row in trace.allocation_records if row.what == "swiotlb"]
+    sizes = [row.size_bytes for row in trace["allocations"] if row.what == "swiotlb"]
     assert sizes == [4096 * 2048]
 
 

@@ -43,10 +43,10 @@ def test_a_failed_update_costs_the_guests_and_the_chain_goes_on() -> None:
         (3, "panic", "cold boot", ["vms0/1", "vms0/8", "vms0/9", "memfd1/0"]),
     ]
     trace = run("faults-failed-update")
-    assert [boot.kind for boot in trace.boot_records] == ["cold", *["kho"] * 3, "cold", "kho"]
-    again = {row.name: row.made_in for row in trace.file_records if row.boot == 5}
+    assert [boot.kind for boot in trace["boots"]] == ["cold", *["kho"] * 3, "cold", "kho"]
+    again = {row.name: row.made_in for row in trace["files"] if row.boot == 5}
     assert again["memfd1/0"] == again["vms0/1"] == 4
-    assert trace.boot_records[4].scratch_areas == trace.boot_records[0].scratch_areas
+    assert trace["boots"][4].scratch_areas == trace["boots"][0].scratch_areas
 
 
 def test_each_damaged_handover_leaves_what_the_kernel_still_finds() -> None:
@@ -56,7 +56,7 @@ def test_each_damaged_handover_leaves_what_the_kernel_still_finds() -> None:
         (3, "tree_root", "goes on", files),
         (4, "descriptors", "goes on", ["memfd1/0", "memfd1/1"]),
     ]
-    boots = run("faults-lost-handover").boot_records
+    boots = run("faults-lost-handover")["boots"]
     assert [boot.kind for boot in boots] == ["cold", "cold", "kho", "kho", "cold"]
     # Scratch alone has no window for a gigantic page; a first kernel has.
     assert [boot.gigantic_pages_allocated for boot in boots] == [4, 4, 2, 0, 4]
@@ -65,7 +65,7 @@ def test_each_damaged_handover_leaves_what_the_kernel_still_finds() -> None:
 
 def test_half_an_extension_costs_pages_and_no_file() -> None:
     assert [row[3] for row in losses("faults-half-extended")] == [[], [], []]
-    boots = run("faults-half-extended").boot_records
+    boots = run("faults-half-extended")["boots"]
     assert [boot.gigantic_pages_allocated for boot in boots] == [50, 1, 30, 30]
     assert boots[1].extended_bytes < boots[2].extended_bytes
 

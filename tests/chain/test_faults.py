@@ -53,7 +53,7 @@ def lost_and_kept(trace: Trace, boot: int) -> tuple[set[str], set[str]]:
 
 
 def handed_to(trace: Trace, boot: int) -> set[str]:
-    return {row.name for row in trace.file_records if row.boot == boot}
+    return {row.name for row in trace["files"] if row.boot == boot}
 
 
 BOOT = st.integers(0, 3)
@@ -132,9 +132,9 @@ def test_any_faults_end_in_an_outcome_and_the_report_says_what_memory_says(
     witness = Witness()
     trace = witness.watch(from_dict(resolved))
     assert trace.outcome.kind in OUTCOMES
-    ended = [row for row in trace.incident_records if row.then == CHAIN_ENDS]
+    ended = [row for row in trace["incidents"] if row.then == CHAIN_ENDS]
     assert bool(ended) == (trace.outcome.kind != "completed")
-    for boot in trace.boot_records:
+    for boot in trace["boots"]:
         check_the_losses(trace, boot.boot, witness)
 
 
@@ -159,17 +159,17 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
 
 def test_a_corrupt_fdt_makes_a_first_kernel_and_loses_all() -> None:
     trace = run_scenario(faulty({"kind": "fdt", "boot": 2}, boots=4))
-    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho", "cold", "kho"]
-    (incident,) = trace.incident_records
+    assert [boot.kind for boot in trace["boots"]] == ["cold", "kho", "cold", "kho"]
+    (incident,) = trace["incidents"]
     assert "KHO: setup: handover FDT (0x" in incident.message
     assert incident.message.endswith("is invalid; KHO: disabling KHO revival")
     assert lost_and_kept(trace, 2) == (handed_to(trace, 2), set())
-    assert {row.source for row in trace.allocation_records if row.boot == 2} == {"memory"}
-    first, third = trace.boot_records[0], trace.boot_records[2]
+    assert {row.source for row in trace["allocations"] if row.boot == 2} == {"memory"}
+    first, third = trace["boots"][0], trace["boots"][2]
     assert third.kernel_reserved_bytes is not None
     assert third.scratch_areas != first.scratch_areas
-    assert not any(row.what == "firmware" for row in trace.event_records)
-    remade = {row.made_in for row in trace.file_records if row.boot == 3}
+    assert not any(row.what == "firmware" for row in trace["events"])
+    remade = {row.made_in for row in trace["files"] if row.boot == 3}
     assert remade == {2}
 
 
@@ -203,40 +203,40 @@ def test_areas_marked_before_the_revival_is_given_up_stay_marked(sound: int) -> 
 
 def test_descriptors_that_are_all_sound_are_no_fault() -> None:
     trace = run_scenario(faulty({"kind": "descriptors", "boot": 1, "after": 3}))
-    assert not trace.incident_records
+    assert not trace["incidents"]
 
 
 def test_a_lost_tree_root_keeps_the_scratch_and_all_of_early_boot_in_it() -> None:
     trace = run_scenario(faulty({"kind": "tree_root", "boot": 2}))
-    sound, lost = trace.boot_records[1:3]
+    sound, lost = trace["boots"][1:3]
     assert (lost.kind, lost.scratch_areas) == ("kho", sound.scratch_areas)
     assert (lost.preservations, lost.extended_bytes) == (None, None)
-    served = [row for row in trace.allocation_records if row.boot == 2 and not row.failed]
+    served = [row for row in trace["allocations"] if row.boot == 2 and not row.failed]
     outside = {row.what for row in served if row.source != "scratch"}
     assert outside == {"real-mode trampoline"}
     assert lost_and_kept(trace, 2) == (handed_to(trace, 2), set())
-    assert trace.boot_records[3].preservations
+    assert trace["boots"][3].preservations
 
 
 def test_an_extension_that_fails_half_way_keeps_its_marks() -> None:
     scenario = faulty({"kind": "extend", "boot": 1, "after": 1})
     trace, whole = run_scenario(scenario), run_scenario(faulty())
-    part, full = (t.boot_records[1].extended_bytes for t in (trace, whole))
+    part, full = (t["boots"][1].extended_bytes for t in (trace, whole))
     assert 0 < part < full
-    (incident,) = trace.incident_records
+    (incident,) = trace["incidents"]
     assert incident.message == "KHO: Failed to extend scratch: -ENOMEM"
     assert lost_and_kept(trace, 1) == (set(), handed_to(trace, 1))
-    assert trace.boot_records[2].extended_bytes == whole.boot_records[2].extended_bytes
+    assert trace["boots"][2].extended_bytes == whole["boots"][2].extended_bytes
 
 
 def test_a_refused_load_is_tried_again_and_takes_nothing() -> None:
     trace = run_scenario(faulty({"kind": "load", "boot": 1, "times": 2}, on_failure="retry"))
     assert trace.outcome.kind == "completed"
-    assert [row.then for row in trace.incident_records] == ["retry", "retry"]
-    assert all(file.kept for file in trace.file_outcome_records)
-    windows = [row for row in trace.event_records if (row.boot, row.what) == (1, "serve")]
+    assert [row.then for row in trace["incidents"]] == ["retry", "retry"]
+    assert all(file.kept for file in trace["file_outcomes"])
+    windows = [row for row in trace["events"] if (row.boot, row.what) == (1, "serve")]
     assert len(windows) == 3
-    assert {row.message for row in trace.incident_records} == {
+    assert {row.message for row in trace["incidents"]} == {
         "kexec_file_load: Cannot allocate memory"
     }
 
@@ -252,12 +252,12 @@ def test_a_refused_load_is_tried_again_and_takes_nothing() -> None:
 def test_what_follows_a_load_that_stays_refused(on_failure, outcome, boots, resets) -> None:
     fault = {"kind": "load", "boot": 1, "times": 9, "error": "EINVAL"}
     trace = run_scenario(faulty(fault, on_failure=on_failure, retries=2))
-    assert (trace.outcome.kind, len(trace.boot_records)) == (outcome, boots)
+    assert (trace.outcome.kind, len(trace["boots"])) == (outcome, boots)
     assert summary(trace)["firmware_resets"] == resets
     assert summary(trace)["updates_retried"] == (0 if on_failure == "stop" else 2)
     lost, _ = lost_and_kept(trace, 1)
     assert bool(lost) == (on_failure == "cold_boot")
-    assert trace.incident_records[-1].message == "kexec_file_load: Invalid argument"
+    assert trace["incidents"][-1].message == "kexec_file_load: Invalid argument"
 
 
 def test_an_update_that_is_taken_back_leaves_the_memory_as_it_was() -> None:
@@ -308,14 +308,14 @@ def test_a_panic_ends_the_chain_or_costs_everything(phase, outcome, restored) ->
     assert (ended.outcome.kind, ended.outcome.boot) == (outcome, 2)
     assert ended.outcome.message == "Kernel panic - no reason"
     trace = run_scenario(faulty(fault))
-    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho", "kho", "cold"]
+    assert [boot.kind for boot in trace["boots"]] == ["cold", "kho", "kho", "cold"]
     lost, kept = lost_and_kept(trace, 2)
     assert (lost, kept) == (lost_and_kept(ended, 2)[0], set())
     # A guest that had left by then is not lost; one that came since is.
     assert lost == handed_to(trace, 2) or restored
-    last = trace.boot_records[3]
-    assert last.scratch_areas == trace.boot_records[0].scratch_areas
-    (reset,) = [row for row in trace.event_records if row.what == "firmware"]
+    last = trace["boots"][3]
+    assert last.scratch_areas == trace["boots"][0].scratch_areas
+    (reset,) = [row for row in trace["events"] if row.what == "firmware"]
     assert reset.boot == 3
     assert reset.end_ns - reset.start_ns == PHASE_RATES["firmware_reset"].ns
 
@@ -327,19 +327,19 @@ def test_guests_begin_anew_by_their_names_and_leave_when_they_would_have() -> No
     )
     # The dead kernel served no window, so the users' side of the chain is one kernel behind.
     assert handed_to(trace, 4) == handed_to(whole, 3)
-    assert {r.made_in for r in trace.file_records if r.boot == 4} == {3}
+    assert {r.made_in for r in trace["files"] if r.boot == 4} == {3}
 
 
 def test_a_refused_memmap_kills_where_the_kernel_has_no_other_way() -> None:
     once = {"kind": "allocation", "boot": 1, "what": "memmap"}
     trace = run_scenario(faulty(once, boots=2))
-    pages = [r for r in trace.allocation_records if (r.boot, r.what) == (1, "memmap page")]
+    pages = [r for r in trace["allocations"] if (r.boot, r.what) == (1, "memmap page")]
     assert (trace.outcome.kind, len(pages)) == ("completed", 512)
     both = [once, {"kind": "allocation", "boot": 1, "what": "memmap page", "occurrence": 7}]
     dead = run_scenario(faulty(*both, boots=2, on_failure="stop"))
     assert (dead.outcome.kind, dead.outcome.boot) == ("boot_failed", 1)
     assert dead.outcome.message.startswith("Failed to allocate memmap for section")
-    assert [(row.kind, row.then) for row in dead.incident_records] == [
+    assert [(row.kind, row.then) for row in dead["incidents"]] == [
         ("allocation", "goes on"),
         ("allocation", "chain ends"),
     ]
@@ -349,8 +349,8 @@ def test_a_refused_memmap_kills_where_the_kernel_has_no_other_way() -> None:
 def test_the_twin_is_struck_as_well_but_for_the_extension() -> None:
     faults = [{"kind": "extend", "boot": 1}, {"kind": "fdt", "boot": 2}]
     trace = run_scenario(faulty(*faults, twin=True))
-    assert [row.kind for row in trace.incident_records] == ["extend", "fdt"]
-    assert [row.kind for row in trace.twin.incident_records] == ["fdt"]
+    assert [row.kind for row in trace["incidents"]] == ["extend", "fdt"]
+    assert [row.kind for row in trace.twin["incidents"]] == ["fdt"]
     assert summary(trace)["files_lost_without_extension"] == summary(trace)["files_lost"] > 0
 
 
@@ -359,8 +359,8 @@ def test_without_kho_every_update_is_a_cold_boot() -> None:
     resolved["kernel"]["command_line"] = "kho=off"
     trace = run_scenario(from_dict(resolved))
     assert (trace.outcome.kind, trace.outcome.boot) == ("kho_disabled", 2)
-    assert [row.then for row in trace.incident_records] == ["cold boot", "cold boot", "chain ends"]
-    served = [row.boot for row in trace.event_records if row.what == "serve"]
+    assert [row.then for row in trace["incidents"]] == ["cold boot", "cold boot", "chain ends"]
+    served = [row.boot for row in trace["events"] if row.what == "serve"]
     assert served == [0, 1, 2]
     assert lost_and_kept(trace, 0)[0] >= {"memfd0/0", "memfd0/1"}
 
@@ -378,7 +378,7 @@ def test_faults_are_in_the_digest_and_the_document() -> None:
     missed = run_scenario(faulty(fault))
     assert missed.digest == run_scenario(faulty()).digest
     struck = run_scenario(faulty({"kind": "extend", "boot": 1, "after": 9}))
-    assert not struck.incident_records
+    assert not struck["incidents"]
     trace = run_scenario(faulty({"kind": "fdt", "boot": 1}))
     (told,) = run_document(trace)["incidents"]
     assert set(told["files_lost"]) == handed_to(trace, 1)
@@ -410,7 +410,7 @@ faults: [{kind: allocation, boot: 1, what: memmap}]
 
 def test_requesters_are_those_that_early_boots_have() -> None:
     trace = run_scenario(loads(COMPLETE))
-    asked = {row.what for row in trace.allocation_records}
+    asked = {row.what for row in trace["allocations"]}
     assert asked - {"node 0 scratch"} == set(REQUESTERS)
 
 
@@ -427,14 +427,14 @@ def test_a_file_that_finds_no_memory_is_taken_back_and_preserved_later() -> None
     with patch.object(Outgoing, "vmalloc", fails_once):
         resolved = faulty(boots=2, on_failure="retry").to_dict()
         trace = run_scenario(from_dict(resolved | {"workload": resolved["workload"][:2]}))
-    (incident,) = trace.incident_records
+    (incident,) = trace["incidents"]
     assert (incident.kind, incident.injected, incident.then) == ("preserve_failed", False, "retry")
     assert incident.message == "-ENOMEM"
     assert trace.outcome.kind == "completed"
     # Guests have come and gone in the window more, but what is there is counted as ever.
-    files = [row for row in trace.file_records if row.kind == "memfd"]
+    files = [row for row in trace["files"] if row.kind == "memfd"]
     per_file = 1024 + 4 + 1 + 1
     fixed, sessions = 4, 1
     blocks = len({row.session for row in files})
-    kho = trace.boot_records[1]
+    kho = trace["boots"][1]
     assert kho.preservations == len(files) * per_file + fixed + sessions + blocks

@@ -38,7 +38,7 @@ def case(request):
 
 
 def kho_boots(trace):
-    return [boot for boot in trace.boot_records if boot.kind == "kho"]
+    return [boot for boot in trace["boots"] if boot.kind == "kho"]
 
 
 def test_preservations_are_the_patchs_to_the_key(case):
@@ -70,8 +70,8 @@ def test_extension_takes_about_as_long(case):
 
 def test_fifty_gigantic_pages_with_the_extension_and_none_without(case):
     _, trace = case
-    assert [boot.gigantic_pages_allocated for boot in trace.boot_records] == [50, 50, 50]
-    assert [boot.gigantic_pages_allocated for boot in trace.twin.boot_records] == [50, 0, 0]
-    assert [boot.failures for boot in trace.twin.boot_records] == [0, 50, 50]
-    assert [boot.failures_avoided for boot in trace.boot_records] == [0, 50, 50]
+    assert [boot.gigantic_pages_allocated for boot in trace["boots"]] == [50, 50, 50]
+    assert [boot.gigantic_pages_allocated for boot in trace.twin["boots"]] == [50, 0, 0]
+    assert [boot.failures for boot in trace.twin["boots"]] == [0, 50, 50]
+    assert [boot.failures_avoided for boot in trace["boots"]] == [0, 50, 50]
     assert trace.outcome.kind == trace.twin.outcome.kind == "completed"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from kho_sim.chain import run_scenario
 from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import loads
 from kho_sim.sweeps import sweep
 from kho_sim.trace.records import Alternative, Boot
+from tests.hand_made import with_records
 
 TEXT = """
 machine: {memory: 4GiB, cpus: 4}
@@ -29,10 +30,10 @@ def shared_facts():
 
 def test_the_chain_s_own_way_comes_out_as_its_own_boot():
     trace = run_scenario(loads(TEXT + WHAT_IF))
-    own = [row for row in trace.alternative_records if row.shift == 24]
+    own = [row for row in trace["alternatives"] if row.shift == 24]
     assert [row.boot for row in own] == [1, 2]
     for row in own:
-        boot = trace.boot_records[row.boot]
+        boot = trace["boots"][row.boot]
         assert {n: getattr(row, n) for n in shared_facts()} == {
             n: getattr(boot, n) for n in shared_facts()
         }
@@ -41,9 +42,9 @@ def test_the_chain_s_own_way_comes_out_as_its_own_boot():
 
 def test_the_chain_does_not_notice():
     asked, plain = run_scenario(loads(TEXT + WHAT_IF)), run_scenario(loads(TEXT))
-    assert len(asked.alternative_records) == 5
-    assert asked.twin.alternative_records == ()
-    assert replace(asked, alternative_records=()).digest == plain.digest
+    assert len(asked["alternatives"]) == 5
+    assert asked.twin["alternatives"] == ()
+    assert with_records(asked, alternatives=()).digest == plain.digest
     assert asked.digest != plain.digest
 
 
@@ -51,7 +52,7 @@ def test_a_way_that_kills_the_kernel_is_told():
     text = TEXT.replace("4GiB", "16GiB").replace("32M,32M,32M", "16M,16M,16M")
     trace = run_scenario(loads(text + WHAT_IF))
     assert trace.outcome.kind == "completed"
-    (last,) = (row for row in trace.alternative_records if row.strategy == "none")
+    (last,) = (row for row in trace["alternatives"] if row.strategy == "none")
     assert (last.boot, last.extended_bytes) == (2, 0)
     assert "Failed to allocate" in last.panic
 
@@ -60,15 +61,15 @@ def test_a_boot_that_extends_nothing_is_not_tried_in_other_ways():
     faults = "faults: [{kind: tree_root, boot: 1}, {kind: fdt, boot: 3}]\n"
     text = TEXT.replace("boots: 3", "boots: 5, on_failure: cold_boot")
     trace = run_scenario(loads(text + WHAT_IF + faults))
-    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho", "kho", "cold", "kho"]
-    assert [row.boot for row in trace.alternative_records] == [2, 2, 4, 4, 4]
+    assert [boot.kind for boot in trace["boots"]] == ["cold", "kho", "kho", "cold", "kho"]
+    assert [row.boot for row in trace["alternatives"]] == [2, 2, 4, 4, 4]
 
 
 def test_stored_and_swept(tmp_path):
     scenario = loads(TEXT + WHAT_IF)
     trace = run_scenario(scenario)
     save_run(trace, tmp_path / "run")
-    assert load_run(tmp_path / "run").alternative_records == trace.alternative_records
+    assert load_run(tmp_path / "run")["alternatives"] == trace["alternatives"]
     done = sweep(scenario, {"chain.seed": [0, 1]}, tmp_path / "sweep", workers=1)
     table = done.alternatives()
     assert len(table) == 10

@@ -17,7 +17,7 @@ from kho_sim.cli.app import call
 from kho_sim.runs.store import load_run
 from kho_sim.trace.records import Outcome
 from kho_sim.trace.trace import Trace
-from tests.frames.hand_made import hand_made_trace
+from tests.hand_made import hand_made_trace
 
 SMALL = "machine: {memory: 1GiB}\nworkload: [{kind: memfd, size: 4MiB}]\nchain: {boots: 2}\n"
 
@@ -294,7 +294,7 @@ def test_signal_ends_the_run_with_its_code(name: str, code: int, scenario: str) 
 def test_a_reader_that_goes_away_changes_no_code(
     options: list[str], code: int, scenario: str
 ) -> None:
-    body = "from tests.frames.hand_made import hand_made_trace; return hand_made_trace()"
+    body = "from tests.hand_made import hand_made_trace; return hand_made_trace()"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from kho_sim.cli.app import VERBS, call
 from kho_sim.runs.store import save_run
-from tests.frames.hand_made import hand_made_trace
+from tests.hand_made import hand_made_trace
 
 ROOT = Path(__file__).parents[2]
 SMALL = "machine: {memory: 1GiB}\nworkload: [{kind: memfd, size: 64KiB}]\nchain: {boots: 2}\n"

@@ -24,9 +24,9 @@ from kho_sim.scenario import loads
 from kho_sim.sweeps import open_sweep
 from kho_sim.sweeps.results import stored_runs
 from kho_sim.sweeps.sweeping import sweep
-from tests.frames.hand_made import hand_made_trace
 from tests.fuzz.damage import damaged
 from tests.fuzz.test_targets import SLOW
+from tests.hand_made import hand_made_trace
 
 TINY = "machine: {memory: 1GiB, cpus: 1}\nchain: {boots: 2, twin: false}\n"
 SHIFTS = [22, 24, 26]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from functools import cache
 
 import networkx as nx
@@ -16,6 +15,7 @@ from kho_sim.graphs import lineage_graph, write_graph
 from kho_sim.scenario import loads
 from kho_sim.trace.records import Boot, Outcome, PreservedRun
 from kho_sim.trace.trace import Trace
+from tests.hand_made import with_records
 from tests.plots.traces import recorded, simulated, small
 
 PAGE = 4096
@@ -60,14 +60,14 @@ def test_every_kernel_but_the_first_has_one_forebear(trace) -> None:
 def test_what_a_handover_holds_is_what_the_boot_inherited(trace) -> None:
     chain = trace()
     graph = lineage_graph(chain)
-    facts = {boot.boot: boot for boot in chain.boot_records}
+    facts = {boot.boot: boot for boot in chain["boots"]}
     held: Counter[int] = Counter()
     for data in nodes(graph, "object").values():
         held[data["boot"]] += data["bytes"]
         by_order = dict(facts[data["boot"]].preservations_by_order)
         assert data["keys"] == by_order[data["order"]]
     assert all(facts[boot].preserved_bytes == size for boot, size in held.items())
-    assert set(held) == {b.boot for b in chain.boot_records if b.preserved_bytes}
+    assert set(held) == {b.boot for b in chain["boots"] if b.preserved_bytes}
 
 
 def test_the_twin_leaves_at_the_cold_kernel_and_loses_what_the_chain_keeps() -> None:
@@ -109,8 +109,7 @@ def trace_of(boots: list[list[set[int]]], fatal: bool) -> Trace:
     return Trace(
         provenance={},
         outcome=Outcome(kind=kind, boot=len(boots)),
-        boot_records=tuple(records),
-        preserved_records=tuple(runs),
+        records={Boot: records, PreservedRun: runs},
     )
 
 
@@ -143,7 +142,7 @@ def test_every_preserved_page_goes_on_is_given_up_or_is_lost(drawn) -> None:
 
 def test_a_log_that_begins_late_has_no_handover_out_of_nowhere() -> None:
     trace = trace_of([[{1}, {2}]], fatal=False)
-    graph = lineage_graph(replace(trace, boot_records=trace.boot_records[1:]))
+    graph = lineage_graph(with_records(trace, boots=trace["boots"][1:]))
     assert not nodes(graph, "handover")
     assert set(nodes(graph, "kernel")) == {"chain: kernel 1"}
 
@@ -178,7 +177,7 @@ def test_every_file_has_a_maker_and_one_file_outcome(faults: tuple[str, ...], br
     graph = lineage_graph(trace)
     chain = trace if branch == "chain" else trace.twin
     files = nodes(graph, "file", branch)
-    assert len(files) >= len(chain.file_records) > 10
+    assert len(files) >= len(chain["files"]) > 10
     for name, data in files.items():
         inwards = [key for *_, key in graph.in_edges(name, keys=True)]
         assert inwards.count("makes") + inwards.count("goes on") == 1
@@ -187,7 +186,7 @@ def test_every_file_has_a_maker_and_one_file_outcome(faults: tuple[str, ...], br
         assert graph.nodes[target]["kind"] in ("file", "kernel", "incident", "end")
         assert graph.edges[name, target, file]["bytes"] == data["bytes"]
     lost = sum(file == "lost" for name in files for *_, file in graph.out_edges(name, keys=True))
-    assert lost == sum(not file.kept for file in chain.file_outcome_records)
+    assert lost == sum(not file.kept for file in chain["file_outcomes"])
 
 
 def test_sessions_list_the_files_of_their_handover() -> None:
@@ -196,7 +195,7 @@ def test_sessions_list_the_files_of_their_handover() -> None:
     for name, data in nodes(graph, "session").items():
         rows = [
             row
-            for row in trace.file_records
+            for row in trace["files"]
             if (row.boot, row.session) == (data["boot"], data["session"])
         ]
         assert (data["files"], data["bytes"]) == (len(rows), sum(row.size_bytes for row in rows))
@@ -218,7 +217,7 @@ def test_a_fall_back_is_a_branch_of_its_own_and_a_lost_handover_is_missed() -> N
     assert missed == {"chain: kernel 1", "twin: kernel 1"}
     incident = graph.nodes["chain: incident 2"]
     assert (incident["incident"], incident["then"], incident["boot"]) == ("panic", "cold boot", 2)
-    handed = [row for row in trace.file_records if row.boot == 2]
+    handed = [row for row in trace["files"] if row.boot == 2]
     assert incident["files_lost"] == len(handed)
     assert incident["bytes_lost"] == sum(row.size_bytes for row in handed)
     objects = [name for name, d in nodes(graph, "object").items() if d["boot"] == 2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -10,6 +9,7 @@ import pytest
 
 from kho_sim.base.errors import EngineError, InputError, TraceError
 from kho_sim.graphs import dot_text, lineage_graph, tree_graph, write_graph
+from tests.hand_made import with_records
 from tests.plots.traces import recorded, simulated, small
 
 
@@ -20,7 +20,7 @@ from tests.plots.traces import recorded, simulated, small
 )
 def test_the_tree_is_a_tree_of_six_levels_with_all_keys_and_pages(trace) -> None:
     chain = trace()
-    boot = chain.boot_records[1]
+    boot = chain["boots"][1]
     graph = tree_graph(chain, 1)
     assert nx.is_arborescence(graph)
     assert len(graph) == boot.radix_nodes
@@ -30,7 +30,7 @@ def test_the_tree_is_a_tree_of_six_levels_with_all_keys_and_pages(trace) -> None
     leaves = [data for _, data in graph.nodes(data=True) if data["level"] == 0]
     assert graph.nodes[root]["keys"] == boot.preservations == sum(d["keys"] for d in leaves)
     pages = {data["address"] for _, data in graph.nodes(data=True)}
-    assert pages == {f"{row.address:#x}" for row in chain.table_records if row.boot == 1}
+    assert pages == {f"{row.address:#x}" for row in chain["tree_pages"] if row.boot == 1}
 
 
 def test_slots_say_where_in_the_parent_a_table_hangs() -> None:
@@ -44,7 +44,7 @@ def test_slots_say_where_in_the_parent_a_table_hangs() -> None:
 def test_a_boot_without_a_tree_or_with_half_a_tree_is_refused() -> None:
     with pytest.raises(TraceError, match="no incoming radix tree for boot 0"):
         tree_graph(small(), 0)
-    half = replace(small(), table_records=small().table_records[1:])
+    half = with_records(small(), tree_pages=small()["tree_pages"][1:])
     with pytest.raises(TraceError, match="do not agree"):
         tree_graph(half, 1)
 

@@ -31,7 +31,7 @@ from kho_sim.plots.memory_facts import machine_memory, memory_of_boots
 from kho_sim.plots.style import MOST_INCHES, rows_height, rows_named
 from kho_sim.plots.timeline import blackouts
 from kho_sim.scenario import from_dict, loads
-from kho_sim.trace.records import Outcome
+from kho_sim.trace.records import Allocation, Boot, Outcome, RegionRow
 from kho_sim.trace.trace import Trace
 from tests.plots.traces import LOGS, SCENARIOS, SMALL, recorded, simulated, small
 
@@ -95,8 +95,8 @@ def test_figures_change_no_setting_and_take_no_pyplot() -> None:
 def test_the_map_has_a_row_a_boot_and_a_mark_an_area() -> None:
     for trace in (simulated("growing-kernel"), recorded("chain10-16G")):
         figure = memory_map(trace)
-        assert len(artists(figure, "row")) == len(trace.boot_records)
-        for boot in trace.boot_records:
+        assert len(artists(figure, "row")) == len(trace["boots"])
+        for boot in trace["boots"]:
             areas = sorted(boot.scratch_areas or ())
             apart = sum(a + s < b for (a, s), (b, _) in itertools.pairwise(areas)) + 1
             assert marks(figure, f"scratch-{boot.boot}") == apart
@@ -104,7 +104,7 @@ def test_the_map_has_a_row_a_boot_and_a_mark_an_area() -> None:
 
 def test_the_map_tells_extended_from_kept_off_and_shows_what_was_inherited() -> None:
     figure = memory_map(small())
-    kho = [boot.boot for boot in small().boot_records if boot.kind == "kho"]
+    kho = [boot.boot for boot in small()["boots"] if boot.kind == "kho"]
     for boot in kho:
         assert marks(figure, f"extended-{boot}")
         assert marks(figure, f"kept_off-{boot}")
@@ -136,7 +136,7 @@ def test_the_map_names_nodes_and_marks_holes() -> None:
 
 
 def test_a_window_of_the_map_shows_only_what_is_in_it() -> None:
-    start, size = small().boot_records[0].scratch_areas[0]
+    start, size = small()["boots"][0].scratch_areas[0]
     figure = memory_map(small(), window=(start, start + size))
     assert marks(figure, "scratch-0") == 1
     assert not marks(figure, "free-0")
@@ -148,7 +148,7 @@ def test_scratch_use_adds_up_to_what_was_allocated() -> None:
     trace = small()
     figure = scratch_use(trace)
     left, right = figure.axes
-    for row, boot in enumerate(trace.boot_records):
+    for row, boot in enumerate(trace["boots"]):
         for axes, wanted in ((left, ("scratch",)), (right, ("memory", "extended"))):
             bars = [
                 bar for group in axes.containers for bar in group if bar.get_y() < row < 0.9 + row
@@ -157,7 +157,7 @@ def test_scratch_use_adds_up_to_what_was_allocated() -> None:
             areas = boot.scratch_areas if boot.kind == "cold" else ()
             assert drawn_bytes == sum(
                 row_.size_bytes
-                for row_ in trace.allocation_records
+                for row_ in trace["allocations"]
                 if row_.boot == boot.boot
                 and row_.source in wanted
                 and row_.what != "gigantic page"
@@ -173,7 +173,7 @@ def test_refused_memory_is_named() -> None:
 
 def test_a_blackout_lasts_from_the_jump_until_files_are_restored() -> None:
     trace = small()
-    events = {(e.boot, e.what): e for e in trace.event_records if e.what != "message"}
+    events = {(e.boot, e.what): e for e in trace["events"] if e.what != "message"}
     found = blackouts(trace)
     assert [gap.boot for gap in found] == [1, 2]
     for gap in found:
@@ -210,7 +210,7 @@ def test_failures_are_counted_with_and_without_the_extension() -> None:
 def test_the_lineage_has_a_box_a_kernel_and_says_what_was_lost() -> None:
     trace = simulated("growing-kernel")
     figure = lineage(trace)
-    kernels = len(trace.boot_records) + len(trace.twin.boot_records) - 1
+    kernels = len(trace["boots"]) + len(trace.twin["boots"]) - 1
     assert len(artists(figure, "kernel-")) == kernels
     assert len(artists(figure, "branch")) == 1
     lost = words(lineage(recorded("b-noext-8G-16M_16M_16M")))
@@ -221,9 +221,9 @@ def test_the_tree_has_a_mark_a_page() -> None:
     trace = simulated("hypervisor")
     figure = tree(trace, 1)
     shown = sum(len(line.get_xdata()) for line in artists(figure, "level-"))
-    assert shown == trace.boot_records[1].radix_nodes
+    assert shown == trace["boots"][1].radix_nodes
     keys = sum(bar.get_height() for group in figure.axes[1].containers for bar in group)
-    assert keys == trace.boot_records[1].preservations
+    assert keys == trace["boots"][1].preservations
 
 
 @pytest.mark.parametrize("draw", TRACE_FIGURES.values(), ids=TRACE_FIGURES)
@@ -258,7 +258,7 @@ def test_a_kernel_that_dies_while_it_serves_begins_the_blackout() -> None:
     resolved = loads(SMALL).to_dict() | {"faults": [fault]}
     resolved["chain"] |= {"on_failure": "cold_boot", "twin": False}
     trace = run_scenario(from_dict(resolved))
-    death = trace.incident_records[0].time_ns
+    death = trace["incidents"][0].time_ns
     assert [(g.boot, g.start_ns == death, g.came_up) for g in blackouts(trace)] == [
         (1, False, True),
         (2, True, True),
@@ -293,10 +293,9 @@ def test_failures_avoided_are_told_by_caller_where_there_is_no_twin() -> None:
     alone = Trace(
         provenance=trace.provenance,
         outcome=trace.outcome,
-        boot_records=trace.boot_records,
-        allocation_records=trace.allocation_records,
+        records={kind: trace[kind] for kind in (Boot, Allocation)},
     )
-    avoided = sum(boot.failures_avoided or 0 for boot in trace.boot_records)
+    avoided = sum(boot.failures_avoided or 0 for boot in trace["boots"])
     bars = failures(alone).axes[1].patches
     assert sum(bar.get_width() for bar in bars if bar.get_gid() == "callers-avoided") == avoided > 0
 
@@ -306,8 +305,7 @@ def test_a_log_that_stops_is_not_said_to_have_failed() -> None:
     cut = Trace(
         provenance=trace.provenance,
         outcome=Outcome(kind="unknown", boot=2),
-        boot_records=trace.boot_records,
-        region_records=trace.region_records,
+        records={kind: trace[kind] for kind in (Boot, RegionRow)},
     )
     assert "the log stops in boot 2" in words(memory_map(cut))
 

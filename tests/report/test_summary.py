@@ -13,7 +13,7 @@ from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import FACTS
 from kho_sim.trace.summary import run_document, summary
 from kho_sim.trace.trace import Trace
-from tests.frames.hand_made import (
+from tests.hand_made import (
     GIB,
     MIB,
     TRACES,
@@ -22,6 +22,7 @@ from tests.frames.hand_made import (
     hand_made_trace,
     kho_boot,
     sparse_trace,
+    with_records,
 )
 
 
@@ -67,7 +68,7 @@ def test_hand_made_trace_has_every_name_in_the_order_of_the_list() -> None:
         (empty_trace(), {"boots": 0}),
         (sparse_trace(), {"boots": 2}),
         (
-            replace(empty_trace(), boot_records=(cold_boot(),)),
+            with_records(empty_trace(), boots=(cold_boot(),)),
             {"boots": 1, "failures": 0, "failures_avoided": 0},
         ),
     ],
@@ -77,8 +78,8 @@ def test_what_a_trace_does_not_tell_is_left_out(trace: Trace, known: dict[str, i
 
 
 def test_failures_of_the_twins_cold_boot_are_not_for_want_of_an_extension() -> None:
-    twin = replace(
-        empty_trace(), boot_records=(replace(cold_boot(), failures=3), kho_boot(1, failures=2))
+    twin = with_records(
+        empty_trace(), boots=(replace(cold_boot(), failures=3), kho_boot(1, failures=2))
     )
     assert summary(replace(empty_trace(), twin=twin))["failures_without_extension"] == 2
 

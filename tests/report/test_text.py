@@ -17,9 +17,9 @@ from kho_sim.report import report_text
 from kho_sim.report.failures import boots_text
 from kho_sim.scenario import loads
 from kho_sim.trace.provenance import run_provenance
-from kho_sim.trace.records import Outcome
+from kho_sim.trace.records import Allocation, Boot, Outcome
 from kho_sim.trace.trace import Trace
-from tests.frames.hand_made import (
+from tests.hand_made import (
     GIB,
     TRACES,
     cold_boot,
@@ -28,6 +28,7 @@ from tests.frames.hand_made import (
     kho_boot,
     refused,
     sparse_trace,
+    with_records,
 )
 
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -82,7 +83,7 @@ def test_colour_changes_no_word() -> None:
 
 def long_chain(boots: int, failing: int) -> Trace:
     kernels = [kho_boot(number, failures=int(number == failing)) for number in range(1, boots)]
-    return replace(empty_trace(), boot_records=(cold_boot(), *kernels))
+    return with_records(empty_trace(), boots=(cold_boot(), *kernels))
 
 
 @pytest.mark.parametrize(("boots", "failing"), [(11, 5), (20, 13), (400, 399), (400, 200)])
@@ -110,13 +111,12 @@ def test_longest_report_of_all_fits_and_still_counts_the_failures() -> None:
     boots = tuple(
         kho_boot(number, failures=number % 7 == 3, scratch_areas=areas) for number in range(40)
     )
-    chain = replace(
-        empty_trace(),
-        outcome=outcome,
-        boot_records=boots,
-        allocation_records=tuple(
+    chain = with_records(
+        replace(empty_trace(), outcome=outcome),
+        boots=boots,
+        allocations=[
             refused(3, number, f"{number} {words}", number, words) for number in range(20)
-        ),
+        ],
     )
     provenance = {
         **run_provenance(loads(f"description: {words}\nmachine: {{memory: 4GiB}}"), [words] * 9),
@@ -165,8 +165,10 @@ def wild_traces(draw: st.DrawFn) -> Trace:
     return Trace(
         provenance={"log": draw(st.text(max_size=200)), "incomplete": ["x" * 300] * 9},
         outcome=outcome,
-        boot_records=tuple(replace(boot, boot=number) for number, boot in enumerate(boots)),
-        allocation_records=tuple(draw(st.lists(REFUSALS, max_size=25))),
+        records={
+            Boot: [replace(boot, boot=number) for number, boot in enumerate(boots)],
+            Allocation: draw(st.lists(REFUSALS, max_size=25)),
+        },
     )
 
 
@@ -193,7 +195,7 @@ def test_widest_numbers_of_every_column_fit_beside_each_other() -> None:
         extend_ns=12_345_678,
     )
     boots = tuple(replace(widest, boot=number) for number in range(3))
-    trace = replace(hand_made_trace(), boot_records=boots)
+    trace = with_records(hand_made_trace(), boots=boots)
     lines = report_text(replace(trace, twin=trace)).splitlines()
     assert "999999 1023 GiB 999999 2 123.3 GiB 12.3 ms" in squeezed("\n".join(lines))
     assert max(map(len, lines)) <= 100

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from kho_sim.layout import PLAIN
 from kho_sim.report.what_if import what_if_lines
-from tests.frames.hand_made import GIB, empty_trace, hand_made_trace
+from tests.hand_made import GIB, empty_trace, hand_made_trace, with_records
 
 
 def with_ways(*ways):
     trace = hand_made_trace()
-    (row,) = trace.alternative_records
-    return replace(trace, alternative_records=tuple(replace(row, **way) for way in ways))
+    (row,) = trace["alternatives"]
+    return with_records(trace, alternatives=tuple(replace(row, **way) for way in ways))
 
 
 def test_the_worst_boot_of_each_way_counts():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +18,13 @@ from hypothesis import strategies as st
 import kho_sim.base.blocks
 from kho_sim.base.blocks import Blocks
 from kho_sim.base.errors import EngineError, TraceError
-from kho_sim.runs.store import RECORD_TABLES, load_run, save_run
+from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import loads
 from kho_sim.trace.provenance import run_provenance
-from kho_sim.trace.records import Allocation, Boot, Incident, Outcome, PreservedRun
+from kho_sim.trace.records import RECORDS, Allocation, Boot, Incident, Outcome, PreservedRun
 from kho_sim.trace.summary import run_document
 from kho_sim.trace.trace import Trace
-from tests.frames.hand_made import TRACES, empty_trace, hand_made_trace
+from tests.hand_made import TRACES, empty_trace, hand_made_trace, with_records
 
 NUMBERS = st.integers(0, 2**62)
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -57,9 +59,12 @@ CHAINS = st.builds(
     Trace,
     provenance=st.just({"source": "simulation"}),
     outcome=st.builds(Outcome, kind=WORDS, boot=NUMBERS, message=WORDS),
-    boot_records=st.lists(BOOTS, max_size=3).map(tuple),
-    allocation_records=st.lists(ALLOCATIONS, max_size=3).map(tuple),
-    preserved_records=st.lists(RUNS, max_size=3).map(tuple),
+    records=st.fixed_dictionaries(
+        {
+            kind: st.lists(rows, max_size=3)
+            for kind, rows in ((Boot, BOOTS), (Allocation, ALLOCATIONS), (PreservedRun, RUNS))
+        }
+    ),
 )
 
 
@@ -84,11 +89,11 @@ def test_more_busy_blocks_than_can_be_listed_are_stored_as_runs(tmp_path, monkey
     monkeypatch.setattr(kho_sim.base.blocks, "MOST_LISTED", 2)
     busy = None, Blocks([1, 3], 12), Blocks([1, 4, 6, 7], 12), Blocks([], 12)
     boots = [Boot(boot=n, kind="kho", busy_blocks=blocks) for n, blocks in enumerate(busy)]
-    trace = replace(empty_trace(), boot_records=tuple(boots))
+    trace = with_records(empty_trace(), boots=boots)
     save_run(trace, tmp_path)
     again = load_run(tmp_path)
     assert again == trace
-    assert again.boot_records[2].busy_blocks == (0x1000, 0x2000, 0x3000, 0x6000)
+    assert again["boots"][2].busy_blocks == (0x1000, 0x2000, 0x3000, 0x6000)
     told = run_document(again)["boots"]
     assert told == run_document(trace)["boots"]
     assert [boot.get("busy_blocks") for boot in told] == [None, [0x1000, 0x2000], None, []]
@@ -100,7 +105,7 @@ def test_more_busy_blocks_than_can_be_listed_are_stored_as_runs(tmp_path, monkey
 def test_damaged_runs_of_busy_blocks_are_named(column, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(kho_sim.base.blocks, "MOST_LISTED", 0)
     boot = Boot(boot=0, kind="kho", busy_blocks=Blocks([1, 4], 12))
-    save_run(replace(empty_trace(), boot_records=(boot,)), tmp_path)
+    save_run(with_records(empty_trace(), boots=(boot,)), tmp_path)
     table = pd.read_parquet(tmp_path / "boots.parquet")
     table[column] = [None] if column == "busy_block_bytes" else [[[1, 2, 3]]]
     table.to_parquet(tmp_path / "boots.parquet")
@@ -223,7 +228,7 @@ def test_damaged_byte_is_noticed_or_changes_nothing(name: str, place: float, bit
         assert again == hand_made_trace()
 
 
-@pytest.mark.parametrize("name", RECORD_TABLES)
+@pytest.mark.parametrize("name", RECORDS)
 def test_table_that_is_cut_or_missing_is_named(name: str, tmp_path: Path) -> None:
     save_run(hand_made_trace(), tmp_path)
     table = tmp_path / f"{name}.parquet"
@@ -265,26 +270,30 @@ def test_folder_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
         load_run(tmp_path / "nothing")
 
 
-def test_a_run_stored_before_there_were_incidents_is_still_read(tmp_path: Path) -> None:
-    today = replace(
-        hand_made_trace(), file_records=(), incident_records=(), file_outcome_records=(), twin=None
-    )
-    save_run(today, tmp_path)
-    for name in ("files", "incidents", "file_outcomes"):
-        (tmp_path / f"{name}.parquet").unlink()
-    document = json.loads((tmp_path / "run.json").read_text())
-    del document["incidents"]
-    (tmp_path / "run.json").write_text(json.dumps(document))
-    assert load_run(tmp_path) == today
+def test_a_run_of_another_version_is_refused_with_a_reason(tmp_path: Path) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    boots = pd.read_parquet(tmp_path / "boots.parquet")
+    boots.rename(columns={"radix_nodes": "nodes"}).to_parquet(tmp_path / "boots.parquet")
+    with pytest.raises(TraceError, match=r"boots\.parquet .* version .* nodes, radix_nodes"):
+        load_run(tmp_path)
+    os.replace(tmp_path / "file_outcomes.parquet", tmp_path / "fates.parquet")
+    boots.to_parquet(tmp_path / "boots.parquet")
+    with pytest.raises(TraceError, match=r"another version of kho_sim: file_outcomes\.parquet"):
+        load_run(tmp_path)
 
 
 def test_names_of_files_are_no_part_of_the_digest_but_what_struck_is() -> None:
     trace = hand_made_trace()
-    assert replace(trace, file_records=()).digest == trace.digest
-    assert replace(trace, file_outcome_records=()).digest != trace.digest
-    bare = replace(trace, incident_records=(), file_outcome_records=())
+    assert with_records(trace, files=()).digest == trace.digest
+    assert with_records(trace, file_outcomes=()).digest != trace.digest
+    bare = with_records(trace, incidents=(), file_outcomes=())
     ended = Incident(
         boot=2, time_ns=9, kind="boot_failed", injected=False, message="", then="chain ends"
     )
-    assert replace(bare, incident_records=(ended,)).digest == bare.digest
-    assert replace(bare, incident_records=(replace(ended, injected=True),)).digest != bare.digest
+    assert with_records(bare, incidents=(ended,)).digest == bare.digest
+    assert with_records(bare, incidents=(replace(ended, injected=True),)).digest != bare.digest
+
+
+def test_the_list_of_tables_is_read_without_pandas() -> None:
+    code = "import sys, kho_sim.runs.store; assert not {'pandas', 'pyarrow'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

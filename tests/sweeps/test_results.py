@@ -53,12 +53,12 @@ def test_boots_and_allocations_hold_both_chains(swept):
     allocations = swept.allocations().query("run_id == @row.run_id")
     for twin, chain in ((False, trace), (True, trace.twin)):
         there = boots[boots["twin"] == twin]
-        assert there["boot"].tolist() == [boot.boot for boot in chain.boot_records]
+        assert there["boot"].tolist() == [boot.boot for boot in chain["boots"]]
         assert there["scratch_bytes"].tolist() == [
-            sum(size for _, size in boot.scratch_areas) for boot in chain.boot_records
+            sum(size for _, size in boot.scratch_areas) for boot in chain["boots"]
         ]
         placed = allocations[allocations["twin"] == twin]["address"].tolist()
-        assert placed == [one.address for one in chain.allocation_records]
+        assert placed == [one.address for one in chain["allocations"]]
 
 
 def test_columns_and_dtypes_are_fixed(swept, tmp_path, tiny):

@@ -7,7 +7,7 @@ import pickle
 from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kho_sim.trace.rows
@@ -40,8 +40,11 @@ def kept_and_listed(batches) -> tuple[Rows[RegionRow], list[RegionRow]]:
     return rows, listed
 
 
-@given(BATCHES)
-def test_rows_read_like_a_list_of_their_records(batches):
+@pytest.mark.parametrize("most_kept", [0, 100])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=BATCHES)
+def test_rows_read_like_a_list_of_their_records(batches, most_kept, monkeypatch):
+    monkeypatch.setattr(kho_sim.trace.rows, "MOST_KEPT", most_kept)
     rows, listed = kept_and_listed(batches)
     assert list(rows) == listed
     assert rows == listed
@@ -55,6 +58,24 @@ def test_rows_read_like_a_list_of_their_records(batches):
     for outside in (len(listed), -len(listed) - 1):
         with pytest.raises(IndexError):
             rows[outside]
+
+
+@given(BATCHES, st.lists(st.booleans()))
+def test_records_are_appended_singly_and_in_batches(batches, single):
+    rows, listed = kept_and_listed(batches)
+    for number, alone in enumerate(single):
+        more = region(number, "memory", number, 0)
+        if alone:
+            rows.append(more)
+        else:
+            rows.extend(
+                {"boot": number, "moment": "m", "array": "memory", "flags": 0},
+                {"start": [number], "end": [number + 1], "nid": [0]},
+            )
+        listed.append(more)
+        assert rows == listed
+        assert rows[-1] == more
+    assert "".join(rows.as_json()) == "".join(map(json.dumps, rows.tuples()))
 
 
 @given(BATCHES, st.dictionaries(st.sampled_from(["boot", "nid", "start"]), SMALL))

@@ -18,6 +18,7 @@ from kho_sim.verification import check_trace
 from kho_sim.verification.facts import check_facts, check_outcome
 from kho_sim.verification.placements import check_placements
 from kho_sim.verification.steps import check_steps
+from tests.hand_made import with_records
 
 PAGE = 4096
 GIB = 1 << 30
@@ -42,13 +43,13 @@ def with_boot_log(trace, boot, **changes):
 
 def with_boot(trace, boot, **changes):
     """The same trace, but for what is known of one boot."""
-    records = list(trace.boot_records)
+    records = list(trace["boots"])
     records[boot] = replace(records[boot], **changes)
-    return replace(trace, boot_records=tuple(records))
+    return with_records(trace, boots=tuple(records))
 
 
 def placements(trace, scenario):
-    extends = [scenario.kernel.extend for _ in trace.boot_records]
+    extends = [scenario.kernel.extend for _ in trace["boots"]]
     return check_placements(trace, build_machine(scenario), extends)
 
 
@@ -108,7 +109,7 @@ def test_scratch_that_is_only_seen_as_flagged_memory_keeps_gigantic_pages_off(sc
     log = BootLog(boot=0, dumps=[Dump(memory, [Region(0, 4096, -1, 0)])], calls=calls)
     boot = Boot(boot=0, kind="kho", scratch_areas=((7 * GIB, 16 << 20),))
     outcome = Outcome(kind="unknown", boot=0)
-    trace = Trace(provenance={}, outcome=outcome, boot_records=(boot,), extra={"boots": (log,)})
+    trace = Trace(provenance={}, outcome=outcome, records={Boot: (boot,)}, extra={"boots": (log,)})
     assert placements(trace, scenario)[0].exact == 1
 
 
@@ -126,15 +127,15 @@ def test_without_the_first_dump_nothing_is_compared_but_counted(trace, scenario)
 
 
 def test_a_busy_block_that_the_tree_does_not_have_differs(trace, scenario):
-    lying = with_boot(trace, 1, busy_blocks=(*trace.boot_records[1].busy_blocks, 1 << 40))
+    lying = with_boot(trace, 1, busy_blocks=(*trace["boots"][1].busy_blocks, 1 << 40))
     assert inexact(check_steps(lying, scenario)[1]) == {"busy_blocks"}
 
 
 def test_a_key_in_a_free_block_changes_what_is_extended(trace, scenario):
-    extra = trace.preserved_records[0]
+    extra = trace["preserved"][0]
     moved = replace(extra, start=0x40000000, end=0x40000000 + extra.end - extra.start)
-    keys = tuple(sorted([*trace.preserved_records, moved], key=lambda run: (run.boot, run.start)))
-    lying = replace(trace, preserved_records=keys, table_records=())
+    keys = tuple(sorted([*trace["preserved"], moved], key=lambda run: (run.boot, run.start)))
+    lying = with_records(trace, preserved=keys, tree_pages=())
     steps = check_steps(lying, scenario)[1]
     assert {"busy_blocks", "extended_bytes", "preservations"} <= inexact(steps)
 
@@ -157,7 +158,7 @@ def test_a_kernel_that_landed_elsewhere_differs(trace, scenario):
 
 
 def test_scratch_of_another_size_differs(trace, scenario):
-    areas = ((0xB2400000, 4 << 20), *trace.boot_records[0].scratch_areas[1:])
+    areas = ((0xB2400000, 4 << 20), *trace["boots"][0].scratch_areas[1:])
     lying = with_boot(trace, 0, scratch_areas=areas)
     assert "scratch_areas" in inexact(check_steps(lying, scenario)[0])
 
@@ -165,13 +166,13 @@ def test_scratch_of_another_size_differs(trace, scenario):
 def test_blind_facts_are_held_to_the_log(trace, scenario):
     honest = check_facts(trace, trace, scenario)
     assert not any(inexact(facts) for facts in honest)
-    k = trace.boot_records[0].kernel_reserved_bytes
+    k = trace["boots"][0].kernel_reserved_bytes
     lying = with_boot(trace, 0, kernel_reserved_bytes=k + 1)
     assert inexact(check_facts(lying, trace, scenario)[0]) == {"kernel_reserved_bytes"}
 
 
 def test_a_boot_that_the_simulation_does_not_reach_differs_in_all_it_tells(trace, scenario):
-    short = replace(trace, boot_records=trace.boot_records[:2])
+    short = with_records(trace, boots=trace["boots"][:2])
     facts = check_facts(trace, short, scenario)[2]
     assert facts
     assert inexact(facts) == set(facts)
@@ -179,7 +180,7 @@ def test_a_boot_that_the_simulation_does_not_reach_differs_in_all_it_tells(trace
 
 
 def test_only_facts_that_follow_placement_have_a_tolerance(trace, scenario):
-    nodes = trace.boot_records[1].radix_nodes
+    nodes = trace["boots"][1].radix_nodes
     model = with_boot(trace, 1, radix_nodes=nodes + 1, preservations=1)
     facts = check_facts(trace, model, scenario)[1]
     assert (facts["radix_nodes"].exact, facts["radix_nodes"].close) == (False, True)
@@ -191,7 +192,7 @@ def test_only_facts_that_follow_placement_have_a_tolerance(trace, scenario):
 def test_with_large_folios_the_number_of_keys_has_a_tolerance_as_well(read_recorded):
     trace = read_recorded("b-thp-2x256M-16G")
     scenario = from_dict(scenario_from_trace(trace).scenario)
-    model = with_boot(trace, 1, preservations=trace.boot_records[1].preservations + 1)
+    model = with_boot(trace, 1, preservations=trace["boots"][1].preservations + 1)
     found = check_facts(trace, model, scenario)[1]["preservations"]
     assert (found.exact, found.close) == (False, True)
 
@@ -200,7 +201,7 @@ def test_a_log_that_begins_with_a_later_kernel_has_its_allocations_and_steps(rea
     trace = read_recorded("b-numa2-16G")
     for boot in range(4):
         trace = with_boot_log(trace, boot, scratch={})
-    later = replace(trace, boot_records=trace.boot_records[1:])
+    later = with_records(trace, boots=trace["boots"][1:])
     later = replace(later, extra={"boots": trace.extra["boots"][1:]})
     check = check_trace(later)
     assert check.outcome is None
@@ -214,7 +215,7 @@ def test_a_log_that_begins_with_a_later_kernel_has_its_allocations_and_steps(rea
 def test_without_a_workload_only_the_first_kernel_is_compared_blindly(read_recorded):
     trace = read_recorded("machine-4G")
     for boot in range(3):
-        line = trace.boot_records[boot].command_line.partition(" obs.")[0]
+        line = trace["boots"][boot].command_line.partition(" obs.")[0]
         trace = with_boot_log(trace, boot, command_line=line)
     check = check_trace(trace)
     assert check.outcome is None

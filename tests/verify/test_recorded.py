@@ -28,9 +28,7 @@ def test_gigantic_pages_are_as_many_as_in_the_real_kernels(all_checks):
 
 def test_a_log_with_memblock_lines_has_its_allocations_compared(check, read_recorded):
     trace = read_recorded(check.log.removesuffix(".log.xz"))
-    for boot, record, log in zip(
-        check.boots, trace.boot_records, trace.extra["boots"], strict=True
-    ):
+    for boot, record, log in zip(check.boots, trace["boots"], trace.extra["boots"], strict=True):
         if MEMBLOCK_DEBUG in record.command_line and not log.starts_late:
             # Every boot makes over 40 requests beside one for each 128 MiB of memory.
             assert boot.placements.compared > 40

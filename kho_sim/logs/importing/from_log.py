@@ -27,6 +27,7 @@ from kho_sim.logs.importing.landing import areas_told
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
 from kho_sim.machine.machine import USABLE
+from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
 USABLE_KINDS = ("usable", "System RAM")
@@ -184,7 +185,7 @@ def _loads(trace: Trace, logs: Sequence[BootLog]) -> list[Load]:
     """Return the loads between kernels of the chain whose scratch areas are known."""
     loads = []
     areas: tuple[tuple[int, int], ...] | None = None
-    for boot, log in zip(trace.boot_records, logs, strict=True):
+    for boot, log in zip(trace[Boot], logs, strict=True):
         if areas and boot.kind == "kho":
             loads.append(Load(areas, log))
         if boot.kind == "cold" or areas_told(log):

@@ -16,8 +16,15 @@ from kho_sim.logs.reader.facts import BootLog, MemblockCall
 from kho_sim.logs.reader.outcome import judge
 from kho_sim.logs.reader.reader import ChainReader
 from kho_sim.logs.reader.stream import file_lines, split_lines
-from kho_sim.trace.records import Allocation, PreservedRun, RegionRow, TablePage
-from kho_sim.trace.rows import Rows
+from kho_sim.trace.records import (
+    Allocation,
+    Boot,
+    Event,
+    GiganticPage,
+    PreservedRun,
+    RegionRow,
+    TablePage,
+)
 from kho_sim.trace.trace import Trace
 
 __all__ = ["BootLog", "MemblockCall", "read_boot_log", "read_boot_log_lines"]
@@ -64,23 +71,20 @@ def _trace(lines: Iterable[bytes], name: str, notes: list[str]) -> Trace:
             "incomplete": notes,
         },
         outcome=outcome,
-        boot_records=tuple(boot_record(log) for log in boots),
-        allocation_records=Rows(
-            Allocation, (row for log in boots for row in allocation_records(log))
-        ),
-        region_records=Rows(RegionRow, (row for log in boots for row in log.regions)),
-        preserved_records=Rows(
-            PreservedRun,
-            (
+        records={
+            Boot: map(boot_record, boots),
+            Allocation: (row for log in boots for row in allocation_records(log)),
+            RegionRow: (row for log in boots for row in log.regions),
+            PreservedRun: (
                 PreservedRun(boot=log.boot, order=run.order, start=run.start, end=run.end)
                 for log in boots
                 for run in log.keys or ([] if log.starts_late else log.retrieved_runs)
             ),
-        ),
-        table_records=tuple(
-            TablePage(boot=log.boot, address=address) for log in boots for address in log.nodes
-        ),
-        gigantic_records=tuple(row for log in boots for row in gigantic_records(log)),
-        event_records=tuple(event for log in boots for event in log.events),
+            TablePage: (
+                TablePage(boot=log.boot, address=address) for log in boots for address in log.nodes
+            ),
+            GiganticPage: (row for log in boots for row in gigantic_records(log)),
+            Event: (event for log in boots for event in log.events),
+        },
         extra={"boots": tuple(boots)},
     )

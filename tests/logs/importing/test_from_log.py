@@ -15,6 +15,7 @@ from kho_sim.cli.app import call
 from kho_sim.logs.importing import import_files, scenario_from_trace, scenario_text
 from kho_sim.logs.reader import MemblockCall, read_boot_log_lines
 from kho_sim.scenario import from_dict, loads
+from tests.hand_made import with_records
 
 GIB = 1 << 30
 
@@ -73,7 +74,7 @@ def test_a_later_kernel_whose_command_line_is_longer_is_an_override(read_recorde
     trace = read_recorded("chain10-16G")
     releases = imported(trace).scenario["kernel"]["releases"]
     assert releases[:10] == [{}] * 10
-    assert releases[10]["command_line"] == trace.boot_records[10].command_line
+    assert releases[10]["command_line"] == trace["boots"][10].command_line
 
 
 def test_switches_of_the_recorder_become_the_strategy(read_recorded):
@@ -87,8 +88,8 @@ def test_nothing_that_came_out_of_the_chain_is_read(read_recorded):
     trace = read_recorded("machine-4G")
     came_out = ("kernel_reserved_bytes", "preservations", "busy_blocks", "extended_bytes")
     blank = dict.fromkeys(came_out)
-    boots = tuple(replace(boot, **blank) for boot in trace.boot_records)
-    without = replace(trace, boot_records=boots, preserved_records=(), table_records=())
+    boots = tuple(replace(boot, **blank) for boot in trace["boots"])
+    without = with_records(trace, boots=boots, preserved=(), tree_pages=())
     assert imported(without).scenario == imported(trace).scenario
 
 

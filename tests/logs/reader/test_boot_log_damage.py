@@ -80,8 +80,8 @@ def test_any_bytes_are_read_or_refused(content, tmp_path):
 def test_a_cut_log_keeps_what_it_holds(tmp_path):
     at = TEXT.index(b"KHO: KHO extend time")
     trace = read_bytes(tmp_path / "log", TEXT[:at])
-    assert trace.boot_records[1].preservations == 3
-    assert trace.boot_records[1].extended_bytes is None
+    assert trace["boots"][1].preservations == 3
+    assert trace["boots"][1].extended_bytes is None
     assert trace.provenance["incomplete"] == ["the log stops in boot 1 without saying why"]
 
 

@@ -89,15 +89,15 @@ def test_the_retrieval_of_another_kernel_version_folds_too():
 
 
 def test_a_kernel_that_found_data_was_handed_it():
-    assert read("KHO: found kexec handover data.").boot_records[0].kind == "kho"
-    assert read().boot_records[0].kind == "cold"
+    assert read("KHO: found kexec handover data.")["boots"][0].kind == "kho"
+    assert read()["boots"][0].kind == "cold"
 
 
 def test_a_boot_without_its_first_lines_is_known_by_what_it_says():
     line = "__memblock_reserve: [0x1000-0x1fff] nid=-1 flags=0 kho_preserved_memory_reserve+0x9"
     trace = read("kexec_core: Starting new kernel", "stray line", line, "OBS CHAIN DONE")
-    assert [boot.kind for boot in trace.boot_records] == ["cold", "kho"]
-    assert trace.boot_records[1].preservations is None
+    assert [boot.kind for boot in trace["boots"]] == ["cold", "kho"]
+    assert trace["boots"][1].preservations is None
     assert trace.provenance["incomplete"] == ["the first lines of boot 1 are missing"]
 
 
@@ -136,7 +136,7 @@ def test_an_area_is_known_by_the_request_that_got_it():
         ANSWER.format(0x400000, 0x400FFF, -1),
         ANSWER.format(0x800000, 0x801FFF, 0),
     )
-    assert trace.boot_records[0].scratch_areas == ((0x400000, 0x1000), (0x800000, 0x2000))
+    assert trace["boots"][0].scratch_areas == ((0x400000, 0x1000), (0x800000, 0x2000))
 
 
 def test_inherited_areas_are_the_flagged_memory_above_1_mib():
@@ -149,7 +149,7 @@ def test_inherited_areas_are_the_flagged_memory_above_1_mib():
         flagged.format(2, 0x400000, 0x7FFFFF, 0x40),
         flagged.format(3, 0x800000, 0xBFFFFF, 0x41),
     )
-    assert trace.boot_records[0].scratch_areas == ((0x400000, 0x800000),)
+    assert trace["boots"][0].scratch_areas == ((0x400000, 0x800000),)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ OUTCOMES = {
 
 
 def test_how_the_recorded_chain_ended(recorded, recorded_name):
-    last = len(recorded.boot_records) - 1
+    last = len(recorded["boots"]) - 1
     expected = OUTCOMES.get(recorded_name, ("completed", last, ""))
     outcome = recorded.outcome
     assert (outcome.kind, outcome.boot, outcome.message) == expected
@@ -38,18 +38,16 @@ def test_how_the_recorded_chain_ended(recorded, recorded_name):
 def test_every_line_of_a_known_kind_is_readable(recorded):
     provenance = recorded.provenance
     assert provenance["malformed_lines"] == 0
-    assert provenance["unknown_lines"] < 250 * len(recorded.boot_records)
+    assert provenance["unknown_lines"] < 250 * len(recorded["boots"])
 
 
 def test_kernels_after_the_first_inherit(recorded):
-    assert [boot.kind for boot in recorded.boot_records[1:]] == ["kho"] * (
-        len(recorded.boot_records) - 1
-    )
-    assert recorded.boot_records[0].kind == "cold"
+    assert [boot.kind for boot in recorded["boots"][1:]] == ["kho"] * (len(recorded["boots"]) - 1)
+    assert recorded["boots"][0].kind == "cold"
 
 
 def test_printed_totals_of_the_tree_are_the_sums_of_its_keys(recorded):
-    for boot, log in zip(recorded.boot_records, recorded.extra["boots"], strict=True):
+    for boot, log in zip(recorded["boots"], recorded.extra["boots"], strict=True):
         if not log.keys:
             continue
         counts: Counter[int] = Counter()
@@ -69,7 +67,7 @@ def test_reservations_of_the_retrieval_are_the_keys_of_the_tree(recorded):
 
 
 def test_a_kernel_that_prints_no_totals_shows_them_at_the_retrieval(recorded):
-    for boot, log in zip(recorded.boot_records, recorded.extra["boots"], strict=True):
+    for boot, log in zip(recorded["boots"], recorded.extra["boots"], strict=True):
         if log.starts_late or not log.retrieved_count:
             continue
         silent = boot_record(replace(log, preservations=None, preserved_bytes=None))
@@ -89,7 +87,7 @@ def test_printed_counts_are_the_rows_of_the_dumps(recorded):
 
 
 def test_extended_bytes_are_the_flagged_bytes_gained(recorded):
-    for boot, log in zip(recorded.boot_records, recorded.extra["boots"], strict=True):
+    for boot, log in zip(recorded["boots"], recorded.extra["boots"], strict=True):
         flagged: Counter[str] = Counter()
         for row in log.regions:
             if row.array == "memory" and row.flags & 0x40:
@@ -101,7 +99,7 @@ def test_extended_bytes_are_the_flagged_bytes_gained(recorded):
 
 
 def test_busy_blocks_hold_all_keys_and_no_extended_memory(recorded):
-    for boot, log in zip(recorded.boot_records, recorded.extra["boots"], strict=True):
+    for boot, log in zip(recorded["boots"], recorded.extra["boots"], strict=True):
         if not (log.keys and log.busy_blocks):
             continue
         gaps = [right - left for left, right in pairwise(boot.busy_blocks)]
@@ -171,8 +169,8 @@ def test_debugfs_shows_the_areas_that_the_kernel_printed(recorded):
 
 
 def test_gigantic_pages_are_as_many_as_the_kernel_says(recorded):
-    for boot, log in zip(recorded.boot_records, recorded.extra["boots"], strict=True):
-        pages = [page for page in recorded.gigantic_records if page.boot == boot.boot]
+    for boot, log in zip(recorded["boots"], recorded.extra["boots"], strict=True):
+        pages = [page for page in recorded["gigantic"] if page.boot == boot.boot]
         if log.starts_late or not (log.regions or log.memblock_debug) or not log.huge_pages:
             continue
         assert len(pages) == boot.gigantic_pages_allocated
@@ -184,30 +182,30 @@ def test_gigantic_pages_are_as_many_as_the_kernel_says(recorded):
     [("machine-64G", 0x4D24A006), ("machine-8G", 0xFE3D606)],
 )
 def test_kernel_reserved_bytes_of_kernel_facts_6_4(read_recorded, name, reserved_bytes):
-    assert read_recorded(name).boot_records[0].kernel_reserved_bytes == reserved_bytes
+    assert read_recorded(name)["boots"][0].kernel_reserved_bytes == reserved_bytes
 
 
 def test_default_scratch_is_twice_what_the_kernel_reserved(read_recorded):
     """lowmem and global are 200% together, each rounded up to 4 MiB (kernel-facts 3.2)."""
-    boot = read_recorded("machine-64G").boot_records[0]
+    boot = read_recorded("machine-64G")["boots"][0]
     low, whole = boot.scratch_areas[0][1], boot.scratch_areas[1][1]
     assert 0 <= low + whole - 2 * boot.kernel_reserved_bytes < 2 * (4 << 20)
 
 
 def test_requested_gigantic_pages_that_were_not_found(read_recorded):
-    boots = read_recorded("huge30-noext-64G").boot_records
+    boots = read_recorded("huge30-noext-64G")["boots"]
     numbers = [(boot.gigantic_pages_requested, boot.gigantic_pages_allocated) for boot in boots]
     assert numbers == [(30, 30), (30, 0), (30, 0)]
 
 
 def test_a_boot_without_extension_has_no_facts_of_it(read_recorded):
-    for boot in read_recorded("huge30-noext-64G").boot_records[1:]:
+    for boot in read_recorded("huge30-noext-64G")["boots"][1:]:
         assert (boot.extended_bytes, boot.busy_blocks, boot.memory_regions_after) == (None,) * 3
         assert boot.preservations == 0x20C
 
 
 def test_orders_above_0_are_counted(read_recorded):
-    boot = read_recorded("b-thp-2x256M-16G").boot_records[1]
+    boot = read_recorded("b-thp-2x256M-16G")["boots"][1]
     assert boot.preservations_by_order == ((0, 12), (9, 256))
 
 
@@ -220,7 +218,7 @@ def test_the_array_that_doubled_is_among_the_calls(read_recorded):
 def test_a_log_buffer_that_did_not_fit_is_asked_for_again(read_recorded):
     rows = [
         (row.phase, row.what, row.failed)
-        for row in read_recorded("tiny-8G-8M_16M_16M").allocation_records
+        for row in read_recorded("tiny-8G-8M_16M_16M")["allocations"]
         if row.boot == 1 and row.what.startswith("log buffer")
     ]
     names = ("log buffer text", "log buffer desc", "log buffer info")
@@ -231,8 +229,8 @@ def test_a_log_buffer_that_did_not_fit_is_asked_for_again(read_recorded):
 
 def test_early_allocations_of_a_kho_boot_lie_in_scratch_until_it_is_extended(read_recorded):
     trace = read_recorded("machine-64G")
-    areas = [(start, start + size) for start, size in trace.boot_records[1].scratch_areas]
-    for row in trace.allocation_records:
+    areas = [(start, start + size) for start, size in trace["boots"][1].scratch_areas]
+    for row in trace["allocations"]:
         if row.boot and row.phase == "before" and row.what != "real-mode trampoline":
             place = (row.address, row.address + row.size_bytes)
             assert total_size(subtracted([place], areas)) == 0
@@ -241,9 +239,9 @@ def test_early_allocations_of_a_kho_boot_lie_in_scratch_until_it_is_extended(rea
 
 def test_other_allocations_of_a_kho_boot_are_extended_memory_where_no_area_is(read_recorded):
     trace = read_recorded("machine-4G")
-    areas = trace.boot_records[1].scratch_areas
+    areas = trace["boots"][1].scratch_areas
     seen = set()
-    for row in trace.allocation_records:
+    for row in trace["allocations"]:
         if row.boot and row.phase == "after" and row.address:
             last = row.address + max(row.size_bytes, 1) - 1
             inside = any(start <= last and row.address < start + size for start, size in areas)
@@ -253,19 +251,19 @@ def test_other_allocations_of_a_kho_boot_are_extended_memory_where_no_area_is(re
 
 
 def test_no_request_of_a_roomy_machine_is_refused(read_recorded):
-    boots = read_recorded("machine-8G").boot_records
+    boots = read_recorded("machine-8G")["boots"]
     assert [(boot.allocations, boot.failures) for boot in boots] == [(108, 0)] * 3
 
 
 def test_areas_that_were_given_up_again_are_no_fact(read_recorded):
-    assert read_recorded("huge62-64G").boot_records[0].scratch_areas is None
+    assert read_recorded("huge62-64G")["boots"][0].scratch_areas is None
 
 
 def test_hash_tables_are_as_large_as_the_kernel_says(recorded):
-    for boot, log in zip(recorded.boot_records, recorded.extra["boots"], strict=True):
+    for boot, log in zip(recorded["boots"], recorded.extra["boots"], strict=True):
         obtained = {
             row.what: row.size_bytes
-            for row in recorded.allocation_records
+            for row in recorded["allocations"]
             if row.boot == boot.boot and row.what.endswith(" hash") and not row.failed
         }
         if obtained:
@@ -276,8 +274,8 @@ def test_hash_tables_are_as_large_as_the_kernel_says(recorded):
 def test_boots_whose_first_lines_ran_over_say_so(read_recorded):
     trace = read_recorded("seed-case2")
     assert [log.starts_late for log in trace.extra["boots"]] == [False, True, True]
-    assert trace.boot_records[1].allocations is None
-    assert trace.boot_records[1].reserved_regions_after is not None
+    assert trace["boots"][1].allocations is None
+    assert trace["boots"][1].reserved_regions_after is not None
 
 
 def test_the_header_of_a_recorded_log_is_kept(read_recorded):

@@ -62,7 +62,7 @@ def test_several_compressed_streams_in_one_file_are_one_log(plain, tmp_path):
 def test_stamps_are_counted_on_from_kernel_to_kernel(plain):
     lines = [b"[    2.500000] " + line.encode() for line in excerpts.COLD.splitlines()]
     lines += [b"[    1.250000] " + line.encode() for line in excerpts.REVIVED.splitlines()]
-    last = read_boot_log_lines(lines, "excerpt").event_records[-1]
+    last = read_boot_log_lines(lines, "excerpt")["events"][-1]
     assert (last.boot, last.start_ns) == (1, 3_750_000_000)
 
 
@@ -76,7 +76,7 @@ def test_a_kernel_message_inside_a_line_of_user_space_is_both():
 
 
 def test_the_excerpt_says_what_it_says(plain):
-    cold, revived = plain.boot_records
+    cold, revived = plain["boots"]
     assert (cold.kind, cold.release) == ("cold", "7.3.4")
     assert (revived.kind, revived.release) == ("kho", "7.3.5")
     assert cold.kernel_reserved_bytes == 0x1001000
@@ -115,7 +115,7 @@ def test_the_excerpt_tells_the_machine(plain):
 
 
 def test_the_excerpt_names_its_allocations(plain):
-    rows = plain.allocation_records
+    rows = plain["allocations"]
     assert [(row.boot, row.phase, row.what, row.source, row.failed) for row in rows] == [
         (0, "before", "log buffer text", "memory", False),
         (0, "after", "gigantic page", "", True),
@@ -131,4 +131,4 @@ def test_user_space_lines_fill_the_boot():
     lines = (excerpts.COLD + excerpts.USER).encode().split(b"\n")
     trace = read_boot_log_lines([line for line in lines if b"Starting new" not in line], "x")
     assert trace.extra["boots"][0].meminfo == {"MemTotal": 900 * 1024}
-    assert [event.what for event in trace.event_records][-3:] == ["init", "preserve", "load"]
+    assert [event.what for event in trace["events"]][-3:] == ["init", "preserve", "load"]

@@ -76,7 +76,7 @@ def recorded_requests(name: str, boot: int) -> list[Asked]:
 
 def modelled_boot(name: str, boot: int, gib: int, cpus: int = 4, nodes: int = 1) -> EarlyBoot:
     """Return the same boot in the simulator, from its command line and what it was handed."""
-    record = recorded_boots(name, boot + 1).boot_records[boot]
+    record = recorded_boots(name, boot + 1)["boots"][boot]
     line = parse_command_line(record.command_line)
     options = BootOptions(
         command_line_bytes=line.length,

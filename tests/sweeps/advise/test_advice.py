@@ -75,11 +75,11 @@ def test_what_is_advised_survives_and_a_step_less_does_not(advice):
             trace = ended(areas, one.strategy, advice.shift)
             assert trace.outcome.kind == "completed"
             if one.grade == "clean":
-                assert not any(boot.failures for boot in trace.boot_records)
+                assert not any(boot.failures for boot in trace["boots"])
         assert one.smaller
         for neighbour in one.smaller:
             trace = ended(neighbour.areas, one.strategy, advice.shift)
-            refused = sum(boot.failures for boot in trace.boot_records)
+            refused = sum(boot.failures for boot in trace["boots"])
             assert trace.outcome.kind != "completed" or (one.grade == "clean" and refused)
 
 
