@@ -1,1 +1,5 @@
 """Sizes that a build of the kernel fixes."""
+
+from kho_sim.builds.build import Build, EarlyRequest, PageDemand
+
+__all__ = ["Build", "EarlyRequest", "PageDemand"]

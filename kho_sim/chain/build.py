@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
 from kho_sim.base.extent import round_up
-from kho_sim.builds.profile import EarlyRequest, KernelProfile
+from kho_sim.builds import Build, EarlyRequest
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
 from kho_sim.kernel.boot import KernelSetup
@@ -25,7 +25,7 @@ from kho_sim.platform.platform import PLATFORMS, Platform
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec
 
-PROFILE_KEYS = {
+BUILD_KEYS = {
     "image": "image_bytes",
     "brk": "brk_bytes",
     "initrd": "initrd_bytes",
@@ -34,7 +34,7 @@ PROFILE_KEYS = {
     "log_buf_len": "default_log_buffer_bytes",
     "purgatory": "purgatory_bytes",
 }
-"""Keys of ``kernel`` in a scenario -> fields of the profile."""
+"""Keys of ``kernel`` in a scenario -> fields of the build."""
 
 
 def build_plan(scenario: Scenario) -> ChainPlan:
@@ -90,11 +90,11 @@ def build_machine(scenario: Scenario) -> Machine:
 def build_kernel(
     kernel: spec.Kernel, platform: Platform, machine: Machine, named: list[ReserveMem]
 ) -> KernelSetup:
-    """Return the setup of one kernel: its profile, what its command line asks for, its strategy."""
+    """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     return KernelSetup(
         platform=platform,
-        profile=_with_bounce_buffers(build_profile(kernel), line.swiotlb),
+        build=_with_bounce_buffers(build_of(kernel), line.swiotlb),
         options=_options(line, machine, named),
         kho=line.kho,
         scratch=line.kho_scratch,
@@ -104,14 +104,14 @@ def build_kernel(
     )
 
 
-def build_profile(kernel: spec.Kernel) -> KernelProfile:
+def build_of(kernel: spec.Kernel) -> Build:
     """Return the kernel's build: the recorded one, with what the scenario says differs.
 
     A kernel that is larger than the recorded one has an init_size that holds it.
     """
     given = {
         field: getattr(kernel, key)
-        for key, field in PROFILE_KEYS.items()
+        for key, field in BUILD_KEYS.items()
         if getattr(kernel, key) is not None
     }
     early = tuple(
@@ -125,29 +125,29 @@ def build_profile(kernel: spec.Kernel) -> KernelProfile:
         )
         for entry in kernel.early
     )
-    profile = KernelProfile(release=kernel.release, early=early, **given)
-    in_memory = round_up(profile.image_bytes + profile.brk_bytes, PAGE_SIZE)
-    return replace(profile, init_size_bytes=max(profile.init_size_bytes, in_memory))
+    build = Build(release=kernel.release, early=early, **given)
+    in_memory = round_up(build.image_bytes + build.brk_bytes, PAGE_SIZE)
+    return replace(build, init_size_bytes=max(build.init_size_bytes, in_memory))
 
 
-def _with_bounce_buffers(profile: KernelProfile, wanted: Swiotlb) -> KernelProfile:
+def _with_bounce_buffers(build: Build, wanted: Swiotlb) -> Build:
     """Apply ``swiotlb=``: slabs of 2 KiB, or none at all."""
     if wanted.noforce:
-        return replace(profile, swiotlb_bytes=0)
+        return replace(build, swiotlb_bytes=0)
     if wanted.slabs:
-        return replace(profile, swiotlb_bytes=wanted.slabs * SLAB_BYTES)
-    return profile
+        return replace(build, swiotlb_bytes=wanted.slabs * SLAB_BYTES)
+    return build
 
 
 def _options(line: CommandLine, machine: Machine, named: list[ReserveMem]) -> BootOptions:
-    profile = KernelProfile()
+    build = Build()
     return BootOptions(
         command_line_bytes=line.length,
         log_buffer_bytes=line.log_buf_len or 0,
         hugepages=line.hugepages(len(machine.nodes)),
         crashkernel_bytes=sum(c.size_bytes for c in line.crashkernel),
         reserve_mem=(*line.reserve_mem, *named),
-        unknown_words=tuple(w for w in profile.unknown_words if w in line.text.split()),
+        unknown_words=tuple(w for w in build.unknown_words if w in line.text.split()),
     )
 
 

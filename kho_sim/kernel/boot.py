@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.work import Work
-from kho_sim.builds.profile import KernelProfile
+from kho_sim.builds import Build
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.populate import NO_MAP, data_found, populate, scratch_found
@@ -38,7 +38,7 @@ class KernelSetup:
     extend scratch."""
 
     platform: Platform
-    profile: KernelProfile
+    build: Build
     options: BootOptions
     kho: bool = True
     scratch: ScratchRequest = field(default_factory=ScratchRequest)
@@ -86,9 +86,9 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     """
     platform = setup.platform
     memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
-    loaded = handover.loaded if handover else platform.load_cold(machine, setup.profile)
+    loaded = handover.loaded if handover else platform.load_cold(machine, setup.build)
     step = partial(populate, handover) if handover else None
-    early = EarlyBoot(platform, machine, setup.profile, setup.options, loaded, step, memblock)
+    early = EarlyBoot(platform, machine, setup.build, setup.options, loaded, step, memblock)
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
     if handover and scratch_found(handover):

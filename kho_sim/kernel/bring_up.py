@@ -2,7 +2,7 @@
 
 The order is that of start_kernel() and the initcalls (kernel-facts 8, 10.1 and 12.1): some kernel
 memory while most struct pages are still deferred, the deferred rest, huge page pools, KHO's
-objects, the initramfs, LUO's objects. How much each part takes is the profile's ``PageDemand``.
+objects, the initramfs, LUO's objects. How much each part takes is the build's ``PageDemand``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def initialise_deferred(
     pages: PageAllocator, booted: BootedMemory, setup: KernelSetup, cpus: int
 ) -> None:
     """Take what comes before and with the deferred part, up to KHO's own objects."""
-    demand = setup.profile.demand
+    demand = setup.build.demand
     pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
     geometry, free_pages = booted.early.geometry, booted.early.free_pages
     mount_pages = table_bytes(geometry, free_pages, MOUNT_HASH_SCALE) >> geometry.page_shift
@@ -91,9 +91,9 @@ def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
 
 def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:
     """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
-    demand = setup.profile.demand
+    demand = setup.build.demand
     outgoing = Outgoing(pages)
-    luo = LiveUpdate(outgoing, LAYOUTS[setup.profile.release])
+    luo = LiveUpdate(outgoing, LAYOUTS[setup.build.release])
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)

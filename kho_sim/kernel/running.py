@@ -283,7 +283,7 @@ class RunningMemory:
             tree=outgoing.tree.freeze(),
             files=tuple(self.handed),
             luo_pages=luo.state_pages(),
-            release=self.setup.profile.release,
+            release=self.setup.build.release,
             kexec_count=self.kexec_count + 1,
         )
 
@@ -293,4 +293,4 @@ class RunningMemory:
 
 
 def _load_request(setup: KernelSetup) -> LoadRequest:
-    return LoadRequest(setup.profile, setup.options.command_line_bytes)
+    return LoadRequest(setup.build, setup.options.command_line_bytes)

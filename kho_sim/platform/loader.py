@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kho_sim.base.extent import Extent
 
 if TYPE_CHECKING:
-    from kho_sim.builds.profile import KernelProfile
+    from kho_sim.builds import Build
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LoadRequest:
     ``command_line_bytes``: of the next kernel, without its NUL.
     """
 
-    build: KernelProfile
+    build: Build
     command_line_bytes: int
 
 

@@ -16,7 +16,7 @@ from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
 from kho_sim.platform.x86_64 import X86_64
 
 if TYPE_CHECKING:
-    from kho_sim.builds.profile import KernelProfile
+    from kho_sim.builds import Build
     from kho_sim.machine import Machine
     from kho_sim.memory.early import EarlyBoot
 
@@ -45,7 +45,7 @@ class Platform(Protocol):
     def early_rules(self, machine: Machine) -> EarlyRules:
         """Return what the generic steps of early boot keep to."""
 
-    def load_cold(self, machine: Machine, build: KernelProfile) -> LoadedKernel:
+    def load_cold(self, machine: Machine, build: Build) -> LoadedKernel:
         """Return the kernel as firmware and boot loader leave it."""
 
     def before_extension(self, boot: EarlyBoot) -> Iterator[Step]:

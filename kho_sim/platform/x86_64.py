@@ -19,7 +19,7 @@ from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segmen
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
 
 if TYPE_CHECKING:
-    from kho_sim.builds.profile import KernelProfile
+    from kho_sim.builds import Build
     from kho_sim.machine import Machine
     from kho_sim.memory.early import EarlyBoot
 
@@ -84,7 +84,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
 
     # Loading
 
-    def load_cold(self, machine: Machine, build: KernelProfile) -> LoadedKernel:
+    def load_cold(self, machine: Machine, build: Build) -> LoadedKernel:
         """Return the image where it was linked for, the initrd below the end of low memory."""
         image = Extent(build.image_address, build.image_address + build.image_bytes)
         if not build.initrd_bytes:
@@ -175,7 +175,7 @@ def _reserve_bios_area(boot: EarlyBoot) -> None:
 
 def _reserve_brk(boot: EarlyBoot) -> None:
     """The early page tables behind the image."""
-    boot.memblock.reserve_kern(boot.loaded.image.end, boot.profile.brk_bytes)
+    boot.memblock.reserve_kern(boot.loaded.image.end, boot.build.brk_bytes)
 
 
 def _add_memory(boot: EarlyBoot) -> None:
@@ -187,7 +187,7 @@ def _add_memory(boot: EarlyBoot) -> None:
 
 def _set_up_real_mode(boot: EarlyBoot) -> None:
     """The trampoline that wakes other CPUs; then nobody may use the first MiB any more."""
-    size, page_bytes = boot.profile.trampoline_bytes, boot.geometry.page_bytes
+    size, page_bytes = boot.build.trampoline_bytes, boot.geometry.page_bytes
     if not boot.requests.alloc_range(requesters.TRAMPOLINE, size, page_bytes, 0, MIB):
         boot.messages.append("No sub-1M memory is available for the trampoline")
     boot.memblock.reserve(0, MIB)
@@ -221,7 +221,7 @@ def _map_memory(boot: EarlyBoot) -> None:
 
 def _allocate_resources(boot: EarlyBoot) -> None:
     """Names of what the HPET, the IO-APIC and each entry of the firmware's map take."""
-    build, entries = boot.profile, len(boot.machine.firmware) + 1
+    build, entries = boot.build, len(boot.machine.firmware) + 1
     boot.alloc_or_panic(requesters.HPET_RESOURCE, build.hpet_resource_bytes)
     boot.alloc_or_panic(requesters.IOAPIC_RESOURCE, build.ioapic_resource_bytes)
     boot.alloc_or_panic(requesters.E820_RESOURCES, build.e820_resource_bytes * entries)
@@ -230,6 +230,6 @@ def _allocate_resources(boot: EarlyBoot) -> None:
 def _allocate_entry_areas(boot: EarlyBoot) -> None:
     """Page tables of the area that holds each CPU's entry stacks."""
     page_bytes, entries = boot.geometry.page_bytes, boot.geometry.table_entries
-    pages = 2 + -(-boot.profile.entry_area_pages_per_cpu * boot.machine.cpus // entries)
+    pages = 2 + -(-boot.build.entry_area_pages_per_cpu * boot.machine.cpus // entries)
     for _ in range(pages):
         boot.alloc_or_panic(requesters.ENTRY_AREA_TABLE, page_bytes, page_bytes)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from kho_sim.base.command_line import parse_command_line
-from kho_sim.chain.build import build_machine, build_profile
+from kho_sim.chain.build import build_machine, build_of
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.retrieve import retrieve
@@ -137,7 +137,7 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
 def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
     """Where this kernel found itself against where its predecessor's load should have put it."""
     kernel = scenario.kernel.at(log.boot)
-    build = build_profile(kernel)
+    build = build_of(kernel)
     if log.initrd:
         build = replace(build, initrd_bytes=log.initrd.size)
     observed = landing(log, len(areas))

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from kho_sim.base.command_line import HugepageRequest, ScratchRequest
-from kho_sim.builds.profile import EarlyRequest, KernelProfile, PageDemand
+from kho_sim.builds import Build, EarlyRequest, PageDemand
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.extend import ExtendOptions
@@ -48,7 +48,7 @@ from tests.naive.chain import (
 
 MIB = 1 << 20
 GIB = 1 << 30
-SMALL_KERNEL = KernelProfile(
+SMALL_KERNEL = Build(
     image_bytes=2 * MIB,
     init_size_bytes=3 * MIB,
     initrd_bytes=MIB // 4 + 5,
@@ -263,7 +263,7 @@ class ChainMachine(RuleBasedStateMachine):
         ]
         return replace(
             self.setup,
-            profile=replace(self.setup.profile, early=(extra,) if extra_pages else ()),
+            build=replace(self.setup.build, early=(extra,) if extra_pages else ()),
             options=self.options.with_gigantic_pages_kept(sum(kept)),
             strategy=strategy,
             extend=ExtendOptions(shift),
@@ -273,7 +273,7 @@ class ChainMachine(RuleBasedStateMachine):
     def load_a_kernel_that_fits_nowhere(self, megabytes):
         before = self.ram.state.copy()
         setup = replace(
-            self.setup, profile=replace(self.setup.profile, init_size_bytes=megabytes * MIB)
+            self.setup, build=replace(self.setup.build, init_size_bytes=megabytes * MIB)
         )
         assert isinstance(self.memory.load(setup), LoadRefused)
         assert (self.ram.state == before).all()
@@ -321,7 +321,7 @@ class ChainMachine(RuleBasedStateMachine):
             self.boot_cold()
             return
         assert extra_pages * PAGE < self.machine.end_of_memory, "it can not have lived"
-        self.setup = replace(setup, profile=replace(setup.profile, early=()))
+        self.setup = replace(setup, build=replace(setup.build, early=()))
         self.succeed(booted, handover)
 
     def promised(self, handover):

@@ -9,7 +9,7 @@ import pytest
 from kho_sim.base.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.base.errors import ModelError
 from kho_sim.base.extent import Extent
-from kho_sim.builds.profile import KernelProfile, PageDemand
+from kho_sim.builds import Build, PageDemand
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.bring_up import initialise_deferred, node_of_user_space
 from kho_sim.kernel.running import RunningMemory
@@ -50,12 +50,10 @@ def held(pages):
 
 def running(kho=True, hugepages=(), reserve_mem=()):
     machine = qemu_machine(128 * MIB, cpus=1)
-    profile = KernelProfile(
-        image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20)
-    )
+    build = Build(image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20))
     setup = KernelSetup(
         X86_64(),
-        profile,
+        build,
         BootOptions(hugepages=hugepages, reserve_mem=reserve_mem),
         kho=kho,
         scratch=ScratchRequest(0, 16 * MIB, 4 * MIB, 4 * MIB),
@@ -314,8 +312,8 @@ def test_mount_tables_above_the_largest_block_come_from_vmalloc():
     booted = SimpleNamespace(
         early=SimpleNamespace(free_pages=1 << 30, geometry=Geometry())
     )  # 4 TiB: 8 MiB a table
-    profile = KernelProfile(demand=PageDemand(0, 0, 0, 0, 0, 0))
-    setup = KernelSetup(X86_64(), profile, BootOptions())
+    build = Build(demand=PageDemand(0, 0, 0, 0, 0, 0))
+    setup = KernelSetup(X86_64(), build, BootOptions())
     initialise_deferred(pages, booted, setup, 1)
     assert before - held(pages) == 2 * 2048
 

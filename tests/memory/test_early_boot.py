@@ -7,7 +7,7 @@ the small facts of section 6.2 and 6.3.
 import pytest
 
 from kho_sim.base.command_line import ScratchRequest, parse_command_line
-from kho_sim.builds.profile import EarlyRequest, KernelProfile
+from kho_sim.builds import Build, EarlyRequest
 from kho_sim.kho.scratch import kernel_reserved_bytes, reserve_scratch
 from kho_sim.memory.early import BootOptions, BootPanic, Requests
 from kho_sim.memory.early.hashes import table_bytes
@@ -105,7 +105,7 @@ def test_without_a_log_buffer_36_mib_less_are_reserved():
     ],
 )
 def test_per_cpu_units_share_atoms_as_recorded(groups, unit, per_atom):
-    layout = unit_layout(KernelProfile(), groups, PAGE_SIZE, 2 * MIB)
+    layout = unit_layout(Build(), groups, PAGE_SIZE, 2 * MIB)
     assert (layout.unit_bytes, layout.units_per_atom, layout.kept_bytes) == (
         unit,
         per_atom,
@@ -120,14 +120,14 @@ def test_hash_tables_grow_slower_above_64_gib(memory, dentry, inode):
     assert sizes == [dentry, inode]
 
 
-def kho_boot(scratch_bytes, profile=None):
+def kho_boot(scratch_bytes, build=None):
     """Boot a 64 GiB machine that inherits three areas of these sizes."""
     machine = qemu_machine(64 * GIB, cpus=4)
     starts = (0xB2400000, 0xF66800000, 0xEE0400000)
     areas = zip(starts, scratch_bytes, strict=True)
     handover = handover_at(0xB2600000, 0xB2400000, 0xB23F0000, 0xB23F1000, areas)
     options = BootOptions(command_line_bytes=150, log_buffer_bytes=8 * MIB)
-    return early_boot(machine, profile, options, handover)
+    return early_boot(machine, build, options, handover)
 
 
 def test_a_kho_boot_allocates_from_scratch_only():
@@ -175,7 +175,7 @@ def test_what_gives_way_in_tight_scratch():
 def test_required_extra_memory_kills_and_optional_does_not():
     for required in (True, False):
         extra = EarlyRequest("driver tables", 8 * GIB, required=required)
-        early = kho_boot((0x9800000, 0x91000000, 0x86400000), KernelProfile(early=(extra,)))
+        early = kho_boot((0x9800000, 0x91000000, 0x86400000), Build(early=(extra,)))
         early.before_extension()
         if required:
             with pytest.raises(BootPanic, match="driver tables: Failed to allocate 8589934592"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_up
-from kho_sim.builds.profile import KernelProfile
+from kho_sim.builds import Build
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.gigantic import GiganticPages, allocate_gigantic_pages
@@ -57,7 +57,7 @@ class EarlyBoot:
 
     platform: Platform
     machine: Machine
-    profile: KernelProfile
+    build: Build
     options: BootOptions
     loaded: LoadedKernel
     populate: Callable[[EarlyBoot], None] | None = None
@@ -151,7 +151,7 @@ class EarlyBoot:
 
         Source: setup_log_buf().
         """
-        size = wanted_bytes(self.options, self.profile, self.machine.cpus, late)
+        size = wanted_bytes(self.options, self.build, self.machine.cpus, late)
         if not size or not self._log_buffer_pending:
             return
         done, messages = allocate_log_buffer(self.requests, size)
@@ -164,7 +164,7 @@ class EarlyBoot:
             self.memblock.set_node(span.start, span.end - span.start, span.nid)
         for span in self.machine.node_spans:
             self.memblock.set_reserved_node(span.start, span.end - span.start, span.nid)
-        size = self.profile.node_data_bytes
+        size = self.build.node_data_bytes
         for nid in self.machine.nodes:
             panic = f"Cannot allocate {size} bytes for node {nid} data"
             self.requests.alloc(requesters.NODE_DATA, size, 64, nid=nid, or_panic=panic)
@@ -185,7 +185,7 @@ class EarlyBoot:
 
     def allocate_bounce_buffers(self) -> None:
         """Allocate the software IO TLB in low memory, unless ``swiotlb=`` does without."""
-        size, cpus = self.profile.swiotlb_bytes, self.machine.cpus
+        size, cpus = self.build.swiotlb_bytes, self.machine.cpus
         if size:
             low = self.rules.low_address
             self.messages += allocate_bounce_buffers(self.requests, size, cpus, low)
@@ -205,7 +205,7 @@ class EarlyBoot:
         self.messages += self.gigantic.messages
 
     def _initialise_sections(self) -> None:
-        initialise_sections(self.requests, self.profile, self.rules)
+        initialise_sections(self.requests, self.build, self.rules)
 
     def _copy_command_line(self) -> None:
         """One copy to keep, one that parsing cuts up."""
@@ -214,7 +214,7 @@ class EarlyBoot:
 
     def _set_up_per_cpu(self) -> None:
         cpus_by_node = {nid: self.machine.cpus_of(nid) for nid in self.machine.nodes}
-        set_up_per_cpu(self.requests, self.profile, self.rules, cpus_by_node)
+        set_up_per_cpu(self.requests, self.build, self.rules, cpus_by_node)
 
     def _pass_unknown_words_to_init(self) -> None:
         if self.options.unknown_words:
@@ -246,7 +246,7 @@ class EarlyBoot:
 
     def _allocate_extras(self, phase: str) -> None:
         """What a scenario says that this build needs beyond the recorded one."""
-        for extra in self.profile.early:
+        for extra in self.build.early:
             if extra.phase == phase:
                 message = f"{extra.what}: Failed to allocate {extra.size_bytes} bytes"
                 self.requests.alloc(

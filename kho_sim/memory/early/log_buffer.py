@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kho_sim.base import requesters
-from kho_sim.builds.profile import KernelProfile
+from kho_sim.builds import Build
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import Requests
 
@@ -13,7 +13,7 @@ DESCRIPTOR_BYTES = 24
 INFO_BYTES = 88
 
 
-def wanted_bytes(options: BootOptions, profile: KernelProfile, cpus: int, late: bool) -> int:
+def wanted_bytes(options: BootOptions, build: Build, cpus: int, late: bool) -> int:
     """Return the size to allocate, 0 for the built-in buffer.
 
     Without ``log_buf_len=`` the late call sizes the buffer for the CPUs: only if they add more than
@@ -21,10 +21,10 @@ def wanted_bytes(options: BootOptions, profile: KernelProfile, cpus: int, late: 
     """
     if options.log_buffer_bytes or not late:
         return options.log_buffer_bytes
-    extra = (cpus - 1) * profile.log_buffer_per_cpu_bytes
-    if extra <= profile.default_log_buffer_bytes // 2:
+    extra = (cpus - 1) * build.log_buffer_per_cpu_bytes
+    if extra <= build.default_log_buffer_bytes // 2:
         return 0
-    return 1 << (extra + profile.default_log_buffer_bytes - 1).bit_length()
+    return 1 << (extra + build.default_log_buffer_bytes - 1).bit_length()
 
 
 def allocate_log_buffer(requests: Requests, text_bytes: int) -> tuple[bool, list[str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import round_down, round_up
-from kho_sim.builds.profile import KernelProfile
+from kho_sim.builds import Build
 from kho_sim.memory.early.requests import Requests
 from kho_sim.platform.rules import EarlyRules
 
@@ -30,14 +30,14 @@ class UnitLayout:
 
 
 def unit_layout(
-    profile: KernelProfile, group_cpus: list[int], page_bytes: int, atom_bytes: int
+    build: Build, group_cpus: list[int], page_bytes: int, atom_bytes: int
 ) -> UnitLayout:
     """Choose the units per atom. Source: pcpu_build_alloc_info().
 
     From the most units down: too much waste (over a third of the CPUs) is skipped, and the first
     choice that needs more atoms than the one before ends the search.
     """
-    kept = round_up(profile.per_cpu_static_bytes + profile.per_cpu_dynamic_bytes, page_bytes)
+    kept = round_up(build.per_cpu_static_bytes + build.per_cpu_dynamic_bytes, page_bytes)
     atom = round_up(kept, atom_bytes)
     best, fewest = 1, None
     for units in range(atom // kept, 0, -1):
@@ -53,12 +53,12 @@ def unit_layout(
 
 
 def set_up_per_cpu(
-    requests: Requests, profile: KernelProfile, rules: EarlyRules, cpus_by_node: dict[int, int]
+    requests: Requests, build: Build, rules: EarlyRules, cpus_by_node: dict[int, int]
 ) -> None:
     """Allocate the per-CPU areas and what describes them; a node without CPUs has none."""
     page_bytes, atom_bytes = requests.geometry.page_bytes, rules.per_cpu_atom_bytes
     groups = [(nid, cpus) for nid, cpus in cpus_by_node.items() if cpus]
-    layout = unit_layout(profile, [cpus for _, cpus in groups], page_bytes, atom_bytes)
+    layout = unit_layout(build, [cpus for _, cpus in groups], page_bytes, atom_bytes)
     units = [round_up(cpus, layout.units_per_atom) for _, cpus in groups]
     info_bytes = round_up(64 + 40 * len(groups) + 4 * sum(units), page_bytes)
     areas_bytes = round_up(8 * len(groups), page_bytes)
@@ -78,7 +78,7 @@ def set_up_per_cpu(
         blocks.append(block)
     for (_, cpus), group_units, block in zip(groups, units, blocks, strict=True):
         _free_tails(requests, layout, block, cpus, group_units)
-    _allocate_metadata(requests, profile, layout, groups)
+    _allocate_metadata(requests, build, layout, groups)
     requests.free(info, 0, info_bytes)
     requests.free(areas, 0, areas_bytes)
 
@@ -91,12 +91,12 @@ def _free_tails(requests: Requests, layout: UnitLayout, block: int, cpus: int, u
 
 
 def _allocate_metadata(
-    requests: Requests, profile: KernelProfile, layout: UnitLayout, groups: list[tuple[int, int]]
+    requests: Requests, build: Build, layout: UnitLayout, groups: list[tuple[int, int]]
 ) -> None:
     """Source: pcpu_setup_first_chunk(), pcpu_alloc_first_chunk()."""
     page_bytes = requests.geometry.page_bytes
     cpus = sum(count for _, count in groups)
-    region = layout.kept_bytes - round_down(profile.per_cpu_static_bytes, page_bytes)
+    region = layout.kept_bytes - round_down(build.per_cpu_static_bytes, page_bytes)
     slots = layout.unit_bytes.bit_length() + 1
     pieces = (
         (requesters.PER_CPU_GROUP_OFFSETS, 8 * len(groups)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from kho_sim.base import requesters
-from kho_sim.builds.profile import KernelProfile
+from kho_sim.builds import Build
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import NOLEAKTRACE
 from kho_sim.platform.rules import EarlyRules
@@ -20,9 +20,9 @@ SECTION_RECORD_BYTES = 16
 """struct mem_section; a root is a page of them (4 KiB pages: 32 GiB)."""
 
 
-def initialise_sections(requests: Requests, profile: KernelProfile, rules: EarlyRules) -> None:
+def initialise_sections(requests: Requests, build: Build, rules: EarlyRules) -> None:
     """Allocate all that describes memory in sections. Raises BootPanic where the kernel would."""
-    size = profile.section_root_array_bytes
+    size = build.section_root_array_bytes
     requests.alloc(
         requesters.SECTION_ROOT_ARRAY,
         size,
@@ -34,7 +34,7 @@ def initialise_sections(requests: Requests, profile: KernelProfile, rules: Early
     for nid, group in _groups(sections):
         requests.alloc(
             requesters.USAGE_MAP,
-            profile.usage_map_bytes * len(group),
+            build.usage_map_bytes * len(group),
             64,
             nid=nid,
             or_panic=f"Failed to allocate usemap for node {nid}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.builds.profile import EarlyRequest, KernelProfile
+from kho_sim.builds import Build, EarlyRequest
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal
 from kho_sim.platform.firmware.e820 import qemu_machine
 from tests.memory.boots import early_boot
@@ -22,9 +22,9 @@ def struck(*refusals: Refusal, gib: int = 8) -> EarlyBoot:
         EarlyRequest("early driver", 100, phase="before"),
         EarlyRequest("late driver", 200, align_bytes=4096, nid=0),
     )
-    profile = KernelProfile(early=extra)
+    build = Build(early=extra)
     machine = qemu_machine(gib * GIB, cpus=4)
-    early = early_boot(machine, profile, BootOptions(command_line_bytes=140))
+    early = early_boot(machine, build, BootOptions(command_line_bytes=140))
     early.requests.refusals = refusals
     early.before_extension()
     early.after_extension()
@@ -92,7 +92,7 @@ def test_a_kernel_lives_without(what):
     assert early.requests.rows[-1].what == "late driver"
 
 
-def test_extra_requests_come_last_in_their_phase_and_as_the_profile_says():
+def test_extra_requests_come_last_in_their_phase_and_as_the_build_says():
     rows = [row for row in struck().requests.rows if row.phase == "before"]
     assert (rows[-1].what, rows[-1].size_bytes, rows[-1].align_bytes) == ("early driver", 100, 64)
     last = struck().requests.rows[-1]

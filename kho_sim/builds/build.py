@@ -1,7 +1,7 @@
 """What the build of a kernel fixes: sizes that early boot and kexec need, as data.
 
 Defaults are those of the recorded Linux 7.3.4 build (kernel-facts sections 1, 6 and 11). Everything
-here can be set by a scenario (``kernel.image: ...``) or by a profile that ``import`` made from a
+here can be set by a scenario (``kernel.image: ...``) or by what ``import`` read from a
 log.
 """
 
@@ -47,7 +47,7 @@ class PageDemand:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelProfile:
+class Build:
     """Sizes of one kernel build, in bytes unless the name says otherwise."""
 
     release: str = "7.3"
