@@ -1,13 +1,15 @@
-"""What the build of a kernel fixes: sizes that early boot and kexec need, as data.
+"""What the build of a kernel fixes: sizes that early boot and kexec need.
 
-Defaults are those of the recorded Linux 7.3.4 build (kernel-facts sections 1, 6 and 11). Everything
-here can be set by a scenario (``kernel.image: ...``) or by what ``import`` read from a
-log.
+The numbers are in the data files of this folder, each beside its source. A scenario can set some of
+them (``kernel.image: ...``). Left out: what follows from the page size (``platform/``) and what the
+release rules (``releases/``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from kho_sim.base.data_file import DataFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,57 +29,64 @@ class EarlyRequest:
 class PageDemand:
     """Pages that a booting kernel takes from the page allocator until user space runs.
 
-    Of the recorded build, one set for all machines. The 800 before KHO's first object, 42 a CPU and
-    the initramfs are medians over the recorded chains (where the first objects lie); how the 1250
-    after it divide around LUO's objects was chosen by a sweep over the same logs, so agreement with
-    them is no held-out result (docs/placement.md).
+    One set for all machines, so agreement with the recorded chains is close and not exact
+    (docs/placement.md).
     """
 
-    early_unmovable: int = 400
+    early_unmovable: int
     """Before deferred struct pages are initialised."""
-    late_unmovable: int = 232
+    late_unmovable: int
     """From there to the first object of KHO."""
-    unmovable_per_cpu: int = 42
-    initramfs: int = 1212
+    unmovable_per_cpu: int
+    """For each CPU, in the same time."""
+    initramfs: int
     """User pages of the unpacked initramfs, between KHO's objects and LUO's."""
-    before_luo: int = 600
+    before_luo: int
     """Unmovable pages between KHO's objects and LUO's."""
-    user_space: int = 650
+    user_space: int
     """Unmovable pages from LUO's objects until init is ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build(DataFile):
     """Sizes of one kernel build, in bytes unless the name says otherwise."""
 
-    release: str = "7.3"
-    image_bytes: int = 0x87F000
-    """Text to the end of bss (kernel-facts 1)."""
-    brk_bytes: int = 0x10000
-    """Early page tables behind the image: 16 pages."""
-    image_address: int = 0x1000000
+    image_bytes: int
+    """Text to the end of bss."""
+    brk_bytes: int
+    """Early page tables behind the image."""
+    image_address: int
     """Where a boot loader puts the kernel on a cold boot."""
-    initrd_bytes: int = 0x33D600
-    init_size_bytes: int = 0xADF000
+    initrd_bytes: int
+    """The initrd file."""
+    init_size_bytes: int
     """What kexec must find for the kernel segment."""
-    purgatory_bytes: int = 0x5000
-    trampoline_bytes: int = 0x6000
-    node_data_bytes: int = 0x30C0
-    hpet_resource_bytes: int = 0x49
-    ioapic_resource_bytes: int = 0x4B
-    e820_resource_bytes: int = 64
-    """A resource per firmware entry, and one more."""
-    default_log_buffer_bytes: int = 0x20000
-    log_buffer_per_cpu_bytes: int = 0x1000
-    section_root_array_bytes: int = 0x100000
-    usage_map_bytes: int = 88
-    """Per section."""
-    per_cpu_static_bytes: int = 129944
-    per_cpu_dynamic_bytes: int = 28 * 1024
-    entry_area_pages_per_cpu: int = 59
-    """A fit to 1..16 CPUs [I] (kernel-facts 6.1, step 34)."""
-    swiotlb_bytes: int = 64 << 20
-    unknown_words: tuple[str, ...] = ("nokaslr",)
-    """Words of a command line that this build does not know (no KASLR)."""
-    demand: PageDemand = PageDemand()
+    purgatory_bytes: int
+    trampoline_bytes: int
+    """The real-mode trampoline below 1 MiB."""
+    node_data_bytes: int
+    """NODE_DATA, for each node."""
+    hpet_resource_bytes: int
+    ioapic_resource_bytes: int
+    e820_resource_bytes: int
+    """A resource for each firmware entry, and one more."""
+    default_log_buffer_bytes: int
+    """The log buffer without ``log_buf_len=`` (CONFIG_LOG_BUF_SHIFT)."""
+    log_buffer_per_cpu_bytes: int
+    """What each CPU but the first adds to what the log may need (CONFIG_LOG_CPU_MAX_BUF_SHIFT)."""
+    section_root_array_bytes: int
+    usage_map_bytes: int
+    """For each section."""
+    per_cpu_static_bytes: int
+    """The static per-cpu section of one CPU."""
+    per_cpu_dynamic_bytes: int
+    """Room for dynamic per-cpu allocations behind it."""
+    entry_area_pages_per_cpu: int
+    """Pages of a CPU's entry area: they decide how many page tables the areas need."""
+    swiotlb_bytes: int
+    """Bounce buffers without ``swiotlb=``."""
+    unknown_words: tuple[str, ...]
+    """Words of a command line that this build does not know and passes to init."""
+    demand: PageDemand
     early: tuple[EarlyRequest, ...] = ()
+    """Early allocations that a scenario adds; never in a data file."""

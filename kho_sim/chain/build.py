@@ -4,11 +4,11 @@ uses."""
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
 from kho_sim.base.extent import round_up
-from kho_sim.builds import Build, EarlyRequest
+from kho_sim.builds import Build, EarlyRequest, load_build
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
 from kho_sim.kernel.boot import KernelSetup
@@ -21,6 +21,7 @@ from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.platform.firmware import FIRMWARES
 from kho_sim.platform.firmware.e820 import from_memory_map
 from kho_sim.platform.platform import PLATFORMS, Platform
+from kho_sim.releases import load_release
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec
@@ -53,7 +54,6 @@ def build_plan(scenario: Scenario) -> ChainPlan:
             with_early_faults(build_kernel(kernel, platform, machine, named), scenario.faults, boot)
             for boot, kernel in enumerate(kernels)
         ),
-        releases=tuple(kernel.release for kernel in kernels),
         command_lines=tuple(kernel.command_line for kernel in kernels),
         workloads=tuple(
             WorkloadPlan(
@@ -92,10 +92,12 @@ def build_kernel(
 ) -> KernelSetup:
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
+    build = build_of(kernel)
     return KernelSetup(
         platform=platform,
-        build=_with_bounce_buffers(build_of(kernel), line.swiotlb),
-        options=_options(line, machine, named),
+        build=_with_bounce_buffers(build, line.swiotlb),
+        options=_options(line, build, machine, named),
+        release=load_release(kernel.release),
         kho=line.kho,
         scratch=line.kho_scratch,
         strategy=kernel.extend.strategy,
@@ -105,15 +107,10 @@ def build_kernel(
 
 
 def build_of(kernel: spec.Kernel) -> Build:
-    """Return the kernel's build: the recorded one, with what the scenario says differs.
+    """Return the kernel's build: the one that it names, with what the scenario says differs.
 
-    A kernel that is larger than the recorded one has an init_size that holds it.
+    A kernel whose image is larger than that build's has an init_size that holds it.
     """
-    given = {
-        field: getattr(kernel, key)
-        for key, field in BUILD_KEYS.items()
-        if getattr(kernel, key) is not None
-    }
     early = tuple(
         EarlyRequest(
             what=entry.what,
@@ -125,22 +122,33 @@ def build_of(kernel: spec.Kernel) -> Build:
         )
         for entry in kernel.early
     )
-    build = Build(release=kernel.release, early=early, **given)
+    build = replace(load_build(kernel.build), early=early)
+    for key, field in BUILD_KEYS.items():
+        if (given := getattr(kernel, key)) is not None:
+            build = _with(build, f"kernel.{key} of the scenario", **{field: given})
     in_memory = round_up(build.image_bytes + build.brk_bytes, PAGE_SIZE)
-    return replace(build, init_size_bytes=max(build.init_size_bytes, in_memory))
+    if in_memory <= build.init_size_bytes:
+        return build
+    return _with(build, "what image and brk take", init_size_bytes=in_memory)
+
+
+def _with(build: Build, source: str, **values: Any) -> Build:
+    """Return a build with other values, which all have one source."""
+    return replace(build, sources=build.sources | dict.fromkeys(values, source), **values)
 
 
 def _with_bounce_buffers(build: Build, wanted: Swiotlb) -> Build:
     """Apply ``swiotlb=``: slabs of 2 KiB, or none at all."""
     if wanted.noforce:
-        return replace(build, swiotlb_bytes=0)
+        return _with(build, "swiotlb=noforce of the command line", swiotlb_bytes=0)
     if wanted.slabs:
-        return replace(build, swiotlb_bytes=wanted.slabs * SLAB_BYTES)
+        return _with(build, "swiotlb= of the command line", swiotlb_bytes=wanted.slabs * SLAB_BYTES)
     return build
 
 
-def _options(line: CommandLine, machine: Machine, named: list[ReserveMem]) -> BootOptions:
-    build = Build()
+def _options(
+    line: CommandLine, build: Build, machine: Machine, named: list[ReserveMem]
+) -> BootOptions:
     return BootOptions(
         command_line_bytes=line.length,
         log_buffer_bytes=line.log_buf_len or 0,

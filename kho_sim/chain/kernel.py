@@ -282,7 +282,7 @@ class Kernel:
             self.journal.note_alternative(self.index, setup, tried)
 
     def _note_boot(self, booted: BootedMemory) -> None:
-        names = (self.plan.releases[self.index], self.plan.command_lines[self.index])
+        names = (self.setup.release.name, self.plan.command_lines[self.index])
         self.journal.note_boot(self.index, self.setup, names, booted)
         early = booted.early
         said = (self.setup.messages, early.messages, booted.messages, early.memblock.messages)

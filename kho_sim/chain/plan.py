@@ -49,7 +49,6 @@ class ChainPlan:
 
     machine: Machine
     kernels: tuple[KernelSetup, ...]
-    releases: tuple[str, ...]
     command_lines: tuple[str, ...]
     workloads: tuple[WorkloadPlan, ...]
     uptime_ns: int

@@ -27,6 +27,7 @@ from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Req
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Region
+from kho_sim.releases import Release, load_release
 
 if TYPE_CHECKING:
     from kho_sim.platform.platform import Platform
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KernelSetup:
-    """What decides a kernel's early memory: its platform, its build, its command line, its way to
-    extend scratch."""
+    """What decides a kernel's early memory: its platform, build and release, its command line,
+    its way to extend scratch."""
 
     platform: Platform
     build: Build
     options: BootOptions
+    release: Release = field(default_factory=load_release)
     kho: bool = True
     scratch: ScratchRequest = field(default_factory=ScratchRequest)
     strategy: str = "blocks"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
-from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing
+from kho_sim.kho.preserve import LiveUpdate, Outgoing
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.gigantic import shortfall
 from kho_sim.memory.early.hashes import table_bytes
@@ -93,7 +93,7 @@ def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoin
     """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
     demand = setup.build.demand
     outgoing = Outgoing(pages)
-    luo = LiveUpdate(outgoing, LAYOUTS[setup.build.release])
+    luo = LiveUpdate(outgoing, setup.release.luo)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)

@@ -283,7 +283,7 @@ class RunningMemory:
             tree=outgoing.tree.freeze(),
             files=tuple(self.handed),
             luo_pages=luo.state_pages(),
-            release=self.setup.build.release,
+            release=self.setup.release.name,
             kexec_count=self.kexec_count + 1,
         )
 

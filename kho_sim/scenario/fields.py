@@ -18,10 +18,14 @@ from pydantic_core import CoreSchema, core_schema
 
 from kho_sim.base.errors import nearest
 from kho_sim.base.units import format_duration, format_exact, parse_duration, parse_size
+from kho_sim.builds import BUILDS
+from kho_sim.releases import RELEASES, nearest_release, release_of
 
 ADDRESS_LIMIT = 1 << 52
 """Where physical addresses of x86_64 end."""
 PAGE_BYTES = 4096
+PROFILE_SUFFIXES = (".yaml", ".yml", ".json")
+"""By these a file is told from the name of a build."""
 
 _T = TypeVar("_T")
 _SIZE_PATTERN = r"^(0[xX][0-9a-fA-F]+|0|[1-9][0-9]*) ?([KMGTPEkmgtpe]([iI][bB]?)?|[bB])?$"
@@ -160,19 +164,40 @@ class DurationRule(FieldRule):
 
 @dataclass(frozen=True)
 class ReleaseRule(FieldRule):
-    """'7.3' or any '7.3.N', which is the same here, or 'seed'."""
+    """A release by its name, by an alias, or by a version of its series, as '7.3.4'."""
 
     def check(self, value: object) -> str:
         # YAML makes a number of an unquoted 7.3; there is no doubt about what is meant.
         text = str(value) if isinstance(value, float) else value
-        if isinstance(text, str) and re.fullmatch(r"7\.3(\.[0-9]{1,6})?", text):
-            return "7.3"
-        if text == "seed":
-            return text
-        raise ValueError(f"{found(text)} is not a kernel known here; accepted: 7.3, 7.3.N, seed")
+        release = release_of(text) if isinstance(text, str) else ""
+        if release:
+            return release
+        known = f"accepted: {', '.join(RELEASES)}, and versions of these, as 7.3.4"
+        close = ""
+        if isinstance(text, str):
+            close = f"; nearest: {nearest(text, RELEASES) or nearest_release(text)}"
+        raise ValueError(f"{found(text)} is not a release known here; {known}{close}")
 
     def schema(self) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string"}, {"const": 7.3}]}
+        numbers = [float(name) for name in RELEASES if re.fullmatch(r"[0-9]+\.[0-9]+", name)]
+        return {"anyOf": [{"type": "string"}, {"enum": numbers}]}
+
+
+@dataclass(frozen=True)
+class BuildRule(FieldRule):
+    """A recorded build; a file with sizes stands here only until the loader has read it."""
+
+    def check(self, value: object) -> str:
+        if isinstance(value, str) and value in BUILDS:
+            return value
+        if isinstance(value, str) and value.endswith(PROFILE_SUFFIXES):
+            where = "only in a scenario file, and only without profile"
+            raise ValueError(f"{found(value)}: a file can be named {where}")
+        raise ValueError(f"{found(value)} is not a build known here; {one_of(BUILDS, value)}")
+
+    def schema(self) -> JsonSchemaValue:
+        suffixes = "|".join(re.escape(suffix) for suffix in PROFILE_SUFFIXES)
+        return {"anyOf": [{"enum": list(BUILDS)}, {"type": "string", "pattern": f"({suffixes})$"}]}
 
 
 Size = Annotated[int, SizeRule()]
@@ -180,6 +205,7 @@ SizeOrZero = Annotated[int, SizeRule(least_bytes=0)]
 PowerOfTwo = Annotated[int, SizeRule(power_of_two=True)]
 Duration = Annotated[int, DurationRule()]
 Release = Annotated[str, ReleaseRule()]
+BuildName = Annotated[str, BuildRule()]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
 Node = Annotated[int, Field(ge=0, le=63)]

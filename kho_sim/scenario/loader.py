@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kho_sim.base.errors import Problem, ScenarioError
+from kho_sim.scenario.fields import PROFILE_SUFFIXES
 from kho_sim.scenario.findings import findings
 from kho_sim.scenario.notes import Note, notes_of
 from kho_sim.scenario.spec import Scenario
@@ -150,11 +151,14 @@ def _read_profiles(document: Document, base: Path | None) -> None:
 def _with_profile(
     document: Document, at: Steps, kernel: dict[str, Any], base: Path | None
 ) -> dict[str, Any]:
-    name = kernel.get("profile")
+    named_by = "profile" if "profile" in kernel else "build"
+    name = kernel.get(named_by)
     if not isinstance(name, str) or base is None:
         return dict(kernel)
-    profile = _profile(document, (*at, "profile"), base / name)
-    explicit = {key: value for key, value in kernel.items() if key != "profile"}
+    if named_by == "build" and not name.endswith(PROFILE_SUFFIXES):
+        return dict(kernel)
+    profile = _profile(document, (*at, named_by), base / name)
+    explicit = {key: value for key, value in kernel.items() if key != named_by}
     for path, place in profile.places.items():
         if path and path[0] not in explicit:
             document.places[(*at, *path)] = place

@@ -18,10 +18,13 @@ from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
 from kho_sim.base.words import FIRMWARES, PLATFORMS, STRATEGIES, WORKERS
+from kho_sim.builds import DEFAULT_BUILD
+from kho_sim.releases import DEFAULT_RELEASE
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
     PAGE_BYTES,
+    BuildName,
     Choice,
     Duration,
     ListOf,
@@ -169,7 +172,7 @@ class WhatIf(Section):
 
 
 class EarlyAllocation(Section):
-    """One early allocation that this kernel makes beyond those of the recorded kernel."""
+    """One early allocation that this kernel makes beyond those of its build."""
 
     what: str = Field(min_length=1, max_length=100)
     """Who asks, for tables and messages."""
@@ -183,8 +186,8 @@ class EarlyAllocation(Section):
     """Whether the kernel dies without it."""
 
 
-class Build(Section):
-    """What the build of a kernel fixes. Sizes left out are those of the recorded kernel."""
+class BuildSizes(Section):
+    """What the build of a kernel fixes. Sizes left out are those of ``build``."""
 
     profile: str | None = None
     """A YAML or JSON file with these keys, relative to the scenario; keys given here win."""
@@ -219,25 +222,28 @@ class Build(Section):
             yield ("command_line",), "a command line is one line without control characters"
 
 
-class KernelOverride(Build):
+class KernelOverride(BuildSizes):
     """What the kernel of one boot has different; keys left out are the kernel's own."""
 
     release: Release | None = None
+    build: BuildName | None = None
     command_line: str | None = None
     extend: ExtendOverride | None = None
     early: ListOf[EarlyAllocation] | None = None
 
 
-class Kernel(Build):
+class Kernel(BuildSizes):
     """The kernel that the chain boots again and again, or differs from in ``releases``."""
 
-    release: Release = "7.3"
-    """7.3 (any 7.3.N), or seed: the patch's own kernel with its LUO layout."""
+    release: Release = DEFAULT_RELEASE
+    """A release known here, by its name or a version of it, as 7.3.4 or 7.3.0-1-amd64."""
+    build: BuildName = DEFAULT_BUILD
+    """A recorded build, or a file as profile takes it."""
     command_line: str = ""
     """As the kernel reads it. A scenario is about KHO: without kho= it is on, kho=off is off."""
     extend: Extend = Extend()
     early: ListOf[EarlyAllocation] = ()
-    """Early allocations beyond those of the recorded kernel."""
+    """Early allocations beyond those of its build."""
     releases: ListOf[KernelOverride] = ()
     """What boot 0, 1, ... has different; the last entry is for all boots after it, too."""
 
@@ -338,7 +344,8 @@ class Scenario(Section):
         """Return canonical JSON of all that decides a run: for hashing.
 
         ``description``, ``sources`` and ``expect`` decide nothing and are left out, and so are
-        ``faults`` and what to do about failures while they are as they were before there were any.
+        ``faults``, what to do about failures, and ``build`` while they are what they were before
+        there was a choice.
         """
         resolved = self.to_dict()
         for name in ("description", "sources", "expect"):
@@ -348,6 +355,8 @@ class Scenario(Section):
         if self.chain.on_failure == "stop":
             resolved["chain"].pop("on_failure")
             resolved["chain"].pop("retries")
+        if self.kernel.build == DEFAULT_BUILD:
+            resolved["kernel"].pop("build")
         return json.dumps(resolved, sort_keys=True, separators=(",", ":"))
 
 

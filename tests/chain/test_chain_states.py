@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from kho_sim.base.command_line import HugepageRequest, ScratchRequest
-from kho_sim.builds import Build, EarlyRequest, PageDemand
+from kho_sim.builds import EarlyRequest, PageDemand, load_build
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.extend import ExtendOptions
@@ -33,6 +33,7 @@ from kho_sim.memory.memblock import RSRV_HUGETLB, RSRV_KERN
 from kho_sim.memory.pages import INTERLEAVINGS, MOVABLE, RECLAIMABLE, UNMOVABLE, OutOfMemory
 from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.platform.x86_64 import X86_64
+from kho_sim.releases import load_release
 from tests.naive.chain import (
     FREE,
     OWNED,
@@ -48,7 +49,8 @@ from tests.naive.chain import (
 
 MIB = 1 << 20
 GIB = 1 << 30
-SMALL_KERNEL = Build(
+SMALL_KERNEL = replace(
+    load_build(),
     image_bytes=2 * MIB,
     init_size_bytes=3 * MIB,
     initrd_bytes=MIB // 4 + 5,
@@ -85,7 +87,7 @@ class ChainMachine(RuleBasedStateMachine):
     @initialize(
         sizes=st.sampled_from(SIZES),
         huge_pages=st.sampled_from([0, 0, 3]),
-        release=st.sampled_from(["7.3", "7.3", "seed"]),
+        release=st.sampled_from(["7.3", "7.3", "7.3-patch-v2"]),
         workers=st.sampled_from(sorted(INTERLEAVINGS)),
         seed=st.integers(0, 9),
     )
@@ -98,8 +100,9 @@ class ChainMachine(RuleBasedStateMachine):
         self.options = BootOptions(99, hugepages=hugepages if huge_pages else ())
         self.setup = KernelSetup(
             X86_64(),
-            replace(SMALL_KERNEL, release=release),
+            SMALL_KERNEL,
             self.options,
+            load_release(release),
             scratch=ScratchRequest(0, low, everywhere, per_node),
         )
         self.interleaving = INTERLEAVINGS[workers]

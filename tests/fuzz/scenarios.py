@@ -100,7 +100,7 @@ BUILD: Words = {
     "per_cpu_static": one_of(PAGE, MIB),
     "log_buf_len": one_of(PAGE, 16 * MIB),
     "purgatory": one_of(PAGE, 10 * MIB),
-    "release": one_of("7.3", "seed"),
+    "release": one_of("7.3", "7.3-patch-v2"),
     "command_line": COMMAND_LINES,
     "extend": EXTEND,
     "early": EARLY,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.base.extent import Extent
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.kho.load import LoadRefused, place_kernel, place_segments, source_page_count
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadRequest, Placement, Segment
@@ -15,7 +15,7 @@ from kho_sim.platform.x86_64 import X86_64
 
 PAGE = 4096
 MIB = 1 << 20
-BUILD = Build(purgatory_bytes=0x5000, init_size_bytes=0xADF000, initrd_bytes=0x33D600)
+BUILD = load_build()
 """The recorded one (kernel-facts 11.1)."""
 X86 = X86_64()
 MACHINE_64G = [(0xB2400000, 0x9800000), (0xF66800000, 0x91000000), (0xEE0400000, 0x86400000)]

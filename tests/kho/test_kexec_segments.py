@@ -1,7 +1,9 @@
 """The pieces of the next kernel: their sizes, alignments and lowest addresses (kernel-facts
 11.1)."""
 
-from kho_sim.builds import Build
+from dataclasses import replace
+
+from kho_sim.builds import load_build
 from kho_sim.kho.load import source_page_count
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadRequest, Placement, Segment
@@ -12,8 +14,12 @@ MIB = 1 << 20
 
 
 def test_every_segment_of_a_bzimage():
-    build = Build(
-        purgatory_bytes=0x5000, init_size_bytes=9 * MIB, initrd_bytes=0x1234, image_bytes=1
+    build = replace(
+        load_build(),
+        purgatory_bytes=0x5000,
+        init_size_bytes=9 * MIB,
+        initrd_bytes=0x1234,
+        image_bytes=1,
     )
     assert X86_64().kexec_segments(LoadRequest(build, command_line_bytes=10)) == (
         Segment("purgatory", 0x5000, PAGE, 0x3000),

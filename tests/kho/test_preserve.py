@@ -2,6 +2,7 @@
 out."""
 
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +10,11 @@ import pytest
 from kho_sim.base.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.base.errors import ModelError
 from kho_sim.base.extent import Extent
-from kho_sim.builds import Build, PageDemand
+from kho_sim.builds import PageDemand, load_build
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.bring_up import initialise_deferred, node_of_user_space
 from kho_sim.kernel.running import RunningMemory
-from kho_sim.kho.preserve import LAYOUTS, LiveUpdate, Outgoing, PreserveFailed
+from kho_sim.kho.preserve import LiveUpdate, Outgoing, PreserveFailed
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.pages import (
@@ -28,6 +29,7 @@ from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import Placement
 from kho_sim.platform.x86_64 import X86_64
+from kho_sim.releases import load_release
 from tests.kho.machines import allocator
 
 MIB = 1 << 20
@@ -50,7 +52,9 @@ def held(pages):
 
 def running(kho=True, hugepages=(), reserve_mem=()):
     machine = qemu_machine(128 * MIB, cpus=1)
-    build = Build(image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20))
+    build = replace(
+        load_build(), image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20)
+    )
     setup = KernelSetup(
         X86_64(),
         build,
@@ -70,7 +74,7 @@ def running(kho=True, hugepages=(), reserve_mem=()):
 @pytest.mark.parametrize("files", [1, 63, 64])
 def test_lists_of_sessions_and_files_take_the_blocks_of_kernel_facts_10_1(sessions, files):
     outgoing = Outgoing(allocator())
-    luo = LiveUpdate(outgoing, LAYOUTS["7.3"])
+    luo = LiveUpdate(outgoing, load_release("7.3").luo)
     for session in range(sessions):
         for _ in range(files if session == 0 else 1):
             luo.add_file(f"s{session}")
@@ -87,9 +91,9 @@ def test_lists_of_sessions_and_files_take_the_blocks_of_kernel_facts_10_1(sessio
     assert (len(outgoing.tree), luo.state_pages()) == (0, ())
 
 
-def test_the_seeds_kernel_keeps_its_array_of_sessions():
+def test_the_kernel_of_the_patch_keeps_its_array_of_sessions():
     outgoing = Outgoing(allocator())
-    luo = LiveUpdate(outgoing, LAYOUTS["seed"])
+    luo = LiveUpdate(outgoing, load_release("7.3-patch-v2").luo)
     luo.start_luo()
     before = outgoing.tree.counts_by_order()
     assert before == {0: 2, 4: 1}
@@ -312,7 +316,7 @@ def test_mount_tables_above_the_largest_block_come_from_vmalloc():
     booted = SimpleNamespace(
         early=SimpleNamespace(free_pages=1 << 30, geometry=Geometry())
     )  # 4 TiB: 8 MiB a table
-    build = Build(demand=PageDemand(0, 0, 0, 0, 0, 0))
+    build = replace(load_build(), demand=PageDemand(0, 0, 0, 0, 0, 0))
     setup = KernelSetup(X86_64(), build, BootOptions())
     initialise_deferred(pages, booted, setup, 1)
     assert before - held(pages) == 2 * 2048

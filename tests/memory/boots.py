@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from kho_sim.base.extent import Extent, round_up
-from kho_sim.builds import Build
+from kho_sim.builds import Build, load_build
 from kho_sim.kho.handover import UNDAMAGED, Handover, KhoData
 from kho_sim.kho.populate import KHO_COMPATIBLE, populate
 from kho_sim.kho.radix import RadixTree
@@ -26,7 +26,7 @@ def handover_at(
     image, initrd, setup_data, descriptors, areas, *, named_areas=(), build=None, damage=UNDAMAGED
 ) -> Handover:
     """Return a handover of no files, with these addresses and (start, size) of scratch areas."""
-    build = build or Build()
+    build = build or load_build()
     initrd_bytes = round_up(build.initrd_bytes, PAGE)
     return Handover(
         loaded=LoadedKernel(
@@ -53,7 +53,7 @@ def early_boot(
     platform: Platform = X86,
 ) -> EarlyBoot:
     """Return a kernel at the very beginning: a cold boot, or one that was handed this."""
-    build = build or Build()
+    build = build or load_build()
     options = options or BootOptions()
     loaded = handover.loaded if handover else platform.load_cold(machine, build)
     step = partial(populate, handover) if handover else None

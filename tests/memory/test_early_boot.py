@@ -4,10 +4,12 @@ Numbers: kernel-facts sections 3.3 and 6.4 (machine-*, huge50-64G, numa2-16G; lo
 the small facts of section 6.2 and 6.3.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from kho_sim.base.command_line import ScratchRequest, parse_command_line
-from kho_sim.builds import Build, EarlyRequest
+from kho_sim.builds import EarlyRequest, load_build
 from kho_sim.kho.scratch import kernel_reserved_bytes, reserve_scratch
 from kho_sim.memory.early import BootOptions, BootPanic, Requests
 from kho_sim.memory.early.hashes import table_bytes
@@ -105,7 +107,7 @@ def test_without_a_log_buffer_36_mib_less_are_reserved():
     ],
 )
 def test_per_cpu_units_share_atoms_as_recorded(groups, unit, per_atom):
-    layout = unit_layout(Build(), groups, PAGE_SIZE, 2 * MIB)
+    layout = unit_layout(load_build(), groups, PAGE_SIZE, 2 * MIB)
     assert (layout.unit_bytes, layout.units_per_atom, layout.kept_bytes) == (
         unit,
         per_atom,
@@ -175,7 +177,7 @@ def test_what_gives_way_in_tight_scratch():
 def test_required_extra_memory_kills_and_optional_does_not():
     for required in (True, False):
         extra = EarlyRequest("driver tables", 8 * GIB, required=required)
-        early = kho_boot((0x9800000, 0x91000000, 0x86400000), Build(early=(extra,)))
+        early = kho_boot((0x9800000, 0x91000000, 0x86400000), replace(load_build(), early=(extra,)))
         early.before_extension()
         if required:
             with pytest.raises(BootPanic, match="driver tables: Failed to allocate 8589934592"):

@@ -1,9 +1,11 @@
 """What early boot does when something does not fit, or is asked for on one node only."""
 
+from dataclasses import replace
+
 import pytest
 
 from kho_sim.base.command_line import HugepageRequest, ReserveMem
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.memory.early import BootOptions, BootPanic
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
@@ -111,7 +113,7 @@ def test_hash_tables_are_halved_and_then_fatal():
     ("cpus", "late", "expected"), [(17, True, 0), (18, True, 1 << 18), (18, False, 0)]
 )
 def test_many_cpus_get_a_larger_log_buffer_late(cpus, late, expected):
-    assert wanted_bytes(BootOptions(), Build(), cpus, late) == expected
+    assert wanted_bytes(BootOptions(), load_build(), cpus, late) == expected
 
 
 @pytest.mark.parametrize(("room", "refused"), [(0, "text"), (1, "desc"), (2, "info")])
@@ -129,9 +131,9 @@ def test_a_log_buffer_is_all_or_nothing(room, refused):
 
 
 def test_a_kernel_without_an_initrd_reserves_none():
-    with_initrd, without = boot(), boot(build=Build(initrd_bytes=0))
+    with_initrd, without = boot(), boot(build=replace(load_build(), initrd_bytes=0))
     taken = with_initrd.memblock.kern_size() - without.memblock.kern_size()
-    assert taken == -(-Build().initrd_bytes // PAGE) * PAGE
+    assert taken == -(-load_build().initrd_bytes // PAGE) * PAGE
 
 
 @pytest.mark.parametrize(("megabytes", "where"), [(256, "low"), (5000, "high"), (60000, "none")])
@@ -179,14 +181,14 @@ def test_words_that_nobody_knows_cost_nothing_in_the_end():
 
 
 def test_a_huge_trampoline_is_given_up():
-    early = boot(build=Build(trampoline_bytes=MIB))
+    early = boot(build=replace(load_build(), trampoline_bytes=MIB))
     assert early.messages[0] == "No sub-1M memory is available for the trampoline"
 
 
 def test_two_mib_of_direct_map_probe_that_are_not_there():
     """All scratch is smaller than the probe: said, and the boot goes on with pages of the brk."""
     areas = ((0x80000000, MIB), (0x90000000, MIB))
-    build = Build(initrd_bytes=0)
+    build = replace(load_build(), initrd_bytes=0)
     handover = handover_at(0xA0000000, 0, 0xA2000000, 0xA2001000, areas, build=build)
     early = early_boot(qemu_machine(4 * GIB, cpus=2), build, handover=handover)
     early.before_extension()

@@ -13,7 +13,7 @@ import pytest
 
 from kho_sim.base.command_line import HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.base.extent import Extent, round_up
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kho.handover import Handover, KhoData
 from kho_sim.kho.load import LoadRefused, place_kernel
@@ -32,7 +32,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 PAGE = 16 * KIB
 MACHINE = Machine((FirmwareRange(GIB, 3 * GIB),), cpu_nodes=(0, 0), page_bytes=PAGE)
-BUILD = Build(image_bytes=4 * MIB, initrd_bytes=MIB, swiotlb_bytes=4 * MIB)
+BUILD = replace(load_build(), image_bytes=4 * MIB, initrd_bytes=MIB, swiotlb_bytes=4 * MIB)
 X86_REQUESTS = {
     "real-mode trampoline",
     "direct map probe",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from kho_sim.base.extent import Extent
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.x86_64 import X86_64
@@ -109,7 +110,7 @@ def test_every_step_names_the_function_of_the_kernel():
 @pytest.mark.parametrize(("gib", "end"), [(1, 0x3FFE0000), (4, 0xBFFE0000), (64, 0xBFFE0000)])
 def test_a_boot_loader_puts_the_initrd_below_the_end_of_low_memory(gib, end):
     """Kernel-facts 1: 0xbfca2000-0xbffe0000 for a file of 0x33d600 bytes."""
-    loaded = X86_64().load_cold(qemu_machine(gib * GIB, cpus=4), Build())
+    loaded = X86_64().load_cold(qemu_machine(gib * GIB, cpus=4), load_build())
     assert loaded == LoadedKernel(
         image=Extent(0x1000000, 0x187F000), initrd=Extent(end - 0x33E000, end)
     )
@@ -118,13 +119,13 @@ def test_a_boot_loader_puts_the_initrd_below_the_end_of_low_memory(gib, end):
 
 
 def test_a_boot_loader_without_an_initrd_loads_the_kernel_only():
-    loaded = X86_64().load_cold(qemu_machine(GIB, cpus=1), Build(initrd_bytes=0))
+    loaded = X86_64().load_cold(qemu_machine(GIB, cpus=1), replace(load_build(), initrd_bytes=0))
     assert loaded.initrd is None
 
 
 def test_low_memory_ends_at_4_gib_for_a_boot_loader():
     machine = from_memory_map([(MIB, 6 * GIB, 0, "usable")], cpus=1)
-    loaded = X86_64().load_cold(machine, Build())
+    loaded = X86_64().load_cold(machine, load_build())
     assert loaded.initrd.end == 4 * GIB
 
 

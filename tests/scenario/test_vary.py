@@ -37,7 +37,7 @@ def refused(values):
         ("workload.1.size", "2MiB", lambda s: s.workload[1].size == 2 << 20),
         ("workload[0].preserve", "false", lambda s: s.workload[0].preserve is False),
         ("chain.uptime", "90s", lambda s: s.chain.uptime == 90 * 10**9),
-        ("kernel.release", "seed", lambda s: s.kernel.release == "seed"),
+        ("kernel.release", "seed", lambda s: s.kernel.release == "7.3-patch-v2"),
         ("kernel.command_line", '"a=1,2"', lambda s: s.kernel.command_line == "a=1,2"),
         ("kernel.command_line", "5", lambda s: s.kernel.command_line == "5"),
         ("kernel.command_line", "", lambda s: s.kernel.command_line == ""),

@@ -1,8 +1,7 @@
 """LUO's own state in preserved memory: fixed objects, sessions, and the blocks that list files.
 
-Models kernel/liveupdate/luo_*.c and kho_block.c of Linux 7.3 (kernel-facts 10.1), and the layout of
-the seed patch's own kernel, which kept sessions in one 64 KiB array and the files of a session in
-an 8 KiB one (kernel-facts 10.3, an inference from the patch's counts).
+Models kernel/liveupdate/luo_*.c and kho_block.c (kernel-facts 10.1). How the lists are laid out is
+the release's (``releases/``). Left out: the limits on sessions and on files of a session.
 """
 
 from __future__ import annotations
@@ -10,28 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kho_sim.kho.preserve.outgoing import Outgoing
-from kho_sim.memory.pages import PAGE_SHIFT, Run
-
-
-@dataclass(frozen=True, slots=True)
-class LuoLayout:
-    """How a release lays out LUO's lists.
-
-    A release either has one session array, allocated at start (``session_array_order``), or grows
-    blocks of ``sessions_per_block``; the same for the files of each session.
-    """
-
-    release: str
-    session_array_order: int | None
-    sessions_per_block: int
-    files_order: int
-    files_per_block: int
-
-
-LAYOUTS = {
-    "7.3": LuoLayout("7.3", None, 51, 0, 63),
-    "seed": LuoLayout("seed", 4, 65536 // 80, 1, 8192 // 64),
-}
+from kho_sim.memory.pages import PAGE_SHIFT, PAGE_SIZE, Run
+from kho_sim.releases import ListLayout, LuoLayout
 
 
 @dataclass
@@ -66,9 +45,8 @@ class LiveUpdate:
         """luo_late_startup(): LUO's state, the array of sessions where there is one, the FLB
         header."""
         self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
-        if self.layout.session_array_order is not None:
-            order = self.layout.session_array_order
-            self.pages += _blocks(self.outgoing.allocate_preserved(1, order), order)
+        if self.layout.sessions_at_start:
+            self.pages += self._new_block(self.layout.sessions)
         self.outgoing.allocate_preserved()
 
     def add_file(self, session_name: str) -> None:
@@ -78,22 +56,23 @@ class LiveUpdate:
         if session is None:
             session = self.sessions[session_name] = Session()
             self._grow_sessions()
-        if session.files % self.layout.files_per_block == 0:
-            order = self.layout.files_order
-            session.blocks += _blocks(self.outgoing.allocate_preserved(1, order), order)
+        if _fills_blocks(session.files, self.layout.files):
+            session.blocks += self._new_block(self.layout.files)
         session.files += 1
 
     def remove_file(self, session_name: str) -> None:
         """Take the last file off a session's list; a block that only it needed is given back."""
         session = self.sessions[session_name]
         session.files -= 1
-        if session.files % self.layout.files_per_block == 0:
+        if _fills_blocks(session.files, self.layout.files):
             self._give_back(session.blocks)
 
     def remove_session(self, session_name: str) -> None:
         """Take a session without files off the list. Source: luo_session_remove()."""
         del self.sessions[session_name]
-        if self.session_blocks and len(self.sessions) % self.layout.sessions_per_block == 0:
+        if self.layout.sessions_at_start:
+            return
+        if _fills_blocks(len(self.sessions), self.layout.sessions):
             self._give_back(self.session_blocks)
 
     def state_pages(self) -> tuple[tuple[Run, int], ...]:
@@ -102,14 +81,23 @@ class LiveUpdate:
         return (*self.pages, *self.session_blocks, *blocks)
 
     def _grow_sessions(self) -> None:
-        if self.layout.session_array_order is not None:
+        if self.layout.sessions_at_start:
             return
-        if (len(self.sessions) - 1) % self.layout.sessions_per_block == 0:
-            self.session_blocks += _blocks(self.outgoing.allocate_preserved(), 0)
+        if _fills_blocks(len(self.sessions) - 1, self.layout.sessions):
+            self.session_blocks += self._new_block(self.layout.sessions)
+
+    def _new_block(self, layout: ListLayout) -> list[tuple[Run, int]]:
+        order = layout.block_order(PAGE_SIZE)
+        return _blocks(self.outgoing.allocate_preserved(1, order), order)
 
     def _give_back(self, blocks: list[tuple[Run, int]]) -> None:
         run, order = blocks.pop()
         self.outgoing.free_preserved([run], order)
+
+
+def _fills_blocks(records: int, layout: ListLayout) -> bool:
+    """Whether so many records leave no room in their last block."""
+    return records % layout.records_per_block(PAGE_SIZE) == 0
 
 
 def _blocks(runs: list[Run], order: int) -> list[tuple[Run, int]]:

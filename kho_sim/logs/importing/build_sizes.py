@@ -9,9 +9,10 @@ build.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from kho_sim.base.extent import Extent, round_up
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.kho.load import LoadRefused
 from kho_sim.logs.importing.imported import Source
 from kho_sim.logs.importing.landing import landing, predicted_landing
@@ -31,7 +32,7 @@ def find_build_sizes(source: Source, cold: BootLog, loads: Sequence[Load]) -> No
     if image is not None:
         brk = _brk(source, cold, image)
     elif (whole := _image_region(cold)) is not None:
-        brk = Build().brk_bytes
+        brk = load_build().brk_bytes
         image = Extent(whole.start, whole.end - brk)
         what = f"reservation of the image, less {brk:#x} of brk"
         source.say("kernel.image", image.size, "reserved[", what)
@@ -39,7 +40,7 @@ def find_build_sizes(source: Source, cold: BootLog, loads: Sequence[Load]) -> No
         source.say("kernel.initrd", cold.initrd.size, "RAMDISK: ")
     if cold.percpu:
         source.say("kernel.per_cpu_static", cold.percpu.static_bytes, "percpu: Embedded")
-    image_bytes = (image.size if image else Build().image_bytes) + (brk or 0)
+    image_bytes = (image.size if image else load_build().image_bytes) + (brk or 0)
     _find_load_sizes(source, image_bytes, [load for load in loads if load.landed])
 
 
@@ -54,7 +55,8 @@ class Load:
 
     def explained_by(self, purgatory_bytes: int, init_size_bytes: int) -> bool:
         """Tell whether these sizes put every segment where it was found."""
-        build = Build(
+        build = replace(
+            load_build(),
             purgatory_bytes=purgatory_bytes,
             init_size_bytes=init_size_bytes,
             initrd_bytes=self.initrd_bytes,
@@ -91,7 +93,7 @@ def _image(source: Source, cold: BootLog) -> Extent | None:
 def _brk(source: Source, cold: BootLog, image: Extent) -> int:
     whole = _image_region(cold)
     if whole is None or whole.start != image.start:
-        return Build().brk_bytes
+        return load_build().brk_bytes
     what = "reservation behind the image"
     source.say("kernel.brk", whole.end - image.end, "reserved[", what)
     return whole.end - image.end
@@ -102,7 +104,7 @@ def _image_region(cold: BootLog) -> Extent | None:
     regions = [(r.base, r.base + r.size, r.flags) for dump in cold.dumps for r in dump.reserved]
     regions += [(row.start, row.end, row.flags) for row in cold.regions if row.array == "reserved"]
     for start, end, flags in regions:
-        if flags & RSRV_KERN and start == Build().image_address:
+        if flags & RSRV_KERN and start == load_build().image_address:
             return Extent(start, end)
     return None
 
@@ -123,7 +125,7 @@ def _find_load_sizes(source: Source, image_bytes: int, loads: list[Load]) -> Non
 
 def _candidates(image_bytes: int) -> Iterator[tuple[int, int]]:
     """Yield (purgatory, init_size): what is assumed of a build of that size, then all others."""
-    default = Build()
+    default = load_build()
     smallest = round_up(image_bytes, PAGE_SIZE)
     assumed = max(default.init_size_bytes, smallest)
     yield default.purgatory_bytes, assumed

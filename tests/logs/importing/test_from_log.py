@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kho_sim.base.errors import TraceError
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.chain.build import build_machine
 from kho_sim.cli.app import call
 from kho_sim.logs.importing import import_files, scenario_from_trace, scenario_text
@@ -95,7 +95,7 @@ def test_nothing_that_came_out_of_the_chain_is_read(read_recorded):
 
 def test_load_sizes_are_found_where_the_recorded_build_does_not_explain_them(read_recorded):
     trace = read_recorded("machine-4G")
-    default = Build()
+    default = load_build()
     assert not {"init_size", "purgatory"} & imported(trace).scenario["kernel"].keys()
     moved = trace
     for boot in (1, 2):

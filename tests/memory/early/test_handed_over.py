@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kho_sim.base.command_line import HugepageRequest, ReserveMem
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.kho.handover import Damage, Handover
 from kho_sim.kho.populate import data_found, scratch_found
 from kho_sim.memory.early import BootOptions, EarlyBoot, NamedArea, Requests
@@ -130,7 +130,7 @@ def test_each_node_has_its_memory_and_what_was_reserved_in_it():
     node_data = [row for row in early.requests.rows if row.what == "node data"]
     assert [row.nid for row in node_data] == [0, 1, 2]
     assert {row.align_bytes for row in node_data} == {64}
-    image = Build().image_address
+    image = load_build().image_address
     by_start = {r.base: r.nid for r in early.memblock.reserved}
     assert (by_start[image], by_start[node_data[1].address]) == (0, 1)
 

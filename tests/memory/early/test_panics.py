@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from kho_sim.builds import Build, EarlyRequest
+from kho_sim.builds import EarlyRequest, load_build
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal
 from kho_sim.platform.firmware.e820 import qemu_machine
 from tests.memory.boots import early_boot
@@ -22,7 +24,7 @@ def struck(*refusals: Refusal, gib: int = 8) -> EarlyBoot:
         EarlyRequest("early driver", 100, phase="before"),
         EarlyRequest("late driver", 200, align_bytes=4096, nid=0),
     )
-    build = Build(early=extra)
+    build = replace(load_build(), early=extra)
     machine = qemu_machine(gib * GIB, cpus=4)
     early = early_boot(machine, build, BootOptions(command_line_bytes=140))
     early.requests.refusals = refusals

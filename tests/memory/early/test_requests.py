@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.base.extent import Extent
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.memory.early import BootPanic, Refusal, Request, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE, Memblock
@@ -333,7 +333,7 @@ def test_the_memmap_of_a_table_is_one_run(monkeypatch):
     memblock.add(0, 60 * GIB, 0)
     memblock.current_limit = memblock.end_of_dram()
     requests = Requests(memblock)
-    initialise_sections(requests, Build(), RULES)
+    initialise_sections(requests, load_build(), RULES)
     assert len(requests.rows) > 480
     assert len(asked) <= 16
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from kho_sim.builds import Build
+from kho_sim.builds import Build, load_build
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Requests
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
 from kho_sim.memory.early.hashes import (
@@ -117,18 +119,18 @@ def test_half_a_page_is_no_hash_table():
 )
 def test_every_cpu_adds_a_page_to_the_log_buffer_which_is_a_power_of_two(cpus, expected):
     """128 KiB and 4 KiB for each further CPU; up to half of 128 KiB is not worth it."""
-    assert wanted_bytes(BootOptions(), Build(), cpus, late=True) == expected
+    assert wanted_bytes(BootOptions(), load_build(), cpus, late=True) == expected
 
 
 def test_one_byte_more_than_a_power_of_two_doubles_a_log_buffer():
-    build = Build(default_log_buffer_bytes=4, log_buffer_per_cpu_bytes=1)
+    build = replace(load_build(), default_log_buffer_bytes=4, log_buffer_per_cpu_bytes=1)
     wanted = [wanted_bytes(BootOptions(), build, cpus, late=True) for cpus in (5, 6)]
     assert wanted == [8, 16]
 
 
 def test_a_log_buffer_that_was_asked_for_is_wanted_early_and_late():
     options = BootOptions(log_buffer_bytes=MIB)
-    assert [wanted_bytes(options, Build(), 64, late) for late in (False, True)] == [MIB] * 2
+    assert [wanted_bytes(options, load_build(), 64, late) for late in (False, True)] == [MIB] * 2
 
 
 def test_descriptors_and_infos_follow_the_text_of_the_log():
@@ -211,24 +213,24 @@ def test_halved_bounce_buffers_are_whole_segments_and_said():
     ],
 )
 def test_units_of_a_group_share_atoms_with_at_most_a_third_wasted(groups, per_atom):
-    assert unit_layout(Build(), groups, PAGE, 2 * MIB).units_per_atom == per_atom
+    assert unit_layout(load_build(), groups, PAGE, 2 * MIB).units_per_atom == per_atom
 
 
 def test_units_share_an_atom_evenly():
     """85 units of 24 KiB would fit, but only 64 of 32 KiB leave nothing over."""
-    build = Build(per_cpu_static_bytes=PAGE, per_cpu_dynamic_bytes=20 * KIB)
+    build = replace(load_build(), per_cpu_static_bytes=PAGE, per_cpu_dynamic_bytes=20 * KIB)
     assert unit_layout(build, [64], PAGE, 2 * MIB).unit_bytes == 32 * KIB
 
 
 def test_a_unit_larger_than_an_atom_has_atoms_of_its_own():
-    build = Build(per_cpu_static_bytes=3 * MIB)
+    build = replace(load_build(), per_cpu_static_bytes=3 * MIB)
     layout = unit_layout(build, [4], PAGE, 2 * MIB)
     assert (layout.units_per_atom, layout.unit_bytes) == (1, 4 * MIB)
 
 
 def per_cpu(cpus_by_node: dict[int, int], build: Build | None = None) -> Requests:
     asked = requests((0, GIB, 0), (GIB, 2 * GIB, 1))
-    set_up_per_cpu(asked, build or Build(), RULES, cpus_by_node)
+    set_up_per_cpu(asked, build or load_build(), RULES, cpus_by_node)
     return asked
 
 
@@ -281,7 +283,7 @@ def test_a_map_of_units_and_a_list_of_areas_are_given_back():
 )
 def test_the_group_info_counts_every_group_and_unit(cpus_by_node, pages):
     """64 bytes, 40 a group, 4 a unit; four units of up to 512 KiB share an atom."""
-    asked = per_cpu(cpus_by_node, Build(per_cpu_static_bytes=400 * KIB))
+    asked = per_cpu(cpus_by_node, replace(load_build(), per_cpu_static_bytes=400 * KIB))
     assert sizes(asked, "per-cpu group info") == [pages * PAGE]
 
 

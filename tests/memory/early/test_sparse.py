@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 
-from kho_sim.builds import Build
+from kho_sim.builds import load_build
 from kho_sim.memory.early import Refusal, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import Memblock
@@ -23,7 +23,7 @@ def sections(*memory: tuple[int, int, int], refusals: tuple[Refusal, ...] = ()) 
         memblock.add(start, end - start, nid)
     memblock.current_limit = memblock.end_of_dram()
     requests = Requests(memblock, refusals=refusals)
-    initialise_sections(requests, Build(), RULES)
+    initialise_sections(requests, load_build(), RULES)
     return requests
 
 
