@@ -27,6 +27,7 @@ from kho_sim.logs.importing.landing import areas_told
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
 from kho_sim.machine.machine import USABLE
+from kho_sim.releases import RELEASES, nearest_release, release_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
@@ -65,7 +66,7 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     cold = whole[0]
     _find_memory(source, cold)
     _find_cpus(source, cold)
-    _find_command_lines(source, logs)
+    _find_kernels(source, logs)
     find_build_sizes(source, cold, _loads(trace, logs))
     find_early_allocations(source, cold)
     find_workload(source, cold.command_line, len(logs))
@@ -153,8 +154,43 @@ def _find_cpus(source: Source, cold: BootLog) -> None:
         source.say("chain.workers", "parallel", "smpboot: CPU0", f"CPU 0: {cold.cpu_model}")
 
 
-def _find_command_lines(source: Source, logs: Sequence[BootLog]) -> None:
-    """The first kernel's command line, and those of later kernels that mean something else.
+def _find_kernels(source: Source, logs: Sequence[BootLog]) -> None:
+    """The first kernel's release and command line, and what later kernels have different."""
+    releases, lines = _releases(source, logs), _command_lines(source, logs)
+    overrides = [{**line, **release} for line, release in zip(lines, releases, strict=True)]
+    if any(overrides):
+        what = "releases and command lines that differ from the first"
+        source.say("kernel.releases", overrides, COMMAND_LINE_TEXT, what)
+
+
+def _releases(source: Source, logs: Sequence[BootLog]) -> list[dict[str, str]]:
+    """Return what differs from the first kernel's release, for each boot.
+
+    A version that is not known here is simulated as the nearest release that is, and a note says
+    so; one that the log lost is taken to be that of the kernel before.
+    """
+    first = next((log.release for log in logs if log.release), "")
+    if not first:
+        return [{} for _ in logs]
+    names = {log.release: release_of(log.release) for log in logs if log.release}
+    for version, name in names.items():
+        if not name:
+            names[version] = nearest_release(version)
+            known = f"which is not known here (accepted: {', '.join(RELEASES)})"
+            source.notes.append(f"kernel {version}, {known}, is simulated as {names[version]}")
+    source.say("kernel.release", names[first], "Linux version", f"Linux version {first}")
+    overrides: list[dict[str, str]] = []
+    for log in logs:
+        if not log.release:
+            overrides.append(overrides[-1] if overrides else {})
+        else:
+            name = names[log.release]
+            overrides.append({} if name == names[first] else {"release": name})
+    return overrides
+
+
+def _command_lines(source: Source, logs: Sequence[BootLog]) -> list[dict[str, str]]:
+    """Return what differs from the first kernel's command line, for each boot.
 
     Its length decides early places as well as its words do, so a line counts as the same only if
     both are; one that the log lost is taken to be like the one before.
@@ -162,7 +198,7 @@ def _find_command_lines(source: Source, logs: Sequence[BootLog]) -> None:
     first = next((log.command_line for log in logs if log.command_line), "")
     if not first:
         source.notes.append("no command line")
-        return
+        return [{} for _ in logs]
     source.say("kernel.command_line", first, COMMAND_LINE_TEXT)
     overrides: list[dict[str, str]] = []
     for log in logs:
@@ -171,9 +207,7 @@ def _find_command_lines(source: Source, logs: Sequence[BootLog]) -> None:
             overrides.append(overrides[-1] if overrides else {})
         else:
             overrides.append({} if _meaning(line) == _meaning(first) else {"command_line": line})
-    if any(overrides):
-        what = "command lines that differ from the first"
-        source.say("kernel.releases", overrides, COMMAND_LINE_TEXT, what)
+    return overrides
 
 
 def _meaning(line: str) -> tuple[int, CommandLine]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from kho_sim.scenario import from_dict, loads
 from tests.hand_made import with_records
 
 GIB = 1 << 30
+DATA = Path(__file__).with_name("data")
 
 
 def imported(trace):
@@ -52,6 +54,48 @@ def test_the_cpu_says_whether_threads_run_as_on_hardware(read_recorded):
     assert imported(trace).scenario["chain"]["workers"] == "parallel"
     unknown = with_boot_log(trace, 0, cpu_model="")
     assert "workers" not in imported(unknown).scenario["chain"]
+
+
+def test_the_release_of_a_log_is_simulated(read_recorded):
+    trace = read_recorded("machine-4G")
+    found = imported(trace)
+    assert found.scenario["kernel"]["release"] == "7.3"
+    assert found.origins["kernel.release"].endswith("Linux version 7.3.4")
+    assert "releases" not in found.scenario["kernel"]
+    mixed = with_boot_log(with_boot_log(trace, 1, release="7.3-patch-v2"), 2, release="")
+    found = imported(mixed)
+    assert found.scenario["kernel"]["releases"] == [{}, *[{"release": "7.3-patch-v2"}] * 2]
+    assert not found.notes
+    later = with_boot_log(with_boot_log(trace, 0, release=""), 1, release="7.3.5")
+    kernel = imported(later).scenario["kernel"]
+    assert (kernel["release"], "releases" in kernel) == ("7.3", False)
+    silent = trace
+    for boot in range(3):
+        silent = with_boot_log(silent, boot, release="")
+    assert "release" not in imported(silent).scenario["kernel"]
+
+
+def test_a_release_that_is_not_known_is_said(capsys):
+    """A log from outside: a distribution's kernel."""
+    assert call(["import", str(DATA / "release-7.0.log")]) == 0
+    out, err = capsys.readouterr()
+    assert loads(out).kernel.release == "7.3"
+    note = (
+        "release-7.0.log: kernel 7.0.0-29-generic, which is not known here (accepted: "
+        "7.3, 7.3-patch-v2), is simulated as 7.3"
+    )
+    assert f"note: {note}\n" in err
+    assert out.startswith(f"# {note}\n")
+    assert "# release-7.0.log:1: Linux version 7.0.0-29-generic\n" in out
+
+
+def test_a_release_that_is_not_known_is_said_once(read_recorded):
+    trace = read_recorded("machine-4G")
+    mixed = with_boot_log(trace, 0, release="6.1.0-9-amd64")
+    for boot in (1, 2):
+        mixed = with_boot_log(mixed, boot, release="99.0.1")
+    notes = imported(mixed).notes
+    assert [note.split(",")[0].split()[-1] for note in notes] == ["6.1.0-9-amd64", "99.0.1"]
 
 
 def test_image_and_brk_are_told_apart_by_memblock_lines_alone(read_recorded):
