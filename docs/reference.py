@@ -1,6 +1,6 @@
 """Writes the glossary and the reference pages: terms from the reports' own, scenarios from the
 schema, verbs from the commands, rates from the cost model, tables from the classes of records,
-Python names from their docstrings."""
+releases and builds from their data files, Python names from their docstrings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from kho_sim.base.data_file import value_text
 
 LONGEST_SIGNATURE = 100
 GLOSSARY = Path(__file__).with_name("glossary.md")
@@ -32,6 +34,7 @@ def write_reference(folder: Path) -> None:
         "commands": commands_page(kho_sim, list(VERBS)),
         "rates": rates_page(),
         "tables": tables_page(),
+        "kernels": kernels_page(),
         "python": python_page(),
     }
     folder.mkdir(exist_ok=True)
@@ -126,6 +129,31 @@ def tables_page() -> Iterator[str]:
         for column in columns_of(kind):
             meaning = _one_line(column.meaning)
             yield f"| `{column.name}` | {column.dtype} | {column.unit} | {meaning} |"
+
+
+def kernels_page() -> Iterator[str]:
+    """Every value of the releases and builds, with its source."""
+    from kho_sim.builds import BUILDS, load_build
+    from kho_sim.releases import RELEASES, load_release
+
+    yield "# Releases and builds"
+    yield ""
+    yield "Written from `kho_sim/releases/*.toml` and `kho_sim/builds/*.toml`. A scenario names a"
+    yield "release with `kernel.release` and a build with `kernel.build`. [I] is an inference."
+    for title, files in (
+        ("Release", [load_release(name) for name in RELEASES]),
+        ("Build", [load_build(name) for name in BUILDS]),
+    ):
+        for file in files:
+            yield ""
+            yield f"## {title} {file.name}"
+            yield ""
+            yield file.description
+            yield ""
+            yield "| value | is | source |"
+            yield "| --- | ---: | --- |"
+            for dotted, value, source in file.values():
+                yield f"| `{dotted}` | {value_text(dotted, value)} | {_one_line(source)} |"
 
 
 def python_page() -> Iterator[str]:

@@ -11,7 +11,9 @@ import yaml
 
 from kho_sim import plots
 from kho_sim._version import __version__
+from kho_sim.builds import BUILDS, load_build
 from kho_sim.cost import RATES
+from kho_sim.releases import RELEASES, load_release
 from kho_sim.tables import TABLES
 from kho_sim.trace.schema import columns_of
 
@@ -37,7 +39,7 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert {page.stem for page in DOCS.glob("*.md")} - {"index"} <= set(index)
 
 
-def test_the_written_pages_have_every_rate_every_figure_and_every_column(monkeypatch) -> None:
+def test_the_written_pages_have_every_rate_value_figure_and_column(monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
     import reference
 
@@ -47,6 +49,10 @@ def test_the_written_pages_have_every_rate_every_figure_and_every_column(monkeyp
     for name, kind in TABLES.items():
         assert f"## {name}\n" in tables
         assert all(f"| `{one.name}` | {one.dtype} | " in tables for one in columns_of(kind))
+    kernels = "\n".join(reference.kernels_page())
+    for file in (*map(load_release, RELEASES), *map(load_build, BUILDS)):
+        assert f" {file.name}\n\n{file.description}\n" in kernels
+        assert all(f"| `{dotted}` | " in kernels for dotted in file.sources)
     names = "\n".join(reference.python_page())
     for figures in (plots.TRACE_FIGURES, plots.SWEEP_FIGURES, plots.VERIFY_FIGURES):
         assert all(f"### ks.plots.{name}\n" in names for name in figures)

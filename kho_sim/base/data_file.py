@@ -49,6 +49,15 @@ class DataFile:
             yield dotted, value, source
 
 
+def value_text(dotted: str, value: object) -> str:
+    """Return a value of a data file as people read it: addresses in hex, counts in groups."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:#x}" if dotted.endswith("_address") else f"{value:,}"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
 HEAD = tuple(one.name for one in fields(DataFile))
 _File = TypeVar("_File", bound=DataFile)
 

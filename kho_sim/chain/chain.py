@@ -10,6 +10,7 @@ from typing import Any
 import simpy
 
 from kho_sim.base.errors import ModelError
+from kho_sim.builds import load_build
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.journal import Journal
 from kho_sim.chain.kernel import ChainEnds, Kernel
@@ -33,11 +34,23 @@ def run_scenario(scenario: Scenario | str | PathLike[str], *, seed: int | None =
     if seed is not None:
         scenario = with_values(scenario, {"chain.seed": seed}, "seed")
     plan = build_plan(scenario)
-    provenance = run_provenance(scenario, notes_of(scenario))
+    provenance = run_provenance(scenario, notes_of(scenario), _sources(plan))
     twin = None
     if scenario.chain.twin:
         twin = run_plan(plan.without_extension(), {**provenance, "twin": True})
     return run_plan(plan, provenance, twin)
+
+
+def _sources(plan: ChainPlan) -> dict[str, dict[str, str]]:
+    """Return where the values of each release and build are from that the chain's kernels have.
+
+    What a scenario changes of a build is in the scenario.
+    """
+    releases = {f"release {setup.release.name}": setup.release.sources for setup in plan.kernels}
+    builds = {
+        f"build {setup.build.name}": load_build(setup.build.name).sources for setup in plan.kernels
+    }
+    return releases | builds
 
 
 def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = None) -> Trace:

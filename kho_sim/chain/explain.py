@@ -7,11 +7,12 @@ on which assumptions the numbers rest. So it can not drift from what ``run`` doe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
 
+from kho_sim.base.data_file import DataFile, value_text
 from kho_sim.base.notebook import text_html
 from kho_sim.base.units import format_ns, format_size
 from kho_sim.chain.build import build_plan
@@ -39,6 +40,7 @@ MODEL_ASSUMPTIONS = (
     "init_size holds at least the kernel's image and brk, where a scenario gives no larger one",
     "a virtual machine is started only where MemAvailable covers its memory",
 )
+SHOWN_BOOTS = 4
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,6 +77,7 @@ def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
         "",
         f"The chain ends: {ending.kind} at boot {ending.boot} {ending.message}".rstrip(),
         *_faults(scenario, trace),
+        *_kernels(plan),
         *_assumptions(plan, FAILURE_ASSUMPTIONS if _may_fail(scenario) else ()),
     ]
     return Explanation("\n".join(lines), trace)
@@ -94,6 +97,30 @@ def _machine(plan: ChainPlan) -> Iterator[str]:
     for extent, nid in chain.from_iterable(map(machine.by_node, machine.memory)):
         size = format_size(extent.size)
         yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {nid}"
+
+
+def _kernels(plan: ChainPlan) -> Iterator[str]:
+    """The releases and builds of the chain's kernels: each value with its source."""
+    yield from _data_files("Release", [setup.release for setup in plan.kernels])
+    yield from _data_files("Build", [setup.build for setup in plan.kernels])
+
+
+def _data_files(title: str, by_boot: Sequence[DataFile]) -> Iterator[str]:
+    """Of the first boot's all values, of every other only those that the first has not."""
+    boots: dict[tuple[tuple[str, object, str], ...], list[int]] = {}
+    for boot, file in enumerate(by_boot):
+        boots.setdefault(tuple(file.values()), []).append(boot)
+    first = by_boot[0]
+    for values, numbers in boots.items():
+        file = by_boot[numbers[0]]
+        yield ""
+        shown = ", ".join(map(str, numbers[:SHOWN_BOOTS]))
+        more = f" and {len(numbers) - SHOWN_BOOTS} more" if len(numbers) > SHOWN_BOOTS else ""
+        yield f"{title} {file.name}, boot {shown}{more}: {file.description}"
+        known = () if file is first else tuple(first.values())
+        for dotted, value, source in values:
+            if (dotted, value, source) not in known:
+                yield f"  {dotted:<28}{value_text(dotted, value):>14}  {source}"
 
 
 def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:

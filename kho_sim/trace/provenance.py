@@ -7,7 +7,7 @@ says which interpreter and libraries did the work. Left out: time of day, names 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,13 @@ LIBRARIES = ("simpy", "numpy")
 """Those whose behaviour could reach into a result."""
 
 
-def run_provenance(scenario: Scenario, notes: Iterable[object]) -> dict[str, Any]:
+def run_provenance(
+    scenario: Scenario, notes: Iterable[object], sources: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
     """Return the provenance of one run: software, seed, resolved scenario, environment.
 
-    ``notes``: what is to be said of the scenario (``scenario.notes``), kept as text.
+    ``notes``: what is to be said of the scenario (``scenario.notes``), kept as text. ``sources``:
+    release or build -> where each of its values is from.
     """
     return {
         "source": "simulation",
@@ -34,6 +37,7 @@ def run_provenance(scenario: Scenario, notes: Iterable[object]) -> dict[str, Any
         "seed": scenario.chain.seed,
         "scenario": scenario.to_dict(),
         "notes": [str(note) for note in notes],
+        "sources": {name: dict(values) for name, values in sources.items()},
         "environment": environment(),
     }
 

@@ -121,13 +121,14 @@ def test_document_tells_the_twins_outcome_and_all_failures() -> None:
 
 def test_provenance_repeats_the_scenario_and_only_the_environment_is_of_this_machine() -> None:
     scenario = loads("machine: {memory: 4GiB}\nchain: {seed: 11}")
-    provenance = run_provenance(scenario, ["a note"])
+    provenance = run_provenance(scenario, ["a note"], {"build lab": {"brk_bytes": "a log"}})
     assert provenance["notes"] == ["a note"]
+    assert provenance["sources"] == {"build lab": {"brk_bytes": "a log"}}
     assert provenance["scenario"] == scenario.to_dict()
     assert provenance["seed"] == 11
     assert set(provenance) == {
-        "source", "software", "seed", "scenario", "notes", "environment",
+        "source", "software", "seed", "scenario", "notes", "sources", "environment",
     }  # fmt: skip
     assert "simpy" in provenance["environment"]["libraries"]
-    other = run_provenance(with_values(scenario, {"chain.seed": 12}), ())
+    other = run_provenance(with_values(scenario, {"chain.seed": 12}), (), {})
     assert other["seed"] == 12

@@ -119,7 +119,9 @@ def test_longest_report_of_all_fits_and_still_counts_the_failures() -> None:
         ],
     )
     provenance = {
-        **run_provenance(loads(f"description: {words}\nmachine: {{memory: 4GiB}}"), [words] * 9),
+        **run_provenance(
+            loads(f"description: {words}\nmachine: {{memory: 4GiB}}"), [words] * 9, {}
+        ),
         "log": words,
     }
     for trace in (

@@ -124,7 +124,7 @@ def test_document_and_provenance_have_the_digest(tmp_path: Path) -> None:
 def test_stored_scenario_is_the_one_that_ran(tmp_path: Path) -> None:
     scenario = loads("machine: {memory: 4GiB}\nworkload: [{kind: memfd, size: 8MiB}]")
     trace = Trace(
-        provenance=run_provenance(scenario, ()), outcome=Outcome(kind="completed", boot=0)
+        provenance=run_provenance(scenario, (), {}), outcome=Outcome(kind="completed", boot=0)
     )
     save_run(trace, tmp_path)
     stored = loads((tmp_path / "scenario.yaml").read_text())
