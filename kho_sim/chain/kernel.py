@@ -294,7 +294,7 @@ class Kernel:
 
     def _kept_gigantic_pages(self) -> list[int]:
         """Return the 1 GiB pages that this kernel was handed, if it can find them."""
-        if self.handover is None or not data_found(self.handover):
+        if self.handover is None or not data_found(self.handover, self.setup.release):
             return []
         return _gigantic_pages(self.handover)
 
@@ -325,7 +325,7 @@ class Kernel:
         """Write down the faults that early boot lived through; what they cost is seen later, but
         for a handover that is not found: all of it is lost at once."""
         journal, now = self.journal, self.now_ns
-        if self.handover and not data_found(self.handover):
+        if self.handover and not data_found(self.handover, self.setup.release):
             number = journal.note_incident(self.index, now, lost_handover(booted), GOES_ON)
             journal.note_file_outcomes(number, self._handed_objects, kept=False)
             self._handed_objects = []

@@ -89,15 +89,15 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     platform = setup.platform
     memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
     loaded = handover.loaded if handover else platform.load_cold(machine, setup.build)
-    step = partial(populate, handover) if handover else None
+    step = partial(populate, handover, setup.release) if handover else None
     early = EarlyBoot(platform, machine, setup.build, setup.options, loaded, step, memblock)
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
-    if handover and scratch_found(handover):
+    if handover and scratch_found(handover, setup.release):
         booted.scratch_areas = handover.kho.scratch_areas
     try:
         _counted(booted, early.before_extension)
-        if handover and data_found(handover):
+        if handover and data_found(handover, setup.release):
             booted.incoming = handover.tree
         elif early.revived:
             booted.messages.append(NO_MAP)

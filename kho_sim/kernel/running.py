@@ -36,7 +36,6 @@ from kho_sim.kho.load import (
     place_kernel,
     source_page_count,
 )
-from kho_sim.kho.populate import KHO_COMPATIBLE
 from kho_sim.kho.preserve import (
     FilePages,
     LiveUpdate,
@@ -274,7 +273,7 @@ class RunningMemory:
         return Handover(
             loaded=next_setup.platform.load_kexec(placed, _load_request(next_setup)),
             kho=KhoData(
-                compatible=KHO_COMPATIBLE,
+                compatible=self.setup.release.kho_compatible,
                 fdt_address=luo.fdt_address,
                 descriptors_address=descriptors.start,
                 scratch_areas=self.booted.scratch_areas,

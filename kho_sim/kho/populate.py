@@ -11,8 +11,8 @@ from kho_sim.base.extent import Extent
 from kho_sim.kho.handover import Handover
 from kho_sim.memory.early import EarlyBoot
 from kho_sim.memory.memblock import MAX_NUMNODES
+from kho_sim.releases import Release
 
-KHO_COMPATIBLE = "kho-v4"
 DESCRIPTOR_BYTES = 16
 """struct kho_scratch: address and size of one area."""
 NO_REVIVAL = "KHO: disabling KHO revival"
@@ -20,28 +20,28 @@ NO_MAP = "KHO: no preserved memory map in the handover FDT"
 """That a warning is printed is known (kernel-facts 5.1), its words are ours."""
 
 
-def scratch_found(handover: Handover) -> bool:
-    """Whether a kernel gets at its scratch areas."""
-    return _version(handover) == KHO_COMPATIBLE and handover.damage.sound_areas is None
+def scratch_found(handover: Handover, release: Release) -> bool:
+    """Whether a kernel of this release gets at its scratch areas."""
+    return _version(handover) == release.kho_compatible and handover.damage.sound_areas is None
 
 
-def data_found(handover: Handover) -> bool:
-    """Whether a kernel gets at what was preserved for it.
+def data_found(handover: Handover, release: Release) -> bool:
+    """Whether a kernel of this release gets at what was preserved for it.
 
     Without the root of the memory map its scratch stays what it was, and early memory must fit in
     there (kernel-facts 5.1, 12.1).
     """
-    return scratch_found(handover) and handover.damage.map_found
+    return scratch_found(handover, release) and handover.damage.map_found
 
 
-def populate(handover: Handover, boot: EarlyBoot) -> None:
+def populate(handover: Handover, release: Release, boot: EarlyBoot) -> None:
     """Make scratch areas the only memory that may be used. Source: kho_populate().
 
     What is wrong with the handover makes this a first kernel; marks made until then stay
     (kernel-facts 12.1, 13).
     """
     kho, damage, memblock = handover.kho, handover.damage, boot.memblock
-    if _version(handover) != KHO_COMPATIBLE:
+    if _version(handover) != release.kho_compatible:
         found = "incompatible" if _version(handover) else "invalid"
         boot.messages += [f"KHO: setup: handover FDT ({kho.fdt_address:#x}) is {found}", NO_REVIVAL]
         return
@@ -59,7 +59,7 @@ def populate(handover: Handover, boot: EarlyBoot) -> None:
     )
     boot.messages.append("KHO: found kexec handover data.")
     boot.revived = True
-    if data_found(handover):
+    if data_found(handover, release):
         boot.handed_areas = kho.named_areas
 
 

@@ -331,3 +331,14 @@ def test_areas_are_cut_at_natural_borders(first_pfn, pages, orders):
     assert [order for _, order in pieces] == orders
     ends = [pfn + (1 << order) for pfn, order in pieces]
     assert [pfn for pfn, _ in pieces] == [first_pfn, *ends[:-1]][: len(pieces)]
+
+
+def test_a_kernel_writes_the_version_of_its_own_release():
+    memory = running()
+    memory.setup = replace(
+        memory.setup, release=replace(memory.setup.release, kho_compatible="kho-v3")
+    )
+    placed = tuple(
+        Placement(name, 0, PAGE) for name in ("kernel", "descriptors", "boot_params", "initrd")
+    )
+    assert memory.hand_over(placed, memory.setup).kho.compatible == "kho-v3"

@@ -7,7 +7,7 @@ from functools import partial
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds import Build, load_build
 from kho_sim.kho.handover import UNDAMAGED, Handover, KhoData
-from kho_sim.kho.populate import KHO_COMPATIBLE, populate
+from kho_sim.kho.populate import populate
 from kho_sim.kho.radix import RadixTree
 from kho_sim.machine import Machine
 from kho_sim.memory.early import BootOptions, EarlyBoot
@@ -15,9 +15,11 @@ from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.platform import Platform
 from kho_sim.platform.x86_64 import X86_64
+from kho_sim.releases import load_release
 
 PAGE = 4096
 FDT_ADDRESS = 0x12345000
+RELEASE = load_release()
 X86 = X86_64()
 RULES = X86.early_rules(qemu_machine(1 << 30, cpus=1))
 
@@ -35,11 +37,11 @@ def handover_at(
             parameters=Extent(setup_data, setup_data + 0x60),
             by_kexec=True,
         ),
-        kho=KhoData(KHO_COMPATIBLE, FDT_ADDRESS, descriptors, tuple(areas), named_areas),
+        kho=KhoData(RELEASE.kho_compatible, FDT_ADDRESS, descriptors, tuple(areas), named_areas),
         tree=RadixTree().freeze(),
         files=(),
         luo_pages=(),
-        release="7.3",
+        release=RELEASE.name,
         kexec_count=1,
         damage=damage,
     )
@@ -56,5 +58,5 @@ def early_boot(
     build = build or load_build()
     options = options or BootOptions()
     loaded = handover.loaded if handover else platform.load_cold(machine, build)
-    step = partial(populate, handover) if handover else None
+    step = partial(populate, handover, RELEASE) if handover else None
     return EarlyBoot(platform, machine, build, options, loaded, step)

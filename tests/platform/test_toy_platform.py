@@ -17,7 +17,6 @@ from kho_sim.builds import load_build
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kho.handover import Handover, KhoData
 from kho_sim.kho.load import LoadRefused, place_kernel
-from kho_sim.kho.populate import KHO_COMPATIBLE
 from kho_sim.kho.radix import RadixTree
 from kho_sim.machine import Machine
 from kho_sim.machine.machine import FirmwareRange
@@ -26,6 +25,7 @@ from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Segment
 from kho_sim.platform.platform import Platform
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
+from kho_sim.releases import load_release
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -168,7 +168,7 @@ def test_a_kernel_is_loaded_and_boots_from_its_scratch():
     assert {place.size_bytes % PAGE for place in placed} == {0}
     handover = Handover(
         loaded=TOY.load_kexec(placed, request),
-        kho=KhoData(KHO_COMPATIBLE, 0, placed[0].start, areas),
+        kho=KhoData(load_release().kho_compatible, 0, placed[0].start, areas),
         tree=RadixTree().freeze(),
         files=(),
         luo_pages=(),

@@ -9,11 +9,12 @@ import pytest
 from kho_sim.base.command_line import HugepageRequest, ReserveMem
 from kho_sim.builds import load_build
 from kho_sim.kho.handover import Damage, Handover
-from kho_sim.kho.populate import data_found, scratch_found
+from kho_sim.kho.populate import data_found, populate, scratch_found
 from kho_sim.memory.early import BootOptions, EarlyBoot, NamedArea, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from kho_sim.releases import load_release
 from tests.memory.boots import early_boot, handover_at
 
 MIB = 1 << 20
@@ -89,7 +90,19 @@ def test_marks_stay_that_were_made_before_a_bad_descriptor():
 )
 def test_data_is_found_with_scratch_and_its_map_only(damage, scratch, data):
     handover = handed(**damage)
-    assert (scratch_found(handover), data_found(handover)) == (scratch, data)
+    release = load_release()
+    assert (scratch_found(handover, release), data_found(handover, release)) == (scratch, data)
+
+
+def test_a_release_finds_what_is_written_in_its_own_format_only():
+    other = replace(load_release(), kho_compatible="kho-v3")
+    handover = handed()
+    assert not scratch_found(handover, other)
+    early = early_boot(qemu_machine(4 * GIB, cpus=2), handover=handover)
+    populate(handover, other, early)
+    assert early.messages == ["KHO: setup: handover FDT (0x12345000) is incompatible", NO_REVIVAL]
+    theirs = replace(handover, kho=replace(handover.kho, compatible="kho-v3"))
+    assert data_found(theirs, other)
 
 
 @pytest.mark.parametrize(("damage", "found"), [({}, True), ({"map_found": False}, False)])
