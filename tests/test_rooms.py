@@ -16,7 +16,7 @@ import kho_sim as ks
 HOUSE = Path(ks.__file__).parent
 
 BASE = {"_version", "base"}
-MACHINE = BASE | {"machine", "builds", "platform"}
+MACHINE = BASE | {"machine", "builds", "releases", "platform"}
 RESULTS = BASE | {"scenario", "trace", "tables"}
 PACKAGES = {
     "_version": set(),
@@ -24,8 +24,9 @@ PACKAGES = {
     "layout": set(),
     "machine": BASE,
     "builds": BASE,
+    "releases": BASE,
     "platform": BASE | {"machine"},
-    "scenario": BASE,
+    "scenario": BASE | {"builds", "releases"},
     "memory": MACHINE,
     "kho": MACHINE | {"memory"},
     "kernel": MACHINE | {"memory", "kho"},

@@ -294,7 +294,8 @@ class Kernel:
 
     def _kept_gigantic_pages(self) -> list[int]:
         """Return the 1 GiB pages that this kernel was handed, if it can find them."""
-        if self.handover is None or not data_found(self.handover, self.setup.release):
+        release = self.plan.kernels[self.index].release
+        if self.handover is None or not data_found(self.handover, release):
             return []
         return _gigantic_pages(self.handover)
 
