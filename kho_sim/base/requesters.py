@@ -10,6 +10,8 @@ Source: kernel-facts 6.1, whose step numbers are given as [n].
 
 from __future__ import annotations
 
+import re
+
 # Before the extension: all of it must fit in original scratch
 
 TRAMPOLINE = "real-mode trampoline"
@@ -99,8 +101,49 @@ GLOBAL_SCRATCH = "global scratch"
 REQUESTERS: tuple[str, ...] = tuple(
     value for name, value in globals().items() if name.isupper() and isinstance(value, str)
 )
-"""Every name above: those that ask in any build. Machine and command line decide which of them
-do."""
+"""Every name above: those that ask in a modelled build. Machine and command line decide which of
+them do."""
+
+# Seen in logs, not asked for by any modelled build yet (kernel-facts-distro 1, 6, 7)
+
+NODE_DISTANCES = "node distances"
+"""numa_alloc_distance(), before the node data, if the firmware has a SLIT."""
+CMA_AREA = "cma area"
+"""``cma=``: dma_contiguous_reserve(), after the node data; a log shows its answer only."""
+FIRMWARE_MAP_ENTRY = "firmware map entry"
+"""firmware_map_add_early(), after the e820 resources: one per entry of the firmware's map."""
+NOSAVE_REGION = "nosave region"
+"""register_nosave_region(): one per gap between usable ranges; hibernation."""
+HUGETLB_CMA_AREA = "hugetlb cma area"
+"""``hugetlb_cma=``: hugetlb_cma_reserve(), before the gigantic pages; a log shows its answer
+only."""
+MEMMAP_TAIL_PAGE = "memmap tail page"
+"""vmemmap_populate_hvo(): the page that the tails of all gigantic pages of a node share."""
+CPUMASK = "cpumask"
+"""alloc_bootmem_cpumask_var(), after the per-CPU set-up: one per node and one more."""
+KFENCE_POOL = "kfence pool"
+"""kfence_alloc_pool_and_metadata(), after the bounce buffers."""
+KFENCE_METADATA = "kfence metadata"
+"""kfence_alloc_pool_and_metadata()."""
+
+NOT_MODELLED: tuple[str, ...] = tuple(
+    value
+    for name, value in globals().items()
+    if name.isupper() and isinstance(value, str) and value not in REQUESTERS
+)
+"""What a log can name and a simulation can not have."""
+
+LOST_REQUEST = "lost request"
+"""An answer in a log that does not have the line of its request."""
+_OTHER = "other: "
+_NAMED_MEMORY = "reserve_mem "
+_NODE_SCRATCH = re.compile(r"node \d+ scratch")
+
+
+def other(function: str) -> str:
+    """Return the name of a request that no rule recognises: ``other: `` and the function that
+    made it."""
+    return _OTHER + function
 
 
 def node_scratch(nid: int) -> str:
@@ -110,4 +153,14 @@ def node_scratch(nid: int) -> str:
 
 def reserve_mem(name: str) -> str:
     """Return the name of a ``reserve_mem=`` area; reserve_mem()."""
-    return f"reserve_mem {name}"
+    return f"{_NAMED_MEMORY}{name}"
+
+
+def is_scratch_area(what: str) -> bool:
+    """Whether that is the name of a scratch area: lowmem, global, or a node's."""
+    return what in (LOWMEM_SCRATCH, GLOBAL_SCRATCH) or bool(_NODE_SCRATCH.fullmatch(what))
+
+
+def is_modelled(what: str) -> bool:
+    """Whether a modelled build can ask for what has that name."""
+    return what in REQUESTERS or what.startswith(_NAMED_MEMORY) or is_scratch_area(what)

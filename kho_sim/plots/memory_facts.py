@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kho_sim.base import requesters
 from kho_sim.base.errors import TraceError
 from kho_sim.base.extent import Extent, merged, subtracted
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
@@ -13,7 +14,6 @@ from kho_sim.trace.records import Allocation, Boot, GiganticPage, PreservedRun, 
 from kho_sim.trace.trace import Trace
 
 NODES = range(64)
-GIGANTIC_PAGE = "gigantic page"
 MOMENTS = ("after_extend", "before_extend", "before_retrieve", "after_retrieve")
 """Which regions tell what a boot may allocate from, the best first."""
 
@@ -102,7 +102,7 @@ def _gigantic(trace: Trace, boot: Boot) -> set[int]:
     that were handed on."""
     return {row.start for row in trace[GiganticPage] if row.boot == boot.boot} | {
         row.address
-        for row in trace[Allocation].where(boot=boot.boot, what=GIGANTIC_PAGE)
+        for row in trace[Allocation].where(boot=boot.boot, what=requesters.GIGANTIC_PAGE)
         if row.address
     }
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from kho_sim.base import requesters
 from kho_sim.base.errors import TraceError
 from kho_sim.base.units import format_size
-from kho_sim.plots.memory_facts import GIGANTIC_PAGE
 from kho_sim.plots.sizes import label_sizes
 from kho_sim.plots.style import (
     SERIES,
@@ -82,7 +82,7 @@ def _use_by_boot(trace: Trace) -> Use:
     use: Use = {}
     for row in trace[Allocation]:
         counts = use.setdefault(row.boot, Counter())
-        if row.what != GIGANTIC_PAGE and not _is_scratch_itself(trace, row):
+        if row.what != requesters.GIGANTIC_PAGE and not _is_scratch_itself(trace, row):
             counts[_place(row), row.what] += row.size_bytes * row.count
     return use
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
+from kho_sim.base import requesters
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine.machine import Machine
@@ -29,12 +30,6 @@ from kho_sim.verification.logged_state import (
     memblock_of_dump,
     tree_of,
 )
-
-UNLOGGED_REQUESTS = {
-    "node data": (SMP_CACHE_BYTES, False),
-    "scratch area": (Geometry().scratch_align_bytes, True),
-}
-"""What is known of searches that print only their answer: (alignment, exactly on that node)."""
 
 
 @dataclass
@@ -157,7 +152,7 @@ class _Replay:
         if memblock is None:
             self.result.leave_out("the log does not show the state before it")
             return
-        if call.what == "node data" and not self.nodes_known:
+        if call.what == requesters.NODE_DATA and not self.nodes_known:
             self._learn_nodes(memblock)
         if call.phase == "after":
             self._extend_if_due(memblock)
@@ -179,17 +174,20 @@ class _Replay:
                 return memblock.phys_alloc_range(size, align, low, high)
             case "memblock_alloc_hugetlb":
                 return memblock.alloc_hugetlb(size, call.nid, call.exact)
-        if call.what not in UNLOGGED_REQUESTS:
-            return None
-        align, exact = UNLOGGED_REQUESTS[call.what]
-        return memblock.alloc_range_nid(size, align, 0, 0, call.nid, exact)
+        if call.what == requesters.NODE_DATA:
+            return memblock.alloc_range_nid(size, SMP_CACHE_BYTES, 0, 0, call.nid, False)
+        if call.what == requesters.node_scratch(call.nid):
+            return memblock.alloc_range_nid(
+                size, Geometry().scratch_align_bytes, 0, 0, call.nid, True
+            )
+        return None
 
     def _judge(self, call: MemblockCall, predicted: int) -> None:
         self.result.compared += 1
         if predicted == call.result:
             self.result.exact += 1
         else:
-            asked = (call.what or call.caller, call.size, call.align, call.nid)
+            asked = (call.what, call.size, call.align, call.nid)
             self.result.misses.append(Miss(self.sequence, *asked, predicted, call.result))
 
     def _settle(self, call: MemblockCall, predicted: int, memblock: Memblock) -> None:

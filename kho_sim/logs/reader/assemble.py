@@ -6,9 +6,9 @@ other lines stand in for it.
 
 from __future__ import annotations
 
+from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.extent import Extent, merged
-from kho_sim.logs.reader.callers import DIGEST_CALLER, HUGETLB_CALLERS
 from kho_sim.logs.reader.facts import BootLog, MemblockCall
 from kho_sim.trace.records import Allocation, Boot, GiganticPage
 
@@ -90,7 +90,7 @@ def gigantic_records(log: BootLog) -> list[GiganticPage]:
     pages = [
         GiganticPage(boot=log.boot, start=call.result, nid=call.result_nid)
         for call in log.calls
-        if call.caller in HUGETLB_CALLERS and call.result
+        if call.what == requesters.GIGANTIC_PAGE and call.result
     ]
     if pages:
         return pages
@@ -121,7 +121,7 @@ def scratch_areas(log: BootLog) -> tuple[tuple[int, int], ...] | None:
     return tuple(
         (call.result, call.size)
         for call in log.calls
-        if call.op == "alloc" and call.what == "scratch area"
+        if call.op == "alloc" and requesters.is_scratch_area(call.what)
     ) or None  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def _kernel_reserved_bytes(log: BootLog) -> int | None:
 
 
 def _digest_pages(log: BootLog) -> int:
-    return sum(1 for call in log.calls if call.caller == DIGEST_CALLER and call.result)
+    return sum(1 for call in log.calls if call.what == requesters.DIGEST_PAGE and call.result)
 
 
 def _gigantic_requested(log: BootLog) -> int | None:

@@ -11,14 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from kho_sim.logs.reader.callers import (
-    DIGEST_CALLER,
-    LATE_CALLERS,
-    RETRIEVAL_CALLERS,
-    SCRATCH_CALLERS,
-    Namer,
-)
+from kho_sim.base import requesters
 from kho_sim.logs.reader.facts import BootLog, KeyRun, MemblockCall
+from kho_sim.logs.reader.story import Story
 from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known
 
 _REQUEST = re.compile(
@@ -32,6 +27,7 @@ _RANGE = re.compile(
 _DOUBLED = re.compile(r"(memory|reserved) is doubled to (\d+) at \[0x([0-9a-f]+)-0x([0-9a-f]+)\]")
 
 ALLOCATOR_CALLERS = ("memblock_alloc_range_nid", "memblock_alloc_hugetlb")
+RETRIEVAL_CALLERS = ("kho_preserved_memory_reserve", "kho_mem_deserialize", "deserialize_bitmap")
 RANGE_OPS = {
     "memblock_add": "add",
     "memblock_add_node": "add",
@@ -56,38 +52,35 @@ class CallReader:
     """Turns the memblock lines of one boot into its ordered calls."""
 
     log: BootLog
-    phase: str = "before"
-    namer: Namer = field(default_factory=Namer)
+    story: Story = field(init=False)
     _pending: MemblockCall | None = None
-    _extended: bool = False
+
+    def __post_init__(self) -> None:
+        self.story = Story(self.log)
 
     def request(self, function: str, text: str) -> None:
         """Read a line that asks for memory."""
         match = known(_REQUEST.match(text))
         self.refuse()
-        size, caller = decimal(match[1]), match[7]
+        size = decimal(match[1])
         align = hexadecimal(match[2] or "0") if function != "memblock_alloc_hugetlb" else size
-        max_address = hexadecimal(match[6] or "0")
-        if caller in LATE_CALLERS:
-            self.phase = "after"
-        phase = self.phase
-        if caller == DIGEST_CALLER:
-            phase = "before"
-            self._mark_extension()
         self.log.memblock_debug = True
-        self._pending = MemblockCall(
-            op="alloc",
-            caller=caller,
-            size=size,
-            align=align,
-            nid=decimal(match[3] or "-1"),
-            min_address=hexadecimal(match[5] or "0"),
-            max_address=max_address,
-            exact=match[4] == "1" or "exact" in function,
-            function=function,
-            phase=phase,
-            what=self.namer.name(caller, phase, size, align, max_address),
+        call = self.story.recognise(
+            MemblockCall(
+                op="alloc",
+                caller=match[7],
+                size=size,
+                align=align,
+                nid=decimal(match[3] or "-1"),
+                min_address=hexadecimal(match[5] or "0"),
+                max_address=hexadecimal(match[6] or "0"),
+                exact=match[4] == "1" or "exact" in function,
+                function=function,
+            )
         )
+        if call.what == requesters.DIGEST_PAGE:
+            self._mark_extension()
+        self._pending = call
 
     def range_call(self, function: str, text: str) -> None:
         """Read a line that names a range: an answer, or a call of its own."""
@@ -129,18 +122,18 @@ class CallReader:
 
     def _mark_extension(self) -> None:
         """The first digest page shows the step where the instrumentation does not."""
-        if not self._extended:
+        if not self.story.progress.extends:
             self.mark("extend")
 
     def mark(self, op: str, caller: str = "", base: int = 0) -> None:
         """Put a marker between the calls."""
-        self._extended |= op == "extend"
+        self.story.progress.extends |= op == "extend"
         self._add(MemblockCall(op, caller, base))
 
     def refuse(self) -> None:
         """A request that is still open was refused: say so in its place."""
         if self._pending is not None:
-            self.namer.refused(self._pending.what)
+            self.story.progress.refused(self._pending)
             self.log.calls.append(self._pending)
             self._pending = None
 
@@ -155,18 +148,7 @@ class CallReader:
             self.log.calls.append(pending._replace(result=start, result_nid=nid, flags=flags))
             return
         self.refuse()
-        what = self._unlogged_name()
-        self.log.calls.append(
-            MemblockCall(
-                "alloc", size=size, nid=nid, flags=flags, result=start, result_nid=nid,
-                phase=self.phase, what=what,
-            )
-        )  # fmt: skip
-
-    def _unlogged_name(self) -> str:
-        last = next((call for call in reversed(self.log.calls) if call.op == "alloc"), None)
-        if self.phase == "before":
-            return "" if last is None and self.log.starts_late else "node data"
-        if last is not None and (last.caller in SCRATCH_CALLERS or last.what == "scratch area"):
-            return "scratch area"
-        return ""
+        answer = MemblockCall(
+            "alloc", size=size, nid=nid, flags=flags, result=start, result_nid=nid
+        )
+        self.log.calls.append(self.story.recognise(answer))

@@ -90,13 +90,12 @@ def _failure(reader: ChainReader, word: str, rest: str) -> None:
 
 def _hash(reader: ChainReader, word: str, rest: str) -> None:
     machine_lines.hash_table(reader.log, f"{word} {rest}")
-    reader.calls.namer.hashes_done += 1
 
 
 def _setup_done(reader: ChainReader, _word: str, rest: str) -> None:
     """The last message of the architecture's setup; the extension step comes next (facts 5.1)."""
     if rest.startswith(("refined-jiffies", "ranges:")):
-        reader.calls.phase = "after"
+        reader.calls.story.late = True
 
 
 def _dump(reader: ChainReader, _word: str, rest: str) -> None:

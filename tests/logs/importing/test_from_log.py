@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kho_sim.base import requesters
 from kho_sim.base.errors import TraceError
 from kho_sim.builds import load_build
 from kho_sim.chain.build import build_machine
@@ -162,13 +163,15 @@ def test_an_early_allocation_of_another_build_becomes_part_of_the_kernel(read_re
     driver = MemblockCall(
         op="alloc", caller="my_driver_init", size=8192, align=4096, nid=0, result=1 << 30,
         function="memblock_alloc_try_nid", phase="after",
+        what=requesters.other("my_driver_init"),
     )  # fmt: skip
     given_back = driver._replace(caller="probe", size=4096, result=2 << 30)
     free = MemblockCall(op="free", base=2 << 30, size=4096)
     calls = [*trace.extra["boots"][0].calls, driver, given_back, free]
     scenario = imported(with_boot_log(trace, 0, calls=calls)).scenario
     (early,) = scenario["kernel"]["early"]
-    assert (early["what"], early["phase"], early["required"]) == ("my_driver_init", "after", False)
+    assert (early["what"], early["phase"]) == ("other: my_driver_init", "after")
+    assert not early["required"]
     assert (early["size"], early["align"], early["node"]) == (8192, 4096, 0)
     assert from_dict(scenario).kernel.early[0].size == 8192
 

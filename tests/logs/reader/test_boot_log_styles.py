@@ -121,7 +121,7 @@ def test_the_excerpt_names_its_allocations(plain):
         (0, "after", "gigantic page", "", True),
         (1, "before", "digest page", "scratch", False),
         (1, "after", "memmap", "", True),
-        (1, "after", "memmap page", "", False),
+        (1, "after", "vmemmap table", "", False),
         (1, "after", "memmap page", "", True),
     ]
     assert [row.sequence for row in rows] == [0, 1, 0, 1, 2, 3]

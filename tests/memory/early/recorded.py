@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.logs.importing.landing import landing
 from kho_sim.logs.reader import BootLog, read_boot_log_lines
@@ -16,20 +17,6 @@ from kho_sim.trace.trace import Trace
 from tests.memory.boots import early_boot, handover_at
 
 LOGS = Path(__file__).parents[2] / "recorded"
-ANSWERED_ONLY = ("node data",)
-"""Of these a log has size, node and place only."""
-RECORDED_NAMES = {
-    "direct map page": "direct map table",
-    "section root": "section roots",
-    "cpu entry area table": "entry area table",
-    "per-cpu group info": "percpu group info",
-    "per-cpu areas": "percpu area list",
-    "per-cpu units": "percpu units",
-    "hpet resource": "resources",
-    "ioapic resource": "resources",
-    "e820 resources": "resources",
-}
-"""How the reader of logs names what it can not tell apart."""
 
 
 class Asked(NamedTuple):
@@ -70,7 +57,7 @@ def recorded_requests(name: str, boot: int) -> list[Asked]:
             call.min_address, call.max_address, call.result,
         )
         for call in recorded_log(name, boot).calls
-        if call.op == "alloc" and not call.what.startswith("scratch")
+        if call.op == "alloc" and not _is_of_scratch(call.what)
     ]  # fmt: skip
 
 
@@ -100,16 +87,16 @@ def modelled_boot(name: str, boot: int, gib: int, cpus: int = 4, nodes: int = 1)
 
 
 def modelled_requests(early: EarlyBoot) -> list[Asked]:
+    """Every request of a simulated boot, as a log shows it: node data by its answer only."""
     return [
         Asked(
-            row.phase, _recorded_name(row.what), row.size_bytes,
-            0 if row.what in ANSWERED_ONLY else row.align_bytes,
+            row.phase, row.what, row.size_bytes,
+            0 if row.what == requesters.NODE_DATA else row.align_bytes,
             row.nid, row.min_address, row.max_address, row.address,
         )
         for row in early.requests.rows
     ]  # fmt: skip
 
 
-def _recorded_name(what: str) -> str:
-    metadata = what.startswith("per-cpu ")
-    return RECORDED_NAMES.get(what, "percpu metadata" if metadata else what)
+def _is_of_scratch(what: str) -> bool:
+    return what == requesters.SCRATCH_ARRAY or requesters.is_scratch_area(what)

@@ -1,0 +1,269 @@
+"""The kinds of early requests that a log can show, in the stages of a boot.
+
+Each kind has a form (``forms``), a place (``places``), and the functions that are known to ask for
+it. Some functions ask for several kinds, most small requests come through one function that says
+nothing, and another compiler inlines otherwise: so a caller is a hint, and form and place decide.
+
+Left out: KASAN and other debugging options.
+
+Source: kernel-facts 6.1 (steps), kernel-facts-distro 1, 6 and 8.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kho_sim.base import requesters as names
+from kho_sim.logs.reader import forms, places
+from kho_sim.logs.reader.forms import Form
+from kho_sim.logs.reader.places import Place
+
+ANY_NAMED_MEMORY = "reserve_mem"
+"""Stands for each area of ``reserve_mem=``."""
+ANY_NODE_SCRATCH = "node scratch"
+"""Stands for each node's scratch area."""
+
+LOG_BUFFER = "setup_log_buf"
+EARLY_RADIX = ("kho_radix_alloc_node", "kho_radix_add_key", "kho_memory_init_early")
+SCRATCH = ("kho_memory_init", "kho_reserve_scratch")
+GIGANTIC = ("alloc_bootmem_huge_page", "__alloc_bootmem_huge_page", "alloc_bootmem")
+MEMMAP = (
+    "memmap_alloc",
+    "vmemmap_pgd_populate",
+    "vmemmap_p4d_populate",
+    "vmemmap_pud_populate",
+    "vmemmap_populate_hugepages",
+    "vmemmap_populate_address",
+)
+HASHES = "alloc_large_system_hash"
+BOUNCE_BUFFERS = "swiotlb_init_remap"
+KFENCE = "kfence_alloc_pool_and_metadata"
+
+
+class Kind(NamedTuple):
+    """One kind of request. ``times``: how many are answered at most in one boot, 0: any number."""
+
+    name: str
+    fits: Form
+    callers: tuple[str, ...]
+    may_come: Place
+    times: int
+
+
+Stage = tuple[Kind, ...]
+
+
+def _kind(
+    name: str, fits: Form, *callers: str, place: Place = places.anywhere, times: int = 0
+) -> Kind:
+    return Kind(name, fits, callers, place, times)
+
+
+def _once(name: str, fits: Form, *callers: str, place: Place = places.anywhere) -> Stage:
+    return (Kind(name, fits, callers, place, 1),)
+
+
+LOG_BUFFER_KINDS: Stage = (
+    _kind(names.LOG_BUFFER_DESCRIPTORS, forms.log_buffer, LOG_BUFFER, place=places.log_share(24)),
+    _kind(names.LOG_BUFFER_INFOS, forms.log_buffer, LOG_BUFFER, place=places.log_share(88)),
+    _kind(names.LOG_BUFFER_TEXT, forms.log_buffer, LOG_BUFFER),
+)
+
+BEFORE: tuple[Stage, ...] = (
+    (_kind(names.TRAMPOLINE, forms.trampoline, "reserve_real_mode"),),
+    (
+        _kind(names.DIRECT_MAP_PROBE, forms.direct_map_probe, "init_mem_mapping"),
+        _kind(names.DIRECT_MAP_PAGE, forms.direct_map_page, "alloc_low_pages"),
+    ),
+    LOG_BUFFER_KINDS,
+    _once(
+        names.NODE_DISTANCES,
+        forms.pages,
+        "numa_alloc_distance",
+        place=places.node_distances,
+    ),
+    (_kind(names.NODE_DATA, forms.answer_on_node, place=places.with_lines_before_it),),
+    (
+        _kind(names.CMA_AREA, forms.cma_area, place=places.after(names.NODE_DATA)),
+        _kind(names.CRASH_KERNEL, forms.crash_kernel, "reserve_crashkernel_generic"),
+    ),
+    _once(names.HPET_RESOURCE, forms.exactly(73), place=places.at_the_start),
+    _once(names.IOAPIC_RESOURCE, forms.multiple(75), place=places.at_the_start),
+    _once(names.E820_RESOURCES, forms.e820_resources, place=places.at_the_start),
+    (
+        _kind(
+            names.FIRMWARE_MAP_ENTRY,
+            forms.exactly(104),
+            "firmware_map_add_early",
+            place=places.at_the_start,
+        ),
+    ),
+    (_kind(names.NOSAVE_REGION, forms.exactly(32), place=places.at_the_start),),
+    (_kind(names.DIGEST_PAGE, forms.page, *EARLY_RADIX, place=places.of_a_handover),),
+)
+"""Up to the extension: in a KHO boot all of it lies in original scratch."""
+
+SECTIONS: Stage = (
+    _kind(
+        names.USAGE_MAP,
+        forms.small_of_node,
+        "sparse_init_nid",
+        place=places.after(names.SECTION_ROOT),
+    ),
+    _kind(
+        names.MEMMAP_TAIL_PAGE,
+        forms.memmap_page,
+        "vmemmap_populate_hvo",
+        place=places.where_its_caller_says,
+    ),
+    _kind(names.MEMMAP_PAGE, forms.memmap_page, *MEMMAP, place=places.where_pages_are_due),
+    _kind(names.VMEMMAP_TABLE, forms.memmap_page, *MEMMAP, place=places.in_sections),
+    _kind(names.MEMMAP, forms.memmap, *MEMMAP),
+)
+"""Again for each node."""
+
+PER_CPU: tuple[Stage, ...] = (
+    _once(
+        names.PER_CPU_GROUP_INFO,
+        forms.whole_pages,
+        "pcpu_build_alloc_info",
+        place=places.after(names.COMMAND_LINE),
+    ),
+    _once(
+        names.PER_CPU_AREAS,
+        forms.multiple(forms.PAGE_BYTES),
+        "pcpu_embed_first_chunk",
+        place=places.after(names.PER_CPU_GROUP_INFO),
+    ),
+    (
+        _kind(
+            names.PER_CPU_UNITS,
+            forms.per_cpu_units,
+            "pcpu_fc_alloc",
+            "pcpu_embed_first_chunk",
+            place=places.after(names.PER_CPU_AREAS),
+        ),
+    ),
+    _once(names.PER_CPU_GROUP_OFFSETS, forms.multiple(8), place=places.per_group),
+    _once(names.PER_CPU_GROUP_SIZES, forms.multiple(8), place=places.per_group),
+    _once(names.PER_CPU_UNIT_MAP, forms.multiple(4), place=places.per_cpu(4)),
+    _once(names.PER_CPU_UNIT_OFFSETS, forms.multiple(8), place=places.per_cpu(8)),
+    _once(names.PER_CPU_CHUNK_SLOTS, forms.multiple(16), place=places.in_per_cpu),
+    (
+        _kind(
+            names.PER_CPU_PAGE_BLOCKS,
+            forms.multiple(32),
+            place=places.once_for_each(names.PER_CPU_BOUNDARY_MAP, names.PER_CPU_PAGE_BLOCKS),
+        ),
+        _kind(names.PER_CPU_BOUNDARY_MAP, forms.multiple(8), place=places.boundary_map),
+        _kind(
+            names.PER_CPU_ALLOCATION_MAP,
+            forms.multiple(8),
+            place=places.once_for_each(names.PER_CPU_CHUNK, names.PER_CPU_ALLOCATION_MAP),
+        ),
+        _kind(names.PER_CPU_CHUNK, forms.multiple(8), place=places.next_chunk),
+    ),
+    (_kind(names.CPUMASK, forms.multiple(8), place=places.cpumask),),
+)
+
+SCRATCH_STAGES: tuple[Stage, ...] = (
+    _once(
+        names.SCRATCH_ARRAY,
+        forms.scratch_array,
+        *SCRATCH,
+        place=places.after(names.PER_CPU_PAGE_BLOCKS),
+    ),
+    _once(
+        names.LOWMEM_SCRATCH,
+        forms.lowmem_scratch,
+        *SCRATCH,
+        place=places.after(names.SCRATCH_ARRAY),
+    ),
+    _once(
+        names.GLOBAL_SCRATCH,
+        forms.global_scratch,
+        *SCRATCH,
+        place=places.after(names.LOWMEM_SCRATCH),
+    ),
+    (
+        _kind(
+            ANY_NODE_SCRATCH,
+            forms.answer_on_node,
+            place=places.after(names.LOWMEM_SCRATCH, names.GLOBAL_SCRATCH),
+        ),
+    ),
+)
+
+AFTER: tuple[Stage, ...] = (
+    (_kind(names.NODE_DATA, forms.small, place=places.like_node_data),),
+    (
+        _kind(names.HUGETLB_CMA_AREA, forms.hugetlb_cma_area, place=places.before_scratch),
+        _kind(names.GIGANTIC_PAGE, forms.gigantic_page, *GIGANTIC),
+    ),
+    _once(names.SECTION_ROOT_ARRAY, forms.section_root_array, place=places.at_the_start),
+    (
+        _kind(
+            names.SECTION_ROOT,
+            forms.section_root,
+            "sparse_index_alloc",
+            place=places.after(names.SECTION_ROOT_ARRAY),
+        ),
+    ),
+    SECTIONS,
+    (
+        _kind(
+            names.COMMAND_LINE,
+            forms.text,
+            place=places.after(names.MEMMAP, names.MEMMAP_PAGE),
+            times=2,
+        ),
+    ),
+    *PER_CPU,
+    _once(
+        names.UNKNOWN_PARAMETERS,
+        forms.text,
+        "start_kernel",
+        "print_unknown_bootoptions",
+        place=places.after(names.PER_CPU_PAGE_BLOCKS),
+    ),
+    (
+        _kind(
+            ANY_NAMED_MEMORY,
+            forms.named_memory,
+            place=places.named_on_the_command_line,
+        ),
+    ),
+    LOG_BUFFER_KINDS,
+    _once(names.DENTRY_HASH, forms.hash_table, HASHES, place=places.before_dentries),
+    _once(names.INODE_HASH, forms.hash_table, HASHES, place=places.after_dentries),
+    (
+        _kind(
+            names.ENTRY_AREA_TABLE,
+            forms.page,
+            "spp_getpage",
+            "init_cpu_entry_area_ptes",
+            place=places.after(names.PER_CPU_PAGE_BLOCKS),
+        ),
+    ),
+    (
+        _kind(
+            names.SWIOTLB,
+            forms.bounce_buffers,
+            BOUNCE_BUFFERS,
+            place=places.after(names.PER_CPU_PAGE_BLOCKS),
+        ),
+    ),
+    _once(names.SWIOTLB_SLOTS, forms.pages, BOUNCE_BUFFERS, place=places.describes_bounce_buffers),
+    _once(
+        names.SWIOTLB_AREAS,
+        forms.multiple(16),
+        BOUNCE_BUFFERS,
+        place=places.after(names.SWIOTLB_SLOTS),
+    ),
+    _once(names.KFENCE_POOL, forms.several_pages, KFENCE, place=places.with_kfence),
+    _once(names.KFENCE_METADATA, forms.pages, KFENCE, place=places.after(names.KFENCE_POOL)),
+    *SCRATCH_STAGES,
+)
+"""From the extension to the hand-over to the page allocator."""
+
+STAGES = BEFORE + AFTER

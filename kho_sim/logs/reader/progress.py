@@ -1,0 +1,84 @@
+"""What a log has shown of one boot's early requests so far: how many, how large, what is due."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from kho_sim.base import requesters
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.extent import round_up
+from kho_sim.logs.reader.facts import BootLog, MemblockCall
+from kho_sim.logs.reader.forms import MEMMAP_BYTES, PAGE_BYTES
+
+HVO_CALLER = "vmemmap_populate_address"
+HVO_PAGES = 9
+"""What a 1 GiB page takes with HVO: a table, the head page, and 7 more tables
+(kernel-facts-distro 7)."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """The requests of one boot by name. ``begun``: there was one, of whatever name. ``extends``:
+    the log shows the extension."""
+
+    log: BootLog
+    begun: bool = False
+    extends: bool = False
+    _answered: Counter[str] = field(default_factory=Counter)
+    _sizes: dict[str, int] = field(default_factory=dict)
+    _section_refused: bool = False
+    _memmap_pages_due: int = 0
+    _hvo_pages: int = 0
+
+    def note(self, call: MemblockCall) -> None:
+        """Take note of a request that has a name; it counts as answered until ``refused``."""
+        self._answered[call.what] += 1
+        self._sizes[call.what] = call.size
+        if call.what in (requesters.MEMMAP_PAGE, requesters.VMEMMAP_TABLE):
+            self._count_memmap_page(call)
+
+    def refused(self, call: MemblockCall) -> None:
+        """Take note that the last request had no answer; it may be asked again, or otherwise."""
+        self._answered[call.what] -= 1
+        self._section_refused |= call.what == requesters.MEMMAP
+
+    def has(self, *names: str) -> bool:
+        """Whether a request of one of these names was answered."""
+        return any(self._answered[name] > 0 for name in names)
+
+    def asked(self, *names: str) -> bool:
+        """Whether there was a request of one of these names, answered or not."""
+        return any(name in self._sizes for name in names)
+
+    def count(self, name: str) -> int:
+        """How many requests of that name were answered."""
+        return self._answered[name]
+
+    def size_bytes(self, name: str) -> int:
+        """The size of the last request of that name, answered or not; 0 if there was none."""
+        return self._sizes.get(name, 0)
+
+    def named_memory(self, call: MemblockCall) -> str:
+        """Return the name of the ``reserve_mem=`` area that this asks for; '' if of none."""
+        for area in parse_command_line(self.log.command_line).reserve_mem:
+            name = requesters.reserve_mem(area.name)
+            sizes = (area.size_bytes, round_up(area.size_bytes, PAGE_BYTES))
+            if call.size in sizes and not self.has(name):
+                return name
+        return ""
+
+    def is_memmap_page_due(self, call: MemblockCall) -> bool:
+        """Whether a page is for struct pages, not for a table."""
+        head = call.caller == HVO_CALLER and self._hvo_pages % HVO_PAGES == 1
+        return self._memmap_pages_due > 0 or (head and not self._section_refused)
+
+    def _count_memmap_page(self, call: MemblockCall) -> None:
+        """A section without a block of its own takes one table, and then single pages."""
+        if self._memmap_pages_due:
+            self._memmap_pages_due -= 1
+        elif self._section_refused:
+            self._section_refused = False
+            self._memmap_pages_due = MEMMAP_BYTES // PAGE_BYTES
+        elif call.caller == HVO_CALLER:
+            self._hvo_pages += 1
