@@ -1,8 +1,9 @@
 """Reads the lines of a chain's console and gives each boot what is its own.
 
-A boot begins at `Linux version`. Where a kernel's first lines are lost (its ring buffer ran over),
-the first message of a known kind after the jump begins it. The flood of reservations at the
-retrieval never leaves the inner loop; all other lines go by their first word (``dispatch``).
+A boot begins at its kernel's `Linux version`. Where a kernel's first lines are lost (its ring
+buffer ran over), the first message of a known kind after the jump begins it. The flood of
+reservations at the retrieval never leaves the inner loop; all other lines go by their first word
+(``dispatch``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kho_sim.logs.reader.calls import CallReader
-from kho_sim.logs.reader.clean import clean
+from kho_sim.logs.reader.clean import Message, clean
 from kho_sim.logs.reader.dispatch import FAILURES, FIRST_WORDS, HANDLERS
 from kho_sim.logs.reader.facts import BootLog
 from kho_sim.trace.records import Event
@@ -39,6 +40,8 @@ class ChainReader:
     calls: CallReader = field(default_factory=lambda: CallReader(BootLog(boot=-1)))
     _now_ns: int = 0
     _boot_began_ns: int = 0
+    _stamped: bool = False
+    """Whether the kernel of this boot prints time stamps."""
 
     @property
     def log(self) -> BootLog:
@@ -79,10 +82,11 @@ class ChainReader:
             self.header = _header(raw)
             return
         for message in clean(raw):
-            if "Linux version " in message.text and (found := _VERSION.search(message.text)):
-                self._begin(found[1], starts_late=False)
+            if "Linux version " in message.text and (release := self._new_release(message)):
+                self._begin(release, starts_late=False)
             if message.stamp_ns is not None:
                 self._now_ns = max(self._now_ns, self._boot_began_ns + message.stamp_ns)
+                self._stamped = True
             self._read_message(message.text)
 
     def _read_message(self, text: str) -> None:
@@ -105,6 +109,18 @@ class ChainReader:
         except (ValueError, IndexError):
             self.malformed_lines += 1
 
+    def _new_release(self, message: Message) -> str:
+        """Return the release if this is the first message of a kernel, else ''.
+
+        User space can show /proc/version too. The kernel's own line begins the message, and has a
+        time stamp if others of that boot have one; only the firmware may have left its line open.
+        """
+        found = _VERSION.search(message.text)
+        if found is None:
+            return ""
+        is_own = not found.start() and (message.stamp_ns is not None or not self._stamped)
+        return found[1] if is_own or self._between_boots() else ""
+
     def _between_boots(self) -> bool:
         return not self.boots or self.log.jumped
 
@@ -113,6 +129,7 @@ class ChainReader:
         self.boots.append(BootLog(boot=len(self.boots), release=release, starts_late=starts_late))
         self.calls = CallReader(self.boots[-1])
         self._boot_began_ns = self._now_ns
+        self._stamped = False
 
 
 def _header(raw: bytes) -> object:
