@@ -11,24 +11,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 from kho_sim.base.extent import Extent, round_down, round_up
 
 USABLE = "usable"
 
 
-@dataclass(frozen=True, slots=True)
-class FirmwareRange:
-    """One entry of the firmware's map: [start, end) in bytes; only 'usable' ones are memory."""
+class FirmwareRange(NamedTuple):
+    """One entry of a firmware's map: [start, end) in bytes; only 'usable' ones are memory."""
 
     start: int
     end: int
     kind: str = USABLE
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRange:
-    """The part of the address space, holes included, that belongs to a node."""
+class NodeRange(NamedTuple):
+    """A part of the address space that belongs to a node; holes in it are not memory."""
 
     start: int
     end: int

@@ -9,8 +9,9 @@ import pytest
 from kho_sim.chain.build import build_machine
 from kho_sim.logs.importing import scenario_from_trace
 from kho_sim.logs.reader import BootLog, MemblockCall
-from kho_sim.logs.reader.facts import Dump, Region
+from kho_sim.logs.reader.facts import Dump
 from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.memory.regions import Region
 from kho_sim.scenario import from_dict
 from kho_sim.trace.records import Boot, Outcome
 from kho_sim.trace.trace import Trace

@@ -14,10 +14,9 @@ from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
     SCRATCH_SIZES,
-    MapRange,
-    NodeSpan,
     Source,
 )
+from kho_sim.machine.machine import FirmwareRange, NodeRange
 
 MEMBLOCK_LINE = re.compile(
     r" *\d{1,6}: 0x([0-9a-f]{1,16})\.\.0x([0-9a-f]{1,16})(?: +(\d{1,3}|x))?.*"
@@ -30,7 +29,7 @@ AREAS_AT_LEAST = 3
 def read_memblock(name: str, lines: list[str]) -> Source:
     """Return what a memblock array tells."""
     rows = [match for line in lines if (match := MEMBLOCK_LINE.fullmatch(line))]
-    ranges = [MapRange(int(match[1], 16), int(match[2], 16) + 1) for match in rows]
+    ranges = [FirmwareRange(int(match[1], 16), int(match[2], 16) + 1) for match in rows]
     source = Source(name)
     if "reserved" in name or (ranges and ranges[0].start == 0):
         size = sum(part.end - part.start for part in ranges)
@@ -40,7 +39,7 @@ def read_memblock(name: str, lines: list[str]) -> Source:
     source.notes.append("has no reserved entries of the firmware's map")
     if all(match[3] and match[3] != "x" for match in rows):
         spans = [
-            NodeSpan(part.start, part.end, int(match[3]))
+            NodeRange(part.start, part.end, int(match[3]))
             for part, match in zip(ranges, rows, strict=True)
         ]
         source.say(NODE_RANGES, spans, "node", "nodes of memblock memory")

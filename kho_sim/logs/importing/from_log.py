@@ -18,15 +18,13 @@ from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
     ImportedScenario,
-    MapRange,
-    NodeSpan,
     Source,
     combine,
 )
 from kho_sim.logs.importing.landing import areas_told
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
-from kho_sim.machine.machine import USABLE
+from kho_sim.machine.machine import USABLE, FirmwareRange
 from kho_sim.releases import RELEASES, nearest_release, release_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
@@ -108,22 +106,20 @@ def lines_of_log(lines: Iterable[bytes]) -> dict[str, int]:
 
 def _find_memory(source: Source, cold: BootLog) -> None:
     if cold.e820:
-        ranges = [MapRange(r.start, r.end, _kind(r.kind in USABLE_KINDS)) for r in cold.e820]
+        ranges = [r._replace(kind=_kind(r.kind in USABLE_KINDS)) for r in cold.e820]
         source.say(MEMORY_MAP, ranges, "BIOS-e820: ")
     elif cold.efi:
-        ranges = [MapRange(r.start, r.end, _kind(r.kind in EFI_USABLE_KINDS)) for r in cold.efi]
+        ranges = [r._replace(kind=_kind(r.kind in EFI_USABLE_KINDS)) for r in cold.efi]
         source.say(MEMORY_MAP, joined(ranges), "efi: mem")
     if cold.srat:
-        spans = [NodeSpan(place.start, place.end, place.nid) for place in cold.srat]
-        source.say(NODE_RANGES, spans, "SRAT: Node ")
+        source.say(NODE_RANGES, cold.srat, "SRAT: Node ")
     elif cold.node_ranges:
-        spans = [NodeSpan(place.start, place.end, place.nid) for place in cold.node_ranges]
-        source.say(NODE_RANGES, spans, "Early memory node ranges")
+        source.say(NODE_RANGES, cold.node_ranges, "Early memory node ranges")
 
 
-def joined(ranges: Sequence[MapRange]) -> list[MapRange]:
+def joined(ranges: Sequence[FirmwareRange]) -> list[FirmwareRange]:
     """Join neighbours of one kind, as the kernel does before it lists its map."""
-    result: list[MapRange] = []
+    result: list[FirmwareRange] = []
     for part in sorted(ranges):
         if result and result[-1].end == part.start and result[-1].kind == part.kind:
             result[-1] = result[-1]._replace(end=part.end)

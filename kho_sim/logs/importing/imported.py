@@ -14,7 +14,7 @@ from kho_sim.base.errors import InputError
 from kho_sim.base.extent import Extent, merged, round_down, round_up
 from kho_sim.base.notebook import text_html
 from kho_sim.logs.importing.write import scenario_text
-from kho_sim.machine.machine import USABLE
+from kho_sim.machine.machine import USABLE, FirmwareRange, NodeRange
 from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.scenario import Scenario, from_dict
 
@@ -29,22 +29,6 @@ COMMAND_LINE = "kernel.command_line"
 COMPARED_ONLY = (NODE_RANGES, PRESENT_PAGES, SCRATCH_SIZES)
 BOUND_KEYS = ("kernel.init_size", "kernel.purgatory")
 """Sizes that loads only bound from below and above; two sources may each bound them differently."""
-
-
-class MapRange(NamedTuple):
-    """A range of a memory map; ``kind`` is 'usable' or 'reserved'."""
-
-    start: int
-    end: int
-    kind: str = USABLE
-
-
-class NodeSpan(NamedTuple):
-    """Addresses that belong to a node, holes included or not."""
-
-    start: int
-    end: int
-    nid: int
 
 
 class Finding(NamedTuple):
@@ -157,7 +141,7 @@ def combine(sources: Iterable[Source], description: str) -> ImportedScenario:
     )
 
 
-def usable(ranges: Iterable[MapRange], grain_bytes: int = PAGE_SIZE) -> list[Extent]:
+def usable(ranges: Iterable[FirmwareRange], grain_bytes: int = PAGE_SIZE) -> list[Extent]:
     """Return the memory of a map without page 0: whole pages, or the blocks that hold some."""
     pages = merged(
         (max(round_up(part.start, PAGE_SIZE), PAGE_SIZE), round_down(part.end, PAGE_SIZE))
@@ -191,7 +175,7 @@ def _map_entries(chosen: dict[str, Finding]) -> list[dict[str, Any]]:
     entries = []
     for part in sorted(chosen[MEMORY_MAP].value):
         pieces = (
-            _by_node(part, spans) if part.kind == USABLE else [NodeSpan(part.start, part.end, 0)]
+            _by_node(part, spans) if part.kind == USABLE else [NodeRange(part.start, part.end, 0)]
         )
         for start, end, nid in pieces:
             entry = {"start": start, "end": end}
@@ -201,9 +185,9 @@ def _map_entries(chosen: dict[str, Finding]) -> list[dict[str, Any]]:
     return entries
 
 
-def _by_node(part: MapRange, spans: Iterable[NodeSpan]) -> list[NodeSpan]:
+def _by_node(part: FirmwareRange, spans: Iterable[NodeRange]) -> list[NodeRange]:
     """A hole between two spans goes with what lies below it."""
-    pieces: list[NodeSpan] = []
+    pieces: list[NodeRange] = []
     for span in sorted(spans):
         start, end = max(part.start, span.start), min(part.end, span.end)
         if start >= end:
@@ -213,9 +197,9 @@ def _by_node(part: MapRange, spans: Iterable[NodeSpan]) -> list[NodeSpan]:
         else:
             if pieces:
                 pieces[-1] = pieces[-1]._replace(end=start)
-            pieces.append(NodeSpan(start, end, span.nid))
+            pieces.append(NodeRange(start, end, span.nid))
     if not pieces:
-        return [NodeSpan(part.start, part.end, 0)]
+        return [NodeRange(part.start, part.end, 0)]
     pieces[0] = pieces[0]._replace(start=part.start)
     pieces[-1] = pieces[-1]._replace(end=part.end)
     return pieces
@@ -240,7 +224,7 @@ def _agree(taken: Finding, other: Finding, chosen: dict[str, Finding]) -> bool:
         grain = max(taken.grain_bytes, other.grain_bytes)
         return usable(taken.value, grain) == usable(other.value, grain)
     if taken.key == NODE_RANGES and MEMORY_MAP in chosen:
-        parts = [MapRange(*extent) for extent in usable(chosen[MEMORY_MAP].value)]
+        parts = [FirmwareRange(*extent) for extent in usable(chosen[MEMORY_MAP].value)]
         return [_by_node(p, taken.value) for p in parts] == [
             _by_node(p, other.value) for p in parts
         ]

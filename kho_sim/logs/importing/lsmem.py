@@ -12,7 +12,8 @@ from typing import Any
 
 from kho_sim.base.errors import TraceError
 from kho_sim.base.units import parse_size
-from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, MapRange, NodeSpan, Source
+from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, Source
+from kho_sim.machine.machine import FirmwareRange, NodeRange
 
 
 def read_lsmem(name: str, text: str) -> Source:
@@ -30,13 +31,13 @@ def read_lsmem(name: str, text: str) -> Source:
     source.say(MEMORY_MAP, ranges, "memory", "ranges", grain)
     source.notes.append("memory in whole blocks; holes in them are not shown")
     if len(nodes) == len(ranges):
-        spans = [NodeSpan(r.start, r.end, nid) for r, nid in zip(ranges, nodes, strict=True)]
+        spans = [NodeRange(r.start, r.end, nid) for r, nid in zip(ranges, nodes, strict=True)]
         source.say(NODE_RANGES, spans, "node", "node of each range")
     return source
 
 
-def _range(row: dict[str, Any]) -> MapRange:
+def _range(row: dict[str, Any]) -> FirmwareRange:
     start, last = (int(word, 16) for word in row["range"].split("-"))
     if "size" in row and parse_size(row["size"]) != last + 1 - start:
         raise ValueError(f"{row['range']} is not of size {row['size']}; use lsmem -b")
-    return MapRange(start, last + 1)
+    return FirmwareRange(start, last + 1)

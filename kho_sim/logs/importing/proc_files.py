@@ -15,12 +15,10 @@ from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
     PRESENT_PAGES,
-    MapRange,
-    NodeSpan,
     Source,
 )
 from kho_sim.logs.reader.facts import Resource
-from kho_sim.machine.machine import USABLE
+from kho_sim.machine.machine import USABLE, FirmwareRange, NodeRange
 from kho_sim.memory.memblock import PAGE_SIZE
 
 IOMEM_LINE = re.compile(r"( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)")
@@ -54,7 +52,7 @@ def read_iomem(name: str, lines: list[str]) -> Source:
         raise TraceError(f"{name}: all addresses are zero; the kernel shows them to root only")
     source = Source(name, lines=_first_lines(lines, ("System RAM", "Kernel code")))
     ranges = [
-        MapRange(resource.start, resource.end, FIRMWARE_KINDS[resource.name])
+        FirmwareRange(resource.start, resource.end, FIRMWARE_KINDS[resource.name])
         for resource in resources
         if resource.name in FIRMWARE_KINDS
         and (resource.depth == 0 or resource.name != "System RAM")
@@ -79,7 +77,7 @@ def read_zoneinfo(name: str, lines: list[str]) -> Source:
             cpus.add(int(match[1]))
     source = Source(name, lines=_first_lines(lines, ("Node ", "present", "cpu: ")))
     spans = [
-        NodeSpan(_bytes(zone["start_pfn:"]), _bytes(zone["start_pfn:"] + zone["spanned"]), nid)
+        NodeRange(_bytes(zone["start_pfn:"]), _bytes(zone["start_pfn:"] + zone["spanned"]), nid)
         for nid, zone in zones
         if "start_pfn:" in zone and "spanned" in zone
     ]
@@ -92,12 +90,12 @@ def read_zoneinfo(name: str, lines: list[str]) -> Source:
     return source
 
 
-def _with_page_zero(ranges: list[MapRange]) -> list[MapRange]:
+def _with_page_zero(ranges: list[FirmwareRange]) -> list[FirmwareRange]:
     """The kernel itself reserves page 0 of the first memory; the firmware's entry has it."""
     ranges = sorted(ranges)
     for index, (left, right) in enumerate(pairwise(ranges)):
         if left[:2] == (0, PAGE_SIZE) and right.start == PAGE_SIZE and right.kind == USABLE:
-            return [*ranges[:index], MapRange(0, right.end), *ranges[index + 2 :]]
+            return [*ranges[:index], FirmwareRange(0, right.end), *ranges[index + 2 :]]
     return ranges
 
 

@@ -1,7 +1,8 @@
 """What the log of one boot says beyond the trace's records: for verification and import.
 
 Ranges are half-open bytes as the kernel printed them, before any page rounding. A field that stays
-None (or empty) means that the log does not tell.
+None (or empty) means that the log does not tell. The kind of a firmware range is as printed
+('System RAM', 'usable', 'Conventional Memory'), the node of a region -1 where none is printed.
 """
 
 from __future__ import annotations
@@ -10,32 +11,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kho_sim.base.extent import Extent
+from kho_sim.machine.machine import FirmwareRange, NodeRange
+from kho_sim.memory.regions import Region
 from kho_sim.trace.records import Event, RegionRow
-
-
-class FirmwareRange(NamedTuple):
-    """A range of the firmware's map, and its kind as printed ('System RAM', 'usable')."""
-
-    start: int
-    end: int
-    kind: str
-
-
-class NodeRange(NamedTuple):
-    """Memory of one NUMA node."""
-
-    nid: int
-    start: int
-    end: int
-
-
-class Region(NamedTuple):
-    """A memblock region of a `MEMBLOCK configuration` dump; nid -1 where none is printed."""
-
-    base: int
-    size: int
-    nid: int
-    flags: int
 
 
 class KeyRun(NamedTuple):

@@ -9,16 +9,10 @@ from __future__ import annotations
 import re
 
 from kho_sim.base.extent import Extent
-from kho_sim.logs.reader.facts import (
-    BootLog,
-    Dump,
-    FirmwareRange,
-    MemoryLine,
-    NodeRange,
-    PerCpu,
-    Region,
-)
+from kho_sim.logs.reader.facts import BootLog, Dump, MemoryLine, PerCpu
 from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known
+from kho_sim.machine.machine import FirmwareRange, NodeRange
+from kho_sim.memory.regions import Region
 
 _MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _E820 = re.compile(_MEM + r"\s+(\S.*)")
@@ -61,13 +55,13 @@ def efi(log: BootLog, text: str) -> None:
 def acpi(log: BootLog, text: str) -> None:
     """`ACPI: SRAT: Node 0 PXM 0 [mem a-b]`, among many that say nothing of memory."""
     if text.startswith("SRAT: Node") and (match := _SRAT.match(text)):
-        log.srat.append(NodeRange(decimal(match[1]), *half_open(match[2], match[3])))
+        log.srat.append(NodeRange(*half_open(match[2], match[3]), decimal(match[1])))
 
 
 def node(log: BootLog, text: str) -> None:
     """`node   0: [mem a-b]` of the early ranges, or `node 0 deferred pages initialised in 28ms`."""
     if match := _EARLY_NODE.match(text):
-        log.node_ranges.append(NodeRange(decimal(match[1]), *half_open(match[2], match[3])))
+        log.node_ranges.append(NodeRange(*half_open(match[2], match[3]), decimal(match[1])))
     elif match := _DEFERRED.match(text):
         log.deferred_ms[decimal(match[1])] = decimal(match[2])
 

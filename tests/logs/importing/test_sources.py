@@ -16,12 +16,11 @@ from kho_sim.logs.importing import import_files
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
-    MapRange,
-    NodeSpan,
     Source,
     combine,
 )
 from kho_sim.logs.importing.sources import read_source
+from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.scenario import from_dict
 
 MIB = 1 << 20
@@ -228,16 +227,21 @@ def test_an_unreadable_file_is_named(tmp_path):
 def maps_and_nodes(draw):
     """A memory map in MiB, and node spans that neither overlap nor have to cover it."""
     edges = sorted(draw(st.sets(st.integers(1, 60), min_size=2, max_size=8)))
-    ranges = [MapRange(a * MIB, b * MIB) for a, b in list(pairwise(edges))[::2]]
+    ranges = [FirmwareRange(a * MIB, b * MIB) for a, b in list(pairwise(edges))[::2]]
     cuts = sorted(draw(st.sets(st.integers(0, 64), min_size=2, max_size=6)))
     parts = list(pairwise(cuts))
     kept = draw(st.lists(st.sampled_from(parts), unique=True, min_size=1))
-    spans = [NodeSpan(a * MIB, b * MIB, number % 3) for number, (a, b) in enumerate(sorted(kept))]
+    spans = [NodeRange(a * MIB, b * MIB, number % 3) for number, (a, b) in enumerate(sorted(kept))]
     return ranges, spans
 
 
 @given(maps_and_nodes())
-@example(([MapRange(MIB, 9 * MIB)], [NodeSpan(2 * MIB, 3 * MIB, 0), NodeSpan(5 * MIB, 6 * MIB, 1)]))
+@example(
+    (
+        [FirmwareRange(MIB, 9 * MIB)],
+        [NodeRange(2 * MIB, 3 * MIB, 0), NodeRange(5 * MIB, 6 * MIB, 1)],
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_cutting_at_node_borders_agrees_with_asking_for_each_mebibyte(case):
     ranges, spans = case

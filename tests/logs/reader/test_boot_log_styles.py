@@ -101,8 +101,8 @@ def test_the_excerpt_tells_the_machine(plain):
     log = plain.extra["boots"][0]
     assert log.e820 == [(0, 0x9FC00, "System RAM"), (0x100000, 0x40000000, "usable")]
     assert log.efi == [(0x100000, 0x40000000, "Conventional Memory")]
-    assert log.srat == [(0, 0, 0x20000000), (1, 0x20000000, 0x40000000)]
-    assert log.node_ranges == [(0, 0x100000, 0x20000000), (1, 0x20000000, 0x40000000)]
+    assert log.srat == [(0, 0x20000000, 0), (0x20000000, 0x40000000, 1)]
+    assert log.node_ranges == [(0x100000, 0x20000000, 0), (0x20000000, 0x40000000, 1)]
     assert (log.present_cpus, log.nr_cpu_ids, log.nr_node_ids) == (2, 2, 2)
     assert (log.node_cpus, log.deferred_ms) == ({0: [1, 3, 4], 1: [2]}, {0: 28})
     assert log.initrd == (0x3F000000, 0x3F100000)
