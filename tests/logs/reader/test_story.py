@@ -294,6 +294,16 @@ def test_a_page_is_of_the_busy_tree_only_after_a_handover():
     assert names(FOUND, *page) == [("before", requesters.DIGEST_PAGE)]
 
 
+def test_after_the_architectures_setup_no_resource_is_asked_for():
+    small = answered(request(64, 64))
+    assert names(*small) == [("before", requesters.E820_RESOURCES)]
+    assert names("Zone ranges:", *small) == [("after", "other: f")]
+
+
+def test_what_comes_after_a_late_request_is_late_too():
+    assert names(*answered(raw(1 << 30), request(192, 16)))[1] == ("after", "other: f")
+
+
 def test_small_requests_of_a_log_without_its_start_are_not_guessed():
     small = answered(request(64, 64, "__memblock_alloc_or_panic"))
     rows = read_boot_log_lines([line.encode() for line in small], "log").allocation_records
