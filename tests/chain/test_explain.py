@@ -58,4 +58,4 @@ def test_provenance_keeps_the_sources_of_releases_and_builds():
         "release 7.3-patch-v2": load_release("7.3-patch-v2").sources,
         "build lab": load_build("lab").sources,
     }
-    assert [boot.release for boot in trace.boot_records][:3] == ["7.3", "7.3-patch-v2", "7.3"]
+    assert [boot.release for boot in trace["boots"]][:3] == ["7.3", "7.3-patch-v2", "7.3"]

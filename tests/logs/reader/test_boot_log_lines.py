@@ -116,16 +116,16 @@ STAMPED = f"[    0.000000] {VERSION}"
 def test_a_boot_begins_with_the_kernels_own_line_only(line, boots):
     lines = (STAMPED, "[    0.500000] Run /init as init process", line)
     trace = read_boot_log_lines([text.encode() for text in lines], "lines")
-    assert len(trace.boot_records) == boots
+    assert len(trace["boots"]) == boots
 
 
 def test_without_time_stamps_a_boot_begins_at_the_start_of_a_line():
-    assert len(read(f"version: {VERSION}", VERSION).boot_records) == 2
+    assert len(read(f"version: {VERSION}", VERSION)["boots"]) == 2
 
 
 def test_what_the_firmware_left_on_the_line_does_not_hide_the_first_message():
     trace = read_boot_log_lines([f"Booting from ROM..{VERSION}".encode()], "lines")
-    assert [boot.release for boot in trace.boot_records] == ["6.18.0-rc1+"]
+    assert [boot.release for boot in trace["boots"]] == ["6.18.0-rc1+"]
 
 
 def test_older_spellings_of_the_number_of_cpus():

@@ -32,7 +32,7 @@ NEVER_RECORDED = {requesters.CRASH_KERNEL: "no recorded command line has crashke
 def names(*lines: str) -> list[tuple[str, str]]:
     """The (phase, name) of each request of one boot."""
     text = [line.encode() for line in (VERSION, *lines)]
-    return [(row.phase, row.what) for row in read_boot_log_lines(text, "log").allocation_records]
+    return [(row.phase, row.what) for row in read_boot_log_lines(text, "log")["allocations"]]
 
 
 def request(
@@ -65,14 +65,14 @@ def answered(*lines: str) -> list[str]:
 
 
 def test_recorded_names_are_those_of_the_model(recorded, recorded_name):
-    recorded_names = {row.what for row in recorded.allocation_records}
+    recorded_names = {row.what for row in recorded["allocations"]}
     strange = {what for what in recorded_names if not requesters.is_modelled(what)}
     assert strange == {what for log, what in NOT_OF_THE_MODEL if log == recorded_name}
 
 
 def test_all_names_of_the_model_are_recorded(read_recorded):
     logs = ("seed-case1", "tiny-8G-8M_16M_16M", "huge30-64G", "b-noext-8G-16M_16M_16M")
-    seen = {row.what for name in logs for row in read_recorded(name).allocation_records}
+    seen = {row.what for name in logs for row in read_recorded(name)["allocations"]}
     assert set(requesters.REQUESTERS) - seen == set(NEVER_RECORDED)
 
 
@@ -83,8 +83,8 @@ def test_a_caller_of_another_name_changes_no_name(name, read_recorded):
     lines = lzma.decompress((RECORDED / f"{name}.log.xz").read_bytes()).split(b"\n")
     renamed = [CALLER.sub(rb"\1some_function+", line) for line in lines]
     assert renamed != lines
-    rows = read_boot_log_lines(renamed, name).allocation_records
-    expected = read_recorded(name).allocation_records
+    rows = read_boot_log_lines(renamed, name)["allocations"]
+    expected = read_recorded(name)["allocations"]
     assert [(r.phase, r.what) for r in rows] == [(r.phase, r.what) for r in expected]
 
 
@@ -105,11 +105,11 @@ RAW = {requesters.VMEMMAP_TABLE, requesters.MEMMAP, requesters.MEMMAP_PAGE}
 def printed(trace: Trace, cpus: int, nodes: int) -> list[str]:
     """The lines that the kernels of a simulated chain would print with ``memblock=debug``."""
     lines = []
-    for boot in trace.boot_records:
+    for boot in trace["boots"]:
         lines += [VERSION, f"Command line: {boot.command_line}"]
         lines += [FOUND] if boot.kind == "kho" else []
         lines.append(f"setup_percpu: NR_CPUS:64 nr_cpu_ids:{cpus} nr_node_ids:{nodes}")
-        for row in trace.allocation_records.where(boot=boot.boot, twin=False):
+        for row in trace["allocations"].where(boot=boot.boot, twin=False):
             lines += printed_request(row)
         lines.append("MEMBLOCK configuration:")
     return lines
@@ -163,8 +163,8 @@ def test_a_simulated_chain_that_is_printed_is_read_with_its_names(
     )
     trace = run_scenario(scenario)
     rows = read_boot_log_lines([x.encode() for x in printed(trace, cpus, nodes)], "printed")
-    found = [(r.boot, r.phase, r.what, r.failed) for r in rows.allocation_records]
-    assert found == [(r.boot, r.phase, r.what, r.failed) for r in trace.allocation_records]
+    found = [(r.boot, r.phase, r.what, r.failed) for r in rows["allocations"]]
+    assert found == [(r.boot, r.phase, r.what, r.failed) for r in trace["allocations"]]
 
 
 # Requests that no modelled build makes
@@ -306,7 +306,7 @@ def test_what_comes_after_a_late_request_is_late_too():
 
 def test_small_requests_of_a_log_without_its_start_are_not_guessed():
     small = answered(request(64, 64, "__memblock_alloc_or_panic"))
-    rows = read_boot_log_lines([line.encode() for line in small], "log").allocation_records
+    rows = read_boot_log_lines([line.encode() for line in small], "log")["allocations"]
     assert [row.what for row in rows] == ["other: __memblock_alloc_or_panic"]
 
 
