@@ -9,9 +9,9 @@ from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.journal import Journal
 from kho_sim.chain.kernel import Kernel
-from kho_sim.chain.plan import WorkloadPlan
 from kho_sim.chain.workload import Workload
 from kho_sim.scenario import load, loads
+from kho_sim.scenario.workloads import Anonymous
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 WAITS = 100_000
@@ -42,7 +42,7 @@ def bare(count=WAITS):
 def in_a_chain():
     """Bring a kernel up to the moment when its workload begins to wait."""
     env = simpy.Environment()
-    workload = Waits(WorkloadPlan("waits", 0, {}), 0)
+    workload = Waits(Anonymous(kind="anonymous", size="1MiB"), 0, 0)
     kernel = Kernel(env, 0, build_plan(loads(SMALL)), None, [workload], Journal())
     env.process(kernel.life())
     while not workload.begun:

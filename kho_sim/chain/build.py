@@ -10,7 +10,7 @@ from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_co
 from kho_sim.base.extent import round_up
 from kho_sim.builds import Build, EarlyRequest, load_build
 from kho_sim.chain.faults import faults_of, with_early_faults
-from kho_sim.chain.plan import ChainPlan, WhatIf, WorkloadPlan
+from kho_sim.chain.plan import ChainPlan, WhatIf
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine import Machine
@@ -55,12 +55,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
             for boot, kernel in enumerate(kernels)
         ),
         command_lines=tuple(kernel.command_line for kernel in kernels),
-        workloads=tuple(
-            WorkloadPlan(
-                entry.kind, number, {key: getattr(entry, key) for key in type(entry).model_fields}
-            )
-            for number, entry in enumerate(scenario.workload)
-        ),
+        workloads=scenario.workload,
         uptime_ns=scenario.chain.uptime,
         seed=scenario.chain.seed,
         interleaving=INTERLEAVINGS[scenario.chain.workers],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simpy
 
@@ -27,6 +27,7 @@ from kho_sim.chain.invariants import (
 from kho_sim.chain.journal import Journal
 from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.plan import ChainPlan
+from kho_sim.chain.workload.base import Workload
 from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
 from kho_sim.kernel.running import GIGANTIC_ORDER, RunningMemory
@@ -39,9 +40,6 @@ from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.platform.loader import Placement
 from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
-
-if TYPE_CHECKING:
-    from kho_sim.chain.workload.base import Workload
 
 SETTLING_NS = 60 * 10**9
 """Per-CPU lists decay by a fifth a second (decay_pcp_high()); after a minute nothing is left of it.
@@ -77,7 +75,7 @@ class Kernel:
         index: int,
         plan: ChainPlan,
         handover: Handover | None,
-        workloads: list[Workload],
+        workloads: list[Workload[Any]],
         journal: Journal,
         served_ns: int = 0,
         after_reset: bool = False,

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from kho_sim.chain.faults import BootFaults
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.pages import Interleaving
+from kho_sim.scenario.workloads import Workload
 
 NANOSECONDS_PER_HOUR = 3_600_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadPlan:
-    """One entry of the scenario's workload: its kind, its place in the list, its numbers."""
-
-    kind: str
-    number: int
-    values: Mapping[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +35,7 @@ class ChainPlan:
     machine: Machine
     kernels: tuple[KernelSetup, ...]
     command_lines: tuple[str, ...]
-    workloads: tuple[WorkloadPlan, ...]
+    workloads: tuple[Workload, ...]
     uptime_ns: int
     seed: int
     interleaving: Interleaving

@@ -8,19 +8,18 @@ that was handed nothing, or could not find it) ``arrive`` makes the lost files a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from kho_sim.chain.plan import WorkloadPlan
-from kho_sim.chain.workload.base import Workload
-from kho_sim.chain.workload.held import Anonymous, PageCache, Unmovable
+from kho_sim.chain.workload.base import Host, Workload
+from kho_sim.chain.workload.held import Anonymous, NamedMemory, PageCache, Unmovable
 from kho_sim.chain.workload.hugetlb import Hugetlb
 from kho_sim.chain.workload.memfd import Memfds
-from kho_sim.chain.workload.reserve_mem import NamedMemory
 from kho_sim.chain.workload.vms import Vms
 
-__all__ = ["WORKLOADS", "Workload", "make_workloads"]
+__all__ = ["WORKLOADS", "Host", "Workload", "make_workloads"]
 
-WORKLOADS: dict[str, Callable[[WorkloadPlan, int], Workload]] = {
+WORKLOADS: dict[str, Callable[[Any, int, int], Workload[Any]]] = {
     "memfd": Memfds,
     "hugetlb": Hugetlb,
     "anonymous": Anonymous,
@@ -29,9 +28,11 @@ WORKLOADS: dict[str, Callable[[WorkloadPlan, int], Workload]] = {
     "vms": Vms,
     "reserve_mem": NamedMemory,
 }
-"""By the ``kind`` that a scenario uses."""
+"""By the ``kind`` that a scenario uses: (section, place in the list, seed) -> workload."""
 
 
-def make_workloads(plans: tuple[WorkloadPlan, ...], seed: int) -> list[Workload]:
+def make_workloads(sections: Iterable[Any], seed: int) -> list[Workload[Any]]:
     """Return fresh workloads for one chain, in the scenario's order."""
-    return [WORKLOADS[plan.kind](plan, seed) for plan in plans]
+    return [
+        WORKLOADS[section.kind](section, number, seed) for number, section in enumerate(sections)
+    ]

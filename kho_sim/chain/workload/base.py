@@ -1,39 +1,68 @@
-"""The hooks of a workload, all of them optional."""
+"""The hooks of a workload, all of them optional, and what a workload sees of its kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from kho_sim.chain.plan import WorkloadPlan
+import simpy
 
-if TYPE_CHECKING:
-    from kho_sim.chain.kernel import Kernel
+from kho_sim.kernel.running import RunningMemory
+from kho_sim.scenario.section import Section
 
 
-class Workload:
-    """Base of all kinds: holds its plan and the chain's seed, and by itself does nothing."""
+class Host(Protocol):
+    """The kernel that a workload runs on, as far as a workload may know it.
 
-    def __init__(self, plan: WorkloadPlan, seed: int):
-        self.plan = plan
+    ``window`` is the time that it serves now, [start, end) in ns on the service clock: of all time
+    that kernels have served, boots left out.
+    """
+
+    env: simpy.Environment
+    index: int
+    memory: RunningMemory
+    window: tuple[int, int]
+
+    def say(self, message: str) -> None:
+        """Record a message, as the kernel or its users would print it."""
+
+    def preserve(self, names: list[str]) -> None:
+        """Preserve files now, before the kernel preserves the rest."""
+
+    def rest(self, duration_ns: int) -> None:
+        """Note that nothing asks for memory for so long."""
+
+
+S = TypeVar("S", bound=Section)
+
+
+class Workload(Generic[S]):
+    """Base of all kinds: holds its section of the scenario, its place in the list and the seed.
+
+    By itself it does nothing.
+    """
+
+    def __init__(self, section: S, number: int, seed: int):
+        self.section = section
+        self.number = number
         self.seed = seed
 
     @property
     def name(self) -> str:
         """A name that is unique in the chain, for files and random streams."""
-        return f"{self.plan.kind}{self.plan.number}"
+        return f"{self.section.kind}{self.number}"  # type: ignore[attr-defined]
 
-    def arrive(self, kernel: Kernel) -> None:
+    def arrive(self, kernel: Host) -> None:
         """User space of ``kernel`` is up: take what this kernel needs. May raise OutOfMemory."""
 
-    def serve(self, kernel: Kernel) -> Generator[Any, Any, None]:
+    def serve(self, kernel: Host) -> Generator[Any, Any, None]:
         """A SimPy process for the kernel's uptime; it has to end by itself when that is over."""
         yield from ()
 
-    def to_preserve(self, kernel: Kernel) -> list[str]:
+    def to_preserve(self, kernel: Host) -> list[str]:
         """Return the names of the files to hand on, in order."""
         return []
 
-    def lasting(self, kernel: Kernel) -> list[str]:
+    def lasting(self, kernel: Host) -> list[str]:
         """Return the names of the files that are to outlive ``kernel``, preserved by now or not."""
         return self.to_preserve(kernel)

@@ -1,26 +1,36 @@
-"""Memory that is taken, held, and dies with its kernel."""
+"""Memory that is taken, held, and dies with its kernel; and named memory that lasts by itself."""
 
 from __future__ import annotations
 
-from kho_sim.chain.kernel import Kernel
-from kho_sim.chain.workload.base import Workload
+from kho_sim.chain.workload.base import Host, Workload
+from kho_sim.scenario import workloads
 
 
-class Anonymous(Workload):
+class Anonymous(Workload[workloads.Anonymous]):
     """Private anonymous memory, touched when the kernel's user space begins."""
 
-    def arrive(self, kernel: Kernel) -> None:
-        kernel.memory.hold(self.plan.size, movable=True)
+    def arrive(self, kernel: Host) -> None:
+        kernel.memory.hold(self.section.size, movable=True)
 
 
-class PageCache(Anonymous):
+class PageCache(Workload[workloads.PageCache]):
     """File pages, read in when the kernel's user space begins; movable like anonymous ones."""
 
+    def arrive(self, kernel: Host) -> None:
+        kernel.memory.hold(self.section.size, movable=True)
 
-class Unmovable(Workload):
+
+class Unmovable(Workload[workloads.Unmovable]):
     """Kernel memory that grows from kernel to kernel: slab, page tables, drivers."""
 
-    def arrive(self, kernel: Kernel) -> None:
-        size = self.plan.size + self.plan.grow * kernel.index
+    def arrive(self, kernel: Host) -> None:
+        size = self.section.size + self.section.grow * kernel.index
         if size:
             kernel.memory.hold(size, movable=False)
+
+
+class NamedMemory(Workload[workloads.ReserveMem]):
+    """A named area of ``reserve_mem=``: early boot reserves it, preservation follows by itself.
+
+    ``build`` puts it on each kernel's command line; nothing is left to do at run time.
+    """

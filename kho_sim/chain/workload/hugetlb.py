@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kho_sim.chain.kernel import Kernel
-from kho_sim.chain.workload.base import Workload
+from kho_sim.chain.workload.base import Host, Workload
+from kho_sim.scenario import workloads
 
 
-class Hugetlb(Workload):
+class Hugetlb(Workload[workloads.Hugetlb]):
     """One file of ``preserve`` pages that is handed on, and one of the rest that dies with its
     kernel.
 
@@ -15,15 +15,15 @@ class Hugetlb(Workload):
     their own pool.
     """
 
-    def arrive(self, kernel: Kernel) -> None:
-        memory, plan = kernel.memory, self.plan
-        if plan.preserve and self.name not in memory.files:
-            memory.create_hugetlb(self.name, plan.preserve, plan.size, plan.session)
-        pool = memory.pool_of(plan.size)
-        dying = len(pool) if plan.count is None else min(plan.count - plan.preserve, len(pool))
+    def arrive(self, kernel: Host) -> None:
+        memory, asked = kernel.memory, self.section
+        if asked.preserve and self.name not in memory.files:
+            memory.create_hugetlb(self.name, asked.preserve, asked.size, asked.session)
+        pool = memory.pool_of(asked.size)
+        dying = len(pool) if asked.count is None else min(asked.count - asked.preserve, len(pool))
         if dying > 0:
-            memory.create_hugetlb(f"{self.name}/dying", dying, plan.size, plan.session)
+            memory.create_hugetlb(f"{self.name}/dying", dying, asked.size, asked.session)
 
-    def to_preserve(self, kernel: Kernel) -> list[str]:
+    def to_preserve(self, kernel: Host) -> list[str]:
         file = kernel.memory.files.get(self.name)
         return [self.name] if file and file.data else []

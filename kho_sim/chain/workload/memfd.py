@@ -2,63 +2,62 @@
 
 from __future__ import annotations
 
-from kho_sim.chain.kernel import Kernel
-from kho_sim.chain.plan import WorkloadPlan
-from kho_sim.chain.workload.base import Workload
+from kho_sim.chain.workload.base import Host, Workload
 from kho_sim.memory.pages import HUGE_PAGE_BYTES
+from kho_sim.scenario import workloads
 
 
-class Memfds(Workload):
+class Memfds(Workload[workloads.Memfd]):
     """``count`` files of ``size``; later kernels close the oldest ``drop`` and make ``grow`` new
     ones.
 
     The order is that of the recorded chains: retrieve, close, make, and in the end preserve all.
     """
 
-    def __init__(self, plan: WorkloadPlan, seed: int):
-        super().__init__(plan, seed)
+    def __init__(self, section: workloads.Memfd, number: int, seed: int):
+        super().__init__(section, number, seed)
         self._alive: list[str] = []
         self._made = 0
         self._begun = False
 
-    def arrive(self, kernel: Kernel) -> None:
-        plan = self.plan
-        if not plan.preserve or plan.at == "every":
+    def arrive(self, kernel: Host) -> None:
+        asked = self.section
+        if not asked.preserve or asked.at == "every":
             self._alive = [name for name in self._alive if name in kernel.memory.files]
-            self._make(kernel, plan.count)
+            self._make(kernel, asked.count)
         elif not self._begun:
-            self._make(kernel, plan.count)
+            self._make(kernel, asked.count)
         else:
-            dropped, self._alive = self._alive[: plan.drop], self._alive[plan.drop :]
+            dropped, self._alive = self._alive[: asked.drop], self._alive[asked.drop :]
             files = kernel.memory.files
             for name in dropped:
                 if name in files:
                     kernel.memory.close(name)
             lost = [name for name in self._alive if name not in files]
-            if plan.preserve_when == "made":
+            if asked.preserve_when == "made":
                 kernel.preserve([name for name in self._alive if name in files])
             for name in lost:
                 self._create(kernel, name)
-            self._make(kernel, plan.grow)
+            self._make(kernel, asked.grow)
         self._begun = True
 
-    def to_preserve(self, kernel: Kernel) -> list[str]:
-        if not self.plan.preserve or self.plan.preserve_when == "made":
+    def to_preserve(self, kernel: Host) -> list[str]:
+        if not self.section.preserve or self.section.preserve_when == "made":
             return []
         return list(self._alive)
 
-    def lasting(self, kernel: Kernel) -> list[str]:
-        return list(self._alive) if self.plan.preserve else []
+    def lasting(self, kernel: Host) -> list[str]:
+        return list(self._alive) if self.section.preserve else []
 
-    def _make(self, kernel: Kernel, count: int) -> None:
+    def _make(self, kernel: Host, count: int) -> None:
         for _ in range(count):
             name = f"{self.name}/{self._made}"
             self._made += 1
             self._create(kernel, name)
             self._alive.append(name)
 
-    def _create(self, kernel: Kernel, name: str) -> None:
-        huge = self.plan.folio == HUGE_PAGE_BYTES
-        kernel.memory.create_memfd(name, self.plan.size, huge, self.plan.session)
-        if self.plan.preserve and self.plan.preserve_when == "made":
+    def _create(self, kernel: Host, name: str) -> None:
+        huge = self.section.folio == HUGE_PAGE_BYTES
+        kernel.memory.create_memfd(name, self.section.size, huge, self.section.session)
+        if self.section.preserve and self.section.preserve_when == "made":
             kernel.preserve([name])

@@ -12,35 +12,35 @@ from collections.abc import Generator
 from typing import Any
 
 from kho_sim.base.seeds import stream
-from kho_sim.chain.kernel import Kernel
-from kho_sim.chain.plan import NANOSECONDS_PER_HOUR, WorkloadPlan
-from kho_sim.chain.workload.base import Workload
+from kho_sim.chain.plan import NANOSECONDS_PER_HOUR
+from kho_sim.chain.workload.base import Host, Workload
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import HUGE_PAGE_BYTES, PAGE_SHIFT, OutOfMemory
+from kho_sim.scenario import workloads
 
 
-class Vms(Workload):
+class Vms(Workload[workloads.Vms]):
     """A Poisson stream of machines with exponentially distributed lives, ``count`` at the start."""
 
-    def __init__(self, plan: WorkloadPlan, seed: int):
-        super().__init__(plan, seed)
+    def __init__(self, section: workloads.Vms, number: int, seed: int):
+        super().__init__(section, number, seed)
         self._random = stream(seed, self.name)
         self._departures: list[tuple[int, str]] = []
         self._made = 0
         self._begun = False
         self._next_arrival_ns = self._draw_arrival(0)
 
-    def arrive(self, kernel: Kernel) -> None:
+    def arrive(self, kernel: Host) -> None:
         if not self._begun:
             self._begun = True
-            for _ in range(self.plan.count):
+            for _ in range(self.section.count):
                 self._start_machine(kernel, 0)
             return
         for _, name in self._departures[:]:
             if name not in kernel.memory.files:
                 self._restart_machine(kernel, name)
 
-    def serve(self, kernel: Kernel) -> Generator[Any, Any, None]:
+    def serve(self, kernel: Host) -> Generator[Any, Any, None]:
         """Wait for the next arrival or departure, until the kernel's service ends."""
         begin, end = kernel.window
         now = begin
@@ -59,29 +59,29 @@ class Vms(Workload):
                 self._start_machine(kernel, moment)
                 self._next_arrival_ns = self._draw_arrival(moment)
 
-    def to_preserve(self, kernel: Kernel) -> list[str]:
+    def to_preserve(self, kernel: Host) -> list[str]:
         alive = {name for _, name in self._departures}
         return [name for name in kernel.memory.files if name in alive]
 
     def _draw_arrival(self, after_ns: int) -> int:
-        if not self.plan.arrivals_per_hour:
+        if not self.section.arrivals_per_hour:
             return 1 << 63
-        hours = self._random.expovariate(self.plan.arrivals_per_hour)
+        hours = self._random.expovariate(self.section.arrivals_per_hour)
         return after_ns + round(hours * NANOSECONDS_PER_HOUR)
 
-    def _start_machine(self, kernel: Kernel, now_ns: int) -> None:
+    def _start_machine(self, kernel: Host, now_ns: int) -> None:
         """A machine that finds no memory is turned away, which is a fact worth a line."""
         name = f"{self.name}/{self._made}"
         self._made += 1
-        life_ns = round(self._random.expovariate(1 / self.plan.lifetime))
+        life_ns = round(self._random.expovariate(1 / self.section.lifetime))
         try:
             self._take_memory(kernel, name)
         except OutOfMemory:
-            kernel.say(f"{name}: no memory for a machine of {self.plan.size} bytes")
+            kernel.say(f"{name}: no memory for a machine of {self.section.size} bytes")
             return
         heapq.heappush(self._departures, (now_ns + life_ns, name))
 
-    def _restart_machine(self, kernel: Kernel, name: str) -> None:
+    def _restart_machine(self, kernel: Host, name: str) -> None:
         """A machine whose memory is lost begins anew, and leaves when it would have left anyway."""
         try:
             self._take_memory(kernel, name)
@@ -90,17 +90,17 @@ class Vms(Workload):
             self._departures = [row for row in self._departures if row[1] != name]
             heapq.heapify(self._departures)
 
-    def _take_memory(self, kernel: Kernel, name: str) -> None:
+    def _take_memory(self, kernel: Host, name: str) -> None:
         """Make a machine's memory; a host that has less available does not even begin to."""
         memory = kernel.memory
-        if self.plan.backing == "memfd":
-            wanted = -(-self.plan.size >> PAGE_SHIFT)
+        if self.section.backing == "memfd":
+            wanted = -(-self.section.size >> PAGE_SHIFT)
             if memory.pages.available_pages() < wanted:
                 raise OutOfMemory([], wanted, 0)
-            huge = self.plan.folio == HUGE_PAGE_BYTES
-            memory.create_memfd(name, self.plan.size, huge, self.plan.session)
+            huge = self.section.folio == HUGE_PAGE_BYTES
+            memory.create_memfd(name, self.section.size, huge, self.section.session)
             return
-        pages = self.plan.size // GIGANTIC_PAGE_BYTES
+        pages = self.section.size // GIGANTIC_PAGE_BYTES
         if len(memory.gigantic_pool) < pages:
             raise OutOfMemory([], pages, 18)
-        memory.create_hugetlb(name, pages, GIGANTIC_PAGE_BYTES, self.plan.session)
+        memory.create_hugetlb(name, pages, GIGANTIC_PAGE_BYTES, self.section.session)
