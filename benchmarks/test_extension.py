@@ -28,7 +28,7 @@ def extend(tree, shift, scratch_bytes=2 * GIB):
     memblock.add(4 * GIB - scratch_bytes, 2048 * GIB, 0)
     memblock.mark_kho_scratch(4 * GIB - scratch_bytes, scratch_bytes)
     memblock.scratch_only = True
-    return STRATEGIES["blocks"](
+    return STRATEGIES["blocks"].extend(
         memblock,
         tree,
         ExtendOptions(shift),

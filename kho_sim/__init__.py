@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from kho_sim.chain import Explanation
     from kho_sim.chain import explain_scenario as explain
     from kho_sim.chain import run_scenario as run
+    from kho_sim.chain.workload import register_workload
     from kho_sim.graphs import lineage_graph
+    from kho_sim.kho.extend import register_strategy
     from kho_sim.logs.importing import ImportedScenario
     from kho_sim.logs.importing import import_files as import_machine
     from kho_sim.logs.reader import read_boot_log
@@ -71,6 +73,8 @@ __all__ = [
     "read_boot_log",
     "read_explained",
     "read_log",
+    "register_strategy",
+    "register_workload",
     "run",
     "save",
     "sweep",
@@ -108,6 +112,8 @@ if not TYPE_CHECKING:
             "read_boot_log": "kho_sim.logs.reader",
             "read_explained": "kho_sim.verification",
             "read_log": "kho_sim.logs.reader",
+            "register_strategy": "kho_sim.kho.extend",
+            "register_workload": "kho_sim.chain.workload",
             "run": "kho_sim.chain",
             "save": "kho_sim.runs.store",
             "sweep": "kho_sim.sweeps",

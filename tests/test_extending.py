@@ -1,16 +1,31 @@
-"""The worked examples of docs/extending.md run as they stand."""
+"""The worked examples of docs/extending.md run as they stand, and keep the contracts."""
 
 import re
 from pathlib import Path
+
+import pytest
+
+from kho_sim import contracts
+from kho_sim.base import plugins
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "extending.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_examples_run_one_after_the_other():
-    text = DOCUMENT.read_text(encoding="utf-8")
-    examples = EXAMPLE.findall(text)
-    assert len(examples) == 7
+@pytest.fixture
+def examples():
+    """Run all examples one after the other, in one scope; take their plug-ins out at the end."""
+    found = EXAMPLE.findall(DOCUMENT.read_text(encoding="utf-8"))
+    assert len(found) == 7
     scope = {"__name__": "extending"}
-    for example in examples:
+    for example in found:
         exec(compile(example, str(DOCUMENT), "exec"), scope)
+    yield
+    plugins.STRATEGIES.unregister("tail")
+    plugins.WORKLOADS.unregister("hourly")
+
+
+@pytest.mark.usefixtures("examples")
+def test_the_examples_keep_the_contracts_of_their_families():
+    contracts.check_strategy("tail")
+    contracts.check_workload("hourly")

@@ -16,6 +16,15 @@ STRATEGIES = (
     "scaled-blocks",
     "largest-gaps",
 )
+WORKLOADS = (
+    "memfd",
+    "hugetlb",
+    "anonymous",
+    "page_cache",
+    "unmovable",
+    "vms",
+    "reserve_mem",
+)
 WORKERS = ("drawn", "parallel", "emulated")
 """Ways in which the workers of deferred initialisation take turns."""
 OUTCOMES = (

@@ -16,7 +16,7 @@ from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.work import Work
 from kho_sim.builds import Build
-from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
+from kho_sim.kho.extend import ExtendOptions, Extension, extend_scratch, strategy_of
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.populate import NO_MAP, data_found, populate, scratch_found
 from kho_sim.kho.radix import FrozenRadixTree
@@ -137,7 +137,8 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
     memblock = booted.early.memblock
     if isinstance(memblock, FailingMarks):
         memblock.marks_left = setup.extend_fails_after
-    booted.extension = STRATEGIES[setup.strategy](
+    booted.extension = extend_scratch(
+        strategy_of(setup.strategy),
         memblock,
         incoming,
         setup.extend,

@@ -63,14 +63,22 @@ class BlockReserver:
         self.size_bytes = 0
         self._memblock = memblock
         self._noinit = noinit
-        self._scanned = 0
-        self._moved = 0
+        self._scanned = self._scanned_once = 0
+        self._moved = self._moved_once = 0
 
     @property
     def work(self) -> Work:
         """The reservations tried so far, and what memblock did for them."""
         return Work(
             ranges_reserved=self.blocks, regions_scanned=self._scanned, regions_moved=self._moved
+        )
+
+    @property
+    def work_not_done(self) -> Work:
+        """What memblock would have done more, had every block been reserved by itself."""
+        return Work(
+            regions_scanned=self._scanned - self._scanned_once,
+            regions_moved=self._moved - self._moved_once,
         )
 
     def reserve(self, extent: Extent, block_bytes: int) -> int:
@@ -92,6 +100,9 @@ class BlockReserver:
             errno = memblock.mark_noinit(base, size)
         self.blocks += blocks
         self.size_bytes += size
-        self._scanned += (memblock.regions_scanned - scanned) * blocks
-        self._moved += (memblock.regions_moved - moved) * blocks
+        scanned, moved = memblock.regions_scanned - scanned, memblock.regions_moved - moved
+        self._scanned_once += scanned
+        self._moved_once += moved
+        self._scanned += scanned * blocks
+        self._moved += moved * blocks
         return errno

@@ -11,6 +11,7 @@ from typing import Any
 
 from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
+from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import PLAIN, Layout
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
@@ -130,7 +131,7 @@ def _machine_text(machine: dict[str, Any]) -> str:
 
 def _kernel_text(kernel: dict[str, Any]) -> str:
     strategy, shift = kernel["extend"]["strategy"], kernel["extend"]["shift"]
-    blocks = f" of {format_size(1 << shift)}" if strategy == "blocks" else ""
+    blocks = f" of {format_size(1 << shift)}" if has_blocks(strategy) else ""
     differs = ", differing by boot" if kernel["releases"] else ""
     line = f", {kernel['command_line']}" if kernel["command_line"] else ""
     return f"{kernel['release']}{differs}, extension {strategy}{blocks}{line}"

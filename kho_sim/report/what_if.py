@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kho_sim.base.units import format_ns, format_size
+from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import Column, Layout
 from kho_sim.report.boots import UNKNOWN
 from kho_sim.trace.records import Alternative
@@ -12,7 +13,6 @@ COLUMNS = (
     Column("strategy", left=True),
     *map(Column, ("blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "time")),
 )
-WITHOUT_BLOCKS = ("none", "reserve-early")
 LINES_AROUND = 3
 """The title, the headings, and a blank line."""
 
@@ -40,7 +40,7 @@ def _cells(strategy: str, shift: int, rows: list[Alternative]) -> tuple[str, ...
     dies = any(row.panic for row in rows)
     return (
         strategy,
-        UNKNOWN if strategy in WITHOUT_BLOCKS else format_size(1 << shift),
+        format_size(1 << shift) if has_blocks(strategy) else UNKNOWN,
         format_size(min(row.extended_bytes for row in rows)),
         f"{got}/{asked}" if asked else UNKNOWN,
         "dies" if dies else str(max(row.failures for row in rows)),

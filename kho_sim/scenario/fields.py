@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from kho_sim.base.errors import nearest
+from kho_sim.base.plugins import PluginFamily
 from kho_sim.base.units import format_duration, format_exact, parse_duration, parse_size
 from kho_sim.builds import BUILDS
 from kho_sim.releases import RELEASES, nearest_release, release_of
@@ -94,6 +95,21 @@ class Choice(FieldRule):
 
     def schema(self) -> JsonSchemaValue:
         return {"type": "string", "enum": list(self.known)}
+
+
+@dataclass(frozen=True)
+class PluginChoice(Choice):
+    """The same, or the name of a plug-in of ``family``."""
+
+    family: PluginFamily[Any]
+
+    def check(self, value: object) -> str:
+        if isinstance(value, str) and (value in self.known or self.family.get(value) is not None):
+            return value
+        return Choice((*self.known, *self.family.names()), self.what).check(value)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"type": "string", "enum": [*self.known, *self.family.names()]}
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
+from kho_sim.base import plugins
 from kho_sim.base.errors import Problem
 from kho_sim.base.results import RESULTS
+from kho_sim.base.words import WORKLOADS
 from kho_sim.scenario.expectations import is_result_name, no_result
 from kho_sim.scenario.fields import found, one_of
-from kho_sim.scenario.section import Section
+from kho_sim.scenario.section import Section, kind_of, sections_in
 from kho_sim.scenario.spec import Scenario
 from kho_sim.scenario.yaml_tree import Document, Path, missing_space, path_text
 
@@ -33,12 +35,22 @@ def findings(document: Document) -> tuple[Scenario | None, list[Problem]]:
     What the reader refused already is not reported again, nor rules that depend on it.
     """
     scenario, found_ = None, list(_unknown_results(document))
+    _load_plugins(document)
     try:
         scenario = Scenario.model_validate(document.value)
     except ValidationError as errors:
         found_ += [finding for error in errors.errors() for finding in _findings(error, document)]
     problems = [_placed(document, *finding) for finding in found_]
     return (None if problems else scenario), problems
+
+
+def _load_plugins(document: Document) -> None:
+    """Ask for each kind of workload that is written, so that an installed plug-in is found."""
+    entries = document.value.get("workload")
+    for entry in entries if isinstance(entries, list) else ():
+        kind = entry.get("kind") if isinstance(entry, Mapping) else None
+        if isinstance(kind, str) and kind not in WORKLOADS:
+            plugins.WORKLOADS.get(kind)
 
 
 Finding = tuple[Path, str, bool]
@@ -122,18 +134,6 @@ _SENTENCES: dict[str, Callable[[str, Any], str]] = {
 
 LISTS_OF_KINDS = ("workload", "faults")
 """Sections that are lists of entries whose ``kind`` picks the model."""
-
-
-def sections_in(annotation: Any) -> list[type[Section]]:
-    """Return the models that an annotation names, however deep inside."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in sections_in(part)]
-
-
-def kind_of(section: type[Section]) -> str:
-    """Return the word that ``kind`` has in a workload model."""
-    return str(get_args(section.model_fields["kind"].annotation)[0])
 
 
 def section_at(path: Path, data: Any) -> type[Section]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -33,3 +33,15 @@ class Section(BaseModel):
     def _obey_rules(self) -> Self:
         refuse_if(list(self.broken_rules()))
         return self
+
+
+def kind_of(section: type[Section]) -> str:
+    """Return the word that ``kind`` has in one of the models that a list's entries pick from."""
+    return str(get_args(section.model_fields["kind"].annotation)[0])
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """Return the models that an annotation names, however deep inside."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]

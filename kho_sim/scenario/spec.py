@@ -8,12 +8,13 @@ durations nanoseconds, whatever they look like in the file. Words that name thin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 from pydantic import Field
 
+from kho_sim.base import plugins
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
@@ -29,13 +30,14 @@ from kho_sim.scenario.fields import (
     Duration,
     ListOf,
     Node,
+    PluginChoice,
     PowerOfTwo,
     Release,
     Size,
     SizeOrZero,
     SizeRule,
 )
-from kho_sim.scenario.section import BrokenRule, Section
+from kho_sim.scenario.section import BrokenRule, Section, sections_in
 from kho_sim.scenario.shown import scenario_line, scenario_values
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
@@ -51,7 +53,7 @@ LEAST_BYTES = 16 << 20
 MOST_BYTES = 1 << 46
 """What the direct map of x86-64 with four-level page tables reaches, 64 TiB."""
 Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
-Strategy = Annotated[str, Choice(STRATEGIES, "an extension strategy")]
+Strategy = Annotated[str, PluginChoice(STRATEGIES, "an extension strategy", plugins.STRATEGIES)]
 Shift = Annotated[int, Field(ge=12, le=40)]
 
 
@@ -360,8 +362,24 @@ class Scenario(Section):
         return json.dumps(resolved, sort_keys=True, separators=(",", ":"))
 
 
+def _accept_workloads(registered: Mapping[str, Any]) -> None:
+    """Let the entries of ``workload`` be those of plug-ins too: each has its ``section``."""
+    sections = (*sections_in(Workload), *(plugin.section for plugin in registered.values()))
+    entry: Any = Annotated[Union[sections], Field(discriminator="kind")]  # noqa: UP007
+    Scenario.model_fields["workload"].annotation = tuple[entry, ...]
+    Scenario.model_rebuild(force=True)
+
+
+plugins.WORKLOADS.listen(_accept_workloads)
+
+
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of scenario files, for editors. It has no nulls: none is read."""
+    """Return the JSON Schema of scenario files, for editors. It has no nulls: none is read.
+
+    Plug-ins that are installed or registered are in it.
+    """
+    for kind in plugins.WORKLOADS.names():
+        plugins.WORKLOADS.get(kind)
     schema = _without_nulls(Scenario.model_json_schema())
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from kho_sim.base.errors import Problem, ScenarioError, nearest
 from kho_sim.base.units import parse_size
-from kho_sim.scenario.findings import findings, kind_of, sections_in
-from kho_sim.scenario.section import Section
+from kho_sim.scenario.findings import findings
+from kho_sim.scenario.section import Section, kind_of, sections_in
 from kho_sim.scenario.spec import Scenario
 from kho_sim.scenario.yaml_tree import Document, Path, path_text, plain_value
 

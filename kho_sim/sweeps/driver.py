@@ -15,9 +15,10 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
 
 from kho_sim.base.errors import EngineError
+from kho_sim.base.plugins import packed_plugins
 from kho_sim.chain import run_scenario
 from kho_sim.sweeps.design import Design, Run
-from kho_sim.sweeps.engine import Engine
+from kho_sim.sweeps.engine import Engine, Serial
 from kho_sim.sweeps.ledger import CRASHED, FAILED, LOST, OK, SKIPPED
 from kho_sim.sweeps.parts import part_name
 from kho_sim.sweeps.store import Store
@@ -137,6 +138,7 @@ class Driver:
             scenario=self.design.scenario,
             runs=tuple((run.run_id, run.overrides) for run in runs),
             seconds_max=BATCH_SECONDS_MAX,
+            plugins=b"" if isinstance(self.engine, Serial) else packed_plugins(),
         )
         try:
             future = self.engine.submit(run_batch, batch, self.simulate)

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from kho_sim.base.errors import EngineError
+from kho_sim.base.plugins import unpack_plugins
 from kho_sim.chain import run_scenario
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.sweeps.design import run_id_of
@@ -39,6 +40,8 @@ class Batch:
     scenario: Scenario
     runs: tuple[tuple[str, Mapping[str, Any]], ...]
     seconds_max: float
+    plugins: bytes = b""
+    """What the scenario may name beside the package's own words, packed; empty in one process."""
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -86,8 +89,11 @@ class _Rows:
 def run_batch(batch: Batch, simulate: Simulate = run_scenario) -> Receipt:
     """Run a batch until its runs or its time are at an end, and write its part.
 
-    Raises EngineError if the part can not be written, or if this worker has another model.
+    Raises EngineError if the part can not be written, if this worker has another model, or if it
+    can not find a plug-in.
     """
+    if batch.plugins:
+        unpack_plugins(batch.plugins)
     began = time.monotonic()
     rows = _Rows({table: [] for table in batch.tables})
     failures = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from kho_sim.base import requesters
-from kho_sim.kho.extend import STRATEGIES, ExtendOptions
+from kho_sim.kho.extend import ExtendOptions, strategy_of
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
@@ -123,7 +123,7 @@ class _Replay:
         self.extension_due = False
         options = ExtendOptions(self.extend.shift)
         pages = count(PAGE_SIZE, PAGE_SIZE)
-        extend = STRATEGIES[self.extend.strategy]
+        extend = strategy_of(self.extend.strategy).extend
         extend(memblock, tree.freeze(), options, pages.__next__, lambda _: None)
 
     def _learn_nodes(self, memblock: Memblock) -> None:

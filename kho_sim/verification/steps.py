@@ -14,7 +14,7 @@ from typing import Any
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.chain.build import build_machine, build_of
-from kho_sim.kho.extend import STRATEGIES, ExtendOptions, Extension
+from kho_sim.kho.extend import ExtendOptions, Extension, strategy_of
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.retrieve import retrieve
 from kho_sim.kho.scratch import reserve_scratch
@@ -92,7 +92,7 @@ def _extension(
 
 
 def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extension:
-    return STRATEGIES[strategy](
+    return strategy_of(strategy).extend(
         memblock,
         tree.freeze(),
         ExtendOptions(shift),

@@ -12,8 +12,8 @@ from math import floor
 import pandas as pd
 
 from kho_sim.base.units import format_ns, format_size
+from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import markdown
-from kho_sim.report.what_if import WITHOUT_BLOCKS
 
 SHOWN_SHIFTS = (16, 18, 21, 24, 27, 28, 29, 30, 31, 33, 36)
 SHOWN = (
@@ -101,7 +101,7 @@ def _what_if(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.DataFra
 
 
 def _what_if_cells(strategy: str, tried: pd.DataFrame) -> list[str]:
-    blocks = strategy not in WITHOUT_BLOCKS
+    blocks = has_blocks(strategy)
     dies = (tried["panic"] != "").any()
     ranges = tried["memory_regions_after"] + tried["reserved_regions_before"].fillna(0)
     asked = tried["gigantic_pages_requested"].iloc[0]

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from kho_sim.base.errors import KhoSimError
 from kho_sim.kernel import boot
 from kho_sim.kernel.running import RunningMemory
-from kho_sim.kho.extend import STRATEGIES
+from kho_sim.kho.extend import STRATEGIES, Strategy
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.preserve import Outgoing, memfd
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
@@ -161,7 +161,10 @@ CANARIES = [
 def put_in_place(monkeypatch, twin, places):
     for owner, name in places:
         if isinstance(owner, dict):
-            monkeypatch.setitem(owner, name, broken(owner[name], twin))
+            strategy = Strategy(broken(owner[name].extend, twin))
+            monkeypatch.setitem(owner, name, strategy)
+        elif isinstance(getattr(owner, name), Strategy):
+            monkeypatch.setattr(owner, name, Strategy(broken(getattr(owner, name).extend, twin)))
         else:
             monkeypatch.setattr(owner, name, broken(getattr(owner, name), twin))
 

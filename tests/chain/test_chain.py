@@ -249,7 +249,7 @@ def test_an_extension_that_gives_preserved_memory_away_is_caught(monkeypatch):
         memblock.mark_kho_scratch(0, memblock.end_of_dram())
         return extend.Extension()
 
-    monkeypatch.setitem(extend.STRATEGIES, "blocks", mark_all)
+    monkeypatch.setitem(extend.STRATEGIES, "blocks", extend.Strategy(mark_all))
     scenario = with_values(
         small(), {"machine.memory": "1GiB", "workload.0.size": "300MiB", "chain.twin": False}
     )

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
+from kho_sim.kho.extend import extend_scratch
 from kho_sim.kho.key import encode_key
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
 from kho_sim.memory.failing_marks import FailingMarks
@@ -33,7 +34,9 @@ class Machine:
         self.memblock.phys_free(address, PAGE)
 
     def extend(self, strategy, options):
-        return strategy(self.memblock, self.incoming, options, self.allocate_page, self.free_page)
+        return extend_scratch(
+            strategy, self.memblock, self.incoming, options, self.allocate_page, self.free_page
+        )
 
 
 def allocator(megabytes=16):

@@ -93,7 +93,7 @@ def test_the_digest_takes_the_pages_that_single_keys_would(machine, shift):
     naive = Recorder(machine.memblock.copy())
     key_count, page_count, error = naive_digest(machine.incoming, naive, shift)
     mine = Recorder(machine.memblock)
-    extension = BLOCKS(
+    extension = BLOCKS.extend(
         machine.memblock, machine.incoming, ExtendOptions(shift), mine.allocate, mine.free
     )
     assert mine.log == naive.log
@@ -113,7 +113,7 @@ def test_a_digest_that_gets_no_page_ends_the_walk():
     incoming = RadixTree(iter(range((2**15 - 80) * PAGE, 2**27, PAGE)).__next__)
     incoming.add_pages(2**15, 40)
     incoming.add_pages(2**17, 1)
-    extension = BLOCKS(
+    extension = BLOCKS.extend(
         machine.memblock, incoming, ExtendOptions(12), recorder.allocate, recorder.free
     )
     assert (extension.error, extension.extended_bytes) == (NO_MEMORY, 0)
@@ -134,7 +134,7 @@ def test_a_table_whose_block_finds_no_place_ends_the_walk():
     assert incoming.table_pages()[-1] == 2**28
     machine = build(1, [("scratch", 6), ("free", 90)], 0, 0, 0)
     recorder = Recorder(machine.memblock)
-    extension = BLOCKS(
+    extension = BLOCKS.extend(
         machine.memblock, incoming, ExtendOptions(12), recorder.allocate, recorder.free
     )
     assert extension.error == NO_MEMORY
@@ -174,7 +174,7 @@ def test_the_extension_of_machine_64g():
         [0x1004B6000, 0x1004B8000, 0x1004B9000, 0x1004BA000, 0x1004BB000, 0x100538000],
     )
     recorder = Recorder(memblock)
-    extension = BLOCKS(memblock, incoming, ExtendOptions(), recorder.allocate, recorder.free)
+    extension = BLOCKS.extend(memblock, incoming, ExtendOptions(), recorder.allocate, recorder.free)
     assert extension.busy_blocks == (0x100000000,)
     assert extension.extended_bytes == 0xE9F37E000
     assert [(r.base, r.end, r.flags) for r in memblock.memory] == [
@@ -195,7 +195,9 @@ def test_preservations_larger_than_a_block_and_block_0():
     incoming = RadixTree(iter(range(0x1000, 0x100000, 0x1000)).__next__)
     incoming.add_pages(2 << 18, 1 << 18, 18)
     recorder = Recorder(memblock)
-    extension = BLOCKS(memblock, incoming, ExtendOptions(28), recorder.allocate, recorder.free)
+    extension = BLOCKS.extend(
+        memblock, incoming, ExtendOptions(28), recorder.allocate, recorder.free
+    )
     assert extension.busy_blocks == (0, *(2 << 30 | n << 28 for n in range(4)))
     assert extension.work.keys_added == incoming.nodes + 4
     assert extension.extended_bytes == (7 << 30) - (5 << 28)

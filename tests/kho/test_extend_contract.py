@@ -95,7 +95,7 @@ def test_pages_of_the_digest_are_taken_and_given_back_by_those_who_were_asked(st
         taken.append(machine.allocate_page())
         return taken[-1]
 
-    extension = strategy(
+    extension = strategy.extend(
         machine.memblock, machine.incoming, ExtendOptions(21), allocate_page, given_back.append
     )
     assert len(taken) == extension.digest_pages

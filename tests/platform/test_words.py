@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kho_sim.base import words
+from kho_sim.chain.workload import WORKLOADS
 from kho_sim.kho.extend import STRATEGIES
 from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.platform.firmware import FIRMWARES
@@ -13,6 +14,7 @@ def test_every_word_has_its_thing():
     assert list(words.PLATFORMS) == list(PLATFORMS)
     assert list(words.FIRMWARES) == list(FIRMWARES)
     assert set(words.STRATEGIES) == set(STRATEGIES)
+    assert list(words.WORKLOADS) == list(WORKLOADS)
     assert set(words.WORKERS) == set(INTERLEAVINGS)
 
 

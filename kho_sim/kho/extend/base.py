@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from errno import errorcode
+from typing import NamedTuple
 
 from kho_sim.base.blocks import Blocks
 from kho_sim.base.work import Work
@@ -57,6 +58,13 @@ class Extension:
 
 Extend = Callable[[Memblock, FrozenRadixTree, ExtendOptions, AllocatePage, FreePage], Extension]
 """Extend scratch in a KHO boot: (memblock, incoming tree, options, allocate_page, free_page)."""
+
+
+class Strategy(NamedTuple):
+    """A way to extend scratch; ``has_blocks``: its result depends on the block shift."""
+
+    extend: Extend
+    has_blocks: bool = True
 
 
 def error_line(errno: int) -> str:

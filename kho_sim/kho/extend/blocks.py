@@ -75,7 +75,6 @@ def extend_around(
     the walk looks at (``visits``: the work, never the result), and in what is marked (``mark``).
     """
     scratch_before = memblock.scratch_bytes()
-    scanned_before, moved_before = memblock.regions_scanned, memblock.regions_moved
     digest = RadixTree(allocate_page, free_page)
     errno, work = -ENOMEM, Work()
     if digest.root:
@@ -91,12 +90,7 @@ def extend_around(
         extended_bytes=memblock.scratch_bytes() - scratch_before,
         digest_pages=digest_pages,
         error=error_line(errno),
-        work=work
-        + Work(
-            tables_allocated=digest_pages,
-            regions_scanned=memblock.regions_scanned - scanned_before,
-            regions_moved=memblock.regions_moved - moved_before,
-        ),
+        work=work + Work(tables_allocated=digest_pages),
     )
 
 

@@ -34,7 +34,6 @@ def extend(
     scratch_before = memblock.scratch_bytes()
     reserver = BlockReserver(memblock, noinit=False)
     errno = _reserve_all(incoming, reserver)
-    scanned_before, moved_before = memblock.regions_scanned, memblock.regions_moved
     ranges_marked = 0
     if not errno:
         errno = memblock.mark_kho_scratch(0, memblock.end_of_dram())
@@ -43,13 +42,12 @@ def extend(
         shift=options.shift,
         extended_bytes=memblock.scratch_bytes() - scratch_before,
         error=error_line(errno),
-        work=reserver.work
+        work=reserver.work_not_done
         + Work(
             keys_walked=len(incoming),
             tables_walked=incoming.nodes,
+            ranges_reserved=reserver.blocks,
             ranges_marked=ranges_marked,
-            regions_scanned=memblock.regions_scanned - scanned_before,
-            regions_moved=memblock.regions_moved - moved_before,
         ),
     )
 

@@ -1,0 +1,220 @@
+"""The contracts of plug-ins, as checks that their authors can run.
+
+``python -m kho_sim.contracts NAME... [--import MODULE]`` holds strategies and kinds of workload to
+what their family keeps to; MODULE registers them, if they are not installed. A check raises
+AssertionError with a sentence. Left out: what needs a naive model to compare with; the package's
+own members are held to those by its tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import product
+
+from kho_sim.base import plugins
+from kho_sim.base.errors import KhoSimError
+from kho_sim.base.extent import Extent
+from kho_sim.chain import run_scenario
+from kho_sim.chain.workload import WORKLOADS
+from kho_sim.kho.extend import (
+    STRATEGIES,
+    Extend,
+    ExtendOptions,
+    Extension,
+    Strategy,
+    extend_scratch,
+    strategy_of,
+)
+from kho_sim.kho.radix import FrozenRadixTree, RadixTree
+from kho_sim.memory.failing_marks import FailingMarks
+from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.platform.geometry import Geometry
+from kho_sim.scenario import loads
+
+MIB = 1 << 20
+PAGE = Geometry().page_bytes
+MACHINES = 20
+SHIFTS = (12, 16, 21, 27, 30)
+CHAIN = """
+machine: {{memory: 2GiB, cpus: 2}}
+chain: {{boots: 4, uptime: 3h, on_failure: cold_boot}}
+faults: [{{kind: panic, boot: 2, phase: serve}}]
+workload: [{entry}]
+"""
+"""Four kernels; the third of them dies while it serves, and the last one begins anew."""
+
+
+def check_strategy(strategy: str | Extend) -> None:
+    """Hold an extension strategy, by name or as a function, to its contract on random machines.
+
+    Nothing that must survive becomes allocatable; flags are only added; it reports the bytes that
+    it marked and a block shift no larger than asked for; a second time marks nothing; the incoming
+    tree is only read; pages of a tree of its own are given back; a mark that fails is reported.
+    Raises AssertionError; KeyError for a name that nobody has.
+    """
+    entry = strategy_of(strategy) if isinstance(strategy, str) else Strategy(strategy)
+    for number, shift in product(range(MACHINES), SHIFTS):
+        _check_extension(_Machine.draw(number), entry, shift, f"machine {number}, shift {shift}")
+    for number in range(MACHINES):
+        _check_failing_mark(number, entry)
+
+
+def check_workload(kind: str, entry: str = "") -> None:
+    """Hold a kind of workload to its contract, in a chain of four kernels of which one panics.
+
+    ``entry``: its entry in a scenario, as YAML; by default its kind, and ``size: 1MiB`` if it has a
+    size. The chain is simulated twice, with the invariants of the model checked at every boot: it
+    gets to its end, no kernel serves longer than its uptime, and both runs are equal.
+    Raises AssertionError; KeyError for a kind that nobody has.
+    """
+    scenario = loads(CHAIN.format(entry=entry or _smallest_entry(kind)))
+    assert scenario.workload[0].kind == kind, f"{entry} is no workload of kind '{kind}'"
+    try:
+        first, second = run_scenario(scenario), run_scenario(scenario)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AssertionError(f"it does not run: {error!r}") from error
+    assert first.outcome.kind == "completed", f"the chain ends with: {first.outcome.message}"
+    for event in first["events"]:
+        served_ns = event.end_ns - event.start_ns
+        longest_ns = scenario.chain.uptime
+        assert event.what != "serve" or served_ns <= longest_ns, (
+            f"boot {event.boot} serves {served_ns} ns in place of {longest_ns}"
+        )
+    assert first.digest == second.digest, "the same scenario gives two results"
+
+
+@dataclass
+class _Machine:
+    """Early memory of a KHO boot: scratch, preserved pages, and the tree that says which."""
+
+    memblock: FailingMarks
+    incoming: FrozenRadixTree
+    pages_out: int = 0
+
+    @classmethod
+    def draw(cls, number: int) -> _Machine:
+        """Return a random machine: free and preserved memory by turns, then 1 MiB of scratch."""
+        drawn = random.Random(number)
+        memblock = FailingMarks()
+        memblock.scratch_only = True
+        start = end = drawn.randrange(1, 512) * PAGE
+        free_pages: list[int] = []
+        preserved: list[tuple[int, int]] = []
+        for stretch in range(drawn.randrange(4, 40)):
+            count = drawn.randrange(1, 1 << drawn.randrange(1, 9))
+            if stretch % 2:
+                preserved.append((end // PAGE, count))
+            else:
+                free_pages += range(end, end + count * PAGE, PAGE)
+            end += count * PAGE
+        memblock.add(start, end + MIB - start)
+        memblock.mark_kho_scratch(end, MIB)
+        table_pages = iter(drawn.sample(free_pages, len(free_pages)))
+        tree = RadixTree(lambda: next(table_pages, 0))
+        for first_pfn, count in preserved:
+            tree.add_pages(first_pfn, count)
+        return cls(memblock, tree.freeze())
+
+    def extend(self, strategy: Strategy, shift: int) -> Extension:
+        return extend_scratch(
+            strategy, self.memblock, self.incoming, ExtendOptions(shift), self._take, self._give
+        )
+
+    def must_survive(self) -> list[Extent]:
+        """Return preserved memory, and the pages of the incoming tree."""
+        tables = (Extent(table, table + PAGE) for table in self.incoming.table_pages())
+        return sorted([*self.incoming.preserved_extents(), *tables])
+
+    def allocatable(self) -> list[Extent]:
+        """Return what an early allocation may get."""
+        ranges = self.memblock.free_ranges()
+        return [Extent(gap.start, gap.end) for gap in ranges if gap.flags & KHO_SCRATCH]
+
+    def _take(self) -> int:
+        address = self.memblock.alloc_range_nid(PAGE, PAGE, 0, 0, -1, False)
+        self.pages_out += bool(address)
+        return address
+
+    def _give(self, address: int) -> None:
+        self.memblock.phys_free(address, PAGE)
+        self.pages_out -= 1
+
+
+def _check_extension(machine: _Machine, strategy: Strategy, shift: int, place: str) -> None:
+    memblock = machine.memblock
+    before, scratch_before = memblock.memory[:], memblock.scratch_bytes()
+    runs, tables = list(machine.incoming.runs()), machine.incoming.table_pages()
+    extension = machine.extend(strategy, shift)
+    for kept in machine.must_survive():
+        taken = [free for free in machine.allocatable() if free.overlaps(kept)]
+        assert not taken, f"{place}: {kept} has to survive, but {taken[0]} can be allocated"
+    for old, new in product(before, memblock.memory):
+        if old.base < new.end and new.base < old.end:
+            added = new.flags in (old.flags, old.flags | KHO_SCRATCH) and new.nid == old.nid
+            assert added, f"{place}: {old} became {new}"
+    marked = memblock.scratch_bytes() - scratch_before
+    reported = extension.extended_bytes
+    assert reported == marked, f"{place}: {marked} bytes were marked, but it reports {reported}"
+    assert 0 < extension.shift <= shift, f"{place}: it reports shift {extension.shift}"
+    assert not machine.pages_out, f"{place}: {machine.pages_out} pages were not given back"
+    unread = (list(machine.incoming.runs()), machine.incoming.table_pages()) == (runs, tables)
+    assert unread, f"{place}: the incoming tree was changed"
+    if not extension.error:
+        again = machine.extend(strategy, shift).extended_bytes
+        assert not again, f"{place}: a second time marks {again} bytes"
+    memblock.check()
+
+
+def _check_failing_mark(number: int, strategy: Strategy) -> None:
+    """Every mark fails: the step reports it, and no mark is counted."""
+    marks = _Machine.draw(number).extend(strategy, SHIFTS[-1]).work.ranges_marked
+    machine = _Machine.draw(number)
+    machine.memblock.marks_left = 0
+    extension = machine.extend(strategy, SHIFTS[-1])
+    place = f"machine {number}, where marking fails"
+    assert not extension.work.ranges_marked, f"{place}: it counts a mark"
+    assert not extension.extended_bytes, f"{place}: it reports {extension.extended_bytes} bytes"
+    assert extension.error or not marks, f"{place}: it reports no error"
+
+
+def _smallest_entry(kind: str) -> str:
+    plugin = plugins.WORKLOADS.get(kind)
+    sized = plugin is None or "size" in plugin.section.model_fields
+    return f"{{kind: {kind}, size: 1MiB}}" if sized else f"{{kind: {kind}}}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check what the command line names; return 0, 1 for a broken contract, 2 for wrong usage."""
+    parser = argparse.ArgumentParser("python -m kho_sim.contracts", description=__doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a strategy, a kind of workload")
+    parser.add_argument("--import", dest="module", help="the module that registers them")
+    parser.add_argument("--entry", default="", help="a workload's entry in a scenario, as YAML")
+    asked = parser.parse_args(arguments)
+    if asked.module:
+        import_module(asked.module)
+    return max(_report(name, asked.entry) for name in asked.names)
+
+
+def _report(name: str, entry: str) -> int:
+    try:
+        if name in STRATEGIES or plugins.STRATEGIES.get(name):
+            check_strategy(name)
+        elif name in WORKLOADS or plugins.WORKLOADS.get(name):
+            check_workload(name, entry)
+        else:
+            sys.stderr.write(f"{name}: nobody has registered or installed it\n")
+            return 2
+    except (AssertionError, KhoSimError) as broken:
+        sys.stdout.write(f"{name}: breaks its contract: {broken}\n")
+        return 1
+    sys.stdout.write(f"{name}: keeps its contract\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
