@@ -5,18 +5,16 @@ from __future__ import annotations
 import networkx as nx
 
 from kho_sim.base.errors import TraceError
-from kho_sim.kho.key import bits_set
-from kho_sim.kho.radix import ROOT_LEVEL, SLOT_BITS, RadixTree, leaf_spans
+from kho_sim.kho.radix import RadixTree
 from kho_sim.trace.records import PreservedRun, TablePage
 from kho_sim.trace.trace import Trace
-
-SLOTS = 1 << SLOT_BITS
 
 
 def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
     """Return the incoming tree of a boot; nodes are named by level and prefix, as in 'L0:1f'.
 
-    Nodes: ``level`` (5 the root, 0 leaves), ``prefix`` (hexadecimal text, up to 41 bits),
+    The graph's own attributes: ``root_level``, and ``leaf_keys``, how many a leaf has room for.
+    Nodes: ``level`` (that of the root, 0 for leaves), ``prefix`` (hexadecimal text, up to 41 bits),
     ``address`` of the page (hexadecimal text), ``keys`` below it; leaves also ``order`` of their
     keys (the lowest, if leaf 0 holds several). Edges: ``slot`` in the parent's table.
     Raises: TraceError if the trace has no tree for that boot, or keys and pages of different trees.
@@ -29,17 +27,21 @@ def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
         tree = RadixTree.from_runs(runs, pages)
     except ValueError as error:
         raise TraceError(f"boot {boot}: keys and table pages do not agree: {error}") from error
-    graph = nx.DiGraph(boot=boot, digest=trace.digest)
+    slot_bits, leaf_keys = tree.geometry.table_shift, 1 << tree.geometry.leaf_shift
+    graph = nx.DiGraph(
+        boot=boot, digest=trace.digest, root_level=tree.root_level, leaf_keys=leaf_keys
+    )
     for table, bits in tree.walk_tables():
         graph.add_node(
             _name(table.level, table.prefix), level=table.level, prefix=f"{table.prefix:x}",
-            address=f"{table.address:#x}", keys=bits_set(bits),
+            address=f"{table.address:#x}", keys=bits.bit_count(),
         )  # fmt: skip
-        if table.level < ROOT_LEVEL:
-            parent = _name(table.level + 1, table.prefix >> SLOT_BITS)
-            graph.add_edge(parent, _name(table.level, table.prefix), slot=table.prefix % SLOTS)
+        if table.level < tree.root_level:
+            parent = _name(table.level + 1, table.prefix >> slot_bits)
+            slot = table.prefix % (1 << slot_bits)
+            graph.add_edge(parent, _name(table.level, table.prefix), slot=slot)
         if table.level == 0 and bits:
-            orders = [span.order for span in leaf_spans(table.prefix, bits)]
+            orders = [span.order for span in tree.spans(table.prefix, bits)]
             graph.nodes[_name(0, table.prefix)]["order"] = min(orders)
     _sum_keys(graph)
     return graph
@@ -47,7 +49,7 @@ def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
 
 def _sum_keys(graph: nx.DiGraph) -> None:
     """Give inner tables the sum of the keys below them."""
-    for level in range(1, ROOT_LEVEL + 1):
+    for level in range(1, graph.graph["root_level"] + 1):
         for name, data in graph.nodes(data=True):
             if data["level"] == level:
                 data["keys"] = sum(graph.nodes[child]["keys"] for child in graph.successors(name))

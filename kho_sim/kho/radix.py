@@ -1,12 +1,13 @@
 """The radix tree that says what memory is preserved, with its table pages at real addresses.
 
-Models the tree of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section 4): six
-levels, 512 slots per table, 32768 bits per leaf, every node one page. Kept: which pages a tree
-takes and in which order it asks for them, failure of such an allocation, tables that outlive their
-keys. Left out: the tree's mutex and the physical-to-virtual side.
+Models the tree of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section 4): every
+node is one page, so levels, slots of a table and bits of a leaf follow from the page size (4 KiB:
+six levels, 512 slots, 32768 bits; kernel-facts-arm64 section 0 for 16 and 64 KiB). Kept: which
+pages a tree takes and in which order it asks for them, failure of such an allocation, tables that
+outlive their keys. Left out: the tree's mutex and the physical-to-virtual side.
 
-Levels count as in the kernel: 5 is the root, 0 the leaves. A table of level n is known by its
-prefix, the common upper bits of its leaf numbers: ``leaf >> (9 * n)``.
+Levels count as in the kernel, from 0, the leaves, to the root. A table of level n is known by its
+prefix, the common upper bits of its leaf numbers: ``leaf >> (table_shift * n)``.
 """
 
 from __future__ import annotations
@@ -17,62 +18,60 @@ from itertools import count
 from typing import NamedTuple, overload
 
 from kho_sim.base.extent import Extent, merged
-from kho_sim.kho.key import (
-    KEY_BITS,
-    LEAF_BITS,
-    LEAF_SHIFT,
-    ORDER_0_BIT,
-    PAGE_SHIFT,
-    KeySet,
-    bit_runs,
-    bits_set,
-    decode_key,
-    encode_key,
-    leaf_pieces,
-)
-from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.kho.key import KeySet, LeafBitmaps, decode_key, encode_key
+from kho_sim.platform.geometry import PAGES_4K, Geometry
 
-__all__ = ["FrozenRadixTree", "LeafSpan", "RadixTree", "decode_key", "encode_key", "leaf_spans"]
-
-ROOT_LEVEL = 5
-SLOT_BITS = 9
-LOWEST_ORDER_OF_LEAF_0 = ORDER_0_BIT - LEAF_SHIFT + 1
-"""Leaf 0 alone holds several orders, all from this one on; every other leaf holds just one."""
+__all__ = ["FrozenRadixTree", "LeafSpan", "RadixTree", "decode_key", "encode_key"]
 
 AllocatePage = Callable[[], int]
 FreePage = Callable[[int], object]
 
 
 class Table(NamedTuple):
-    """A page of the tree: its level (5 root, 0 leaf), its prefix, and its address."""
+    """A page of the tree: its level (0 is a leaf), its prefix, and its address."""
 
     level: int
     prefix: int
     address: int
 
-    @property
-    def leaf_end(self) -> int:
-        """The first leaf number beyond what lies below this table."""
-        return (self.prefix + 1) << (SLOT_BITS * self.level)
-
 
 class LeafSpan(NamedTuple):
     """Keys of one order in one leaf: bit i of ``bits`` stands for block ``first_block + i``.
 
-    A block is ``2**order`` pages; block n begins at ``n << (12 + order)``.
+    A block is ``2**order`` pages; block n begins at ``n << block_shift``.
     """
 
     order: int
     first_block: int
     bits: int
+    bitmaps: LeafBitmaps
+
+    @property
+    def block_shift(self) -> int:
+        """log2 of the bytes of a block."""
+        return self.bitmaps.geometry.page_shift + self.order
+
+    def key_count(self) -> int:
+        """Return the number of keys."""
+        return self.bitmaps.count(self.bits)
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Return the runs [first, end) of neighbouring blocks, counted from ``first_block``."""
+        return self.bitmaps.runs(self.bits)
+
+    def coarser(self, shift: int) -> int:
+        """Return the bitmap with one bit per ``2**shift`` blocks: set if any of them is."""
+        return self.bitmaps.coarser(self.bits, shift)
 
 
 class FrozenRadixTree:
     """A tree to be read: what a kernel hands on, and what its successor finds."""
 
-    def __init__(self) -> None:
-        self._keys = KeySet()
-        self._tables: tuple[dict[int, int], ...] = tuple({} for _ in range(ROOT_LEVEL + 1))
+    def __init__(self, geometry: Geometry = PAGES_4K) -> None:
+        self.geometry = geometry
+        self.root_level = geometry.tree_levels - 1
+        self._keys = KeySet(geometry)
+        self._tables: tuple[dict[int, int], ...] = tuple({} for _ in range(geometry.tree_levels))
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -84,7 +83,7 @@ class FrozenRadixTree:
     @property
     def root(self) -> int:
         """The address of the root table; 0 if the tree has none."""
-        return self._tables[ROOT_LEVEL].get(0, 0)
+        return self._tables[-1].get(0, 0)
 
     @property
     def nodes(self) -> int:
@@ -98,7 +97,7 @@ class FrozenRadixTree:
 
     def freeze(self) -> FrozenRadixTree:
         """Return a copy that does not change any more; it can be sent to another process."""
-        copied = FrozenRadixTree()
+        copied = FrozenRadixTree(self.geometry)
         copied._keys = self._keys.copy()
         copied._tables = tuple(level.copy() for level in self._tables)
         return copied
@@ -130,7 +129,7 @@ class FrozenRadixTree:
                 return result
             if not leaf or not bits:
                 continue
-            one_leaf = KeySet()
+            one_leaf = KeySet(self.geometry)
             one_leaf.add_bits(table.prefix, bits)
             for key in one_leaf:
                 result = leaf(key)
@@ -167,26 +166,49 @@ class FrozenRadixTree:
         """Return the number of preservations of each order that occurs, ascending."""
         counts: dict[int, int] = {}
         for leaf in self._keys.leaves():
-            for span in leaf_spans(leaf, self._keys.bits(leaf)):
-                counts[span.order] = counts.get(span.order, 0) + bits_set(span.bits)
+            for span in self.spans(leaf, self._keys.bits(leaf)):
+                counts[span.order] = counts.get(span.order, 0) + span.key_count()
         return dict(sorted(counts.items()))
 
     @property
     def preserved_bytes(self) -> int:
         """The bytes that the preservations cover (twice what two of them cover)."""
         counts = self.counts_by_order()
-        return sum(number << (PAGE_SHIFT + order) for order, number in counts.items())
+        page_shift = self.geometry.page_shift
+        return sum(number << (page_shift + order) for order, number in counts.items())
 
     def preserved_extents(self) -> list[Extent]:
         """Return the preserved memory as byte ranges, joined across orders, ascending."""
         return merged((start, end) for _, start, end in self.runs())
 
+    def spans(self, leaf: int, bits: int) -> Iterator[LeafSpan]:
+        """Yield the preservations of one leaf, an order at a time, in walk order.
+
+        Leaf 0 alone holds several orders, the highest ones; every other leaf holds just one.
+        Raises: ValueError for key 0, which is no preservation.
+        """
+        if not bits:
+            return
+        bitmaps, order_0_bit = self._keys.bitmaps, self.geometry.order_0_bit
+        if leaf:
+            first = leaf << bitmaps.shift
+            order = order_0_bit + 1 - first.bit_length()
+            yield LeafSpan(order, first - (1 << order_0_bit - order), bits, bitmaps)
+            return
+        if bits & 1:
+            decode_key(0)
+        for order in range(order_0_bit, order_0_bit - bitmaps.shift, -1):
+            marker = 1 << order_0_bit - order
+            part = bits >> marker & ((1 << marker) - 1)
+            if part:
+                yield LeafSpan(order, 0, part, bitmaps)
+
     def _runs_in_leaves(self) -> Iterator[tuple[int, int, int]]:
         for leaf in self._keys.leaves():
-            for order, first_block, bits in leaf_spans(leaf, self._keys.bits(leaf)):
-                shift = PAGE_SHIFT + order
-                for first, end in bit_runs(bits):
-                    yield order, (first_block + first) << shift, (first_block + end) << shift
+            for span in self.spans(leaf, self._keys.bits(leaf)):
+                block, shift = span.first_block, span.block_shift
+                for first, end in span.runs():
+                    yield span.order, (block + first) << shift, (block + end) << shift
 
     def _sorted_tables(self) -> list[Table]:
         tables = [
@@ -194,7 +216,8 @@ class FrozenRadixTree:
             for level, pages in enumerate(self._tables)
             for prefix, address in pages.items()
         ]
-        tables.sort(key=lambda table: (table.prefix << (SLOT_BITS * table.level), -table.level))
+        slot_bits = self.geometry.table_shift
+        tables.sort(key=lambda table: (table.prefix << (slot_bits * table.level), -table.level))
         return tables
 
 
@@ -207,27 +230,34 @@ class RadixTree(FrozenRadixTree):
     """
 
     def __init__(
-        self, allocate_page: AllocatePage | None = None, free_page: FreePage | None = None
+        self,
+        allocate_page: AllocatePage | None = None,
+        free_page: FreePage | None = None,
+        geometry: Geometry = PAGES_4K,
     ):
-        super().__init__()
-        self._allocate_page = allocate_page or count(PAGE_SIZE, PAGE_SIZE).__next__
+        super().__init__(geometry)
+        page_bytes = geometry.page_bytes
+        self._allocate_page = allocate_page or count(page_bytes, page_bytes).__next__
         self._free_page = free_page or (lambda _: None)
         root = self._allocate_page()
         if root:
-            self._tables[ROOT_LEVEL][0] = root
+            self._tables[-1][0] = root
 
     @classmethod
     def from_runs(
-        cls, runs: Iterable[tuple[int, int, int]], table_pages: Iterable[int]
+        cls,
+        runs: Iterable[tuple[int, int, int]],
+        table_pages: Iterable[int],
+        geometry: Geometry = PAGES_4K,
     ) -> RadixTree:
         """Rebuild a tree from (order, start, end) runs and its page addresses in walk order.
 
         Raises: ValueError if a run is not made of whole blocks, or the number of pages is not what
         these keys need (a tree that has seen deletions may own more; where, its keys do not tell).
         """
-        tree = cls()
+        tree, page_shift = cls(geometry=geometry), geometry.page_shift
         for order, start, end in runs:
-            tree.add_pages(start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, order)
+            tree.add_pages(start >> page_shift, (end - start) >> page_shift, order)
         pages = list(table_pages)
         tables = tree._sorted_tables()
         if len(pages) != len(tables):
@@ -237,7 +267,7 @@ class RadixTree(FrozenRadixTree):
         return tree
 
     def add_key(self, key: int) -> int:
-        """Add a key; return 0, -ENOMEM, -ERANGE (wider than 53 bits) or -EINVAL (no root).
+        """Add a key; return 0, -ENOMEM, -ERANGE (wider than a key) or -EINVAL (no root).
 
         A failed addition leaves no table behind. Source: kho_radix_add_key().
         """
@@ -245,21 +275,23 @@ class RadixTree(FrozenRadixTree):
 
     def add_keys(self, first: int, end: int) -> int:
         """Add the keys [first, end) as one by one would, until the first that fails."""
-        error = self._add_pieces(leaf_pieces(first, min(end, 1 << KEY_BITS)))
-        return error or (-ERANGE if end > 1 << KEY_BITS else 0)
+        limit = 1 << self.geometry.key_bits
+        error = self._add_pieces(self._keys.bitmaps.pieces(first, min(end, limit)))
+        return error or (-ERANGE if end > limit else 0)
 
     def add_bits(self, first: int, bits: int) -> int:
         """Add the key ``first + i`` for every bit i that is set, as one by one ascending would."""
-        leaf, offset = divmod(first, LEAF_BITS)
+        bitmaps = self._keys.bitmaps
+        leaf, offset = divmod(first, bitmaps.length)
         bits <<= offset
         while bits:
-            part = bits & ((1 << LEAF_BITS) - 1)
-            if leaf >= 1 << (KEY_BITS - LEAF_SHIFT):
+            part = bits & bitmaps.full
+            if leaf >= 1 << (self.geometry.key_bits - bitmaps.shift):
                 return -ERANGE
             error = self._add_to_leaf(leaf, part) if part else 0
             if error:
                 return error
-            bits >>= LEAF_BITS
+            bits >>= bitmaps.length
             leaf += 1
         return 0
 
@@ -269,7 +301,7 @@ class RadixTree(FrozenRadixTree):
         ``step`` says in which order the blocks are added: upwards (1) or downwards (-1).
         Raises: ValueError if the run does not begin and end at multiples of the block.
         """
-        pieces = list(leaf_pieces(*_keys_of_pages(first_pfn, page_count, order)))
+        pieces = list(self._keys.bitmaps.pieces(*self._keys_of_pages(first_pfn, page_count, order)))
         return self._add_pieces(pieces[::step])
 
     def del_key(self, key: int) -> None:
@@ -278,20 +310,24 @@ class RadixTree(FrozenRadixTree):
 
     def del_keys(self, first: int, end: int) -> None:
         """Remove the keys [first, end), those that are there."""
-        for leaf, bits in leaf_pieces(first, min(end, 1 << KEY_BITS)):
+        for leaf, bits in self._keys.bitmaps.pieces(first, min(end, 1 << self.geometry.key_bits)):
             self._keys.remove_bits(leaf, bits)
 
     def del_pages(self, first_pfn: int, page_count: int, order: int = 0) -> None:
         """Take back what ``add_pages`` with the same arguments preserved."""
-        self.del_keys(*_keys_of_pages(first_pfn, page_count, order))
+        self.del_keys(*self._keys_of_pages(first_pfn, page_count, order))
 
     def destroy(self) -> None:
         """Free every page, children before their parent. Source: kho_radix_destroy_tree()."""
-        for table in sorted(self._sorted_tables(), key=lambda table: (table.leaf_end, table.level)):
+        for table in sorted(self._sorted_tables(), key=lambda t: (self._leaf_end(t), t.level)):
             self._free_page(table.address)
         for level in self._tables:
             level.clear()
-        self._keys = KeySet()
+        self._keys = KeySet(self.geometry)
+
+    def _leaf_end(self, table: Table) -> int:
+        """Return the first leaf number beyond what lies below a table."""
+        return (table.prefix + 1) << (self.geometry.table_shift * table.level)
 
     def _add_pieces(self, pieces: Iterable[tuple[int, int]]) -> int:
         for leaf, bits in pieces:
@@ -311,8 +347,9 @@ class RadixTree(FrozenRadixTree):
     def _make_path(self, leaf: int) -> int:
         """Allocate the tables missing above and at a leaf, the uppermost first: all or none."""
         made: list[tuple[int, int]] = []
-        for level in reversed(range(ROOT_LEVEL)):
-            prefix = leaf >> (SLOT_BITS * level)
+        slot_bits = self.geometry.table_shift
+        for level in reversed(range(self.root_level)):
+            prefix = leaf >> (slot_bits * level)
             if prefix in self._tables[level]:
                 continue
             address = self._allocate_page()
@@ -324,36 +361,11 @@ class RadixTree(FrozenRadixTree):
             made.append((level, prefix))
         return 0
 
-
-def leaf_spans(leaf: int, bits: int) -> Iterator[LeafSpan]:
-    """Yield the preservations of one leaf, an order at a time, in walk order.
-
-    Raises: ValueError for key 0, which is no preservation.
-    """
-    if not bits:
-        return
-    if leaf:
-        _, order = decode_key(leaf << LEAF_SHIFT)
-        yield LeafSpan(order, (leaf << LEAF_SHIFT) - _order_bit(order), bits)
-        return
-    if bits & 1:
-        decode_key(0)
-    for order in range(ORDER_0_BIT, LOWEST_ORDER_OF_LEAF_0 - 1, -1):
-        marker = _order_bit(order)
-        part = bits >> marker & ((1 << marker) - 1)
-        if part:
-            yield LeafSpan(order, 0, part)
-
-
-def _order_bit(order: int) -> int:
-    return 1 << (ORDER_0_BIT - order)
-
-
-def _keys_of_pages(first_pfn: int, page_count: int, order: int) -> tuple[int, int]:
-    if page_count < 0 or page_count % (1 << order):
-        raise ValueError(f"{page_count} pages are no whole blocks of order {order}")
-    first = encode_key(first_pfn << PAGE_SHIFT, order)
-    end = first + (page_count >> order)
-    if end > 2 * _order_bit(order):
-        raise ValueError(f"{page_count} pages from {first_pfn:#x} end above 64 bits")
-    return first, end
+    def _keys_of_pages(self, first_pfn: int, page_count: int, order: int) -> tuple[int, int]:
+        if page_count < 0 or page_count % (1 << order):
+            raise ValueError(f"{page_count} pages are no whole blocks of order {order}")
+        first = encode_key(first_pfn << self.geometry.page_shift, order, self.geometry)
+        end = first + (page_count >> order)
+        if end > 2 << self.geometry.order_0_bit - order:
+            raise ValueError(f"{page_count} pages from {first_pfn:#x} end above 64 bits")
+        return first, end

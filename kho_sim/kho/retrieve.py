@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from kho_sim.base.extent import Extent
 from kho_sim.base.work import Work
-from kho_sim.kho.key import PAGE_SHIFT
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
 
@@ -34,15 +33,15 @@ def retrieve(memblock: Memblock, incoming: FrozenRadixTree) -> Retrieval:
     """
     regions_before = len(memblock.reserved)
     reserver = BlockReserver(memblock, noinit=True)
-    errno = 0
+    errno, page_shift = 0, incoming.geometry.page_shift
     for order, start, end in incoming.runs():
-        errno = reserver.reserve(Extent(start, end), 1 << (PAGE_SHIFT + order))
+        errno = reserver.reserve(Extent(start, end), 1 << (page_shift + order))
         if errno:
             break
     work = reserver.work + Work(
         keys_walked=reserver.blocks,
         tables_walked=incoming.nodes,
-        pages_initialised=reserver.size_bytes >> PAGE_SHIFT,
+        pages_initialised=reserver.size_bytes >> page_shift,
     )
     error = memblock.messages[-1] if errno else ""
     return Retrieval(regions_before, len(memblock.reserved), work, error)

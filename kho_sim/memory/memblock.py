@@ -19,8 +19,9 @@ from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
 from kho_sim.memory.regions import ENOMEM, Region, RegionArray
+from kho_sim.platform.geometry import PAGES_4K, Geometry
 
-PAGE_SIZE = 4096
+PAGE_SIZE = PAGES_4K.page_bytes
 MAX_NUMNODES = 64
 NO_NODE = -1
 NOLEAKTRACE = 1
@@ -46,11 +47,14 @@ class Memblock:
     address order. The mutators return 0 or a negative errno, the allocators an address or 0
     (failed). Setting ``scratch_only`` lets allocations use only memory flagged KHO_SCRATCH;
     ``bottom_up`` searches from below; ``current_limit`` bounds what is accessible.
+    Pages of ``geometry`` decide from where on memory is handed out, and what arrays grow by.
     ``original_scratch`` holds the areas that gigantic pages must not touch. ``messages`` collects
     what the kernel would print.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, geometry: Geometry = PAGES_4K) -> None:
+        self.geometry = geometry
+        self._page_bytes = geometry.page_bytes
         self.memory = RegionArray("memory", self._double_array)
         self.reserved = RegionArray("reserved", self._double_array)
         self.scratch_only = False
@@ -66,7 +70,7 @@ class Memblock:
 
     def copy(self) -> Memblock:
         """Return an independent equal memblock (its messages and counters start anew)."""
-        copied = Memblock()
+        copied = Memblock(self.geometry)
         for name in ("scratch_only", "bottom_up", "movable_node", "current_limit"):
             setattr(copied, name, getattr(self, name))
         copied.memory = self.memory.copy(copied._double_array)
@@ -157,7 +161,7 @@ class Memblock:
     def find(self, size: int, align: int, start: int, end: int, nid: int, flags: int) -> int:
         """Return the address where ``size`` bytes fit, or 0. Source:
         memblock_find_in_range_node()."""
-        start = max(start, PAGE_SIZE)
+        start = max(start, self._page_bytes)
         end = max(start, self.current_limit if end in (0, NOLEAKTRACE) else end)
         search = self._free.lowest if self.bottom_up else self._free.highest
         found = search(size, align, start, end, self._filter(nid, flags))
@@ -343,15 +347,16 @@ class Memblock:
         Source: memblock_double_array(). For ``reserved`` the range being added is avoided, because
         it is not reserved yet.
         """
-        new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, PAGE_SIZE)
+        page_bytes = self._page_bytes
+        new_bytes = round_up(array.capacity * 2 * REGION_RECORD_BYTES, page_bytes)
         if array is not self.reserved:
             base = size = 0
             self._free.forget()
         wanted = self._wanted_flags()
-        place = self.find(new_bytes, PAGE_SIZE, base + size, self.current_limit, NO_NODE, wanted)
+        place = self.find(new_bytes, page_bytes, base + size, self.current_limit, NO_NODE, wanted)
         if not place and size:
             limit = min(base, self.current_limit)
-            place = self.find(new_bytes, PAGE_SIZE, 0, limit, NO_NODE, wanted)
+            place = self.find(new_bytes, page_bytes, 0, limit, NO_NODE, wanted)
         if not place:
             self.messages.append(
                 f"memblock: Failed to double {array.name} array from {array.capacity} to "

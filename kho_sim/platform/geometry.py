@@ -152,3 +152,7 @@ class Geometry:
     def tree_levels(self) -> int:
         """Levels of the radix tree, the leaves included."""
         return -(-(self.key_bits - self.leaf_shift) // self.table_shift) + 1
+
+
+PAGES_4K = Geometry()
+"""Pages of 4 KiB, as x86_64 has them: the default of everything that takes a geometry."""

@@ -1,4 +1,4 @@
-"""The radix tree that a boot inherited: its six levels, and how full each leaf is."""
+"""The radix tree that a boot inherited: its levels, and how full each leaf is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from kho_sim.base.errors import TraceError
-from kho_sim.kho.key import LEAF_BITS
-from kho_sim.kho.radix import ROOT_LEVEL
 from kho_sim.plots.style import GREY, SERIES, house_style, new_figure, setting
 from kho_sim.trace.records import TablePage
 from kho_sim.trace.trace import Trace
@@ -56,7 +54,7 @@ def _places(graph: nx.DiGraph) -> dict[str, float]:
     places: dict[str, float] = {}
     leaves = sorted(_level(graph, 0), key=lambda name: int(graph.nodes[name]["prefix"], 16))
     places.update((name, float(number)) for number, name in enumerate(leaves))
-    for level in range(1, ROOT_LEVEL + 1):
+    for level in range(1, graph.graph["root_level"] + 1):
         for name in _level(graph, level):
             below = [places[child] for child in graph.successors(name)]
             places[name] = sum(below) / len(below) if below else 0.0
@@ -74,23 +72,24 @@ def _draw_tables(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> Non
         for above, below in graph.edges
     ]
     axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.6, gid="slots", zorder=1))
-    for level in range(ROOT_LEVEL + 1):
+    root_level = graph.graph["root_level"]
+    for level in range(root_level + 1):
         names = _level(graph, level)
         size = max(3.0, min(9.0, 600 / max(len(names), 1)))
         axes.plot(
             [places[name] for name in names], [level] * len(names), linestyle="", marker="s",
             markersize=size, color=SERIES[0], gid=f"level-{level}", zorder=2,
         )  # fmt: skip
-    counts = [len(_level(graph, level)) for level in range(ROOT_LEVEL + 1)]
-    words = {0: "leaves", ROOT_LEVEL: "root"}
+    counts = [len(_level(graph, level)) for level in range(root_level + 1)]
+    words = {0: "leaves", root_level: "root"}
     axes.set_yticks(
-        range(ROOT_LEVEL + 1),
+        range(root_level + 1),
         [
             f"level {level}{f' ({words[level]})' if level in words else ''}: {count}"
             for level, count in enumerate(counts)
         ],
     )
-    axes.set_ylim(-0.4, ROOT_LEVEL + 0.4)
+    axes.set_ylim(-0.4, root_level + 0.4)
     axes.set_ylabel("level: pages")
     axes.set_title("table pages; a line is a slot in use")
     axes.tick_params(axis="x", length=0, labelbottom=False)
@@ -99,6 +98,7 @@ def _draw_tables(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> Non
 
 def _draw_leaves(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> None:
     leaves = _level(graph, 0)
+    most = graph.graph["leaf_keys"]
     orders = sorted({graph.nodes[name]["order"] for name in leaves if "order" in graph.nodes[name]})
     width = 0.8 if len(leaves) <= LEAVES_APART else 1.0
     for number, order in enumerate(orders):
@@ -108,10 +108,10 @@ def _draw_leaves(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> Non
             color=SERIES[number % len(SERIES)], label=f"order {order}, leaves: {len(own)}",
             gid=f"order-{order}",
         )  # fmt: skip
-    axes.axhline(LEAF_BITS, color=GREY, linewidth=0.8, linestyle="--")
+    axes.axhline(most, color=GREY, linewidth=0.8, linestyle="--")
     axes.set_yscale("symlog", linthresh=1)
-    axes.set_ylim(0, LEAF_BITS * 3)
-    counts = [0, 1, 10, 100, 1000, 10000, LEAF_BITS]
+    axes.set_ylim(0, most * 3)
+    counts = [0, 1, 10, 100, 1000, 10000, most]
     axes.set_yticks(counts, [f"{count:,}" for count in counts])
     axes.minorticks_off()
     axes.set_ylabel("keys (count, logarithmic)")

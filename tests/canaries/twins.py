@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from kho_sim.kho.key import LEAF_BITS
 from kho_sim.memory.memblock import NO_NODE
 from kho_sim.memory.pages import Pinned
+from kho_sim.platform.geometry import PAGES_4K
 
 PAGE = 4096
 
@@ -128,7 +128,7 @@ def puts_freed_pages_at_the_tail(append, blocks, pfn):
 
 
 def loses_the_last_key_of_a_leaf(add_bits, keys, leaf, bits):
-    return add_bits(keys, leaf, bits & ~(1 << (LEAF_BITS - 1)))
+    return add_bits(keys, leaf, bits & ~(1 << (1 << PAGES_4K.leaf_shift) - 1))
 
 
 def deletes_one_key_too_few(del_keys, tree, first, end):

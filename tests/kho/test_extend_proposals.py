@@ -10,10 +10,11 @@ from kho_sim.kho.extend.blocks import every_key
 from kho_sim.kho.extend.blocks_skip import once_a_block
 from kho_sim.kho.extend.largest_gaps import mark_largest, memory_in
 from kho_sim.kho.extend.scaled_blocks import block_shift
-from kho_sim.kho.key import KeySet
+from kho_sim.kho.key import KeySet, bitmaps_of
 from kho_sim.kho.radix import LeafSpan
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.memory.regions import Region
+from kho_sim.platform.geometry import PAGES_4K
 from tests.kho.machines import PAGE, build, machines, regions
 from tests.naive.extend import busy_blocks, pages_in
 
@@ -63,7 +64,7 @@ def test_skipping_marks_the_same_and_visits_each_block_of_a_leaf_once(machine, s
     ],
 )
 def test_a_walk_that_skips_stops_once_a_block(order, shift, bits, walked, by_key):
-    span = LeafSpan(order, 1 << 15, bits)
+    span = LeafSpan(order, 1 << 15, bits, bitmaps_of(PAGES_4K))
     assert once_a_block(span, shift)[0] == walked
     assert every_key(span, shift)[0] == by_key
 

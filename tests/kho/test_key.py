@@ -7,16 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kho_sim.base.errors import ModelError
-from kho_sim.kho.key import (
-    FULL_LEAF,
-    LEAF_BITS,
-    KeySet,
-    bit_runs,
-    coarser,
-    decode_key,
-    encode_key,
-    leaf_pieces,
-)
+from kho_sim.kho.key import KeySet, bitmaps_of, decode_key, encode_key
+from kho_sim.platform.geometry import PAGES_4K
+from tests.geometries import GEOMETRIES
+
+BITMAPS = bitmaps_of(PAGES_4K)
+LEAF_BITS, FULL_LEAF = BITMAPS.length, BITMAPS.full
+leaf_pieces = BITMAPS.pieces
 
 
 def test_the_recorded_key_of_kernel_facts_4_1():
@@ -29,13 +26,23 @@ def test_the_bit_of_an_order(order, bit):
     assert encode_key(0, order) == 1 << bit
 
 
-@given(
-    st.integers(0, 52).flatmap(lambda o: st.tuples(st.integers(0, 2 ** (52 - o) - 1), st.just(o)))
+@given(st.sampled_from(GEOMETRIES), st.integers(0, 52), st.integers(0, 2**52))
+def test_decoding_undoes_encoding(geometry, order, number):
+    order = min(order, geometry.order_0_bit)
+    phys = number % (1 << geometry.order_0_bit - order) << (geometry.page_shift + order)
+    assert decode_key(encode_key(phys, order, geometry), geometry) == (phys, order)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "key"),
+    [(geometry, 1 << bit) for geometry, bit in zip(GEOMETRIES, (52, 50, 48), strict=True)],
 )
-def test_decoding_undoes_encoding(block):
-    number, order = block
-    phys = number << (12 + order)
-    assert decode_key(encode_key(phys, order)) == (phys, order)
+def test_the_bit_of_order_0_by_page_size(geometry, key):
+    """kernel-facts-arm64 section 0: key width, and the bit of an order."""
+    assert encode_key(0, 0, geometry) == key
+    assert encode_key(1 << 30, 0, geometry) == key + (1 << 30) // geometry.page_bytes
+    with pytest.raises(ValueError, match="is not the key"):
+        decode_key(2 * key, geometry)
 
 
 @pytest.mark.parametrize(
@@ -126,16 +133,16 @@ def test_a_negative_key_is_a_bug():
 @given(st.sets(st.integers(0, LEAF_BITS - 1), max_size=40), st.integers(0, 15))
 def test_coarser_bits(positions, shift):
     bits = sum(1 << position for position in positions)
-    assert coarser(bits, shift) == sum(1 << p for p in {p >> shift for p in positions})
+    assert BITMAPS.coarser(bits, shift) == sum(1 << p for p in {p >> shift for p in positions})
 
 
 @pytest.mark.parametrize("shift", [0, 1, 9, 15])
 def test_a_full_leaf_is_like_any_other_bitmap(shift):
     nearly = FULL_LEAF ^ 1  # all but the first bit: not the shared object, so no short cut
-    assert bit_runs(FULL_LEAF) == [(0, LEAF_BITS)]
-    assert bit_runs(nearly) == [(1, LEAF_BITS)]
-    whole = coarser(FULL_LEAF, shift)
-    assert whole == (coarser(nearly, shift) if shift else nearly | 1)
+    assert BITMAPS.runs(FULL_LEAF) == [(0, LEAF_BITS)]
+    assert BITMAPS.runs(nearly) == [(1, LEAF_BITS)]
+    whole = BITMAPS.coarser(FULL_LEAF, shift)
+    assert whole == (BITMAPS.coarser(nearly, shift) if shift else nearly | 1)
 
 
 def test_copies_are_independent():

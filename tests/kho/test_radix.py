@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.kho.radix import RadixTree, decode_key, encode_key, leaf_spans
+from kho_sim.kho.radix import RadixTree, decode_key, encode_key
+from tests.geometries import GEOMETRIES
 from tests.naive.radix import NaiveTree, PageSource
 
 
@@ -20,11 +21,17 @@ def visits(tree):
     return seen
 
 
-# Runs of pages around table borders: 128 MiB and 64 GiB of order 0, and what lies between.
+# Runs of pages around the borders of leaves and tables (4 KiB pages: 128 MiB and 64 GiB of order
+# 0), and what lies between.
+def borders(geometry):
+    leaf, table = geometry.leaf_shift, geometry.leaf_shift + geometry.table_shift
+    return [0, 2**leaf, 2**table, 2**table + 2**leaf, 2 ** (table + geometry.table_shift)]
+
+
 RUN = st.tuples(
     st.sampled_from(["add upwards", "add downwards", "delete"]),
     st.integers(0, 2),
-    st.sampled_from([0, 2**15, 2**24, 2**24 + 2**15, 2**33]),
+    st.integers(0, 4),
     st.integers(-40, 40),
     st.integers(1, 60),
 )
@@ -35,14 +42,15 @@ def blocks_of(order, border, offset, count):
 
 
 @settings(max_examples=60)
-@given(st.lists(RUN, max_size=6), st.integers(0, 30))
-def test_runs_of_pages_equal_single_keys(edits, pages_left):
+@given(st.sampled_from(GEOMETRIES), st.lists(RUN, max_size=6), st.integers(0, 30))
+def test_runs_of_pages_equal_single_keys(geometry, edits, pages_left):
     bulk_source, naive_source = PageSource(pages_left), PageSource(pages_left)
-    bulk = RadixTree(bulk_source.allocate, bulk_source.free)
-    naive = NaiveTree(naive_source.allocate, naive_source.free)
+    bulk = RadixTree(bulk_source.allocate, bulk_source.free, geometry)
+    naive = NaiveTree(naive_source.allocate, naive_source.free, geometry.page_shift)
     for edit, order, border, offset, count in edits:
-        first, count = blocks_of(order, border, offset, count)
-        keys = [encode_key(block << (12 + order), order) for block in range(first, first + count)]
+        first, count = blocks_of(order, borders(geometry)[border], offset, count)
+        shift = geometry.page_shift + order
+        keys = [encode_key(b << shift, order, geometry) for b in range(first, first + count)]
         if edit != "delete":
             step = 1 if edit == "add upwards" else -1
             expected = next((error for error in map(naive.add, keys[::step]) if error), 0)
@@ -62,11 +70,17 @@ def test_runs_of_pages_equal_single_keys(edits, pages_left):
 
 
 @settings(max_examples=40)
-@given(st.sets(st.integers(0, 3 * 32768), max_size=30), st.integers(0, 2**40), st.integers(2, 20))
-def test_bits_equal_single_keys(positions, first, pages_left):
+@given(
+    st.sampled_from(GEOMETRIES),
+    st.sets(st.integers(0, 3 * 2**19), max_size=30),
+    st.integers(0, 2**40),
+    st.integers(2, 20),
+)
+def test_bits_equal_single_keys(geometry, positions, first, pages_left):
+    positions = {position % (3 << geometry.leaf_shift) for position in positions}
     bulk_source, naive_source = PageSource(pages_left), PageSource(pages_left)
-    bulk = RadixTree(bulk_source.allocate, bulk_source.free)
-    naive = NaiveTree(naive_source.allocate, naive_source.free)
+    bulk = RadixTree(bulk_source.allocate, bulk_source.free, geometry)
+    naive = NaiveTree(naive_source.allocate, naive_source.free, geometry.page_shift)
     expected = next((e for e in (naive.add(first + p) for p in sorted(positions)) if e), 0)
     assert bulk.add_bits(first, sum(1 << p for p in positions)) == expected
     assert visits(bulk) == naive.visits()
@@ -228,7 +242,7 @@ def test_orders_above_37_share_one_leaf():
         (38, 0, 2 << 50),
     ]
     with pytest.raises(ValueError):
-        list(leaf_spans(0, 1))
+        list(tree.spans(0, 1))
 
 
 def test_a_frozen_copy_stays_and_travels():

@@ -7,7 +7,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kho_sim.kho.radix import RadixTree, decode_key, encode_key
 from tests.kho.test_radix import visits
-from tests.naive.radix import LEAF_BITS, NaiveTree, PageSource
+from tests.naive.radix import NaiveTree, PageSource
+
+LEAF_BITS = 1 << 15
 
 BORDERS = [0, LEAF_BITS, 2**24, 2**24 + LEAF_BITS, 2**33]
 """In pages: where leaves (128 MiB) and tables (64 GiB) end."""

@@ -1,16 +1,24 @@
 """The radix tree one key and one table slot at a time: tables at addresses, as in the kernel."""
 
-SLOTS = 512
-LEAF_BITS = 32768
+PAGE_SHIFTS = (12, 14, 16)
 
 
 class NaiveTree:
-    """Tables and leaves live in ``pages``: address -> {slot: child address}, or a set of bits."""
+    """Tables and leaves live in ``pages``: address -> {slot: child address}, or a set of bits.
 
-    def __init__(self, allocate_page, free_page):
+    A table holds as many slots of 8 bytes as a page has room for, a leaf as many bits.
+    """
+
+    def __init__(self, allocate_page, free_page, page_shift=12):
         self.allocate_page, self.free_page = allocate_page, free_page
+        self.key_bits = 65 - page_shift
+        self.leaf_bits = 8 << page_shift
+        self.slots = 1 << page_shift >> 3
+        self.root_level, covered = 0, self.leaf_bits
+        while covered < 1 << self.key_bits:
+            self.root_level, covered = self.root_level + 1, covered * self.slots
         self.pages = {}
-        self.root = self.new_page(level=5)
+        self.root = self.new_page(level=self.root_level)
 
     def new_page(self, level):
         address = self.allocate_page()
@@ -21,11 +29,11 @@ class NaiveTree:
     def add(self, key):
         if not self.root:
             return -22
-        if key >= 2**53:
+        if key >= 2**self.key_bits:
             return -34
         made, undo, here = [], None, self.root
-        for level in range(5, 0, -1):
-            slot = (key >> (15 + 9 * (level - 1))) % SLOTS
+        for level in range(self.root_level, 0, -1):
+            slot = self.slot_of(key, level)
             table = self.pages[here]
             if slot not in table:
                 child = self.new_page(level - 1)
@@ -40,33 +48,36 @@ class NaiveTree:
                 made.append(child)
                 undo = undo or (here, slot)
             here = table[slot]
-        self.pages[here].add(key % LEAF_BITS)
+        self.pages[here].add(key % self.leaf_bits)
         return 0
+
+    def slot_of(self, key, level):
+        return key // (self.leaf_bits * self.slots ** (level - 1)) % self.slots
 
     def delete(self, key):
         here = self.root
-        for level in range(5, 0, -1):
-            here = self.pages[here].get((key >> (15 + 9 * (level - 1))) % SLOTS)
+        for level in range(self.root_level, 0, -1):
+            here = self.pages[here].get(self.slot_of(key, level))
             if here is None:
                 return
-        self.pages[here].discard(key % LEAF_BITS)
+        self.pages[here].discard(key % self.leaf_bits)
 
     def visits(self):
         """Everything a walk visits, in order: ("node", address) and ("leaf", key)."""
-        return self.visits_below(self.root, 5, 0) if self.root else []
+        return self.visits_below(self.root, self.root_level, 0) if self.root else []
 
     def visits_below(self, address, level, prefix):
         found = [("node", address)]
         if level == 0:
             return found + [
-                ("leaf", prefix * LEAF_BITS + bit) for bit in sorted(self.pages[address])
+                ("leaf", prefix * self.leaf_bits + bit) for bit in sorted(self.pages[address])
             ]
         for slot, child in sorted(self.pages[address].items()):
-            found += self.visits_below(child, level - 1, prefix * SLOTS + slot)
+            found += self.visits_below(child, level - 1, prefix * self.slots + slot)
         return found
 
     def destroy(self):
-        self.destroy_below(self.root, 5)
+        self.destroy_below(self.root, self.root_level)
 
     def destroy_below(self, address, level):
         if level:

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from kho_sim.base.work import Work
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
-from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, KeySet, bit_runs, bits_set, coarser
+from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import (
     AllocatePage,
     FreePage,
     FrozenRadixTree,
     LeafSpan,
     RadixTree,
-    leaf_spans,
 )
 from kho_sim.memory.memblock import Memblock
 
@@ -50,8 +49,8 @@ def extend(
 
 def every_key(span: LeafSpan, shift: int) -> tuple[int, int]:
     """Stop at every key and add each block that it touches, known already or not: the patch."""
-    keys = bits_set(span.bits)
-    return keys, keys << max(span.order + PAGE_SHIFT - shift, 0)
+    keys = span.key_count()
+    return keys, keys << max(span.block_shift - shift, 0)
 
 
 def mark_between(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
@@ -75,7 +74,7 @@ def extend_around(
     the walk looks at (``visits``: the work, never the result), and in what is marked (``mark``).
     """
     scratch_before = memblock.scratch_bytes()
-    digest = RadixTree(allocate_page, free_page)
+    digest = RadixTree(allocate_page, free_page, incoming.geometry)
     errno, work = -ENOMEM, Work()
     if digest.root:
         errno, work = _digest(incoming, digest, shift, visits)
@@ -125,7 +124,7 @@ def _digest(
         tables_walked += 1
         keys_added += 1
         errno = digest.add_key(table.address >> shift)
-        for span in leaf_spans(table.prefix, bits) if not errno else ():
+        for span in incoming.spans(table.prefix, bits) if not errno else ():
             walked, added = visits(span, shift)
             keys_walked += walked
             keys_added += added
@@ -138,12 +137,12 @@ def _digest(
 
 
 def _add_blocks_of(span: LeafSpan, digest: RadixTree, shift: int) -> int:
-    coarsening = shift - PAGE_SHIFT - span.order
-    if coarsening > LEAF_SHIFT:
+    coarsening = shift - span.block_shift
+    if coarsening > span.bitmaps.shift:
         return digest.add_key(span.first_block >> coarsening)
     if coarsening >= 0:
-        return digest.add_bits(span.first_block >> coarsening, coarser(span.bits, coarsening))
-    for start, end in bit_runs(span.bits):
+        return digest.add_bits(span.first_block >> coarsening, span.coarser(coarsening))
+    for start, end in span.runs():
         first = (span.first_block + start) << -coarsening
         errno = digest.add_keys(first, first + ((end - start) << -coarsening))
         if errno:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from kho_sim.kho.extend.base import ExtendOptions, Extension
 from kho_sim.kho.extend.blocks import every_key, extend_around
-from kho_sim.kho.key import LEAF_SHIFT, PAGE_SHIFT, bits_set, coarser
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, LeafSpan
 from kho_sim.memory.memblock import Memblock
 
@@ -34,8 +33,8 @@ def extend(
 def once_a_block(span: LeafSpan, shift: int) -> tuple[int, int]:
     """Stop at the first key of each block, and add that block; a key larger than a block is
     stopped at as ever."""
-    coarsening = min(shift - PAGE_SHIFT - span.order, LEAF_SHIFT)
+    coarsening = min(shift - span.block_shift, span.bitmaps.shift)
     if coarsening <= 0:
         return every_key(span, shift)
-    blocks = bits_set(coarser(span.bits, coarsening))
+    blocks = span.coarser(coarsening).bit_count()
     return blocks, blocks

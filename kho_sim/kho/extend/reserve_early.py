@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from kho_sim.base.extent import Extent
 from kho_sim.base.work import Work
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
-from kho_sim.kho.key import PAGE_SHIFT, bit_runs
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, leaf_spans
+from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.kho.retrieve import BlockReserver
-from kho_sim.memory.memblock import PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import Memblock
 
 
 def extend(
@@ -62,10 +61,11 @@ def _reserve_all(incoming: FrozenRadixTree, reserver: BlockReserver) -> int:
 
 def _in_walk_order(incoming: FrozenRadixTree) -> Iterator[tuple[Extent, int]]:
     """Yield (range, block size) for each page of the tree and each run of keys in a leaf."""
+    page_bytes = incoming.geometry.page_bytes
     for table, bits in incoming.walk_tables():
-        yield Extent(table.address, table.address + PAGE_SIZE), PAGE_SIZE
-        for span in leaf_spans(table.prefix, bits):
-            block_shift = PAGE_SHIFT + span.order
-            for first, end in bit_runs(span.bits):
+        yield Extent(table.address, table.address + page_bytes), page_bytes
+        for span in incoming.spans(table.prefix, bits):
+            block_shift = span.block_shift
+            for first, end in span.runs():
                 start = (span.first_block + first) << block_shift
                 yield Extent(start, start + ((end - first) << block_shift)), 1 << block_shift

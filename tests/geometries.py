@@ -1,0 +1,11 @@
+"""The three page sizes that tests run at: 4 KiB of x86_64, 16 and 64 KiB of arm64."""
+
+from kho_sim.platform.geometry import PAGES_4K, Geometry
+
+PAGES_16K = Geometry(
+    page_shift=14, section_shift=27, max_order=11, contiguous_shifts=(7, 5), third_level_pages=False
+)
+PAGES_64K = Geometry(
+    page_shift=16, section_shift=29, max_order=13, contiguous_shifts=(5, 5), third_level_pages=False
+)
+GEOMETRIES = (PAGES_4K, PAGES_16K, PAGES_64K)
