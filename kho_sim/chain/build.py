@@ -16,10 +16,10 @@ from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine import Machine
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
-from kho_sim.memory.memblock import PAGE_SIZE
 from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.platform.firmware import FIRMWARES
 from kho_sim.platform.firmware.e820 import from_memory_map
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.platform.platform import PLATFORMS, Platform
 from kho_sim.releases import load_release
 
@@ -121,7 +121,7 @@ def build_of(kernel: spec.Kernel) -> Build:
     for key, field in BUILD_KEYS.items():
         if (given := getattr(kernel, key)) is not None:
             build = _with(build, f"kernel.{key} of the scenario", **{field: given})
-    in_memory = round_up(build.image_bytes + build.brk_bytes, PAGE_SIZE)
+    in_memory = round_up(build.image_bytes + build.brk_bytes, PAGES_4K.page_bytes)
     if in_memory <= build.init_size_bytes:
         return build
     return _with(build, "what image and brk take", init_size_bytes=in_memory)

@@ -18,15 +18,16 @@ from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.handover import HandedFile, Handover
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.free_ranges import ADDRESS_MAX
-from kho_sim.memory.memblock import PAGE_SIZE, RSRV_HUGETLB, RSRV_KERN, RSRV_NOINIT
-from kho_sim.memory.pages import PAGE_SHIFT
+from kho_sim.memory.memblock import RSRV_HUGETLB, RSRV_KERN, RSRV_NOINIT
+from kho_sim.platform.geometry import Geometry
 
 
 def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
     """No early allocation touched preserved memory or a page of the tree that is still to be
     read."""
     kept = incoming.preserved_extents()
-    tables = [Extent(page, page + PAGE_SIZE) for page in incoming.table_pages()]
+    page_bytes = incoming.geometry.page_bytes
+    tables = [Extent(page, page + page_bytes) for page in incoming.table_pages()]
     promised = sorted([*kept, *tables])
     for row in booted.early.requests.rows:
         if row.address:
@@ -49,16 +50,16 @@ def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[str
     survivors = {
         handed.name
         for handed in handover.files
-        if not subtracted(sorted(_memory_of(handed)), protected)
+        if not subtracted(sorted(_memory_of(handed, handover.tree.geometry)), protected)
     }
     ensure(survivors == set(kept), "{} survived, but {} are kept", survivors, kept)
 
 
-def _memory_of(handed: HandedFile) -> Iterator[Extent]:
+def _memory_of(handed: HandedFile, geometry: Geometry) -> Iterator[Extent]:
     """Yield the data of a file and its record, which even an empty one has."""
-    yield from (run.extent for run in handed.data)
-    record = handed.metadata[-1].first_pfn << PAGE_SHIFT
-    yield Extent(record, record + PAGE_SIZE)
+    yield from (folios.extent(geometry.page_shift) for folios in handed.data)
+    record = handed.metadata[-1].first_pfn << geometry.page_shift
+    yield Extent(record, record + geometry.page_bytes)
 
 
 def check_running(memory: RunningMemory, handover: Handover) -> None:
@@ -74,7 +75,8 @@ def check_hand_over(handover: Handover) -> None:
     """All that is promised is in the tree, nothing of it lies in scratch, and no two files
     share."""
     kept = handover.tree.preserved_extents()
-    spans = sorted(folios.extent for handed in handover.files for folios in handed.data)
+    shift = handover.tree.geometry.page_shift
+    spans = sorted(folios.extent(shift) for handed in handover.files for folios in handed.data)
     for left, right in pairwise(spans):
         ensure(left.end <= right.start, "files share {} and {}", left, right)
     lost = subtracted(spans, kept)

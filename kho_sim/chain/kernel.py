@@ -30,7 +30,7 @@ from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload.base import Workload
 from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
-from kho_sim.kernel.running import GIGANTIC_ORDER, RunningMemory
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.populate import data_found
@@ -358,11 +358,12 @@ def _why_disabled(booted: BootedMemory) -> str:
 
 
 def _gigantic_pages(handover: Handover) -> list[int]:
-    """Return the addresses of the 1 GiB pages that a kernel was handed."""
+    """Return the addresses of the gigantic pages that a kernel was handed."""
+    geometry = handover.tree.geometry
     return [
         address
         for file in handover.files
         for folios in file.data
-        if folios.order == GIGANTIC_ORDER
-        for address in folios.addresses
+        if folios.order > geometry.max_order
+        for address in folios.addresses(geometry.page_shift)
     ]

@@ -87,7 +87,8 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     ``handover`` is None for a first kernel.
     """
     platform = setup.platform
-    memblock = Memblock() if setup.extend_fails_after is None else FailingMarks()
+    kind = Memblock if setup.extend_fails_after is None else FailingMarks
+    memblock = kind(platform.geometry)
     loaded = handover.loaded if handover else platform.load_cold(machine, setup.build)
     step = partial(populate, handover, setup.release) if handover else None
     early = EarlyBoot(platform, machine, setup.build, setup.options, loaded, step, memblock)

@@ -16,11 +16,7 @@ from kho_sim.memory.early.gigantic import shortfall
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.memblock import RSRV_HUGETLB
 from kho_sim.memory.pages import (
-    HUGE_PAGE_BYTES,
-    MAX_ORDER_PAGES,
     MOVABLE,
-    PAGE_SHIFT,
-    THP_ORDER,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -46,9 +42,11 @@ def open_allocator(
         [(r.base, r.end, r.nid) for r in memblock.memory],
         booted.scratch_areas,
         [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
+        zones=booted.early.platform.zones(machine),
         kho_boot=kho_boot,
         interleaving=interleaving,
         drawn=drawn,
+        geometry=memblock.geometry,
     )
     pages.open_early((r.base, r.end) for r in memblock.reserved)
     return pages
@@ -63,7 +61,7 @@ def initialise_deferred(
     geometry, free_pages = booted.early.geometry, booted.early.free_pages
     mount_pages = table_bytes(geometry, free_pages, MOUNT_HASH_SCALE) >> geometry.page_shift
     for _ in range(MOUNT_HASHES):
-        if mount_pages > MAX_ORDER_PAGES:
+        if mount_pages > geometry.max_order_pages:
             pages.alloc_largest(mount_pages)
         else:
             pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
@@ -73,14 +71,15 @@ def initialise_deferred(
 
 def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[str]]:
     """Take 2 MiB pages at subsys_initcall (kernel-facts 7.3); return addresses and messages."""
-    messages = []
+    messages, geometry = [], pages.geometry
     try:
-        runs = pages.alloc(count, THP_ORDER, MOVABLE)
+        runs = pages.alloc(count, geometry.thp_order, MOVABLE)
     except OutOfMemory as error:
         runs = error.allocated
         got = sum(run.blocks for run in runs)
-        messages.append(shortfall(count, HUGE_PAGE_BYTES, got))
-    return [pfn << PAGE_SHIFT for run in runs for pfn in run.pfns(THP_ORDER)], messages
+        messages.append(shortfall(count, geometry.huge_page_bytes, got))
+    taken = (pfn for run in runs for pfn in run.pfns(geometry.thp_order))
+    return [pfn << geometry.page_shift for pfn in taken], messages
 
 
 def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:

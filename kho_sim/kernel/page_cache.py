@@ -1,7 +1,7 @@
 """Filling a shared-memory file page by page, and what the kernel takes beside it.
 
 Models shmem faults of a program that writes a mapped memfd from front to back: data pages are
-movable, the nodes of the file's index (an xarray node a 64 pages, seven to a slab page) and the
+movable, the nodes of the file's index (an xarray node a 64 pages, seven to a page of 4 KiB) and the
 page tables of the mapping are not. They come between data pages, so they decide where the next
 block of either kind is taken. Left out: read-ahead, swap, and files that are written in another
 order.
@@ -12,7 +12,6 @@ from __future__ import annotations
 from kho_sim.kho.handover import Folios
 from kho_sim.memory.pages import (
     MOVABLE,
-    THP_ORDER,
     UNMOVABLE,
     OutOfMemory,
     PageAllocator,
@@ -21,10 +20,8 @@ from kho_sim.memory.pages import (
 )
 
 PAGES_PER_INDEX_NODE = 64
-INDEX_NODES_PER_PAGE = 7
-"""struct xa_node takes 576 bytes."""
-PAGES_PER_INDEX_PAGE = PAGES_PER_INDEX_NODE * INDEX_NODES_PER_PAGE
-PAGES_PER_PAGE_TABLE = 512
+INDEX_NODE_BYTES = 576
+"""struct xa_node; a slab of them is one page (assumption: at all page sizes)."""
 
 
 def write_file(
@@ -32,20 +29,21 @@ def write_file(
 ) -> tuple[list[Folios], list[Run]]:
     """Write ``page_count`` pages; return the folios in file order and the kernel's own pages.
 
-    With ``huge_folios`` the file gets 2 MiB folios as long as there are any. Raises
+    With ``huge_folios`` the file gets huge pages as long as there are any. Raises
     OutOfMemory, with nothing kept.
     """
-    huge = _huge_folios(pages, page_count >> THP_ORDER) if huge_folios else []
-    page_count -= sum(run.blocks for run in huge) << THP_ORDER
+    order = pages.geometry.thp_order
+    huge = _huge_folios(pages, page_count >> order) if huge_folios else []
+    page_count -= sum(run.blocks for run in huge) << order
     small: list[Run] = []
     index: list[Run] = []
     try:
         _write_pages(pages, page_count, small, index)
     except OutOfMemory as short:
         pages.free(short.allocated, user=True)
-        forget_file(pages, _in_file_order(huge, small), index)
+        forget_file(pages, _in_file_order(huge, order, small), index)
         raise OutOfMemory([], page_count, 0) from short
-    return _in_file_order(huge, small), joined(index, 0)
+    return _in_file_order(huge, order, small), joined(index, 0)
 
 
 def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> None:
@@ -56,22 +54,24 @@ def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> N
 
 
 def _write_pages(pages: PageAllocator, page_count: int, data: list[Run], index: list[Run]) -> None:
+    pages_per_table = pages.geometry.table_entries
+    pages_per_index_page = _pages_per_index_page(pages)
     unmapped = 0
     while page_count:
-        step = min(page_count, PAGES_PER_INDEX_PAGE)
+        step = min(page_count, pages_per_index_page)
         data += pages.alloc(step, 0, MOVABLE)
         index += pages.alloc(1, 0, UNMOVABLE)
         page_count -= step
         unmapped += step
-        if unmapped >= PAGES_PER_PAGE_TABLE:
-            unmapped -= PAGES_PER_PAGE_TABLE
+        if unmapped >= pages_per_table:
+            unmapped -= pages_per_table
             index += pages.alloc(1, 0, UNMOVABLE)
 
 
 def touch_anonymous(pages: PageAllocator, page_count: int) -> None:
     """Touch private memory from front to back: a page table first, then what it maps."""
     while page_count:
-        step = min(page_count, PAGES_PER_PAGE_TABLE)
+        step = min(page_count, pages.geometry.table_entries)
         pages.alloc(1, 0, UNMOVABLE)
         pages.alloc(step, 0, MOVABLE)
         page_count -= step
@@ -80,18 +80,22 @@ def touch_anonymous(pages: PageAllocator, page_count: int) -> None:
 def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:
     """Put restored folios into a new file's index: only its nodes are allocated."""
     restored = sum(folios.pages for folios in data)
-    return pages.alloc(max(1, restored // PAGES_PER_INDEX_PAGE), 0, UNMOVABLE)
+    return pages.alloc(max(1, restored // _pages_per_index_page(pages)), 0, UNMOVABLE)
 
 
 def _huge_folios(pages: PageAllocator, count: int) -> list[Run]:
     try:
-        return pages.alloc(count, THP_ORDER, MOVABLE)
+        return pages.alloc(count, pages.geometry.thp_order, MOVABLE)
     except OutOfMemory as error:
         return error.allocated
 
 
-def _in_file_order(huge: list[Run], small: list[Run]) -> list[Folios]:
+def _pages_per_index_page(pages: PageAllocator) -> int:
+    return PAGES_PER_INDEX_NODE * (pages.geometry.page_bytes // INDEX_NODE_BYTES)
+
+
+def _in_file_order(huge: list[Run], order: int, small: list[Run]) -> list[Folios]:
     return [
-        *(Folios(run, THP_ORDER) for run in huge),
+        *(Folios(run, order) for run in huge),
         *(Folios(run, 0) for run in joined(small, 0)),
     ]

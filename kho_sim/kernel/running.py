@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kho_sim.base.errors import ModelError
-from kho_sim.base.extent import Extent, round_up
+from kho_sim.base.extent import Extent
 from kho_sim.base.work import Work
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kernel.bring_up import (
@@ -49,10 +49,6 @@ from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import (
-    HUGE_PAGE_BYTES,
-    PAGE_SHIFT,
-    PAGE_SIZE,
-    THP_ORDER,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -61,7 +57,6 @@ from kho_sim.memory.pages import (
 )
 from kho_sim.platform.loader import LoadRequest, Placement
 
-GIGANTIC_ORDER = 18
 EXEC_FROM = "KHO: exec from: {} (count {})"
 """What KHO's initcall says of the kernel before (kernel-facts 12.1)."""
 
@@ -108,7 +103,7 @@ class RunningMemory:
         memory = cls(setup, booted, pages)
         memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
         for request in setup.options.hugepages:
-            if request.size_bytes == HUGE_PAGE_BYTES:
+            if request.size_bytes == pages.geometry.huge_page_bytes:
                 memory.huge_pool, memory.messages = fill_huge_pool(pages, request.count)
         adopt_gigantic_pages(pages, booted)
         if memory.kho_enabled:
@@ -127,16 +122,17 @@ class RunningMemory:
         """User space reads its sessions and retrieves every file: data stays, metadata is freed."""
         for run, order in handover.luo_pages:
             self.pages.free([run], order)
+        shift = self.pages.geometry.page_shift
         for handed in handover.files:
             file = FilePages(
                 handed.name, handed.kind, handed.size_bytes, list(handed.data), handed.session
             )
             self.files[file.name] = file
             if file.kind == "memfd":
-                self.pages.adopt(folios.extent for folios in file.data)
+                self.pages.adopt(folios.extent(shift) for folios in file.data)
                 file.index = index_restored_file(self.pages, file.data)
             else:
-                self.pages.adopt_gigantic(folios.extent for folios in file.data)
+                self.pages.adopt_gigantic(folios.extent(shift) for folios in file.data)
         for handed in handover.files:
             self.pages.free(handed.metadata)
 
@@ -146,7 +142,7 @@ class RunningMemory:
         self, name: str, size_bytes: int, huge_folios: bool, session: str
     ) -> FilePages:
         """Make a memfd and write every page of it. Raises OutOfMemory (the OOM killer's moment)."""
-        count = round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT
+        count = -(-size_bytes >> self.pages.geometry.page_shift)
         data, index = write_file(self.pages, count, huge_folios)
         file = FilePages(name, "memfd", size_bytes, data, session, index)
         self.files[name] = file
@@ -159,9 +155,10 @@ class RunningMemory:
     def create_hugetlb(self, name: str, count: int, page_bytes: int, session: str) -> FilePages:
         """Make a file of pages from a huge page pool; it gets as many as the pool still has."""
         pool = self.pool_of(page_bytes)
-        order = GIGANTIC_ORDER if page_bytes == GIGANTIC_PAGE_BYTES else THP_ORDER
+        geometry = self.pages.geometry
+        order = geometry.order_of(page_bytes)
         taken, pool[:] = pool[:count], pool[count:]
-        data = [Folios(Run(address >> PAGE_SHIFT, 1), order) for address in taken]
+        data = [Folios(Run(address >> geometry.page_shift, 1), order) for address in taken]
         file = FilePages(name, "hugetlb", len(taken) * page_bytes, data, session)
         self.files[name] = file
         return file
@@ -169,15 +166,17 @@ class RunningMemory:
     def close(self, name: str) -> None:
         """Close a file: its memory is free again (huge pages go back to their pool)."""
         file = self.files.pop(name)
+        geometry = self.pages.geometry
         if file.kind == "hugetlb":
             for folios in file.data:
-                self.pool_of(PAGE_SIZE << folios.order).extend(folios.addresses)
+                pool = self.pool_of(geometry.page_bytes << folios.order)
+                pool.extend(folios.addresses(geometry.page_shift))
         else:
             forget_file(self.pages, file.data, file.index)
 
     def hold(self, size_bytes: int, movable: bool) -> None:
         """Take memory that dies with this kernel. Raises OutOfMemory."""
-        count = round_up(size_bytes, PAGE_SIZE) >> PAGE_SHIFT
+        count = -(-size_bytes >> self.pages.geometry.page_shift)
         if movable:
             touch_anonymous(self.pages, count)
         else:

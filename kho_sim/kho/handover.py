@@ -13,7 +13,7 @@ from typing import NamedTuple
 from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import NamedArea
-from kho_sim.memory.pages import PAGE_SHIFT, Run
+from kho_sim.memory.pages import Run
 from kho_sim.platform.loader import LoadedKernel
 
 
@@ -27,16 +27,14 @@ class Folios(NamedTuple):
     def pages(self) -> int:
         return self.run.blocks << self.order
 
-    @property
-    def extent(self) -> Extent:
-        """The bytes that they take."""
+    def extent(self, page_shift: int) -> Extent:
+        """Return the bytes that they take."""
         start, end = self.run.extent(self.order)
-        return Extent(start << PAGE_SHIFT, end << PAGE_SHIFT)
+        return Extent(start << page_shift, end << page_shift)
 
-    @property
-    def addresses(self) -> list[int]:
-        """Where each of them begins, in file order."""
-        return [pfn << PAGE_SHIFT for pfn in self.run.pfns(self.order)]
+    def addresses(self, page_shift: int) -> list[int]:
+        """Return where each of them begins, in file order."""
+        return [pfn << page_shift for pfn in self.run.pfns(self.order)]
 
 
 @dataclass(frozen=True, slots=True)

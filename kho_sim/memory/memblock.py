@@ -21,7 +21,6 @@ from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
 from kho_sim.memory.regions import ENOMEM, Region, RegionArray
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
-PAGE_SIZE = PAGES_4K.page_bytes
 MAX_NUMNODES = 64
 NO_NODE = -1
 NOLEAKTRACE = 1

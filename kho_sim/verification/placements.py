@@ -17,7 +17,7 @@ from kho_sim.kho.extend import ExtendOptions, strategy_of
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
-from kho_sim.memory.memblock import MAX_NUMNODES, PAGE_SIZE, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
+from kho_sim.memory.memblock import MAX_NUMNODES, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
 from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario.spec import Extend
 from kho_sim.trace.records import Boot
@@ -122,7 +122,8 @@ class _Replay:
             return
         self.extension_due = False
         options = ExtendOptions(self.extend.shift)
-        pages = count(PAGE_SIZE, PAGE_SIZE)
+        page_bytes = memblock.geometry.page_bytes
+        pages = count(page_bytes, page_bytes)
         extend = strategy_of(self.extend.strategy).extend
         extend(memblock, tree.freeze(), options, pages.__next__, lambda _: None)
 
@@ -198,10 +199,12 @@ class _Replay:
             if call.result:
                 memblock.reserve(call.result, call.size, call.result_nid, call.flags)
         if call.flags & RSRV_HUGETLB and call.size == GIGANTIC_PAGE_BYTES and call.result:
-            memblock.mark_noinit(call.result + PAGE_SIZE, call.size - PAGE_SIZE)
+            page_bytes = memblock.geometry.page_bytes
+            memblock.mark_noinit(call.result + page_bytes, call.size - page_bytes)
 
     def _compare_array(self, call: MemblockCall, memblock: Memblock) -> None:
         """A doubled array is a search as well; its reservation is part of the calls."""
         place, _ = memblock.array_pages().get(call.caller, (0, 0))
-        doubling = call._replace(what=f"{call.caller} array", result=call.base, align=PAGE_SIZE)
+        align = memblock.geometry.page_bytes
+        doubling = call._replace(what=f"{call.caller} array", result=call.base, align=align)
         self._judge(doubling, place)

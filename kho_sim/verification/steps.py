@@ -22,7 +22,7 @@ from kho_sim.logs.importing.landing import landing, predicted_landing
 from kho_sim.logs.reader import BootLog
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
-from kho_sim.memory.memblock import NO_NODE, PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import NO_NODE, Memblock
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import PLATFORMS
 from kho_sim.scenario import Scenario
@@ -92,12 +92,13 @@ def _extension(
 
 
 def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extension:
+    page_bytes = memblock.geometry.page_bytes
     return strategy_of(strategy).extend(
         memblock,
         tree.freeze(),
         ExtendOptions(shift),
-        lambda: memblock.alloc_try_nid_raw(PAGE_SIZE, PAGE_SIZE, 0, 0, NO_NODE),
-        lambda address: memblock.phys_free(address, PAGE_SIZE),
+        lambda: memblock.alloc_try_nid_raw(page_bytes, page_bytes, 0, 0, NO_NODE),
+        lambda address: memblock.phys_free(address, page_bytes),
     )
 
 

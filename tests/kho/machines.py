@@ -11,6 +11,7 @@ from kho_sim.kho.radix import FrozenRadixTree, RadixTree
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
+from tests.geometries import ZONES
 
 PAGE = 4096
 MIB = 1 << 20
@@ -41,7 +42,7 @@ class Machine:
 
 def allocator(megabytes=16):
     """A page allocator of one zone, with all of its memory free."""
-    pages = PageAllocator([(MIB, (1 + megabytes) * MIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator([(MIB, (1 + megabytes) * MIB, 0)], [], [1], zones=ZONES, kho_boot=False)
     pages.open([])
     return pages
 

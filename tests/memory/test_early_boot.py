@@ -14,7 +14,7 @@ from kho_sim.kho.scratch import kernel_reserved_bytes, reserve_scratch
 from kho_sim.memory.early import BootOptions, BootPanic, Requests
 from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.early.percpu import unit_layout
-from kho_sim.memory.memblock import KHO_SCRATCH, PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.platform.geometry import Geometry
 from tests.memory.boots import early_boot, handover_at
@@ -107,7 +107,7 @@ def test_without_a_log_buffer_36_mib_less_are_reserved():
     ],
 )
 def test_per_cpu_units_share_atoms_as_recorded(groups, unit, per_atom):
-    layout = unit_layout(load_build(), groups, PAGE_SIZE, 2 * MIB)
+    layout = unit_layout(load_build(), groups, 4096, 2 * MIB)
     assert (layout.unit_bytes, layout.units_per_atom, layout.kept_bytes) == (
         unit,
         per_atom,
@@ -201,18 +201,18 @@ def test_reserve_failure_gives_everything_back():
 def test_a_refusal_of_the_shadow_ends_with_the_next_free():
     """4 of 8 pages are taken; the counterfactual refuses 5, until the 4 are given back."""
     memblock = Memblock()
-    memblock.add(0x100000, 64 * PAGE_SIZE, 0)
-    memblock.mark_kho_scratch(0x100000, 8 * PAGE_SIZE)
+    memblock.add(0x100000, 64 * 4096, 0)
+    memblock.mark_kho_scratch(0x100000, 8 * 4096)
     memblock.scratch_only = True
     requests = Requests(memblock)
-    block = requests.alloc("kept for a while", 4 * PAGE_SIZE, PAGE_SIZE)
+    block = requests.alloc("kept for a while", 4 * 4096, 4096)
     requests.start_counterfactual()
-    memblock.mark_kho_scratch(0x100000, 64 * PAGE_SIZE)
+    memblock.mark_kho_scratch(0x100000, 64 * 4096)
     for _ in range(2):
-        requests.alloc("large", 5 * PAGE_SIZE, PAGE_SIZE)
+        requests.alloc("large", 5 * 4096, 4096)
     for _ in range(2):
-        requests.alloc("small", 4 * PAGE_SIZE, PAGE_SIZE)
-    requests.free(block, 0, 4 * PAGE_SIZE)
-    requests.alloc("not refused any more", 4 * PAGE_SIZE, PAGE_SIZE)
+        requests.alloc("small", 4 * 4096, 4096)
+    requests.free(block, 0, 4 * 4096)
+    requests.alloc("not refused any more", 4 * 4096, 4096)
     assert [row.avoided for row in requests.rows] == [False, True, True, False, True, False]
-    assert requests.counterfactual.reserved_size() == 8 * PAGE_SIZE
+    assert requests.counterfactual.reserved_size() == 8 * 4096

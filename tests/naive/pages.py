@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from math import isqrt
 
+from kho_sim.platform.geometry import PAGES_4K
+
 UNMOVABLE, MOVABLE, RECLAIMABLE, CMA = 0, 1, 2, 4
 TYPES = (UNMOVABLE, MOVABLE, RECLAIMABLE, CMA)
 DONORS = {
@@ -15,8 +17,6 @@ DONORS = {
     MOVABLE: (RECLAIMABLE, UNMOVABLE),
     RECLAIMABLE: (UNMOVABLE, MOVABLE),
 }
-SECTION = 32768
-FOUR_GIB = 1 << 20
 
 
 class Counter:
@@ -31,12 +31,18 @@ class Counter:
 
 
 class NaiveZone:
-    def __init__(self, name, pages, cpus):
+    def __init__(self, name, pages, cpus, geometry=PAGES_4K):
         self.name, self.cpus = name, cpus
+        self.top, self.block, self.thp = (
+            geometry.max_order,
+            geometry.pageblock_order,
+            geometry.thp_order,
+        )
+        self.most_batch = (1 << 20) // geometry.page_bytes
         self.pages = pages
         self.end = max(pages) + 1
-        self.types = {pfn >> 9: MOVABLE for pfn in pages}
-        self.lists = {(order, kind): [] for order in range(11) for kind in TYPES}
+        self.types = {pfn >> self.block: MOVABLE for pfn in pages}
+        self.lists = {(order, kind): [] for order in range(self.top + 1) for kind in TYPES}
         self.free, self.free_cma = Counter(), Counter()
         self.user_pages = set()
         self.managed = self.reserve = 0
@@ -47,7 +53,7 @@ class NaiveZone:
         self.alloc_factor = self.free_count = 0
 
     def resize(self, threshold):
-        batch = max(1, min(self.managed // 1024, 256) // 4)
+        batch = max(1, min(self.managed // 1024, self.most_batch) // 4)
         batch += batch // 2
         while batch & (batch - 1):
             batch &= batch - 1
@@ -64,23 +70,23 @@ class NaiveZone:
             self.free_cma.add(delta)
 
     def give(self, pfn, order, tail):
-        kind = self.types[pfn >> 9]
+        kind = self.types[pfn >> self.block]
         self.count(1 << order, kind)
-        while order < 10:
+        while order < self.top:
             buddy = pfn ^ (1 << order)
-            other = self.types.get(buddy >> 9)
+            other = self.types.get(buddy >> self.block)
             if other is None or buddy not in self.lists[order, other]:
                 break
             if other != kind:
                 if CMA in (other, kind):
                     break
-                self.types[buddy >> 9] = kind
+                self.types[buddy >> self.block] = kind
             self.lists[order, other].remove(buddy)
             pfn, order = min(pfn, buddy), order + 1
         soon = False
-        if order < 9:
+        if order < self.top - 1:
             higher = (pfn & ~(1 << order)) ^ (2 << order)
-            soon = higher in self.lists.get((order + 1, self.types.get(higher >> 9)), [])
+            soon = higher in self.lists.get((order + 1, self.types.get(higher >> self.block)), [])
         if tail or soon:
             self.lists[order, kind].append(pfn)
         else:
@@ -94,44 +100,47 @@ class NaiveZone:
         return pfn
 
     def smallest(self, order, kind):
-        for have in range(order, 11):
+        for have in range(order, self.top + 1):
             if self.lists[have, kind]:
                 return self.split(self.lists[have, kind].pop(0), have, order, kind)
         return None
 
     def claim(self, order, kind, min_order):
-        for have in range(10, min_order - 1, -1):
-            if have < 4 and kind == MOVABLE:
+        for have in range(self.top, min_order - 1, -1):
+            if have < self.block // 2 and kind == MOVABLE:
                 return None
             donor = next((d for d in DONORS[kind] if self.lists[have, d]), None)
             if donor is None:
                 continue
             pfn = self.lists[have, donor][0]
-            if have >= 9:
+            if have >= self.block:
                 self.lists[have, donor].pop(0)
-                for part in range(pfn, pfn + (1 << have), 512):
-                    self.types[part >> 9] = kind
+                for part in range(pfn, pfn + (1 << have), 1 << self.block):
+                    self.types[part >> self.block] = kind
                 return self.split(pfn, have, order, kind)
-            if self.mostly_ours(pfn >> 9, kind, donor):
-                self.convert(pfn >> 9, kind, donor)
+            if self.mostly_ours(pfn >> self.block, kind, donor):
+                self.convert(pfn >> self.block, kind, donor)
                 return self.smallest(order, kind)
         return None
 
     def inside(self, pageblock, kind):
         blocks = [
             (pfn, order)
-            for order in range(9)
+            for order in range(self.block)
             for pfn in self.lists[order, kind]
-            if pfn >> 9 == pageblock
+            if pfn >> self.block == pageblock
         ]
         return sorted(blocks)
 
     def mostly_ours(self, pageblock, kind, donor):
         free = sum(1 << order for _, order in self.inside(pageblock, donor))
-        user = sum(pfn in self.user_pages for pfn in range(pageblock << 9, (pageblock + 1) << 9))
+        pages = 1 << self.block
+        user = sum(
+            pfn in self.user_pages for pfn in range(pageblock * pages, (pageblock + 1) * pages)
+        )
         if kind == MOVABLE:
-            return free + user >= 256
-        return free + (512 - free - user if donor == MOVABLE else 0) >= 256
+            return free + user >= pages // 2
+        return free + (pages - free - user if donor == MOVABLE else 0) >= pages // 2
 
     def convert(self, pageblock, kind, donor):
         for pfn, order in self.inside(pageblock, donor):
@@ -140,7 +149,7 @@ class NaiveZone:
         self.types[pageblock] = kind
 
     def steal(self, order, kind):
-        for have in range(order, 11):
+        for have in range(order, self.top + 1):
             for donor in DONORS[kind]:
                 if self.lists[have, donor]:
                     return self.split(self.lists[have, donor].pop(0), have, order, donor)
@@ -157,13 +166,13 @@ class NaiveZone:
                 if pfn is None and cma:
                     pfn = self.smallest(order, CMA)
                 if pfn is None:
-                    pfn = self.claim(order, kind, max(order, 9) if nofragment else order)
+                    pfn = self.claim(order, kind, max(order, self.block) if nofragment else order)
             if pfn is None and not nofragment:
                 pfn = self.steal(order, kind)
                 stealing = pfn is not None
             if pfn is None:
                 break
-            self.count(-(1 << order), self.types[pfn >> 9])
+            self.count(-(1 << order), self.types[pfn >> self.block])
             got.append(pfn)
         return got
 
@@ -171,14 +180,16 @@ class NaiveZone:
 
     def slot(self, order, kind):
         kind = MOVABLE if kind == CMA else kind
-        return 12 + (kind == MOVABLE) if order == 9 else 3 * order + kind
+        return 12 + (kind == MOVABLE) if order == self.thp else 3 * order + kind
 
     def passes(self, mark, order, cma, reserve):
         usable = self.free.value - (0 if cma else self.free_cma.value)
         if usable - (1 << order) + 1 <= mark + (self.reserve if reserve else 0):
             return False
         kinds = TYPES if cma else TYPES[:3]
-        return order == 0 or any(self.lists[o, k] for o in range(order, 11) for k in kinds)
+        return order == 0 or any(
+            self.lists[o, k] for o in range(order, self.top + 1) for k in kinds
+        )
 
     def refill(self, order):
         if self.high_min < self.batch:
@@ -194,7 +205,7 @@ class NaiveZone:
         return min(batch, most)
 
     def serve(self, order, kind, cma, nofragment, reserve):
-        if 3 < order != 9:
+        if 3 < order != self.thp:
             got = self.take(1, order, kind, cma, nofragment)
             return got[0] if got else None
         held = self.pcp[self.slot(order, kind)]
@@ -211,11 +222,12 @@ class NaiveZone:
         return held.pop(0)
 
     def release(self, pfn, order):
-        if 3 < order != 9:
-            for part in (pfn,) if order < 10 else (pfn, pfn + 512):
-                self.give(part, min(order, 9), False)
+        if 3 < order != self.thp:
+            piece = min(order, self.block)
+            for part in range(pfn, pfn + (1 << order), 1 << piece):
+                self.give(part, piece, False)
             return
-        slot = self.slot(order, self.types[pfn >> 9])
+        slot = self.slot(order, self.types[pfn >> self.block])
         self.alloc_factor >>= 1
         self.pcp[slot].insert(0, pfn)
         self.pcp_pages += 1 << order
@@ -243,7 +255,7 @@ class NaiveZone:
         while surplus > 0:
             while not self.pcp[slot]:
                 slot = (slot + 1) % 14
-            order = 9 if slot >= 12 else slot // 3
+            order = self.thp if slot >= 12 else slot // 3
             while surplus > 0 and self.pcp[slot]:
                 surplus -= 1 << order
                 self.pcp_pages -= 1 << order
@@ -254,37 +266,44 @@ class NaiveZone:
 class NaivePages:
     """One node. ``memory`` and ``scratch`` as for PageAllocator, in bytes."""
 
-    def __init__(self, memory, scratch, cpus, kho_boot):
-        pages = [p for start, end, _ in memory for p in range(-(-start >> 12), end >> 12)]
-        self.scratch = [
-            p for start, size in scratch for p in range(start >> 12, start + size >> 12)
-        ]
+    def __init__(self, memory, scratch, cpus, kho_boot, geometry=PAGES_4K):
+        self.geometry = geometry
+        self.shift = geometry.page_shift
+        pages = [p for start, end, _ in memory for p in self.pages(start, end, inside=True)]
+        self.scratch = [p for start, size in scratch for p in self.pages(start, start + size)]
         self.cpus = cpus
+        border = 4 * 2**30 >> self.shift
         halves = (
-            ("Normal", {p for p in pages if p >= FOUR_GIB}),
-            (
-                "DMA32",
-                {p for p in pages if p < FOUR_GIB},
-            ),
+            ("Normal", {p for p in pages if p >= border}),
+            ("DMA32", {p for p in pages if p < border}),
         )
-        self.zones = [NaiveZone(name, inside, cpus) for name, inside in halves if inside]
+        self.zones = [NaiveZone(name, inside, cpus, geometry) for name, inside in halves if inside]
         if kho_boot:
             self.mark_cma()
+
+    def pages(self, start, end, inside=False):
+        """Page numbers that a range of bytes touches, or those that lie inside."""
+        size = 1 << self.shift
+        if inside:
+            return range(-(-start // size), end // size)
+        return range(start // size, -(-end // size))
 
     def zone(self, pfn):
         return next(zone for zone in self.zones if pfn in zone.pages)
 
     def mark_cma(self):
         for pfn in self.scratch:
-            self.zone(pfn).types[pfn >> 9] = CMA
+            zone = self.zone(pfn)
+            zone.types[pfn >> zone.block] = CMA
 
     def open_early(self, reserved):
-        taken = {p for start, end in reserved for p in range(start >> 12, -(-end >> 12))}
+        taken = {p for start, end in reserved for p in self.pages(start, end)}
+        section = self.geometry.section_pages
         self.waiting = []
         for index, zone in enumerate(self.zones):
             seen, deferring = 0, False
             for pfn in sorted(zone.pages):
-                if index == 0 and seen >= SECTION and pfn % SECTION == 0 and not deferring:
+                if index == 0 and seen >= section and pfn % section == 0 and not deferring:
                     deferring, self.first_deferred = True, pfn
                 seen += 1
                 if pfn in taken:
@@ -303,26 +322,30 @@ class NaivePages:
                 zone.give(pfn, 0, True)
                 zone.managed += 1
         managed = sum(zone.managed for zone in self.zones)
-        kib = min(max(isqrt(managed * 64), 128), 262144)
-        pages = max(kib // 4, min(512 * 11 * len(self.zones), managed // 20))
+        kib_a_page = self.geometry.page_bytes // 1024
+        kib = min(max(isqrt(managed * kib_a_page * 16), 128), 262144)
+        recommended = self.geometry.pageblock_pages * 11 * len(self.zones)
+        pages = max(kib // kib_a_page, min(recommended, managed // 20))
         for index, zone in enumerate(self.zones):
             zone.reserve = sum(above.managed for above in self.zones[:index]) // 256
             zone.min = pages * zone.managed // managed
             step = max(zone.min // 4, zone.managed // 1000)
             zone.low, zone.high = zone.min + step, zone.min + 2 * step
-            units = (zone.managed * 4096 >> 27).bit_length()
+            units = ((zone.managed << self.shift) >> 27).bit_length()
             zone.resize(min(125, 2 * self.cpus.bit_length() * (1 + units)))
 
     def woven(self, zone):
-        """Order the deferred pages as workers free them: 32 MiB each per turn, begun 4 turns
-        apart."""
-        size = -(-zone.end // SECTION) * SECTION - self.first_deferred
-        workers = max(1, min(size // SECTION, self.cpus))
-        chunk = -(-max(size // (workers * 4), SECTION) // SECTION) * SECTION
+        """Order the deferred pages as workers free them: 32 MiB, or a block of the highest order,
+        each per turn, begun 4 turns apart."""
+        section = self.geometry.section_pages
+        turn_pages = max((32 << 20) >> self.shift, 1 << zone.top)
+        size = -(-zone.end // section) * section - self.first_deferred
+        workers = max(1, min(size // section, self.cpus))
+        chunk = -(-max(size // (workers * 4), section) // section) * section
         pieces = {}
         for pfn in self.waiting:
             number = pfn // chunk if workers > 1 else 0
-            pieces.setdefault(number, {}).setdefault(pfn // (SECTION // 4), []).append(pfn)
+            pieces.setdefault(number, {}).setdefault(pfn // turn_pages, []).append(pfn)
         chunks = [list(pieces[number].values()) for number in sorted(pieces)]
         desks = [[] for _ in range(workers)]
         turn = 0
@@ -338,10 +361,11 @@ class NaivePages:
 
     def release_scratch(self):
         self.mark_cma()
-        for pfn in self.scratch[::512]:
+        order = self.geometry.pageblock_order
+        for pfn in self.scratch[:: 1 << order]:
             zone = self.zone(pfn)
-            zone.managed += 512
-            zone.release(pfn, 9)
+            zone.managed += 1 << order
+            zone.release(pfn, order)
 
     def alloc(self, order, kind, user=None):
         """Serve one request for one block; None when there is no memory."""
@@ -375,13 +399,13 @@ class NaivePages:
         zone.release(pfn, order)
 
     def pin(self, folios, order):
-        """Move the folios that lie in CMA, 512 pages at a time: all targets of a batch come before
-        its first source goes. Returns all of them in file order, or None when there is no memory
-        (the batch that failed keeps what it got)."""
+        """Move the folios that lie in CMA, a huge page's worth at a time: all targets of a batch
+        come before its first source goes. Returns all of them in file order, or None when there is
+        no memory (the batch that failed keeps what it got)."""
         places = list(folios)
         inside = set(self.scratch)
         moving = [index for index, pfn in enumerate(folios) if pfn in inside]
-        most = max(512 >> order, 1)
+        most = max((1 << self.geometry.thp_order) >> order, 1)
         for batch in [moving[first : first + most] for first in range(0, len(moving), most)]:
             for index in batch:
                 places[index] = self.alloc(order, UNMOVABLE, user=True)

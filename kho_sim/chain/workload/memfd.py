@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kho_sim.chain.workload.base import Host, Workload
-from kho_sim.memory.pages import HUGE_PAGE_BYTES
 from kho_sim.scenario import workloads
 
 
@@ -57,7 +56,7 @@ class Memfds(Workload[workloads.Memfd]):
             self._alive.append(name)
 
     def _create(self, kernel: Host, name: str) -> None:
-        huge = self.section.folio == HUGE_PAGE_BYTES
+        huge = self.section.folio == kernel.memory.pages.geometry.huge_page_bytes
         kernel.memory.create_memfd(name, self.section.size, huge, self.section.session)
         if self.section.preserve and self.section.preserve_when == "made":
             kernel.preserve([name])

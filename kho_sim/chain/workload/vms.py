@@ -15,7 +15,7 @@ from kho_sim.base.seeds import stream
 from kho_sim.chain.plan import NANOSECONDS_PER_HOUR
 from kho_sim.chain.workload.base import Host, Workload
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
-from kho_sim.memory.pages import HUGE_PAGE_BYTES, PAGE_SHIFT, OutOfMemory
+from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import workloads
 
 
@@ -94,10 +94,10 @@ class Vms(Workload[workloads.Vms]):
         """Make a machine's memory; a host that has less available does not even begin to."""
         memory = kernel.memory
         if self.section.backing == "memfd":
-            wanted = -(-self.section.size >> PAGE_SHIFT)
+            wanted = -(-self.section.size >> memory.pages.geometry.page_shift)
             if memory.pages.available_pages() < wanted:
                 raise OutOfMemory([], wanted, 0)
-            huge = self.section.folio == HUGE_PAGE_BYTES
+            huge = self.section.folio == memory.pages.geometry.huge_page_bytes
             memory.create_memfd(name, self.section.size, huge, self.section.session)
             return
         pages = self.section.size // GIGANTIC_PAGE_BYTES

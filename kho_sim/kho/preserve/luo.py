@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kho_sim.kho.preserve.outgoing import Outgoing
-from kho_sim.memory.pages import PAGE_SHIFT, PAGE_SIZE, Run
+from kho_sim.memory.pages import Run
 from kho_sim.releases import ListLayout, LuoLayout
 
 
@@ -30,6 +30,7 @@ class LiveUpdate:
 
     def __init__(self, outgoing: Outgoing, layout: LuoLayout):
         self.outgoing = outgoing
+        self._page_bytes = outgoing.pages.geometry.page_bytes
         self.layout = layout
         self.sessions: dict[str, Session] = {}
         self.pages: list[tuple[Run, int]] = []
@@ -38,7 +39,7 @@ class LiveUpdate:
 
     def start_kho(self) -> None:
         """kho_init(): the FDT page and the kexec metadata."""
-        self.fdt_address = self.outgoing.allocate_preserved()[0].first_pfn << PAGE_SHIFT
+        self.fdt_address = self.outgoing.allocate_preserved()[0].first_pfn * self._page_bytes
         self.outgoing.allocate_preserved()
 
     def start_luo(self) -> None:
@@ -56,7 +57,7 @@ class LiveUpdate:
         if session is None:
             session = self.sessions[session_name] = Session()
             self._grow_sessions()
-        if _fills_blocks(session.files, self.layout.files):
+        if self._fills_blocks(session.files, self.layout.files):
             session.blocks += self._new_block(self.layout.files)
         session.files += 1
 
@@ -64,7 +65,7 @@ class LiveUpdate:
         """Take the last file off a session's list; a block that only it needed is given back."""
         session = self.sessions[session_name]
         session.files -= 1
-        if _fills_blocks(session.files, self.layout.files):
+        if self._fills_blocks(session.files, self.layout.files):
             self._give_back(session.blocks)
 
     def remove_session(self, session_name: str) -> None:
@@ -72,7 +73,7 @@ class LiveUpdate:
         del self.sessions[session_name]
         if self.layout.sessions_at_start:
             return
-        if _fills_blocks(len(self.sessions), self.layout.sessions):
+        if self._fills_blocks(len(self.sessions), self.layout.sessions):
             self._give_back(self.session_blocks)
 
     def state_pages(self) -> tuple[tuple[Run, int], ...]:
@@ -83,21 +84,20 @@ class LiveUpdate:
     def _grow_sessions(self) -> None:
         if self.layout.sessions_at_start:
             return
-        if _fills_blocks(len(self.sessions) - 1, self.layout.sessions):
+        if self._fills_blocks(len(self.sessions) - 1, self.layout.sessions):
             self.session_blocks += self._new_block(self.layout.sessions)
 
     def _new_block(self, layout: ListLayout) -> list[tuple[Run, int]]:
-        order = layout.block_order(PAGE_SIZE)
+        order = layout.block_order(self._page_bytes)
         return _blocks(self.outgoing.allocate_preserved(1, order), order)
+
+    def _fills_blocks(self, records: int, layout: ListLayout) -> bool:
+        """Whether so many records leave no room in their last block."""
+        return records % layout.records_per_block(self._page_bytes) == 0
 
     def _give_back(self, blocks: list[tuple[Run, int]]) -> None:
         run, order = blocks.pop()
         self.outgoing.free_preserved([run], order)
-
-
-def _fills_blocks(records: int, layout: ListLayout) -> bool:
-    """Whether so many records leave no room in their last block."""
-    return records % layout.records_per_block(PAGE_SIZE) == 0
 
 
 def _blocks(runs: list[Run], order: int) -> list[tuple[Run, int]]:

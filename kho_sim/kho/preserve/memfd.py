@@ -17,7 +17,7 @@ from kho_sim.base.work import Work
 from kho_sim.kho.handover import Folios, HandedFile
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
-from kho_sim.memory.pages import PAGE_SIZE, OutOfMemory, Run, migrate_out_of_cma
+from kho_sim.memory.pages import OutOfMemory, Run, migrate_out_of_cma
 
 FOLIO_RECORD_BYTES = 16
 PIN_RECORD_BYTES = 8
@@ -82,9 +82,9 @@ def _preserve_folios(outgoing: Outgoing, file: FilePages) -> HandedFile:
     if not file.data:
         return _handed(file, record)
     count = file.folios
-    pins = outgoing.vmalloc(_pages(count * PIN_RECORD_BYTES))
+    pins = outgoing.vmalloc(_pages(outgoing, count * PIN_RECORD_BYTES))
     _pin(outgoing, file)
-    array = outgoing.vmalloc(_pages(count * FOLIO_RECORD_BYTES))
+    array = outgoing.vmalloc(_pages(outgoing, count * FOLIO_RECORD_BYTES))
     for order, folios in groupby(file.data, key=attrgetter("order")):
         outgoing.preserve([part.run for part in folios], order)
     chunks = outgoing.preserve_vmalloc(array)
@@ -119,5 +119,5 @@ def _handed(file: FilePages, metadata: list[Run]) -> HandedFile:
     )
 
 
-def _pages(size_bytes: int) -> int:
-    return -(-size_bytes // PAGE_SIZE)
+def _pages(outgoing: Outgoing, size_bytes: int) -> int:
+    return -(-size_bytes // outgoing.pages.geometry.page_bytes)

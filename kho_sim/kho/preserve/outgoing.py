@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from kho_sim.base.errors import KhoSimError
 from kho_sim.base.work import Work
 from kho_sim.kho.radix import RadixTree
-from kho_sim.memory.pages import PAGE_SHIFT, UNMOVABLE, OutOfMemory, PageAllocator, Run
-
-VMALLOC_ADDRESSES_PER_CHUNK = 511
+from kho_sim.memory.pages import UNMOVABLE, OutOfMemory, PageAllocator, Run
 
 
 class PreserveFailed(KhoSimError):  # noqa: N818 (a result of the simulated kernel)
@@ -29,9 +27,12 @@ class Outgoing:
 
     def __init__(self, pages: PageAllocator):
         self.pages = pages
+        self._page_shift = pages.geometry.page_shift
+        self._addresses_per_chunk = pages.geometry.table_entries - 1
+        """A chunk is a page of addresses, of which the last leads to the next chunk."""
         self.work = Work()
         self._taken: list[tuple[list[Run], int]] = []
-        self.tree = RadixTree(self._table_page, self._free_table_page)
+        self.tree = RadixTree(self._table_page, self._free_table_page, pages.geometry)
         if not self.tree.root:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
 
@@ -99,7 +100,7 @@ class Outgoing:
         A chunk is allocated before the pages that it will name; a full one is followed by another.
         """
         chunks = self.allocate_preserved()
-        room = VMALLOC_ADDRESSES_PER_CHUNK
+        room = self._addresses_per_chunk
         for run in runs:
             while run.blocks:
                 part, run = run.split(min(run.blocks, room))
@@ -107,7 +108,7 @@ class Outgoing:
                 room -= part.blocks
                 if not room:
                     chunks += self.allocate_preserved()
-                    room = VMALLOC_ADDRESSES_PER_CHUNK
+                    room = self._addresses_per_chunk
         return chunks
 
     def _table_page(self) -> int:
@@ -116,7 +117,7 @@ class Outgoing:
         except OutOfMemory:
             return 0
         self.work += Work(tables_allocated=1, pages_allocated=1)
-        return int(run.first_pfn) << PAGE_SHIFT
+        return int(run.first_pfn) << self._page_shift
 
     def _free_table_page(self, address: int) -> None:
-        self.pages.free([Run(address >> PAGE_SHIFT, 1)])
+        self.pages.free([Run(address >> self._page_shift, 1)])

@@ -7,12 +7,13 @@ areas, and each area as pieces of natural order.
 from __future__ import annotations
 
 from kho_sim.kho.preserve.outgoing import Outgoing
-from kho_sim.memory.pages import PAGE_SHIFT, Run
+from kho_sim.memory.pages import Run
 
 
 def preserve_area(outgoing: Outgoing, start: int, size_bytes: int) -> None:
     """Preserve a range of whole pages in pieces of order min(ctz(pfn), log2(pages left))."""
-    for first_pfn, order in natural_pieces(start >> PAGE_SHIFT, size_bytes >> PAGE_SHIFT):
+    shift = outgoing.pages.geometry.page_shift
+    for first_pfn, order in natural_pieces(start >> shift, size_bytes >> shift):
         outgoing.preserve([Run(first_pfn, 1)], order)
 
 

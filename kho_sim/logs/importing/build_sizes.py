@@ -14,11 +14,11 @@ from dataclasses import replace
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds import load_build
 from kho_sim.kho.load import LoadRefused
-from kho_sim.logs.importing.imported import Source
+from kho_sim.logs.importing.imported import PAGE_BYTES, Source
 from kho_sim.logs.importing.landing import landing, predicted_landing
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Resource
-from kho_sim.memory.memblock import PAGE_SIZE, RSRV_KERN
+from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.platform.loader import LoadRequest
 
 PURGATORY_PAGES = 64
@@ -72,7 +72,7 @@ def image_of(iomem: Iterable[Resource]) -> Extent | None:
     parts = {resource.name: resource for resource in iomem if resource.name.startswith("Kernel ")}
     if "Kernel code" not in parts or "Kernel bss" not in parts:
         return None
-    start, end = parts["Kernel code"].start, round_up(parts["Kernel bss"].end, PAGE_SIZE)
+    start, end = parts["Kernel code"].start, round_up(parts["Kernel bss"].end, PAGE_BYTES)
     return Extent(start, end) if start < end else None
 
 
@@ -126,11 +126,11 @@ def _find_load_sizes(source: Source, image_bytes: int, loads: list[Load]) -> Non
 def _candidates(image_bytes: int) -> Iterator[tuple[int, int]]:
     """Yield (purgatory, init_size): what is assumed of a build of that size, then all others."""
     default = load_build()
-    smallest = round_up(image_bytes, PAGE_SIZE)
+    smallest = round_up(image_bytes, PAGE_BYTES)
     assumed = max(default.init_size_bytes, smallest)
     yield default.purgatory_bytes, assumed
-    sizes = range(smallest, smallest + INIT_SIZE_SEARCH_BYTES, PAGE_SIZE)
+    sizes = range(smallest, smallest + INIT_SIZE_SEARCH_BYTES, PAGE_BYTES)
     yield from ((default.purgatory_bytes, size) for size in sizes)
     for pages in range(1, PURGATORY_PAGES):
-        yield pages * PAGE_SIZE, assumed
-        yield from ((pages * PAGE_SIZE, size) for size in sizes[:: 1 << 6])
+        yield pages * PAGE_BYTES, assumed
+        yield from ((pages * PAGE_BYTES, size) for size in sizes[:: 1 << 6])

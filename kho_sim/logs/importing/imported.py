@@ -15,8 +15,11 @@ from kho_sim.base.extent import Extent, merged, round_down, round_up
 from kho_sim.base.notebook import text_html
 from kho_sim.logs.importing.write import scenario_text
 from kho_sim.machine.machine import USABLE, FirmwareRange, NodeRange
-from kho_sim.memory.memblock import PAGE_SIZE
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.scenario import Scenario, from_dict
+
+PAGE_BYTES = PAGES_4K.page_bytes
+"""Of every kernel that is imported so far: x86_64."""
 
 MEMORY_MAP = "machine.memory_map"
 NODE_RANGES = "machine.node_ranges"
@@ -40,7 +43,7 @@ class Finding(NamedTuple):
     key: str
     value: Any
     origin: str
-    grain_bytes: int = PAGE_SIZE
+    grain_bytes: int = PAGE_BYTES
 
 
 @dataclass
@@ -53,7 +56,12 @@ class Source:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def say(
-        self, key: str, value: Any, text: str, what: str = "", grain_bytes: int = PAGE_SIZE
+        self,
+        key: str,
+        value: Any,
+        text: str,
+        what: str = "",
+        grain_bytes: int = PAGE_BYTES,
     ) -> None:
         """Add a finding that was read where ``text`` stands; ``what`` explains it."""
         line = f":{self.lines[text]}" if text in self.lines else ""
@@ -141,14 +149,17 @@ def combine(sources: Iterable[Source], description: str) -> ImportedScenario:
     )
 
 
-def usable(ranges: Iterable[FirmwareRange], grain_bytes: int = PAGE_SIZE) -> list[Extent]:
+def usable(ranges: Iterable[FirmwareRange], grain_bytes: int = PAGE_BYTES) -> list[Extent]:
     """Return the memory of a map without page 0: whole pages, or the blocks that hold some."""
     pages = merged(
-        (max(round_up(part.start, PAGE_SIZE), PAGE_SIZE), round_down(part.end, PAGE_SIZE))
+        (
+            max(round_up(part.start, PAGE_BYTES), PAGE_BYTES),
+            round_down(part.end, PAGE_BYTES),
+        )
         for part in ranges
         if part.kind == USABLE
     )
-    if grain_bytes == PAGE_SIZE:
+    if grain_bytes == PAGE_BYTES:
         return pages
     return merged(
         (round_down(part.start, grain_bytes), round_up(part.end, grain_bytes)) for part in pages
@@ -212,8 +223,8 @@ def _disagreements(chosen: dict[str, Finding], others: list[Finding]) -> Iterato
             yield Disagreement(other.key, _shown(taken), taken.origin, _shown(other), other.origin)
     if PRESENT_PAGES in chosen and MEMORY_MAP in chosen:
         claim, taken = chosen[PRESENT_PAGES], chosen[MEMORY_MAP]
-        pages = sum(part.size for part in usable(taken.value)) // PAGE_SIZE
-        if taken.grain_bytes == PAGE_SIZE and pages != claim.value:
+        pages = sum(part.size for part in usable(taken.value)) // PAGE_BYTES
+        if taken.grain_bytes == PAGE_BYTES and pages != claim.value:
             yield Disagreement(
                 MEMORY_MAP, f"{pages} pages", taken.origin, f"{claim.value} pages", claim.origin
             )

@@ -14,12 +14,12 @@ from kho_sim.logs.importing.build_sizes import image_of
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
+    PAGE_BYTES,
     PRESENT_PAGES,
     Source,
 )
 from kho_sim.logs.reader.facts import Resource
 from kho_sim.machine.machine import USABLE, FirmwareRange, NodeRange
-from kho_sim.memory.memblock import PAGE_SIZE
 
 IOMEM_LINE = re.compile(r"( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)")
 FIRMWARE_KINDS = {
@@ -94,7 +94,7 @@ def _with_page_zero(ranges: list[FirmwareRange]) -> list[FirmwareRange]:
     """The kernel itself reserves page 0 of the first memory; the firmware's entry has it."""
     ranges = sorted(ranges)
     for index, (left, right) in enumerate(pairwise(ranges)):
-        if left[:2] == (0, PAGE_SIZE) and right.start == PAGE_SIZE and right.kind == USABLE:
+        if left[:2] == (0, PAGE_BYTES) and right.start == PAGE_BYTES and right.kind == USABLE:
             return [*ranges[:index], FirmwareRange(0, right.end), *ranges[index + 2 :]]
     return ranges
 
@@ -107,4 +107,4 @@ def _first_lines(lines: list[str], texts: tuple[str, ...]) -> dict[str, int]:
 
 
 def _bytes(pages: int) -> int:
-    return pages * PAGE_SIZE
+    return pages * PAGE_BYTES

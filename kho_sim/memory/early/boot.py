@@ -73,7 +73,7 @@ class EarlyBoot:
     """Free pages when table sizes were fixed (``nr`` of kernel-facts 6.3)."""
 
     def __post_init__(self) -> None:
-        self.requests = Requests(self.memblock, geometry=self.geometry)
+        self.requests = Requests(self.memblock)
         self._log_buffer_pending = True
 
     @property

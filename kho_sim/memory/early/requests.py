@@ -77,7 +77,6 @@ class Requests:
     """Asks memblock, writes down each request, and keeps the counterfactual in step."""
 
     memblock: Memblock
-    geometry: Geometry = field(default_factory=Geometry)
     phase: str = "before"
     rows: list[Request] = field(default_factory=list)
     counterfactual: Memblock | None = None
@@ -88,6 +87,10 @@ class Requests:
     _refused: set[tuple[Call, int]] = field(default_factory=set)
     """What the counterfactual, with its array of that capacity, has refused since something was
     last freed in it: it would refuse again. (An array that grows frees the old one.)"""
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.memblock.geometry
 
     def alloc(
         self,

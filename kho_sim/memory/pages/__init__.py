@@ -4,13 +4,8 @@ from .allocator import FreeCounts, PageAllocator
 from .handover import INTERLEAVINGS, Interleaving
 from .kinds import (
     CMA,
-    HUGE_PAGE_BYTES,
-    MAX_ORDER_PAGES,
     MOVABLE,
-    PAGE_SHIFT,
-    PAGE_SIZE,
     RECLAIMABLE,
-    THP_ORDER,
     UNMOVABLE,
     Migratetype,
     OutOfMemory,
@@ -21,14 +16,9 @@ from .pinning import Pinned, migrate_out_of_cma
 
 __all__ = [
     "CMA",
-    "HUGE_PAGE_BYTES",
     "INTERLEAVINGS",
-    "MAX_ORDER_PAGES",
     "MOVABLE",
-    "PAGE_SHIFT",
-    "PAGE_SIZE",
     "RECLAIMABLE",
-    "THP_ORDER",
     "UNMOVABLE",
     "FreeCounts",
     "Interleaving",

@@ -18,16 +18,13 @@ from typing import NamedTuple
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent, intersected, subtracted
+from kho_sim.platform.geometry import PAGES_4K, Geometry
+from kho_sim.platform.rules import ZoneLimit
 
 from .handover import EMULATED, Interleaving, early_end, give_deferred, give_early
 from .kinds import (
     CMA,
-    MAX_ORDER,
     MOVABLE,
-    PAGE_SHIFT,
-    PAGEBLOCK_ORDER,
-    PAGEBLOCK_PAGES,
-    SECTION_PAGES,
     TYPE_SLOTS,
     UNMOVABLE,
     Migratetype,
@@ -71,9 +68,10 @@ class _Request:
 class PageAllocator:
     """All nodes of one kernel. Addresses at the door are bytes, runs are page frame numbers.
 
-    ``memory`` is (start, end, nid), ``scratch`` (start, size) in array order. In a kernel that was
-    handed scratch (``kho_boot``) its pageblocks are CMA from the beginning; a first kernel has it
-    among the reserved until ``release_scratch``. ``interleaving`` says how the workers of deferred
+    ``memory`` is (start, end, nid), ``scratch`` (start, size) in array order, ``zones`` what each
+    zone that a node can have may hold, ascending. In a kernel that was handed scratch
+    (``kho_boot``) its pageblocks are CMA from the beginning; a first kernel has it among the
+    reserved until ``release_scratch``. ``interleaving`` says how the workers of deferred
     initialisation take turns (see handover); what it leaves to chance comes from ``drawn``.
     """
 
@@ -83,17 +81,20 @@ class PageAllocator:
         scratch: Iterable[tuple[int, int]],
         cpus_by_node: list[int],
         *,
+        zones: Iterable[ZoneLimit],
         kho_boot: bool,
         interleaving: Interleaving = EMULATED,
         drawn: random.Random | None = None,
+        geometry: Geometry = PAGES_4K,
     ):
-        self._memory = [(*_pages_inside(start, end), nid) for start, end, nid in memory]
-        self.scratch = [_pages_around(start, start + size) for start, size in scratch if size]
+        self.geometry = geometry
+        self._memory = [(*self._pages_inside(start, end), nid) for start, end, nid in memory]
+        self.scratch = [self._pages_around(start, start + size) for start, size in scratch if size]
         """Where CMA is, in pages: from the beginning, or from ``release_scratch`` on."""
         self._interleaving = interleaving
         self._drawn = drawn or random.Random(0)
         self._online_cpus = sum(cpus_by_node)
-        self._zones = build_zones(self._memory, cpus_by_node)
+        self._zones = build_zones(self._memory, cpus_by_node, zones, geometry)
         self._owners = sorted(
             ((extent, zone) for zone in self._zones for extent in extents_of(self._memory, zone)),
             key=itemgetter(0),
@@ -120,7 +121,7 @@ class PageAllocator:
 
     def open_early(self, reserved: Iterable[tuple[int, int]]) -> None:
         """Take over what memblock_free_all() frees; the rest of each node stays deferred."""
-        taken = [_pages_around(start, end) for start, end in reserved]
+        taken = [self._pages_around(start, end) for start, end in reserved]
         for zone in self._zones:
             own = extents_of(self._memory, zone)
             self._free[zone] = subtracted(own, taken)
@@ -144,12 +145,13 @@ class PageAllocator:
 
     def release_scratch(self) -> None:
         """Turn the first kernel's scratch into free CMA pageblocks: kho_init()."""
+        order, pageblock_pages = self.geometry.pageblock_order, self.geometry.pageblock_pages
         for area in self.scratch:
             self._mark_cma(area)
-            for pfn in range(area.start, area.end, PAGEBLOCK_PAGES):
+            for pfn in range(area.start, area.end, pageblock_pages):
                 _, zone = self._owner_of(pfn)
-                zone.managed_pages += PAGEBLOCK_PAGES
-                zone.free(Run(pfn, 1), PAGEBLOCK_ORDER)
+                zone.managed_pages += pageblock_pages
+                zone.free(Run(pfn, 1), order)
         set_lowmem_reserve(self._zones)
 
     def adopt_gigantic(self, extents: Iterable[tuple[int, int]]) -> None:
@@ -158,14 +160,14 @@ class PageAllocator:
         Watermarks are computed again after it (hugepage_init() is the next initcall that does).
         """
         for start, end in extents:
-            for zone, run in self._by_zone(_run_of_bytes(start, end)):
+            for zone, run in self._by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
         set_watermarks(self._zones, self._online_cpus)
 
     def adopt(self, extents: Iterable[tuple[int, int]]) -> None:
         """Note restored user pages (bytes): allocated from now on, and managed."""
         for start, end in extents:
-            for zone, run in self._by_zone(_run_of_bytes(start, end)):
+            for zone, run in self._by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
                 zone.buddy.count_movable(run.extent(), +1)
         set_lowmem_reserve(self._zones)
@@ -212,7 +214,7 @@ class PageAllocator:
         Returns runs of pages. Raises OutOfMemory, with what was obtained in pages.
         """
         got: list[Run] = []
-        highest = MAX_ORDER
+        highest = self.geometry.max_order
         while pages:
             order = min(highest, pages.bit_length() - 1)
             try:
@@ -266,7 +268,7 @@ class PageAllocator:
         return {
             (zone.nid, zone.name): [
                 sum(zone.buddy.blocks_free(order, kind) for kind in range(TYPE_SLOTS))
-                for order in range(MAX_ORDER + 1)
+                for order in range(self.geometry.max_order + 1)
             ]
             for zone in self._zones
         }
@@ -276,7 +278,7 @@ class PageAllocator:
         return {
             (zone.nid, zone.name, order, kind): list(zone.buddy.listed(order, kind))
             for zone in self._zones
-            for order in range(MAX_ORDER + 1)
+            for order in range(self.geometry.max_order + 1)
             for kind in range(TYPE_SLOTS)
             if zone.buddy.blocks_free(order, kind)
         }
@@ -333,10 +335,10 @@ class PageAllocator:
         first = self._deferred.get(zone.nid, zone.end_pfn)
         if self._zonelists[zone.nid][0] is not zone or first >= zone.end_pfn:
             return False
-        before = zone.managed_pages
+        before, section_pages = zone.managed_pages, self.geometry.section_pages
         end = first
         while end < zone.end_pfn and zone.managed_pages - before < 1 << order:
-            start, end = end, min((end // SECTION_PAGES + 1) * SECTION_PAGES, zone.end_pfn)
+            start, end = end, min((end // section_pages + 1) * section_pages, zone.end_pfn)
             give_early(zone, intersected(self._free[zone], [(start, end)]))
         self._deferred[zone.nid] = end
         return zone.managed_pages > before
@@ -367,18 +369,18 @@ class PageAllocator:
             if inside.size:
                 zone.buddy.set_type(inside.start, inside.end, CMA)
 
+    def _run_of_bytes(self, start: int, end: int) -> Run:
+        shift = self.geometry.page_shift
+        return Run(start >> shift, (end - start) >> shift)
+
+    def _pages_inside(self, start: int, end: int) -> Extent:
+        shift = self.geometry.page_shift
+        return Extent(-(-start >> shift), end >> shift)
+
+    def _pages_around(self, start: int, end: int) -> Extent:
+        shift = self.geometry.page_shift
+        return Extent(start >> shift, -(-end >> shift))
+
 
 def _blocks(runs: list[Run]) -> int:
     return sum(run.blocks for run in runs)
-
-
-def _run_of_bytes(start: int, end: int) -> Run:
-    return Run(start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT)
-
-
-def _pages_inside(start: int, end: int) -> tuple[int, int]:
-    return -(-start >> PAGE_SHIFT), end >> PAGE_SHIFT
-
-
-def _pages_around(start: int, end: int) -> Extent:
-    return Extent(start >> PAGE_SHIFT, -(-end >> PAGE_SHIFT))

@@ -15,16 +15,13 @@ from itertools import chain
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent
+from kho_sim.platform.geometry import PAGES_4K, Geometry
 
 from .counters import ZoneCounter
 from .kinds import (
     CMA,
     FALLBACKS,
-    MAX_ORDER,
-    MAX_ORDER_PAGES,
     MOVABLE,
-    PAGEBLOCK_ORDER,
-    PAGEBLOCK_PAGES,
     TYPE_SLOTS,
     Run,
 )
@@ -34,38 +31,43 @@ from .lists import BlockList, MaxOrderList
 class Buddy:
     """Free blocks of the pages [start_pfn, end_pfn), and what each pageblock is used for."""
 
-    def __init__(self, start_pfn: int, end_pfn: int):
-        self.base_pfn = start_pfn // MAX_ORDER_PAGES * MAX_ORDER_PAGES
-        pageblocks = -(-(end_pfn - self.base_pfn) // MAX_ORDER_PAGES) * 2
+    def __init__(self, start_pfn: int, end_pfn: int, geometry: Geometry = PAGES_4K):
+        self._max_order = geometry.max_order
+        self._max_order_pages = block_pages = geometry.max_order_pages
+        self._pageblock_order = geometry.pageblock_order
+        self._pageblock_pages = geometry.pageblock_pages
+        self._pageblocks_per_block = block_pages // self._pageblock_pages
+        self.base_pfn = start_pfn // block_pages * block_pages
+        pageblocks = -(-(end_pfn - self.base_pfn) // block_pages) * self._pageblocks_per_block
         self._types = bytearray([MOVABLE]) * pageblocks
         self._movable = array("H", bytes(2 * pageblocks))
-        self._small = [[BlockList() for _ in range(TYPE_SLOTS)] for _ in range(MAX_ORDER)]
-        self._max = [MaxOrderList() for _ in range(TYPE_SLOTS)]
+        self._small = [[BlockList() for _ in range(TYPE_SLOTS)] for _ in range(self._max_order)]
+        self._max = [MaxOrderList(block_pages) for _ in range(TYPE_SLOTS)]
         self.free = ZoneCounter()
         self.free_cma = ZoneCounter()
 
     def type_of(self, pfn: int) -> int:
         """Return the migrate type of the pageblock that holds a page."""
-        return self._types[(pfn - self.base_pfn) >> PAGEBLOCK_ORDER]
+        return self._types[(pfn - self.base_pfn) >> self._pageblock_order]
 
     def set_type(self, first_pfn: int, end_pfn: int, migratetype: int) -> None:
         """Give a type to whole pageblocks; their free blocks are the caller's business."""
-        first = (first_pfn - self.base_pfn) >> PAGEBLOCK_ORDER
-        end = -(-(end_pfn - self.base_pfn) // PAGEBLOCK_PAGES)
+        first = (first_pfn - self.base_pfn) >> self._pageblock_order
+        end = -(-(end_pfn - self.base_pfn) // self._pageblock_pages)
         self._types[first:end] = bytes([migratetype]) * (end - first)
 
     def count_movable(self, extent: Extent, sign: int) -> None:
         """Note that user pages (on the LRU) came (+1) or went (-1); claims look at their number."""
         pfn, end = extent
         while pfn < end:
-            index, offset = divmod(pfn - self.base_pfn, PAGEBLOCK_PAGES)
-            whole = (end - pfn) // PAGEBLOCK_PAGES
+            index, offset = divmod(pfn - self.base_pfn, self._pageblock_pages)
+            whole = (end - pfn) // self._pageblock_pages
             if not offset and whole > 1:
-                value = PAGEBLOCK_PAGES if sign > 0 else 0
+                value = self._pageblock_pages if sign > 0 else 0
                 self._movable[index : index + whole] = array("H", [value]) * whole
-                pfn += whole * PAGEBLOCK_PAGES
+                pfn += whole * self._pageblock_pages
             else:
-                count = min(end - pfn, PAGEBLOCK_PAGES - offset)
+                count = min(end - pfn, self._pageblock_pages - offset)
                 self._movable[index] += sign * count
                 pfn += count
 
@@ -77,29 +79,29 @@ class Buddy:
         Returns (first pfn, blocks), neighbours ascending, all from one larger block; None if the
         type has nothing large enough. Counters are left to ``account``.
         """
-        for held in range(order, MAX_ORDER):
+        for held in range(order, self._max_order):
             blocks = self._small[held][migratetype]
             if blocks:
                 return self._cut(blocks.pop_head(), held, order, migratetype, limit)
         largest = self._max[migratetype]
         if not largest:
             return None
-        whole = limit >> (MAX_ORDER - order)
+        whole = limit >> (self._max_order - order)
         if whole > 1:
             pfn, count = largest.pop_head_run(whole)
-            return pfn, count << (MAX_ORDER - order)
-        return self._cut(largest.pop_head(), MAX_ORDER, order, migratetype, limit)
+            return pfn, count << (self._max_order - order)
+        return self._cut(largest.pop_head(), self._max_order, order, migratetype, limit)
 
     def claim(self, order: int, migratetype: int, min_order: int) -> int | None:
         """Take a block from another type and make its pageblock ours: __rmqueue_claim()."""
         eager = migratetype != MOVABLE
-        for held in range(MAX_ORDER, min_order - 1, -1):
-            if not eager and held < PAGEBLOCK_ORDER // 2:
+        for held in range(self._max_order, min_order - 1, -1):
+            if not eager and held < self._pageblock_order // 2:
                 break
             donor = self._donor(held, migratetype)
             if donor is None:
                 continue
-            if held >= PAGEBLOCK_ORDER:
+            if held >= self._pageblock_order:
                 pfn = self._list(held, donor).pop_head()
                 self.set_type(pfn, pfn + (1 << held), migratetype)
                 self._give_back_rest(pfn + (1 << order), pfn + (1 << held), migratetype)
@@ -113,7 +115,7 @@ class Buddy:
 
     def steal(self, order: int, migratetype: int) -> int | None:
         """Take a block from another type and leave that type as it is: __rmqueue_steal()."""
-        for held in range(order, MAX_ORDER + 1):
+        for held in range(order, self._max_order + 1):
             donor = self._donor(held, migratetype)
             if donor is not None:
                 pfn = self._list(held, donor).pop_head()
@@ -125,7 +127,7 @@ class Buddy:
         """Tell whether any type that the request may use has a block large enough."""
         return any(
             self._list(held, slot)
-            for held in range(order, MAX_ORDER + 1)
+            for held in range(order, self._max_order + 1)
             for slot in range(TYPE_SLOTS)
             if with_cma or slot != CMA
         )
@@ -137,7 +139,9 @@ class Buddy:
             self.free_cma.add(-(1 << order), blocks)
 
     def _list(self, order: int, migratetype: int) -> BlockList | MaxOrderList:
-        return self._max[migratetype] if order == MAX_ORDER else self._small[order][migratetype]
+        if order == self._max_order:
+            return self._max[migratetype]
+        return self._small[order][migratetype]
 
     def _donor(self, order: int, migratetype: int) -> int | None:
         for donor in FALLBACKS[migratetype]:
@@ -161,28 +165,28 @@ class Buddy:
             pfn += 1 << order
 
     def _worth_claiming(self, pfn: int, donor: int, migratetype: int) -> bool:
-        first = pfn // PAGEBLOCK_PAGES * PAGEBLOCK_PAGES
+        first = pfn // self._pageblock_pages * self._pageblock_pages
         free = sum(1 << order for order, _ in self._blocks_in(first, donor))
-        movable = self._movable[(first - self.base_pfn) >> PAGEBLOCK_ORDER]
+        movable = self._movable[(first - self.base_pfn) >> self._pageblock_order]
         if migratetype == MOVABLE:
             alike = movable
         else:
-            alike = PAGEBLOCK_PAGES - free - movable if donor == MOVABLE else 0
-        return free + alike >= PAGEBLOCK_PAGES // 2
+            alike = self._pageblock_pages - free - movable if donor == MOVABLE else 0
+        return free + alike >= self._pageblock_pages // 2
 
     def _convert(self, pfn: int, donor: int, migratetype: int) -> None:
         """Move the free blocks of one pageblock, lowest first, to the tails of another type."""
-        first = pfn // PAGEBLOCK_PAGES * PAGEBLOCK_PAGES
+        first = pfn // self._pageblock_pages * self._pageblock_pages
         for order, block in list(self._blocks_in(first, donor)):
             self._small[order][donor].remove(block)
             self._small[order][migratetype].push_tail(block)
-        self.set_type(first, first + PAGEBLOCK_PAGES, migratetype)
+        self.set_type(first, first + self._pageblock_pages, migratetype)
 
     def _blocks_in(self, first: int, migratetype: int) -> Iterator[tuple[int, int]]:
-        """Yield (order, pfn) of the free blocks below order 9 in a pageblock, ascending."""
+        """Yield (order, pfn) of the free blocks that a pageblock is cut into, ascending."""
         pfn = first
-        while pfn < first + PAGEBLOCK_PAGES:
-            highest = min(PAGEBLOCK_ORDER, (pfn & -pfn).bit_length())
+        while pfn < first + self._pageblock_pages:
+            highest = min(self._pageblock_order, (pfn & -pfn).bit_length())
             for order in range(highest):
                 if pfn in self._small[order][migratetype]:
                     yield order, pfn
@@ -194,7 +198,7 @@ class Buddy:
     # Giving
 
     def give(self, pfn: int, order: int, to_tail: bool = False) -> None:
-        """Free one block of order <= 9, merge it upwards, and list it: __free_one_page()."""
+        """Free one block up to a pageblock, merge it upwards, and list it: __free_one_page()."""
         migratetype = self.type_of(pfn)
         self.free.add(1 << order)
         if migratetype == CMA:
@@ -203,7 +207,7 @@ class Buddy:
 
     def give_run(self, run: Run, order: int, to_tail: bool = False) -> None:
         """Free the blocks of a run one by one."""
-        pieces = _aligned_pieces(*run.extent(order))
+        pieces = _aligned_pieces(*run.extent(order), self._pageblock_order)
         for pfn, size_order in pieces if run.step > 0 else reversed(list(pieces)):
             migratetype = self.type_of(pfn)
             self.free.add(1 << order, 1 << (size_order - order))
@@ -212,37 +216,37 @@ class Buddy:
             self._merge(pfn, size_order, migratetype, to_tail)
 
     def give_range(self, first: int, end: int) -> None:
-        """Free a range at boot, to the tails: whole order-10 blocks, the rest page by page."""
+        """Free a range at boot, to the tails: whole blocks of the highest order, else by page."""
         pfn = first
         while pfn < end:
-            blocks = 0 if pfn % MAX_ORDER_PAGES else (end - pfn) // MAX_ORDER_PAGES
+            blocks = 0 if pfn % self._max_order_pages else (end - pfn) // self._max_order_pages
             uniform = self._uniform_blocks(pfn, blocks)
             if uniform:
                 self._give_max_order(pfn, uniform)
-                pfn += uniform * MAX_ORDER_PAGES
+                pfn += uniform * self._max_order_pages
             else:
-                until = min(end, (pfn // MAX_ORDER_PAGES + 1) * MAX_ORDER_PAGES)
+                until = min(end, (pfn // self._max_order_pages + 1) * self._max_order_pages)
                 self.give_run(Run(pfn, until - pfn), 0, to_tail=True)
                 pfn = until
 
     def _give_max_order(self, first: int, blocks: int) -> None:
         migratetype = self.type_of(first)
-        self.free.add(MAX_ORDER_PAGES, blocks)
+        self.free.add(self._max_order_pages, blocks)
         if migratetype == CMA:
-            self.free_cma.add(MAX_ORDER_PAGES, blocks)
+            self.free_cma.add(self._max_order_pages, blocks)
         self._max[migratetype].push_tail_run(first, blocks)
 
     def _uniform_blocks(self, pfn: int, limit: int) -> int:
-        """Return how many order-10 blocks from ``pfn``, at most ``limit``, share one type."""
-        first = (pfn - self.base_pfn) >> PAGEBLOCK_ORDER
+        """Return how many blocks of the highest order, up to ``limit``, share one type."""
+        first = (pfn - self.base_pfn) >> self._pageblock_order
         kind = self._types[first : first + 1]
-        same = self._types[first : first + 2 * limit]
-        return (len(same) - len(same.lstrip(kind))) // 2
+        same = self._types[first : first + self._pageblocks_per_block * limit]
+        return (len(same) - len(same.lstrip(kind))) // self._pageblocks_per_block
 
     def _merge(self, pfn: int, order: int, migratetype: int, to_tail: bool) -> None:
-        while order < MAX_ORDER:
+        while order < self._max_order:
             buddy = pfn ^ (1 << order)
-            kind = migratetype if order < PAGEBLOCK_ORDER else self.type_of(buddy)
+            kind = migratetype if order < self._pageblock_order else self.type_of(buddy)
             if buddy not in self._small[order][kind]:
                 break
             if kind != migratetype:
@@ -260,7 +264,7 @@ class Buddy:
 
     def _higher_buddy_free(self, pfn: int, order: int) -> bool:
         """Tell whether this block's next larger block is half free already: it may merge soon."""
-        if order >= MAX_ORDER - 1:
+        if order >= self._max_order - 1:
             return False
         higher = (pfn & ~(1 << order)) ^ (1 << (order + 1))
         return higher in self._small[order + 1][self.type_of(higher)]
@@ -279,7 +283,7 @@ class Buddy:
         blocks = sorted(
             chain.from_iterable(
                 ((pfn, order, kind) for pfn in self.listed(order, kind))
-                for order in range(MAX_ORDER + 1)
+                for order in range(self._max_order + 1)
                 for kind in range(TYPE_SLOTS)
             )
         )
@@ -288,10 +292,10 @@ class Buddy:
         for pfn, order, kind in blocks:
             ensure(pfn % (1 << order) == 0, "block {:#x} of order {} is not aligned", pfn, order)
             ensure(pfn >= previous_end, "block {:#x} overlaps the one below", pfn)
-            for part in range(pfn, pfn + (1 << order), PAGEBLOCK_PAGES):
+            for part in range(pfn, pfn + (1 << order), self._pageblock_pages):
                 ensure(self.type_of(part) == kind, "block {:#x} is on list {}", part, kind)
             buddy = pfn ^ (1 << order)
-            merged = order == MAX_ORDER or buddy not in self._small[order][kind]
+            merged = order == self._max_order or buddy not in self._small[order][kind]
             ensure(merged, "block {:#x} and its buddy of order {} are both free", pfn, order)
             free[CMA if kind == CMA else MOVABLE] += 1 << order
             previous_end = pfn + (1 << order)
@@ -299,12 +303,11 @@ class Buddy:
         ensure(self.free.exact() == sum(free.values()), "counter is not {}", sum(free.values()))
 
 
-def _aligned_pieces(start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (pfn, order) of the largest aligned blocks up to a pageblock that fill [start, end)."""
+def _aligned_pieces(start: int, end: int, highest: int) -> Iterator[tuple[int, int]]:
+    """Yield (pfn, order) of the largest aligned blocks up to an order that fill [start, end)."""
     while start < end:
-        order = min(
-            PAGEBLOCK_ORDER, (start & -start).bit_length() - 1 if start else PAGEBLOCK_ORDER
-        )
-        order = min(order, (end - start).bit_length() - 1)
+        order = min(highest, (end - start).bit_length() - 1)
+        if start:
+            order = min(order, (start & -start).bit_length() - 1)
         yield start, order
         start += 1 << order

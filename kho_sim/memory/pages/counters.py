@@ -8,15 +8,16 @@ one CPU that the workload runs on. Left out: the periodic folding of the differe
 
 from __future__ import annotations
 
-from .kinds import PAGE_SHIFT
+from kho_sim.platform.geometry import Geometry
 
 _MAX_THRESHOLD = 125
-_THRESHOLD_UNIT_SHIFT = 27 - PAGE_SHIFT
+_THRESHOLD_UNIT_SHIFT = 27
+"""log2 of the 128 MiB that memory is counted in."""
 
 
-def stat_threshold(cpus: int, managed_pages: int) -> int:
+def stat_threshold(cpus: int, managed_pages: int, geometry: Geometry) -> int:
     """Return how far one CPU's difference may go: calculate_normal_threshold(), mm/vmstat.c."""
-    size_class = 1 + (managed_pages >> _THRESHOLD_UNIT_SHIFT).bit_length()
+    size_class = 1 + (managed_pages << geometry.page_shift >> _THRESHOLD_UNIT_SHIFT).bit_length()
     return min(_MAX_THRESHOLD, 2 * cpus.bit_length() * size_class)
 
 

@@ -1,16 +1,19 @@
 """How memblock's free memory enters the free lists: the early part, and the deferred rest.
 
 Models memblock_free_all() and deferred struct page initialisation (mm/memblock.c, mm/mm_init.c,
-kernel-facts 2.7 and 8). On each node the highest zone keeps a first part for memblock_free_all();
-the rest waits until all CPUs are up, and is then worked in chunks by several threads at once.
+kernel-facts 2.7 and 8, kernel-facts-arm64 8). Writing the struct pages of terabytes takes one CPU
+seconds, so boot initialises only what it needs to go on: on each node the highest zone keeps a
+first part, about a section, for memblock_free_all(). The rest waits until all CPUs are up, and is
+then worked in chunks by several threads at once.
 
 How the threads of a real machine interleave is up to its scheduler. The stand-in, ``Interleaving``:
 workers begin some turns apart; in each turn every worker that has begun frees a piece of its chunk;
 a worker that runs out takes the next chunk. ``EMULATED`` is what recorded boots of an emulated
 machine show: each worker begins 128 MiB after the one before it, which wakes it, and they take
 turns of 32 MiB; of the first 400 MiB of memfds there nearly all came from the first two chunks.
-``PARALLEL`` is kernel-facts 8's round robin of 4 MiB blocks, for hardware whose CPUs run at once.
-``drawn`` makes replicates of it differ: each worker gets a speed and a late start of its own.
+``PARALLEL`` is kernel-facts 8's round robin of blocks of the highest order (4 MiB, with pages of
+4 KiB), for hardware whose CPUs run at once. ``drawn`` makes replicates of it differ: each worker
+gets a speed and a late start of its own.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kho_sim.base.extent import Extent, intersected, round_down, round_up, total_size
+from kho_sim.platform.geometry import Geometry
 
-from .kinds import MAX_ORDER, MAX_ORDER_PAGES, SECTION_PAGES
 from .zone import Zone
 
 
@@ -31,22 +34,27 @@ from .zone import Zone
 class Interleaving:
     """How workers take turns.
 
-    ``start_lag``: turns between the beginnings of two workers. ``turn_pages``: pages that a worker
-    initialises in a turn. ``spread``: with it, speeds are drawn from 1 - spread to 1 + spread.
+    ``start_lag``: turns between the beginnings of two workers. ``turn_bytes``: what a worker
+    initialises in a turn, but at least a block of the highest order, which is freed as one.
+    ``spread``: with it, speeds are drawn from 1 - spread to 1 + spread.
     """
 
     start_lag: int
-    turn_pages: int
+    turn_bytes: int = 0
     spread: float = 0.0
 
+    def turn_pages(self, geometry: Geometry) -> int:
+        """Return the pages that a worker initialises in a turn."""
+        return max(self.turn_bytes >> geometry.page_shift, geometry.max_order_pages)
 
-EMULATED = Interleaving(start_lag=4, turn_pages=SECTION_PAGES // 4)
-PARALLEL = Interleaving(start_lag=0, turn_pages=MAX_ORDER_PAGES)
-DRAWN = Interleaving(start_lag=0, turn_pages=MAX_ORDER_PAGES, spread=0.5)
+
+EMULATED = Interleaving(start_lag=4, turn_bytes=32 << 20)
+PARALLEL = Interleaving(start_lag=0)
+DRAWN = Interleaving(start_lag=0, spread=0.5)
 INTERLEAVINGS = {"emulated": EMULATED, "parallel": PARALLEL, "drawn": DRAWN}
 """By the word that a scenario's ``chain.workers`` uses."""
 LATEST_START_TURNS = 32
-"""A drawn worker begins up to 128 MiB after the first."""
+"""A drawn worker begins up to so many turns after the first."""
 
 
 def early_end(extents: list[Extent], zone: Zone) -> int:
@@ -54,23 +62,24 @@ def early_end(extents: list[Extent], zone: Zone) -> int:
 
     ``extents`` are the pages that the zone has.
     """
-    initialised = 0
+    initialised, section_pages = 0, zone.geometry.section_pages
     for extent in extents:
-        boundary = round_up(extent.start, SECTION_PAGES)
+        boundary = round_up(extent.start, section_pages)
         while boundary < extent.end:
-            if initialised + boundary - extent.start >= SECTION_PAGES:
+            if initialised + boundary - extent.start >= section_pages:
                 return boundary
-            boundary += SECTION_PAGES
+            boundary += section_pages
         initialised += extent.size
     return zone.end_pfn
 
 
 def give_early(zone: Zone, free: list[Extent]) -> None:
     """Free ranges in the largest aligned pieces, ascending: memblock_free_all()."""
+    highest = zone.geometry.max_order
     for extent in free:
         pfn = extent.start
         while pfn < extent.end:
-            order = min(MAX_ORDER, (pfn & -pfn).bit_length() - 1 if pfn else MAX_ORDER)
+            order = min(highest, (pfn & -pfn).bit_length() - 1 if pfn else highest)
             order = min(order, extent.size.bit_length() - 1)
             while pfn + (1 << order) > extent.end:
                 order -= 1
@@ -97,7 +106,7 @@ def give_deferred(
     drawn: random.Random,
 ) -> None:
     """Free everything from ``first_pfn`` on, chunk by chunk: deferred_init_memmap()."""
-    step = interleaving.turn_pages
+    step = interleaving.turn_pages(zone.geometry)
     chunks = deque(_by_turn(intersected(free, [chunk]), step) for chunk in _chunks(zone, first_pfn))
     workers = _workers(_threads(zone, first_pfn), interleaving, drawn)
     turn = 0
@@ -131,18 +140,20 @@ def _free_piece(zone: Zone, worker: _Worker, chunks: deque[deque[list[tuple[int,
 
 
 def _threads(zone: Zone, first_pfn: int) -> int:
-    sections = (round_up(zone.end_pfn, SECTION_PAGES) - first_pfn) // SECTION_PAGES
+    section_pages = zone.geometry.section_pages
+    sections = (round_up(zone.end_pfn, section_pages) - first_pfn) // section_pages
     return max(1, min(sections, zone.cpus))
 
 
 def _chunks(zone: Zone, first_pfn: int) -> Iterator[Extent]:
     """Yield the chunks that threads take, in address order; they end at multiples of their size."""
-    size = round_up(zone.end_pfn, SECTION_PAGES) - first_pfn
+    section_pages = zone.geometry.section_pages
+    size = round_up(zone.end_pfn, section_pages) - first_pfn
     threads = _threads(zone, first_pfn)
     if threads == 1:
         yield Extent(first_pfn, zone.end_pfn)
         return
-    chunk = round_up(max(size // (threads * 4), SECTION_PAGES), SECTION_PAGES)
+    chunk = round_up(max(size // (threads * 4), section_pages), section_pages)
     pfn = first_pfn
     while pfn < zone.end_pfn:
         end = min(round_down(pfn, chunk) + chunk, zone.end_pfn)

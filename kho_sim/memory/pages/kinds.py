@@ -1,4 +1,4 @@
-"""Constants and small values that all of the page allocator speaks: orders, migrate types, runs.
+"""Small values that all of the page allocator speaks: migrate types and runs.
 
 Source: include/linux/mmzone.h and kernel-facts sections 0, 3.4 and 9.
 """
@@ -12,18 +12,8 @@ from typing import NamedTuple
 from kho_sim.base.errors import KhoSimError
 from kho_sim.base.extent import Extent
 
-PAGE_SHIFT = 12
-PAGE_SIZE = 1 << PAGE_SHIFT
-MAX_ORDER = 10
-MAX_ORDER_PAGES = 1 << MAX_ORDER
-PAGEBLOCK_ORDER = 9
-PAGEBLOCK_PAGES = 1 << PAGEBLOCK_ORDER
-SECTION_PAGES = 32768
-DMA32_END_PFN = (4 << 30) >> PAGE_SHIFT
 COSTLY_ORDER = 3
-"""The highest order that per-CPU lists keep besides THP_ORDER."""
-THP_ORDER = PAGEBLOCK_ORDER
-HUGE_PAGE_BYTES = PAGE_SIZE << THP_ORDER
+"""The highest order that per-CPU lists keep besides that of transparent huge pages."""
 
 
 class Migratetype(IntEnum):

@@ -1,8 +1,9 @@
 """Free lists of one zone's blocks, with their head and their tail.
 
 List order is behaviour: the head is what the next request gets. Two shapes hold it. Blocks below
-order 10 are few, and a merge takes them out of the middle: an ordered dictionary. Blocks of order
-10 never merge and leave only at the head, and a large machine has millions: runs of neighbours.
+the highest order are few, and a merge takes them out of the middle: an ordered dictionary. Those of
+the highest order never merge and leave only at the head, and a large machine has millions: runs of
+neighbours.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 
-from .kinds import MAX_ORDER_PAGES
-
 
 class BlockList(OrderedDict[int, None]):
-    """Free blocks of one order below 10 and one type, by first pfn."""
+    """Free blocks of one order below the highest and one type, by first pfn."""
 
     __slots__ = ()
 
@@ -36,11 +35,15 @@ class BlockList(OrderedDict[int, None]):
 
 
 class MaxOrderList:
-    """Free blocks of order 10 and one type, as runs ``[first, blocks]`` of neighbours."""
+    """Free blocks of the highest order and one type, as runs ``[first, blocks]`` of neighbours.
 
-    __slots__ = ("_length", "_runs")
+    ``block_pages``: pages of a block.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_block_pages", "_length", "_runs")
+
+    def __init__(self, block_pages: int) -> None:
+        self._block_pages = block_pages
         self._runs: deque[list[int]] = deque()
         self._length = 0
 
@@ -48,8 +51,9 @@ class MaxOrderList:
         return self._length
 
     def __iter__(self) -> Iterator[int]:
+        step = self._block_pages
         for first, blocks in self._runs:
-            yield from range(first, first + blocks * MAX_ORDER_PAGES, MAX_ORDER_PAGES)
+            yield from range(first, first + blocks * step, step)
 
     def push_head(self, pfn: int) -> None:
         self._runs.appendleft([pfn, 1])
@@ -63,7 +67,7 @@ class MaxOrderList:
         self._length += blocks
         if self._runs:
             last = self._runs[-1]
-            if last[0] + last[1] * MAX_ORDER_PAGES == first:
+            if last[0] + last[1] * self._block_pages == first:
                 last[1] += blocks
                 return
         self._runs.append([first, blocks])
@@ -75,7 +79,7 @@ class MaxOrderList:
         """Take up to ``limit`` neighbours from the head; returns (first pfn, blocks)."""
         run = self._runs[0]
         first, blocks = run[0], min(limit, run[1])
-        run[0] += blocks * MAX_ORDER_PAGES
+        run[0] += blocks * self._block_pages
         run[1] -= blocks
         if not run[1]:
             self._runs.popleft()

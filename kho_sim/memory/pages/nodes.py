@@ -7,11 +7,14 @@ between nodes that differ (the nearest are the next in number).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isqrt
 
 from kho_sim.base.extent import Extent, intersected
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.rules import ZoneLimit
 
-from .kinds import DMA32_END_PFN, PAGE_SIZE, PAGEBLOCK_PAGES, PCP_TYPES
+from .kinds import PCP_TYPES
 from .zone import Zone
 
 _LOWMEM_RESERVE_RATIO = 256
@@ -20,23 +23,28 @@ _THP_MIN_FREE_SHARE = 20
 """The THP recommendation takes at most one page in so many."""
 _WATERMARK_STEP_SHARE = 1000
 """watermark_scale_factor 10: the steps between watermarks are at least 1/1000 of the zone."""
-_KIB_PER_PAGE = PAGE_SIZE // 1024
-_NO_LIMIT = 1 << 52
 
 
-def build_zones(memory: list[tuple[int, int, int]], cpus_by_node: list[int]) -> list[Zone]:
+def build_zones(
+    memory: list[tuple[int, int, int]],
+    cpus_by_node: list[int],
+    limits: Iterable[ZoneLimit],
+    geometry: Geometry,
+) -> list[Zone]:
     """Return the zones of all nodes that have pages, by node, lowest first.
 
-    ``memory`` is (start pfn, end pfn, nid). A node without CPUs is worked by all of them.
+    ``memory`` is (start pfn, end pfn, nid); ``limits`` say which addresses each zone may hold,
+    ascending. A node without CPUs is worked by all of them.
     """
+    shift = geometry.page_shift
     zones = []
     for nid in sorted({nid for *_, nid in memory}):
         own = [(start, end) for start, end, of in memory if of == nid]
         cpus = (cpus_by_node[nid] if nid < len(cpus_by_node) else 0) or sum(cpus_by_node)
-        for name, low, high in (("DMA32", 0, DMA32_END_PFN), ("Normal", DMA32_END_PFN, _NO_LIMIT)):
-            inside = intersected(own, [(low, high)])
+        for name, low, high in limits:
+            inside = intersected(own, [(low >> shift, high >> shift)])
             if inside:
-                zones.append(Zone(name, nid, inside[0].start, inside[-1].end, cpus))
+                zones.append(Zone(name, nid, inside[0].start, inside[-1].end, cpus, geometry))
     return zones
 
 
@@ -80,10 +88,11 @@ def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
 
     init_per_zone_wmark_min(), with the higher recommendation of set_recommended_min_free_kbytes().
     """
-    managed = sum(zone.managed_pages for zone in zones)
-    kib = min(max(isqrt(managed * _KIB_PER_PAGE * 16), _MIN_FREE_FLOOR_KIB), _MIN_FREE_CEILING_KIB)
-    recommended = PAGEBLOCK_PAGES * len(zones) * (2 + PCP_TYPES * PCP_TYPES)
-    min_pages = max(kib // _KIB_PER_PAGE, min(recommended, managed // _THP_MIN_FREE_SHARE))
+    geometry = zones[0].geometry
+    managed, kib_per_page = sum(zone.managed_pages for zone in zones), geometry.page_bytes // 1024
+    kib = min(max(isqrt(managed * kib_per_page * 16), _MIN_FREE_FLOOR_KIB), _MIN_FREE_CEILING_KIB)
+    recommended = geometry.pageblock_pages * len(zones) * (2 + PCP_TYPES * PCP_TYPES)
+    min_pages = max(kib // kib_per_page, min(recommended, managed // _THP_MIN_FREE_SHARE))
     set_lowmem_reserve(zones)
     for zone in zones:
         zone.watermark_min = min_pages * zone.managed_pages // max(managed, 1)

@@ -10,38 +10,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from .kinds import COSTLY_ORDER, MOVABLE, PCP_TYPES, THP_ORDER, Run
+from kho_sim.platform.geometry import PAGES_4K, Geometry
+
+from .kinds import COSTLY_ORDER, MOVABLE, PCP_TYPES, Run
 
 _MAX_SCALE = 5
 """CONFIG_PCP_BATCH_SCALE_MAX: a batch grows up to 2**5 times."""
 _HIGH_FRACTION = 8
 """MIN_PERCPU_PAGELIST_HIGH_FRACTION: the lists of all CPUs hold at most 1/8 of the zone."""
-_MAX_BATCH_PAGES = 256
+_MAX_BATCH_BYTES = 1 << 20
+"""Four times the base batch at most (assumption: in bytes for any page size)."""
 _THP_SLOT = PCP_TYPES * (COSTLY_ORDER + 1)
 _SLOTS = _THP_SLOT + 2
 
 
-def slot_of(order: int, migratetype: int) -> int:
-    """Return the index of a list: types of order 0, then of order 1, ..., then THP.
-
-    CMA pages are kept with the movable ones.
-    """
-    kind = migratetype if migratetype < PCP_TYPES else MOVABLE
-    return _THP_SLOT + (kind == MOVABLE) if order == THP_ORDER else PCP_TYPES * order + kind
-
-
-def order_of_slot(slot: int) -> int:
-    return THP_ORDER if slot >= _THP_SLOT else slot // PCP_TYPES
-
-
-def keeps(order: int) -> bool:
-    """Tell whether per-CPU lists exist for this order."""
-    return order <= COSTLY_ORDER or order == THP_ORDER
-
-
-def batch_of(managed_pages: int) -> int:
-    """Return the base batch of a zone: zone_batchsize(); 63 from 1 GiB on."""
-    quarter = max(1, min(managed_pages >> 10, _MAX_BATCH_PAGES) // 4)
+def batch_of(managed_pages: int, geometry: Geometry) -> int:
+    """Return the base batch of a zone: zone_batchsize(); 63 from 1 GiB on at 4 KiB pages."""
+    most = _MAX_BATCH_BYTES >> geometry.page_shift
+    quarter = max(1, min(managed_pages >> 10, most) // 4)
     scaled = quarter + quarter // 2
     return max(1, (1 << (scaled.bit_length() - 1)) - 1)
 
@@ -49,7 +35,9 @@ def batch_of(managed_pages: int) -> int:
 class PerCpuLists:
     """Lists of runs, read from the head."""
 
-    def __init__(self) -> None:
+    def __init__(self, geometry: Geometry = PAGES_4K) -> None:
+        self._geometry = geometry
+        self._thp_order = geometry.thp_order
         self.slots: list[deque[Run]] = [deque() for _ in range(_SLOTS)]
         self.pages = 0
         self.batch = 1
@@ -57,9 +45,27 @@ class PerCpuLists:
         self.alloc_factor = 0
         self.free_count = 0
 
+    def keeps(self, order: int) -> bool:
+        """Tell whether there are lists for this order."""
+        return order <= COSTLY_ORDER or order == self._thp_order
+
+    def slot_of(self, order: int, migratetype: int) -> int:
+        """Return the index of a list: types of order 0, then of order 1, ..., then THP.
+
+        CMA pages are kept with the movable ones.
+        """
+        kind = migratetype if migratetype < PCP_TYPES else MOVABLE
+        if order == self._thp_order:
+            return _THP_SLOT + (kind == MOVABLE)
+        return PCP_TYPES * order + kind
+
+    def order_of(self, slot: int) -> int:
+        """Return the order of the blocks of a list."""
+        return self._thp_order if slot >= _THP_SLOT else slot // PCP_TYPES
+
     def resize(self, managed_pages: int, low_watermark: int, cpus: int) -> None:
         """Set batch and limits from the zone's size: zone_set_pageset_high_and_batch()."""
-        self.batch = batch_of(managed_pages)
+        self.batch = batch_of(managed_pages, self._geometry)
         floor = self.batch * 4
         self.high_min = max(low_watermark // cpus, floor)
         self.high_max = max(managed_pages // _HIGH_FRACTION // cpus, floor)
@@ -103,7 +109,7 @@ class PerCpuLists:
 
     def take(self, slot: int, blocks: int) -> list[Run]:
         """Take up to ``blocks`` from the head of a list."""
-        runs, order, taken = self.slots[slot], order_of_slot(slot), []
+        runs, order, taken = self.slots[slot], self.order_of(slot), []
         wanted = blocks
         while wanted and runs:
             run = runs.popleft()
@@ -130,7 +136,7 @@ class PerCpuLists:
         Returns how many pages the overflow has to give back now: free_frozen_page_commit(). Left
         out is the flush that a series of frees of orders 1 to 3 can cause.
         """
-        order = order_of_slot(slot)
+        order = self.order_of(slot)
         blocks = run.blocks
         self.slots[slot].appendleft(run.backwards(order))
         self.pages += blocks << order
@@ -166,7 +172,7 @@ class PerCpuLists:
         while pages > 0:
             while not self.slots[slot]:
                 slot = (slot + 1) % _SLOTS
-            order = order_of_slot(slot)
+            order = self.order_of(slot)
             while pages > 0 and self.slots[slot]:
                 run = self.slots[slot].pop()
                 wanted = -(-pages >> order)

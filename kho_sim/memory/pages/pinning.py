@@ -16,10 +16,6 @@ from kho_sim.base.extent import intersected, subtracted
 from .allocator import PageAllocator
 from .kinds import UNMOVABLE, Run, joined, run_of
 
-_MIGRATION_BATCH = 512
-"""NR_MAX_BATCHED_MIGRATION: so many pages, wherever they lie, get their targets before the sources
-are freed."""
-
 
 class Pinned(NamedTuple):
     """User folios after pinning, in file order, and how many of them had to move."""
@@ -33,13 +29,15 @@ def migrate_out_of_cma(
 ) -> Pinned:
     """Pin user folios for long: replace those in CMA by others, and return all in the old order.
 
-    Targets are not movable requests, so they avoid CMA. Raises OutOfMemory, with nothing given
+    Targets are not movable requests, so they avoid CMA. A batch is a huge page's worth of pages
+    (NR_MAX_BATCHED_MIGRATION; assumption: at all page sizes): wherever they lie, all of them get
+    their targets before the first source is freed. Raises OutOfMemory, with nothing given
     back, when there is no room: the batches before it have moved.
     """
     done: list[Run] = []
     batch: list[tuple[Run, bool]] = []
     migrated = 0
-    room = most = max(_MIGRATION_BATCH >> order, 1)
+    room = most = max(1 << pages.geometry.thp_order >> order, 1)
     for run, in_cma in _split_at_cma(pages, runs, order):
         migrated += run.blocks if in_cma else 0
         while run.blocks:

@@ -6,10 +6,12 @@ Models rmqueue(), rmqueue_bulk() and the per-CPU free path of mm/page_alloc.c (k
 
 from __future__ import annotations
 
+from kho_sim.platform.geometry import PAGES_4K, Geometry
+
 from .buddy import Buddy
 from .counters import stat_threshold
-from .kinds import CMA, MAX_ORDER, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES, Run, run_of
-from .percpu import PerCpuLists, keeps, order_of_slot, slot_of
+from .kinds import CMA, Run, run_of
+from .percpu import PerCpuLists
 
 _NORMAL, _STEAL = "normal", "steal"
 
@@ -17,15 +19,27 @@ _NORMAL, _STEAL = "normal", "steal"
 class Zone:
     """Pages [start_pfn, end_pfn) of one node, as one pool of free memory."""
 
-    def __init__(self, name: str, nid: int, start_pfn: int, end_pfn: int, cpus: int):
+    def __init__(
+        self,
+        name: str,
+        nid: int,
+        start_pfn: int,
+        end_pfn: int,
+        cpus: int,
+        geometry: Geometry = PAGES_4K,
+    ):
+        self.geometry = geometry
+        self._max_order = geometry.max_order
+        self._pageblock_order = geometry.pageblock_order
+        self._pageblock_pages = geometry.pageblock_pages
         self.name = name
         self.nid = nid
         self.start_pfn = start_pfn
         self.end_pfn = end_pfn
         self.cpus = cpus
         self.managed_pages = 0
-        self.buddy = Buddy(start_pfn, end_pfn)
-        self.pcp = PerCpuLists()
+        self.buddy = Buddy(start_pfn, end_pfn, geometry)
+        self.pcp = PerCpuLists(geometry)
         self.watermark_min = self.watermark_low = self.watermark_high = 0
         self.lowmem_reserve = 0
         """Pages that requests which prefer a higher zone must leave here."""
@@ -34,7 +48,7 @@ class Zone:
     def resize_lists(self, online_cpus: int) -> None:
         """Take per-CPU and counter limits from the zone's present size and watermarks."""
         self.pcp.resize(self.managed_pages, self.watermark_low, self.cpus)
-        threshold = stat_threshold(online_cpus, self.managed_pages)
+        threshold = stat_threshold(online_cpus, self.managed_pages, self.geometry)
         self.buddy.free.threshold = self.buddy.free_cma.threshold = threshold
 
     def passes(self, mark: int, order: int, cma: bool, reserve: bool) -> bool:
@@ -58,9 +72,9 @@ class Zone:
         What one call returns is what that many single requests would get before a watermark could
         decide otherwise; the caller looks at watermarks between calls.
         """
-        if not keeps(order):
+        if not self.pcp.keeps(order):
             return self._take(1, order, migratetype, cma, nofragment)
-        slot = slot_of(order, migratetype)
+        slot = self.pcp.slot_of(order, migratetype)
         if not self.pcp.slots[slot]:
             self.below_high = self.below_high or not self.passes(
                 self.watermark_high, order, cma, reserve
@@ -76,7 +90,7 @@ class Zone:
 
     def free(self, run: Run, order: int) -> None:
         """Free blocks one by one, in the order of the run, as __free_pages() does."""
-        if not keeps(order):
+        if not self.pcp.keeps(order):
             for pfn in run.pfns(order):
                 self.free_to_buddy(pfn, order)
             return
@@ -84,12 +98,10 @@ class Zone:
             self._free_to_lists(slot, part)
 
     def free_to_buddy(self, pfn: int, order: int, to_tail: bool = False) -> None:
-        """Free one block past the per-CPU lists; order 10 goes as two pageblocks."""
-        if order < MAX_ORDER:
-            self.buddy.give(pfn, order, to_tail)
-            return
-        self.buddy.give(pfn, PAGEBLOCK_ORDER, to_tail)
-        self.buddy.give(pfn + PAGEBLOCK_PAGES, PAGEBLOCK_ORDER, to_tail)
+        """Free one block past the per-CPU lists; one above a pageblock goes as its pageblocks."""
+        piece = min(order, self._pageblock_order)
+        for first in range(pfn, pfn + (1 << order), 1 << piece):
+            self.buddy.give(first, piece, to_tail)
 
     def drain(self) -> None:
         """Return all pages of the per-CPU lists to the buddy system: drain_pages_zone()."""
@@ -131,8 +143,8 @@ class Zone:
                 found = self.buddy.take_smallest(order, CMA, limit)
             if found:
                 return Run(*found), mode
-            strict = nofragment and order < PAGEBLOCK_ORDER
-            pfn = self.buddy.claim(order, migratetype, PAGEBLOCK_ORDER if strict else order)
+            strict = nofragment and order < self._pageblock_order
+            pfn = self.buddy.claim(order, migratetype, self._pageblock_order if strict else order)
             if pfn is not None:
                 return Run(pfn, 1), _NORMAL
         pfn = None if nofragment else self.buddy.steal(order, migratetype)
@@ -162,7 +174,7 @@ class Zone:
         batch = self.pcp.steady_refill(order, self.below_high)
         if not batch or want < 2 * batch:
             return 0
-        own = self.buddy.blocks_free(MAX_ORDER, migratetype) << (MAX_ORDER - order)
+        own = self.buddy.blocks_free(self._max_order, migratetype) << (self._max_order - order)
         usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
         floor = self.watermark_low if self.below_high else self.watermark_high
         room = usable - floor - (self.lowmem_reserve if reserve else 0)
@@ -174,17 +186,17 @@ class Zone:
         pfn, end = run.extent(order)
         parts = []
         while pfn < end:
-            slot = slot_of(order, self.buddy.type_of(pfn))
-            until = min(end, (pfn // PAGEBLOCK_PAGES + 1) * PAGEBLOCK_PAGES)
-            while until < end and slot_of(order, self.buddy.type_of(until)) == slot:
-                until = min(end, until + PAGEBLOCK_PAGES)
+            slot = self.pcp.slot_of(order, self.buddy.type_of(pfn))
+            until = min(end, (pfn // self._pageblock_pages + 1) * self._pageblock_pages)
+            while until < end and self.pcp.slot_of(order, self.buddy.type_of(until)) == slot:
+                until = min(end, until + self._pageblock_pages)
             parts.append((slot, run_of((pfn, until), order, run.step)))
             pfn = until
         return parts[:: run.step]
 
     def _free_to_lists(self, slot: int, run: Run) -> None:
         """Free blocks of one list, from one overflow to the next."""
-        order = order_of_slot(slot)
+        order = self.pcp.order_of(slot)
         while run.blocks:
             count = min(run.blocks, self.pcp.room(order, self.below_high))
             part, run = run.split(count, order)

@@ -10,10 +10,10 @@ from kho_sim.base.extent import Extent
 from kho_sim.builds import load_build
 from kho_sim.memory.early import BootPanic, Refusal, Request, Requests
 from kho_sim.memory.early.sparse import initialise_sections
-from kho_sim.memory.memblock import NOLEAKTRACE, PAGE_SIZE, Memblock
+from kho_sim.memory.memblock import NOLEAKTRACE, Memblock
 from tests.memory.boots import RULES
 
-PAGE = PAGE_SIZE
+PAGE = 4096
 MIB = 1 << 20
 GIB = 1 << 30
 NODE_1 = 2 * MIB

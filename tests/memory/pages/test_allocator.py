@@ -21,6 +21,7 @@ from kho_sim.memory.pages import (
 from kho_sim.memory.pages.kinds import run_of
 from kho_sim.memory.pages.nodes import set_lowmem_reserve
 from kho_sim.memory.pages.pinning import _split_at_cma
+from tests.geometries import ZONES
 from tests.memory.pages.test_twin import MIB, Pair, pfns
 
 GIB = 1 << 30
@@ -28,7 +29,7 @@ GIB = 1 << 30
 
 def two_nodes() -> PageAllocator:
     pages = PageAllocator(
-        [(MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1)], [], [1, 1], kho_boot=False
+        [(MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1)], [], [1, 1], zones=ZONES, kho_boot=False
     )
     pages.open([])
     return pages
@@ -100,7 +101,7 @@ def managed(pages):
 
 def test_restored_pages_are_managed_and_movable():
     kept = [(4 * GIB - 2 * MIB, 4 * GIB + 4 * MIB), (5 * GIB, 5 * GIB + 4096)]
-    pages = PageAllocator([(3 * GIB, 6 * GIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator([(3 * GIB, 6 * GIB, 0)], [], [1], zones=ZONES, kho_boot=False)
     pages.open(kept)
     low, high = sorted(pages._zones, key=lambda zone: zone.start_pfn)
     assert managed(pages) == [(1 << 18) - 512, (1 << 19) - 1025]
@@ -119,8 +120,8 @@ def test_restored_pages_are_managed_and_movable():
 
 def test_gigantic_pages_are_managed_and_watermarks_follow():
     kept = [(4 * GIB, 5 * GIB)]
-    pages = PageAllocator([(3 * GIB, 8 * GIB, 0)], [], [1], kho_boot=False)
-    whole = PageAllocator([(3 * GIB, 8 * GIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator([(3 * GIB, 8 * GIB, 0)], [], [1], zones=ZONES, kho_boot=False)
+    whole = PageAllocator([(3 * GIB, 8 * GIB, 0)], [], [1], zones=ZONES, kho_boot=False)
     pages.open(kept)
     whole.open([])
     assert managed(pages) == [1 << 18, 3 << 18]
@@ -135,7 +136,7 @@ def test_gigantic_pages_are_managed_and_watermarks_follow():
 
 
 def test_what_is_freed_across_zones_goes_back_to_each():
-    pages = PageAllocator([(3 * GIB, 6 * GIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator([(3 * GIB, 6 * GIB, 0)], [], [1], zones=ZONES, kho_boot=False)
     kept = [(4 * GIB - 4 * MIB, 4 * GIB + 4 * MIB)]
     pages.open(kept)
     pages.adopt(kept)
@@ -154,7 +155,9 @@ def test_what_is_freed_across_zones_goes_back_to_each():
 def test_pinning_moves_folios_to_places_of_their_own(order):
     """Every second of the file's folios lies in scratch; some of their targets are neighbours."""
     scratch = Extent(64 * MIB >> 12, 224 * MIB >> 12)
-    pages = PageAllocator([(MIB, 257 * MIB, 0)], [(64 * MIB, 160 * MIB)], [1], kho_boot=True)
+    pages = PageAllocator(
+        [(MIB, 257 * MIB, 0)], [(64 * MIB, 160 * MIB)], [1], zones=ZONES, kho_boot=True
+    )
     pages.open([])
     folios = [Run(pfn, 1) for run in pages.alloc(51200 >> order, order) for pfn in run.pfns(order)]
     inside = [folio for folio in folios if folio.extent(order).overlaps(scratch)]
@@ -227,7 +230,7 @@ def test_a_batch_counts_only_what_moves():
 def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
     areas = [(128 * MIB, 40 * MIB)]
     pages = PageAllocator(
-        [(MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1)], areas, [1, 1], kho_boot=True
+        [(MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1)], areas, [1, 1], zones=ZONES, kho_boot=True
     )
     pages.open([])
     data = pages.alloc(600, 0, MOVABLE, 1)
@@ -266,7 +269,7 @@ def own_pages(node):
 def test_nodes_that_interleave_have_their_own_pages_and_no_others(node, order):
     reserved = [(4 * GIB + 120 * MIB, 4 * GIB + 140 * MIB)]
     taken = [(start >> 12, end >> 12) for start, end in reserved]
-    pages = PageAllocator(INTERLEAVED, [], [2, 2], kho_boot=False)
+    pages = PageAllocator(INTERLEAVED, [], [2, 2], zones=ZONES, kho_boot=False)
     pages.open(reserved)
     for nid in (0, 1):
         assert pages.free_pages(nid).pages == total_size(subtracted(own_pages(nid), taken))
@@ -300,7 +303,9 @@ SECTION = 32768
 
 def test_early_requests_initialise_section_after_section_as_they_need_them():
     reserved = [(first * SECTION << 12, (first + 1) * SECTION << 12) for first in (35, 39)]
-    pages = PageAllocator([(3 * GIB, 4 * GIB, 0), (4 * GIB, 5 * GIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator(
+        [(3 * GIB, 4 * GIB, 0), (4 * GIB, 5 * GIB, 0)], [], [1], zones=ZONES, kho_boot=False
+    )
     pages.open_early(reserved)
     dma32, normal = pages._zones
     held = dma32.buddy.free.exact()
@@ -332,7 +337,9 @@ def test_what_was_no_user_page_is_freed_as_none():
 
 
 def test_what_is_available_is_free_and_not_held_back():
-    pages = PageAllocator([(3 * GIB, 4 * GIB, 0), (4 * GIB, 5 * GIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator(
+        [(3 * GIB, 4 * GIB, 0), (4 * GIB, 5 * GIB, 0)], [], [1], zones=ZONES, kho_boot=False
+    )
     pages.open([])
     dma32, normal = pages._zones
     dma32.watermark_high, dma32.lowmem_reserve, dma32.managed_pages = 3000, 500, 100_000

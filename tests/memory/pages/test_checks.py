@@ -5,6 +5,7 @@ import pytest
 from kho_sim.base.errors import ModelError
 from kho_sim.memory.pages import CMA, MOVABLE, UNMOVABLE, PageAllocator, Run
 from kho_sim.memory.pages.buddy import Buddy
+from tests.geometries import ZONES
 
 MIB = 1 << 20
 FIRST = 0x10000
@@ -12,13 +13,13 @@ FIRST = 0x10000
 
 @pytest.mark.parametrize("pfn", [0, 255, 17 << 8, 1 << 40])
 def test_a_page_that_no_zone_has(pfn):
-    pages = PageAllocator([(MIB, 17 * MIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator([(MIB, 17 * MIB, 0)], [], [1], zones=ZONES, kho_boot=False)
     with pytest.raises(ModelError, match=f"^page {pfn:#x} is in no zone$"):
         pages.free([Run(pfn, 1)])
 
 
 def test_per_cpu_lists_that_hold_less_than_nothing():
-    pages = PageAllocator([(MIB, 17 * MIB, 0)], [], [1], kho_boot=False)
+    pages = PageAllocator([(MIB, 17 * MIB, 0)], [], [1], zones=ZONES, kho_boot=False)
     pages.check()
     zone = pages._zones[0]
     zone.pcp.pages = -1

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from kho_sim.memory.pages.counters import ZoneCounter, stat_threshold
 from kho_sim.memory.pages.kinds import CMA, MOVABLE, RECLAIMABLE, UNMOVABLE, Run
 from kho_sim.memory.pages.lists import BlockList, MaxOrderList
-from kho_sim.memory.pages.percpu import PerCpuLists, batch_of, order_of_slot, slot_of
+from kho_sim.memory.pages.percpu import PerCpuLists, batch_of
+from kho_sim.platform.geometry import PAGES_4K
 from tests.naive.pages import Counter
 
 BLOCK = 1 << 10
@@ -49,7 +50,7 @@ def test_so_many_pages_taken_one_by_one_change_the_figure(threshold, pending):
     ],
 )  # fmt: skip
 def test_the_threshold_grows_with_cpus_and_the_logarithm_of_memory(cpus, pages, threshold):
-    assert stat_threshold(cpus, pages) == threshold
+    assert stat_threshold(cpus, pages, PAGES_4K) == threshold
 
 
 @given(st.lists(st.tuples(st.sampled_from(["head", "tail", "pop", "remove"]), st.integers(0, 9))))
@@ -77,7 +78,7 @@ def test_a_block_list_has_a_head_and_a_tail(edits):
     )
 )  # fmt: skip
 def test_blocks_of_the_highest_order_come_in_runs(edits):
-    blocks, plain = MaxOrderList(), []
+    blocks, plain = MaxOrderList(BLOCK), []
     for edit, number, count in edits:
         pfn = number * BLOCK
         if edit == "head":
@@ -100,7 +101,7 @@ def test_blocks_of_the_highest_order_come_in_runs(edits):
 
 
 def test_neighbours_at_the_tail_leave_together():
-    blocks = MaxOrderList()
+    blocks = MaxOrderList(BLOCK)
     for number in (3, 4, 5, 7):
         blocks.push_tail(number * BLOCK)
     assert [blocks.pop_head_run(9), blocks.pop_head_run(9)] == [(3 * BLOCK, 3), (7 * BLOCK, 1)]
@@ -114,19 +115,19 @@ def test_neighbours_at_the_tail_leave_together():
     ],
 )  # fmt: skip
 def test_the_batch_grows_up_to_a_gib(pages, batch):
-    assert batch_of(pages) == batch
+    assert batch_of(pages, PAGES_4K) == batch
 
 
 def test_each_list_has_a_place_of_its_own():
-    kinds = (UNMOVABLE, MOVABLE, RECLAIMABLE)
-    slots = [slot_of(order, kind) for order in range(4) for kind in kinds]
+    kinds, lists = (UNMOVABLE, MOVABLE, RECLAIMABLE), PerCpuLists()
+    slots = [lists.slot_of(order, kind) for order in range(4) for kind in kinds]
     assert slots == list(range(12))
-    assert [order_of_slot(slot) for slot in range(14)] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 + [
+    assert [lists.order_of(slot) for slot in range(14)] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 + [
         9,
         9,
     ]
-    assert [slot_of(9, kind) for kind in (*kinds, CMA)] == [12, 13, 12, 13]
-    assert [slot_of(order, CMA) for order in range(4)] == [1, 4, 7, 10]
+    assert [lists.slot_of(9, kind) for kind in (*kinds, CMA)] == [12, 13, 12, 13]
+    assert [lists.slot_of(order, CMA) for order in range(4)] == [1, 4, 7, 10]
 
 
 @pytest.mark.parametrize(

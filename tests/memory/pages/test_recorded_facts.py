@@ -15,6 +15,7 @@ from kho_sim.memory.pages import (
     PageAllocator,
     migrate_out_of_cma,
 )
+from tests.geometries import ZONES
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -25,7 +26,7 @@ def machine(gib, cpus, scratch=(), **kwargs):
     """A QEMU pc of more than 3.5 GiB (kernel-facts 1)."""
     memory = [(0x1000, 0x9F000, 0), (MIB, 0xBFFE0000, 0), (4 * GIB, (gib + 1) * GIB, 0)]
     kwargs.setdefault("kho_boot", False)
-    return PageAllocator(memory, scratch, [cpus], **kwargs)
+    return PageAllocator(memory, scratch, [cpus], zones=ZONES, **kwargs)
 
 
 def starts_in_order(runs):
@@ -91,7 +92,7 @@ def test_dma32_is_kept_back_by_a_share_of_all_managed_pages_above():
 
 def test_unmovable_requests_never_land_in_scratch():
     areas = [(4 * GIB, 512 * MIB)]
-    pages = PageAllocator([(4 * GIB, 5 * GIB, 0)], areas, [4], kho_boot=True)
+    pages = PageAllocator([(4 * GIB, 5 * GIB, 0)], areas, [4], zones=ZONES, kho_boot=True)
     pages.open([])
     with pytest.raises(OutOfMemory) as short:
         pages.alloc(GIB // PAGE, 0, UNMOVABLE)
@@ -101,7 +102,7 @@ def test_unmovable_requests_never_land_in_scratch():
 
 def test_pinning_moves_pages_out_of_scratch_and_fails_without_room():
     areas = [(4 * GIB, 640 * MIB)]
-    pages = PageAllocator([(4 * GIB, 5 * GIB, 0)], areas, [4], kho_boot=True)
+    pages = PageAllocator([(4 * GIB, 5 * GIB, 0)], areas, [4], zones=ZONES, kho_boot=True)
     pages.open([])
     data = pages.alloc(100 * MIB // PAGE)
     assert starts_in_order(data)[0] < 4 * GIB + 640 * MIB  # over half is CMA: tried first
@@ -125,7 +126,7 @@ def test_vmalloc_takes_the_largest_pieces_first():
 
 
 def test_huge_folios_come_until_none_is_left():
-    pages = PageAllocator([(4 * GIB, 4 * GIB + 256 * MIB, 0)], [], [2], kho_boot=False)
+    pages = PageAllocator([(4 * GIB, 4 * GIB + 256 * MIB, 0)], [], [2], zones=ZONES, kho_boot=False)
     pages.open([])
     with pytest.raises(OutOfMemory) as short:
         pages.alloc(256, 9, MOVABLE)
@@ -149,7 +150,7 @@ def test_requests_before_deferred_initialisation_grow_the_zone():
 
 def test_a_node_is_asked_first_and_the_others_after_it():
     memory = [(MIB, GIB, 0), (4 * GIB, 5 * GIB, 0), (5 * GIB, 7 * GIB, 1)]
-    pages = PageAllocator(memory, [], [2, 2], kho_boot=False)
+    pages = PageAllocator(memory, [], [2, 2], zones=ZONES, kho_boot=False)
     pages.open([])
     assert starts_in_order(pages.alloc(10, node=1))[0] == 5 * GIB
     assert starts_in_order(pages.alloc(10, node=0))[0] == 4 * GIB
@@ -167,7 +168,7 @@ def test_a_large_machine_is_opened_in_ranges():
 
 def test_a_file_of_pages_that_come_back_in_reverse_is_few_runs():
     areas = [(5 * GIB, 2 * GIB)]
-    pages = PageAllocator([(4 * GIB, 8 * GIB, 0)], areas, [4], kho_boot=True)
+    pages = PageAllocator([(4 * GIB, 8 * GIB, 0)], areas, [4], zones=ZONES, kho_boot=True)
     pages.open([])
     pinned, migrated = migrate_out_of_cma(pages, pages.alloc(GIB // PAGE))
     assert migrated > 100_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kho_sim.base.extent import Extent
 from kho_sim.memory.pages.kinds import CMA, MOVABLE, RECLAIMABLE, UNMOVABLE, Run
-from kho_sim.memory.pages.percpu import keeps
+from kho_sim.memory.pages.percpu import PerCpuLists
 from kho_sim.memory.pages.zone import Zone
 from tests.naive.pages import TYPES, NaiveZone
 
@@ -319,7 +319,7 @@ def test_a_zone_does_what_its_twin_does(types, holes, limits, steps):
 
 @pytest.mark.parametrize("order", range(11))
 def test_the_orders_that_per_cpu_lists_keep(order):
-    assert keeps(order) == (order in (0, 1, 2, 3, 9))
+    assert PerCpuLists().keeps(order) == (order in (0, 1, 2, 3, 9))
 
 
 def test_user_pages_are_counted_by_pageblock():

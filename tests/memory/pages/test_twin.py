@@ -16,6 +16,8 @@ from kho_sim.memory.pages import (
     joined,
     migrate_out_of_cma,
 )
+from kho_sim.platform.geometry import PAGES_4K
+from tests.geometries import ZONES
 from tests.naive.pages import NaivePages
 
 MIB = 1 << 20
@@ -55,9 +57,11 @@ FRAGMENTED = st.tuples(FULL, FULL, st.lists(THINNINGS, min_size=1, max_size=5), 
 class Pair:
     """The allocator and its twin, kept in step."""
 
-    def __init__(self, memory, scratch, cpus, kho_boot):
-        self.fast = PageAllocator(memory, scratch, [cpus], kho_boot=kho_boot)
-        self.slow = NaivePages(memory, scratch, cpus, kho_boot)
+    def __init__(self, memory, scratch, cpus, kho_boot, geometry=PAGES_4K):
+        self.fast = PageAllocator(
+            memory, scratch, [cpus], zones=ZONES, kho_boot=kho_boot, geometry=geometry
+        )
+        self.slow = NaivePages(memory, scratch, cpus, kho_boot, geometry)
         self.owned = []
 
     def open(self, reserved):
