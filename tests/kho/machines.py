@@ -11,7 +11,8 @@ from kho_sim.kho.radix import FrozenRadixTree, RadixTree
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
-from tests.geometries import ZONES
+from kho_sim.platform.geometry import PAGES_4K
+from tests.geometries import GEOMETRIES, ZONES
 
 PAGE = 4096
 MIB = 1 << 20
@@ -28,11 +29,24 @@ class Machine:
     keys: list[tuple[int, int]]
     preserved_pages: set[int]
 
+    @property
+    def page_bytes(self):
+        return self.memblock.geometry.page_bytes
+
+    @property
+    def table_pages(self):
+        """Numbers of the pages that the incoming tree takes."""
+        return {address // self.page_bytes for address in self.incoming.table_pages()}
+
     def allocate_page(self):
-        return self.memblock.alloc_range_nid(PAGE, PAGE, 0, 0, -1, False)
+        return self.memblock.alloc_range_nid(self.page_bytes, self.page_bytes, 0, 0, -1, False)
 
     def free_page(self, address):
-        self.memblock.phys_free(address, PAGE)
+        self.memblock.phys_free(address, self.page_bytes)
+
+    def shift(self, shift):
+        """The block shift, or that of a page if this is more."""
+        return max(shift, self.memblock.geometry.page_shift)
 
     def extend(self, strategy, options):
         return extend_scratch(
@@ -48,24 +62,25 @@ def allocator(megabytes=16):
 
 
 def cut(first, end, max_order):
-    """Cut pages [first, end) into aligned blocks as large as they can be, up to an order."""
+    """Cut pages [first, end) into aligned (page number, order) as large as can be."""
     blocks = []
     while first < end:
         order = max_order
         while first % 2**order or first + 2**order > end:
             order -= 1
-        blocks.append((first * PAGE, order))
+        blocks.append((first, order))
         first += 2**order
     return blocks
 
 
-def build(base, stretches, max_order, node_border, order_of_pages):
+def build(base, stretches, max_order, node_border, order_of_pages, geometry=PAGES_4K):
     """Lay stretches (kind, page count) out from page ``base`` upwards."""
-    memblock, keys, free_pages, preserved = FailingMarks(), [], [], set()
+    memblock, keys, free_pages, preserved = FailingMarks(geometry), [], [], set()
+    page_bytes = geometry.page_bytes
     memblock.scratch_only = True  # so arrays that grow keep off what will be preserved
     position = base
     for kind, page_count in [*stretches, ("free", SPARE_PAGES)]:
-        start, size = position * PAGE, page_count * PAGE
+        start, size = position * page_bytes, page_count * page_bytes
         pages = range(position, position + page_count)
         position += page_count
         if kind == "hole":
@@ -76,16 +91,17 @@ def build(base, stretches, max_order, node_border, order_of_pages):
         elif kind == "reserved":
             memblock.reserve(start, size)
         elif kind == "preserved":
-            keys += cut(pages.start, pages.stop, max_order)
+            blocks = cut(pages.start, pages.stop, max_order)
+            keys += [(first * page_bytes, order) for first, order in blocks]
             preserved |= set(pages)
         else:
             free_pages += pages
     free_pages = sorted(free_pages, key=lambda page: hash((page, order_of_pages)))
     pages = iter(free_pages)
-    tree = RadixTree(lambda: next(pages) * PAGE)
+    tree = RadixTree(lambda: next(pages) * page_bytes, geometry=geometry)
     for phys, order in keys:
-        assert tree.add_key(encode_key(phys, order)) == 0
-    keys.sort(key=lambda block: encode_key(*block))
+        assert tree.add_key(encode_key(phys, order, geometry)) == 0
+    keys.sort(key=lambda block: encode_key(*block, geometry))
     return Machine(memblock, tree.freeze(), keys, preserved)
 
 
@@ -99,22 +115,29 @@ STRETCHES = st.builds(
 
 def machines(stretches=STRETCHES):
     """Machines at the bottom of memory, and across leaf and table borders of the tree."""
+    return st.sampled_from(GEOMETRIES).flatmap(lambda geometry: of_geometry(geometry, stretches))
+
+
+def of_geometry(geometry, stretches):
+    leaf, table = 1 << geometry.leaf_shift, 1 << geometry.leaf_shift + geometry.table_shift
     return st.builds(
         build,
-        base=st.sampled_from([1, 2**15 - 200, 2**24 - 200, 2**24 + 12345]),
+        base=st.sampled_from([1, leaf - 200, table - 200, table + 12345]),
         stretches=stretches,
         max_order=st.sampled_from([0, 0, 1, 3, 6]),
-        node_border=st.sampled_from([0, 2**27, 2**36]),
+        node_border=st.sampled_from([0, leaf * geometry.page_bytes, table * geometry.page_bytes]),
         order_of_pages=st.integers(0, 3),
+        geometry=st.just(geometry),
     )
 
 
 def page_states(memblock):
     """Each page of memory -> (node, flags)."""
+    size = memblock.geometry.page_bytes
     return {
         page: (region.nid, region.flags)
         for region in memblock.memory
-        for page in range(region.base // PAGE, region.end // PAGE)
+        for page in range(region.base // size, region.end // size)
     }
 
 

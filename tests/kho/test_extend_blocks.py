@@ -2,12 +2,14 @@
 
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
 from kho_sim.kho.radix import RadixTree
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
+from tests.geometries import PAGES_64K
 from tests.kho.machines import PAGE, build, machines, regions, runs_of
 from tests.naive.extend import busy_blocks, pages_in, scratch_after
 from tests.naive.radix import NaiveTree
@@ -24,18 +26,20 @@ class Recorder:
         self.memblock, self.log = memblock, []
 
     def allocate(self):
-        address = self.memblock.alloc_range_nid(PAGE, PAGE, 0, 0, -1, False)
+        size = self.memblock.geometry.page_bytes
+        address = self.memblock.alloc_range_nid(size, size, 0, 0, -1, False)
         self.log.append(("allocate", address))
         return address
 
     def free(self, address):
         self.log.append(("free", address))
-        self.memblock.phys_free(address, PAGE)
+        self.memblock.phys_free(address, self.memblock.geometry.page_bytes)
 
 
 def naive_digest(incoming, recorder, shift):
     """Digest as the kernel does, a key at a time; return (keys added, pages at the end, error)."""
-    digest = NaiveTree(recorder.allocate, recorder.free)
+    page_shift = incoming.geometry.page_shift
+    digest = NaiveTree(recorder.allocate, recorder.free, page_shift)
     if not digest.root:
         return 0, 0, -12
     added = []
@@ -45,9 +49,9 @@ def naive_digest(incoming, recorder, shift):
         return digest.add(key)
 
     def leaf(key):
-        order = 53 - key.bit_length()
-        start = (key << (12 + order)) % 2**64
-        end = start + (PAGE << order)
+        order = 65 - page_shift - key.bit_length()
+        start = (key << (page_shift + order)) % 2**64
+        end = start + (1 << page_shift + order)
         while start < end:
             error = add(start >> shift)
             if error:
@@ -70,17 +74,18 @@ def test_blocks_agree_with_sets_of_pages(machine, shift, fewest):
 
 
 def blocks_against_sets_of_pages(machine, shift):
-    memory = pages_in(machine.memblock.memory)
-    scratch = pages_in(machine.memblock.memory, KHO_SCRATCH)
-    busy = busy_blocks(machine.preserved_pages, machine.incoming.table_pages(), shift)
+    shift, size = machine.shift(shift), machine.page_bytes
+    memory = pages_in(machine.memblock)
+    scratch = pages_in(machine.memblock, KHO_SCRATCH)
+    busy = busy_blocks(machine.preserved_pages, machine.incoming.table_pages(), shift, size)
     extension = machine.extend(BLOCKS, ExtendOptions(shift))
-    now = pages_in(machine.memblock.memory, KHO_SCRATCH)
+    now = pages_in(machine.memblock, KHO_SCRATCH)
     if extension.error:
         assert (extension.error, now) == (NO_MEMORY, scratch)
         return
     assert extension.busy_blocks == tuple(busy)
-    assert now == scratch_after(memory, scratch, busy, shift)
-    assert extension.extended_bytes == len(now - scratch) * PAGE
+    assert now == scratch_after(memory, scratch, busy, shift, size)
+    assert extension.extended_bytes == len(now - scratch) * size
     numbers = [start >> shift for start in busy]
     first_free = numbers[0] != 0
     last_free = (numbers[-1] + 1) << shift < machine.memblock.end_of_dram()
@@ -90,7 +95,7 @@ def blocks_against_sets_of_pages(machine, shift):
 @settings(max_examples=60)
 @given(machine=machines(), shift=SHIFTS)
 def test_the_digest_takes_the_pages_that_single_keys_would(machine, shift):
-    naive = Recorder(machine.memblock.copy())
+    shift, naive = machine.shift(shift), Recorder(machine.memblock.copy())
     key_count, page_count, error = naive_digest(machine.incoming, naive, shift)
     mine = Recorder(machine.memblock)
     extension = BLOCKS.extend(
@@ -201,3 +206,11 @@ def test_preservations_larger_than_a_block_and_block_0():
     assert extension.busy_blocks == (0, *(2 << 30 | n << 28 for n in range(4)))
     assert extension.work.keys_added == incoming.nodes + 4
     assert extension.extended_bytes == (7 << 30) - (5 << 28)
+
+
+def test_blocks_are_not_smaller_than_a_page():
+    """A page of the incoming tree makes one block busy: a smaller one would leave its rest free."""
+    machine = build(1, [("scratch", 40), ("preserved", 3)], 0, 0, 0, PAGES_64K)
+    with pytest.raises(ValueError, match=r"^blocks of 2\*\*15 bytes are smaller than a page$"):
+        machine.extend(BLOCKS, ExtendOptions(15))
+    assert machine.extend(BLOCKS, ExtendOptions(16)).busy_blocks

@@ -15,11 +15,12 @@ FAMILY = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES
 
 def allocatable_pages(memblock):
     """Pages that an early allocation of a KHO boot may be given."""
+    size = memblock.geometry.page_bytes
     return {
         page
         for gap in memblock.free_ranges()
         if gap.flags & KHO_SCRATCH
-        for page in range(gap.start // PAGE, -(-gap.end // PAGE))
+        for page in range(gap.start // size, -(-gap.end // size))
     }
 
 
@@ -27,9 +28,9 @@ def allocatable_pages(memblock):
 @settings(max_examples=40)
 @given(machine=machines(), shift=SHIFTS)
 def test_nothing_that_must_survive_can_be_allocated(strategy, machine, shift):
-    machine.extend(strategy, ExtendOptions(shift))
-    tables = {address // PAGE for address in machine.incoming.table_pages()}
-    assert not allocatable_pages(machine.memblock) & (machine.preserved_pages | tables)
+    machine.extend(strategy, ExtendOptions(machine.shift(shift)))
+    kept = machine.preserved_pages | machine.table_pages
+    assert not allocatable_pages(machine.memblock) & kept
     machine.memblock.check()
 
 
@@ -39,7 +40,7 @@ def test_nothing_that_must_survive_can_be_allocated(strategy, machine, shift):
 def test_flags_are_only_added(strategy, machine, shift):
     before = page_states(machine.memblock)
     scratch_before = machine.memblock.scratch_bytes()
-    extension = machine.extend(strategy, ExtendOptions(shift))
+    extension = machine.extend(strategy, ExtendOptions(machine.shift(shift)))
     after = page_states(machine.memblock)
     assert after.keys() == before.keys()
     for page, (nid, flags) in before.items():
@@ -55,7 +56,7 @@ def test_it_fails_where_a_fault_says_and_keeps_its_marks(strategy, machine, shif
         return
     scratch_before = machine.memblock.scratch_bytes()
     machine.memblock.marks_left = after
-    extension = machine.extend(strategy, ExtendOptions(shift))
+    extension = machine.extend(strategy, ExtendOptions(machine.shift(shift)))
     assert extension.work.ranges_marked <= after
     assert extension.extended_bytes == machine.memblock.scratch_bytes() - scratch_before
     if extension.work.ranges_marked == 0:
@@ -67,11 +68,12 @@ def test_it_fails_where_a_fault_says_and_keeps_its_marks(strategy, machine, shif
 @settings(max_examples=40)
 @given(machine=machines(), shift=SHIFTS)
 def test_a_second_time_changes_nothing(strategy, machine, shift):
+    options = ExtendOptions(machine.shift(shift))
     # Scratch is there at the first time as at the second, so that both fail or both succeed.
-    if machine.extend(strategy, ExtendOptions(shift)).error:
+    if machine.extend(strategy, options).error:
         return
     memory, reserved = regions(machine.memblock.memory), regions(machine.memblock.reserved)
-    again = machine.extend(strategy, ExtendOptions(shift))
+    again = machine.extend(strategy, options)
     assert (again.extended_bytes, again.error) == (0, "")
     assert regions(machine.memblock.memory) == memory
     assert regions(machine.memblock.reserved) == reserved
@@ -82,7 +84,7 @@ def test_a_second_time_changes_nothing(strategy, machine, shift):
 @given(machine=machines(), shift=SHIFTS)
 def test_the_incoming_tree_is_only_read(strategy, machine, shift):
     pages, runs = machine.incoming.table_pages(), list(machine.incoming.runs())
-    machine.extend(strategy, ExtendOptions(shift))
+    machine.extend(strategy, ExtendOptions(machine.shift(shift)))
     assert (machine.incoming.table_pages(), list(machine.incoming.runs())) == (pages, runs)
 
 
@@ -134,10 +136,9 @@ def roomy():
 def test_none_gives_nothing_and_reserve_early_gives_all():
     machine = roomy()
     assert machine.extend(STRATEGIES["none"], ExtendOptions()).extended_bytes == 0
-    tables = {address // PAGE for address in machine.incoming.table_pages()}
     machine.extend(STRATEGIES["reserve-early"], ExtendOptions())
-    memory = pages_in(machine.memblock.memory)
-    kept = machine.preserved_pages | tables
+    memory = pages_in(machine.memblock)
+    kept = machine.preserved_pages | machine.table_pages
     assert allocatable_pages(machine.memblock) == memory - kept
 
 

@@ -22,12 +22,13 @@ SHIFTS = st.one_of(st.integers(12, 22), st.sampled_from([27, 30, 36, 40]))
 GIB = 1 << 30
 
 
-def naive_visits(keys, shift):
+def naive_visits(machine, shift):
     """Visits of a walk that leaves a leaf's bits alone from a key up to the end of its block."""
-    visits, last = 0, None
-    for phys, order in keys:
-        leaf = (order, phys >> (27 + order))
-        blocks = range(phys >> shift, (phys + (PAGE << order) - 1 >> shift) + 1)
+    visits, last, geometry = 0, None, machine.incoming.geometry
+    for phys, order in machine.keys:
+        leaf = (order, phys >> (geometry.page_shift + geometry.leaf_shift + order))
+        last_byte = phys + (geometry.page_bytes << order) - 1
+        blocks = range(phys >> shift, (last_byte >> shift) + 1)
         if (leaf, blocks[0]) != last:
             visits += 1
         last = (leaf, blocks[0]) if len(blocks) == 1 else None
@@ -37,7 +38,7 @@ def naive_visits(keys, shift):
 @settings(max_examples=100)
 @given(machine=machines(), shift=SHIFTS)
 def test_skipping_marks_the_same_and_visits_each_block_of_a_leaf_once(machine, shift):
-    patch = build_again(machine)
+    shift, patch = machine.shift(shift), build_again(machine)
     by_key = patch.extend(STRATEGIES["blocks"], ExtendOptions(shift))
     skipping = machine.extend(STRATEGIES["blocks-skip"], ExtendOptions(shift))
     assert regions(machine.memblock.memory) == regions(patch.memblock.memory)
@@ -47,7 +48,7 @@ def test_skipping_marks_the_same_and_visits_each_block_of_a_leaf_once(machine, s
         by_key.error,
     )
     if not skipping.error:
-        saved = len(machine.keys) - naive_visits(machine.keys, shift)
+        saved = len(machine.keys) - naive_visits(machine, shift)
         assert by_key.work.keys_walked - skipping.work.keys_walked == saved
         assert by_key.work.keys_added - skipping.work.keys_added == saved
 
@@ -88,20 +89,21 @@ def build_again(machine):
 @settings(max_examples=100)
 @given(machine=machines(), shift=st.integers(12, 16), taken=st.integers(0, 126))
 def test_no_other_choice_of_as_many_gaps_recovers_more(machine, shift, taken):
-    memblock = machine.memblock
+    shift, memblock = machine.shift(shift), machine.memblock
+    size = machine.page_bytes
     memblock.memory.capacity = max(len(memblock.memory), 128 - taken)
     room = (memblock.memory.capacity - len(memblock.memory)) // 2
     capacity = memblock.memory.capacity
-    memory = pages_in(memblock.memory)
-    before = pages_in(memblock.memory, KHO_SCRATCH)
-    busy = busy_blocks(machine.preserved_pages, machine.incoming.table_pages(), shift)
+    memory = pages_in(memblock)
+    before = pages_in(memblock, KHO_SCRATCH)
+    busy = busy_blocks(machine.preserved_pages, machine.incoming.table_pages(), shift, size)
     extension = machine.extend(STRATEGIES["largest-gaps"], ExtendOptions(shift))
     if extension.error:
         return
-    sizes = gap_sizes(memory, busy, shift)
+    sizes = gap_sizes(memory, busy, shift, size)
     assert extension.work.ranges_marked == min(room, len(sizes))
-    marked = pages_in(memblock.memory, KHO_SCRATCH)
-    in_gaps = {page for page in memory if page * PAGE >> shift << shift not in set(busy)}
+    marked = pages_in(memblock, KHO_SCRATCH)
+    in_gaps = {page for page in memory if page * size >> shift << shift not in set(busy)}
     assert len(marked & in_gaps) >= sum(sorted(sizes, reverse=True)[:room])
     assert marked <= before | in_gaps
     assert memblock.memory.capacity == capacity
@@ -116,7 +118,7 @@ def test_of_equal_gaps_the_upper_ones_are_marked():
         busy.add_bits(0, 1 << number)
     errno, work = mark_largest(memblock, busy, 12)
     assert (errno, work.ranges_marked, work.keys_walked) == (0, 3, 240)
-    assert pages_in(memblock.memory, KHO_SCRATCH) == {588, 589, 593, 594, 598, 599}
+    assert pages_in(memblock, KHO_SCRATCH) == {588, 589, 593, 594, 598, 599}
 
 
 def test_memory_in_ranges_that_reach_into_holes():
@@ -127,11 +129,11 @@ def test_memory_in_ranges_that_reach_into_holes():
     assert sizes.tolist() == [0, 2, 3, 4, 0, 7, 1, 0]
 
 
-def gap_sizes(memory, busy, shift):
+def gap_sizes(memory, busy, shift, page_bytes):
     """Pages of memory in each stretch of blocks between busy ones."""
     sizes = {}
     for page in memory:
-        block = page * PAGE >> shift << shift
+        block = page * page_bytes >> shift << shift
         if block not in busy:
             gap = sum(start < block for start in busy)
             sizes[gap] = sizes.get(gap, 0) + 1
@@ -165,13 +167,14 @@ def test_the_array_does_not_grow_for_stripes_that_the_patch_grows_it_for():
     ],
 )
 def test_blocks_of_a_thousandth_of_memory(end_of_dram, largest, shift):
-    assert block_shift(end_of_dram, largest) == shift
+    assert block_shift(end_of_dram, largest, PAGES_4K) == shift
 
 
 @settings(max_examples=40)
 @given(machine=machines(), largest=SHIFTS)
 def test_scaled_blocks_are_blocks_of_that_shift(machine, largest):
-    shift = block_shift(machine.memblock.end_of_dram(), largest)
+    largest, geometry = machine.shift(largest), machine.incoming.geometry
+    shift = block_shift(machine.memblock.end_of_dram(), largest, geometry)
     same = build_again(machine)
     same.extend(STRATEGIES["blocks"], ExtendOptions(shift))
     extension = machine.extend(STRATEGIES["scaled-blocks"], ExtendOptions(largest))

@@ -8,7 +8,7 @@ from kho_sim.kho.key import decode_key
 from kho_sim.kho.radix import RadixTree
 from kho_sim.kho.retrieve import retrieve
 from kho_sim.memory.memblock import RSRV_NOINIT
-from tests.kho.machines import PAGE, build, machines, regions, runs_of
+from tests.kho.machines import build, machines, regions, runs_of
 
 # Many small stretches, so that some machines outgrow the 128 regions that memblock begins with.
 STRIPES = st.builds(
@@ -32,13 +32,13 @@ STRIPES = st.builds(
 
 def naive_retrieve(memblock, incoming, noinit=True):
     """Each preservation by itself, in walk order; return how many were tried and the last errno."""
-    tried = errno = 0
+    tried, errno, size = 0, 0, incoming.geometry.page_bytes
     for key in incoming.walk():
-        phys, order = decode_key(key)
+        phys, order = decode_key(key, incoming.geometry)
         tried += 1
-        errno = memblock.reserve(phys, PAGE << order)
+        errno = memblock.reserve(phys, size << order)
         if not errno and noinit:
-            errno = memblock.mark_noinit(phys, PAGE << order)
+            errno = memblock.mark_noinit(phys, size << order)
         if errno:
             break
     return tried, errno
@@ -74,7 +74,7 @@ def test_growth_is_the_number_of_preserved_runs(machine):
     assert retrieval.work.tables_walked == machine.incoming.nodes
     kept = [region for region in machine.memblock.reserved if region.flags & RSRV_NOINIT]
     assert {region.nid for region in kept} <= {-1}
-    assert sum(region.size for region in kept) == len(machine.preserved_pages) * PAGE
+    assert sum(region.size for region in kept) == len(machine.preserved_pages) * machine.page_bytes
 
 
 def test_an_array_that_can_not_grow_stops_it():
@@ -98,11 +98,11 @@ def test_reserving_early_fails_without_marking():
 @given(machine=machines(STRIPES))
 def test_reserving_early_reserves_as_single_blocks_would(machine):
     naive = machine.memblock.copy()
-    blocks = []
+    blocks, geometry = [], machine.incoming.geometry
     machine.incoming.walk(
-        lambda key: blocks.append(decode_key(key)), lambda page: blocks.append((page, 0))
+        lambda key: blocks.append(decode_key(key, geometry)), lambda page: blocks.append((page, 0))
     )
-    errno = next((e for p, o in blocks if (e := naive.reserve(p, PAGE << o))), 0)
+    errno = next((e for p, o in blocks if (e := naive.reserve(p, machine.page_bytes << o))), 0)
     extension = machine.extend(STRATEGIES["reserve-early"], ExtendOptions())
     assert regions(machine.memblock.reserved) == regions(naive.reserved)
     assert bool(extension.error) == bool(errno)

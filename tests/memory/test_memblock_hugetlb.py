@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from kho_sim.base.extent import Extent
 from kho_sim.memory.memblock import KHO_SCRATCH, MAX_NUMNODES, MIRROR, Memblock
-from tests.naive.memblock import PAGE, NaiveMemblock
+from tests.naive.memblock import NaiveMemblock
+
+PAGE = 4096
 
 GIGANTIC = 8 * PAGE
 """As small as a test likes; the rules do not know the size."""

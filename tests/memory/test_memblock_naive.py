@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from kho_sim.base.extent import Extent
 from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, Memblock
-from tests.naive.memblock import PAGE, NaiveMemblock
+from tests.geometries import GEOMETRIES
+from tests.naive.memblock import NaiveMemblock
 
+PAGE = 4096
 PAGES = 96
 RANGES = st.tuples(st.integers(1, PAGES - 1), st.integers(1, 24))
 CALLS = st.one_of(
@@ -33,16 +35,17 @@ CALLS = st.one_of(
 def both(real: Memblock, naive: NaiveMemblock, call):
     """Do a call on both; return what an allocation answered."""
     name, *args = call
+    size_of_page = real.geometry.page_bytes
     if name == "scratch_only":
         real.scratch_only = naive.scratch_only = args[0]
         return None
     if name == "alloc":
         pages, align, (first, count), nid, exact = args
-        window = (first * PAGE, (first + 4 * count) * PAGE)
-        want = (pages * PAGE, align * PAGE, *window, nid, exact)
+        window = (first * size_of_page, (first + 4 * count) * size_of_page)
+        want = (pages * size_of_page, align * size_of_page, *window, nid, exact)
         return real.alloc_range_nid(*want), naive.alloc(*want)
     (first, count), *rest = args
-    base, size = first * PAGE, count * PAGE
+    base, size = first * size_of_page, count * size_of_page
     if name == "mark":
         real.mark_kho_scratch(base, size)
         naive.flag(base, size, KHO_SCRATCH, True)
@@ -56,9 +59,9 @@ def both(real: Memblock, naive: NaiveMemblock, call):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(CALLS, max_size=40))
-def test_memblock_agrees_with_page_sets(calls):
-    real, naive = Memblock(), NaiveMemblock()
+@given(st.sampled_from(GEOMETRIES), st.lists(CALLS, max_size=40))
+def test_memblock_agrees_with_page_sets(geometry, calls):
+    real, naive = Memblock(geometry), NaiveMemblock(geometry.page_bytes)
     for call in [("add", (1, PAGES // 2), 0, 0), *calls]:
         answers = both(real, naive, call)
         real.check()
@@ -218,3 +221,17 @@ def test_the_defaults_are_those_of_the_contract():
     real.reserve(0x100000, 0x1000)
     assert [tuple(region) for region in real.memory] == [(0x100000, 0x100000, 0, 0)]
     assert [tuple(region) for region in real.reserved] == [(0x100000, 0x1000, -1, 0)]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=["4K", "16K", "64K"])
+def test_arrays_grow_by_whole_pages_and_page_0_is_never_handed_out(geometry):
+    page = geometry.page_bytes
+    real = Memblock(geometry)
+    real.add(0, 1024 * page)
+    assert real.alloc_range_nid(page, page, 0, 2 * page, -1, False) == page
+    assert real.alloc_range_nid(page, page, 0, 2 * page, -1, False) == 0
+    for number in range(130):
+        real.reserve((10 + 2 * number) * page, page)
+    place, size = real.array_pages()["reserved"]
+    assert size == -(-256 * 24 // page) * page
+    assert place == 1024 * page - size

@@ -7,7 +7,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, RSRV_KERN, RSRV_NOINIT, Memblock
 from tests.memory.test_memblock_naive import flattened
-from tests.naive.memblock import PAGE, NaiveMemblock
+from tests.naive.memblock import NaiveMemblock
+
+PAGE = 4096
 
 GRID = 4 * PAGE
 PLACES = st.tuples(st.integers(1, 15), st.integers(1, 4))

@@ -1,31 +1,26 @@
 """The block extension on sets of pages: which pages of memory are scratch afterwards."""
 
-PAGE = 4096
 
-
-def pages_of(start, size):
-    return set(range(start // PAGE, (start + size) // PAGE))
-
-
-def pages_in(regions, flag=0):
-    """Pages of the regions that have the flag."""
+def pages_in(memblock, flag=0):
+    """Pages of memory that has the flag."""
+    size = memblock.geometry.page_bytes
     return {
         page
-        for region in regions
+        for region in memblock.memory
         if region.flags & flag == flag
-        for page in pages_of(region.base, region.size)
+        for page in range(region.base // size, region.end // size)
     }
 
 
-def busy_blocks(preserved_pages, table_pages, shift):
+def busy_blocks(preserved_pages, table_pages, shift, page_bytes):
     """Start addresses of the blocks that hold a page which must not be touched."""
-    used = preserved_pages | {address // PAGE for address in table_pages}
-    return sorted({page * PAGE >> shift << shift for page in used})
+    used = preserved_pages | {address // page_bytes for address in table_pages}
+    return sorted({page * page_bytes >> shift << shift for page in used})
 
 
-def scratch_after(memory_pages, scratch_pages, busy, shift):
+def scratch_after(memory_pages, scratch_pages, busy, shift, page_bytes):
     """Old scratch, and every page of memory whose block is not busy."""
     blocks = set(busy)
     return scratch_pages | {
-        page for page in memory_pages if page * PAGE >> shift << shift not in blocks
+        page for page in memory_pages if page * page_bytes >> shift << shift not in blocks
     }

@@ -5,19 +5,18 @@ pages that are memory, not reserved, and of equal node and flags (the kernel nev
 those).
 """
 
-PAGE = 4096
 SCRATCH, NOMAP, DRIVER = 0x40, 0x04, 0x08
 
 
 class NaiveMemblock:
-    def __init__(self):
+    def __init__(self, page_bytes=4096):
+        self.page_bytes = page_bytes
         self.memory = {}  # page -> (nid, flags)
         self.reserved = {}
         self.scratch_only = False
 
-    @staticmethod
-    def pages(base, size):
-        return range(base // PAGE, (base + size) // PAGE)
+    def pages(self, base, size):
+        return range(base // self.page_bytes, (base + size) // self.page_bytes)
 
     def add(self, base, size, nid, flags):
         for page in self.pages(base, size):
@@ -55,13 +54,14 @@ class NaiveMemblock:
                 runs[-1][1] = page + 1
             else:
                 runs.append([page, page + 1])
-        return [(a * PAGE, (b - a) * PAGE, *array[a]) for a, b in runs]
+        size = self.page_bytes
+        return [(a * size, (b - a) * size, *array[a]) for a, b in runs]
 
     def alloc(self, size, align, start, end, nid, exact):
         """Try the highest page-aligned address first; return the first at which all pages
         will do."""
         for wanted in [nid] if nid < 0 or exact else [nid, -1]:
-            address = self._highest(size, align, max(start, PAGE), end, wanted)
+            address = self._highest(size, align, max(start, self.page_bytes), end, wanted)
             if address:
                 self.reserve(address, size, wanted, 0x20)
                 return address
@@ -73,7 +73,7 @@ class NaiveMemblock:
                 continue
             if self.scratch_only and not flags & SCRATCH:
                 continue
-            for address in range(base + length - size, base - 1, -PAGE):
+            for address in range(base + length - size, base - 1, -self.page_bytes):
                 inside = start <= address and address + size <= end and address % align == 0
                 if inside and not any(p in self.reserved for p in self.pages(address, size)):
                     return address

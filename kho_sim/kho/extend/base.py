@@ -21,7 +21,7 @@ LARGEST_SHIFT = 40
 class ExtendOptions:
     """``shift``: log2 of the size in bytes of the blocks that are busy or free (KHO_EXT_SHIFT).
 
-    Raises: ValueError if it is not 12 (a page) to 40.
+    Raises: ValueError if it is not 12 (the smallest page) to 40.
     """
 
     shift: int = 30

@@ -72,7 +72,10 @@ def extend_around(
 
     What strategies by blocks have in common: they differ in ``shift``, in how many bits of a leaf
     the walk looks at (``visits``: the work, never the result), and in what is marked (``mark``).
+    Raises: ValueError if a block would be smaller than a page.
     """
+    if shift < incoming.geometry.page_shift:
+        raise ValueError(f"blocks of 2**{shift} bytes are smaller than a page")
     scratch_before = memblock.scratch_bytes()
     digest = RadixTree(allocate_page, free_page, incoming.geometry)
     errno, work = -ENOMEM, Work()

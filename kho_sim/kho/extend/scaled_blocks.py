@@ -17,13 +17,12 @@ from kho_sim.kho.extend.blocks import extend_around
 from kho_sim.kho.extend.blocks_skip import once_a_block
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
+from kho_sim.platform.geometry import Geometry
 
 BLOCKS_MIN_SHIFT = 10
 BLOCKS_MIN = 1 << BLOCKS_MIN_SHIFT
 """An assumption: blocks of a thousandth. Twice as many at most, so at worst about a thousand free
 ranges, 24 KiB of array each time it doubles."""
-SMALLEST_BLOCK_SHIFT = 21
-"""A huge page: early boot asks for its large pieces (memmap, per-CPU units) at this alignment."""
 
 
 def extend(
@@ -37,11 +36,16 @@ def extend(
 
     ``options.shift`` is the largest block. Errors are those of ``blocks``.
     """
-    shift = block_shift(memblock.end_of_dram(), options.shift)
+    shift = block_shift(memblock.end_of_dram(), options.shift, incoming.geometry)
     return extend_around(memblock, incoming, shift, allocate_page, free_page, visits=once_a_block)
 
 
-def block_shift(end_of_dram: int, largest: int) -> int:
-    """Return log2 of the block size in bytes for memory that ends at ``end_of_dram``."""
+def block_shift(end_of_dram: int, largest: int, geometry: Geometry) -> int:
+    """Return log2 of the block size in bytes for memory that ends at ``end_of_dram``.
+
+    Not below a pageblock: early boot asks for its large pieces (memmap, per-CPU units) at the
+    alignment of a huge page.
+    """
     wanted = end_of_dram.bit_length() - 1 - BLOCKS_MIN_SHIFT
-    return min(max(wanted, SMALLEST_BLOCK_SHIFT), largest)
+    smallest = geometry.page_shift + geometry.pageblock_order
+    return min(max(wanted, smallest), largest)
