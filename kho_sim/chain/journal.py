@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -14,8 +13,6 @@ from kho_sim.cost import nanoseconds
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
-from kho_sim.memory.regions import Region
-from kho_sim.memory.stripes import Stripes, parts_of
 from kho_sim.platform.loader import Placement
 from kho_sim.trace.records import (
     FACTS,
@@ -169,26 +166,15 @@ class Journal:
         for moment, arrays in booted.regions.items():
             for name, regions in zip(("memory", "reserved"), arrays, strict=True):
                 same = {"boot": boot, "moment": moment, "array": name}
-                for part in parts_of(regions):
-                    self.records[RegionRow].extend(same, _columns(part))
+                columns = {"start": regions.bases, "end": regions.ends}
+                columns |= {"nid": regions.nids, "flags": regions.flags}
+                self.records[RegionRow].extend(same, columns)
 
     def _note_incoming(self, boot: int, incoming: FrozenRadixTree) -> None:
         if runs := list(incoming.runs()):
             columns = dict(zip(("order", "start", "end"), zip(*runs, strict=True), strict=True))
             self.records[PreservedRun].extend({"boot": boot}, columns)
         self.records[TablePage].extend({"boot": boot}, {"address": incoming.table_pages()})
-
-
-def _columns(regions: Sequence[Region]) -> dict[str, array[int]]:
-    """Return the fields of regions that a ``RegionRow`` has, in arrays of 64 bits."""
-    if isinstance(regions, Stripes):
-        return regions.columns()
-    return {
-        "start": array("q", [region.base for region in regions]),
-        "end": array("q", [region.end for region in regions]),
-        "nid": array("q", [region.nid for region in regions]),
-        "flags": array("q", [region.flags for region in regions]),
-    }
 
 
 def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object]:

@@ -7,7 +7,7 @@ done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
-from kho_sim.memory.regions import Region
+from kho_sim.memory.regions import Regions
 from kho_sim.releases import Release, load_release
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class BootedMemory:
     extension: Extension | None = None
     retrieval: Retrieval | None = None
     messages: list[str] = field(default_factory=list)
-    regions: dict[str, tuple[Sequence[Region], Sequence[Region]]] = field(default_factory=dict)
+    regions: dict[str, tuple[Regions, Regions]] = field(default_factory=dict)
     panic: str = ""
     """What the kernel said when it died, if it did; the state is then that of this moment."""
     early_work: Work = field(default_factory=Work)

@@ -2,23 +2,26 @@
 
 The kernel walks both arrays at each search (__next_mem_range(), mm/memblock.c). Here the free
 ranges, cut at memory region borders, are kept as a list until an array changes; an allocation
-inside one of them is cut out in place. So a search costs what is free, not what is reserved.
+inside one of them is cut out in place. So a search costs what is free, not what is reserved. Where
+memory has very many regions no list is kept: a search walks them piece by piece, those that are
+large enough and have the flags, until one fits.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from kho_sim.base.errors import ensure
-from kho_sim.base.extent import merged, round_down, round_up
-from kho_sim.memory.regions import Region, RegionArray
-from kho_sim.memory.stripes import Rope, Stripes, parts_of
+from kho_sim.base.extent import round_down, round_up
+from kho_sim.memory.regions import RegionArray, Regions
 
 ADDRESS_MAX = 2**64 - 1
+MOST_LISTED = 1 << 13
+"""Regions of memory up to which their free ranges are kept as a list."""
+FIRST_PIECE, LARGEST_PIECE = 1 << 8, 1 << 16
+"""Regions that a search looks at together: it begins with few and doubles."""
 
 
 class Gap(NamedTuple):
@@ -52,13 +55,13 @@ class FreeRanges:
     def __init__(self, memory: RegionArray, reserved: RegionArray):
         self._memory = memory
         self._reserved = reserved
-        self._gaps: MutableSequence[Gap] | None = None
+        self._gaps: list[Gap] | None = None
 
-    def ascending(self) -> Sequence[Gap]:
-        """Return all free ranges that are not empty."""
-        if self._gaps is None:
-            self._gaps = self._made_anew()
-        return self._gaps
+    def ascending(self) -> Iterable[Gap]:
+        """Return all free ranges that are not empty; iterate over them before an array changes."""
+        if len(self._memory) > MOST_LISTED:
+            return _not_empty(self._walk(self._memory))
+        return self._listed()
 
     def forget(self) -> None:
         """An array has changed: the list is made anew when it is next needed."""
@@ -81,19 +84,19 @@ class FreeRanges:
         self._gaps[index : index + 1] = rest
 
     def bottom_below(self, address: int) -> int:
-        """Return down to where all is free below ``address``, inside the memory region that holds
-        it."""
-        region = self._memory[self._memory.first_ending_after(address)]
-        gaps = self.ascending()
-        index = bisect_left(gaps, (address,)) - 1
-        free = index >= 0 and gaps[index].end == address
-        return max(gaps[index].start, region.base) if free else address
+        """Return down to where all is free below ``address``, at which a reservation begins, inside
+        the memory region that holds it."""
+        index = self._reserved.first_ending_after(address)
+        if self._reserved.bases[index] < address:
+            return address
+        below = self._reserved.ends[index - 1] if index else 0
+        return max(below, self._memory.bases[self._memory.first_ending_after(address)])
 
     def highest(self, size: int, align: int, start: int, end: int, wanted: Filter) -> int:
         """Return the highest address that fits, or 0. Source: __memblock_find_range_top_down()."""
         nid, needs, avoids = wanted
-        for part in reversed(self._candidates(size)):
-            for gap_start, gap_end, gap_nid, flags in _descending(part, size, wanted):
+        for part in self._candidates(size, needs, descending=True):
+            for gap_start, gap_end, gap_nid, flags in part:
                 if gap_end - gap_start < size or (nid >= 0 and gap_nid != nid):
                     continue
                 if flags & needs != needs or flags & avoids:
@@ -109,8 +112,8 @@ class FreeRanges:
 
     def lowest(self, size: int, align: int, start: int, end: int, wanted: Filter) -> int:
         """Return the lowest address that fits, or 0. Source: __memblock_find_range_bottom_up()."""
-        for part in self._candidates(size):
-            for gap_start, gap_end, gap_nid, flags in _ascending(part, size, wanted):
+        for part in self._candidates(size, wanted.needs, descending=False):
+            for gap_start, gap_end, gap_nid, flags in part:
                 if not wanted.accepts(gap_nid, flags):
                     continue
                 top = min(max(gap_end, start), end)
@@ -122,69 +125,55 @@ class FreeRanges:
     def check(self) -> None:
         """Raise ModelError if the list is not what the arrays say."""
         if self._gaps is not None:
-            fresh = self._not_empty(self._memory)
-            ensure(list(self._gaps) == fresh, "free ranges are stale: {} but {}", self._gaps, fresh)
+            fresh = [*_not_empty(self._walk(self._memory))]
+            ensure(self._gaps == fresh, "free ranges are stale: {} but {}", self._gaps, fresh)
 
-    def _candidates(self, size: int) -> list[Sequence[Gap]]:
-        """An empty request also fits an empty range between two reservations (kernel-facts 2.3)."""
-        return parts_of(self.ascending()) if size else [list(self._walk(self._memory))]
+    def _listed(self) -> list[Gap]:
+        if self._gaps is None:
+            self._gaps = [*_not_empty(self._walk(self._memory))]
+        return self._gaps
 
-    def _made_anew(self) -> MutableSequence[Gap]:
-        parts = self._memory.parts()
-        if len(parts) == 1 and not isinstance(parts[0], Stripes):
-            return self._not_empty(parts[0])
-        gaps: Rope[Gap] = Rope([])
-        for part in parts:
-            pieces = self._pieces(part) if isinstance(part, Stripes) else [self._not_empty(part)]
-            gaps.put(len(gaps), len(gaps), *pieces)
-        return gaps
+    def _candidates(self, size: int, needs: int, descending: bool) -> Iterable[Iterable[Gap]]:
+        """Return free ranges in the order of a search: all of them, or those that may do by piece.
 
-    def _pieces(self, stripes: Stripes[Region]) -> Iterator[Sequence[Gap]]:
-        """Yield the free ranges of stripes: those that no reservation touches stay as they are."""
-        edges = stripes.edges
-        first = self._reserved.first_ending_after(int(edges[0]))
-        behind = len(self._reserved) - self._reserved.count_from(int(edges[-1]))
-        taken = self._reserved[first:behind]
-        starts = edges.searchsorted(np.array([r.base for r in taken], np.uint64), side="right") - 1
-        ends = edges.searchsorted(np.array([r.end for r in taken], np.uint64))
-        position = 0
-        for start, end in merged(zip(starts.tolist(), ends.tolist(), strict=True)):
-            start, end = max(start, 0), min(end, len(stripes))
-            yield stripes[position:start].seen_as(Gap)
-            yield self._not_empty(stripes[start:end])
-            position = end
-        yield stripes[position:].seen_as(Gap)
+        An empty request also fits an empty range between two reservations (kernel-facts 2.3).
+        """
+        if not size:
+            return (_ordered([*self._walk(self._memory)], descending),)
+        if len(self._memory) <= MOST_LISTED:
+            return (_ordered(self._listed(), descending),)
+        return self._by_piece(size, needs, descending)
 
-    def _not_empty(self, regions: Sequence[Region]) -> list[Gap]:
-        return [gap for gap in self._walk(regions) if gap.start < gap.end]
+    def _by_piece(self, size: int, needs: int, descending: bool) -> Iterator[Iterable[Gap]]:
+        done, total, step = 0, len(self._memory), FIRST_PIECE
+        while done < total:
+            until = min(done + step, total)
+            piece = slice(total - until, total - done) if descending else slice(done, until)
+            large = self._memory.at_least(size, needs, piece)
+            yield _ordered([*self._walk(large)], descending)
+            done, step = until, min(2 * step, LARGEST_PIECE)
 
-    def _walk(self, regions: Sequence[Region]) -> Iterator[Gap]:
+    def _walk(self, regions: Regions) -> Iterator[Gap]:
         """Yield the free ranges of regions as the kernel's iterator meets them, empty ones
         included."""
-        index = 0
-        taken = self._reserved[:]
-        for region in regions:
-            while index < len(taken) and taken[index].end < region.base:
-                index += 1
-            position = index
-            while position <= len(taken):
-                start = taken[position - 1].end if position else 0
-                stop = taken[position].base if position < len(taken) else ADDRESS_MAX
-                if start >= region.end:
+        starts, ends = self._reserved.bases[:], self._reserved.ends[:]
+        taken = len(starts)
+        columns = (regions.bases, regions.ends, regions.nids, regions.flags)
+        for base, region_end, nid, flags in zip(*columns, strict=True):
+            position = bisect_left(ends, base)
+            while position <= taken:
+                start = ends[position - 1] if position else 0
+                stop = starts[position] if position < taken else ADDRESS_MAX
+                if start >= region_end:
                     break
-                if stop > region.base:
-                    first, last = max(start, region.base), min(stop, region.end)
-                    yield Gap(first, last, region.nid, region.flags)
+                if stop > base:
+                    yield Gap(max(start, base), min(stop, region_end), nid, flags)
                 position += 1
 
 
-def _descending(part: Sequence[Gap], size: int, wanted: Filter) -> Iterable[Gap]:
-    if isinstance(part, Stripes):
-        return part.at_least(size, wanted.accepts, descending=True)
-    return reversed(part)
+def _not_empty(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    return (gap for gap in gaps if gap.start < gap.end)
 
 
-def _ascending(part: Sequence[Gap], size: int, wanted: Filter) -> Iterable[Gap]:
-    if isinstance(part, Stripes):
-        return part.at_least(size, wanted.accepts, descending=False)
-    return part
+def _ordered(gaps: list[Gap], descending: bool) -> Iterable[Gap]:
+    return reversed(gaps) if descending else gaps

@@ -10,7 +10,7 @@ Searches go over ``free_ranges``; ``regions_scanned`` counts what the kernel wou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -285,7 +285,7 @@ class Memblock:
         """Return the bytes of gigantic pages up to ``limit``."""
         return self._flagged_size(RSRV_HUGETLB, limit, nid)
 
-    def free_ranges(self) -> Sequence[Gap]:
+    def free_ranges(self) -> Iterable[Gap]:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
         return self._free.ascending()
 

@@ -3,12 +3,22 @@
 Models ``struct memblock_type`` of mm/memblock.c (Linux 7.3): insertion of what is not covered yet,
 isolation at borders, merging of equal neighbours, and how many regions the array has room for.
 Growing the array needs memory, so it is asked of the owner (``Memblock``) through ``grow``.
+
+An array is one piece of memory, kept in order so that it can be searched without a tree, at a time
+when nothing else can be allocated. The price is that an insertion or a removal shifts everything
+behind it, and that a full array has to be copied to one twice as large. ``moved`` counts the first,
+``capacity`` decides the second; both are what a boot with many scattered preservations pays for.
+
+Here an array is kept in columns of machine words, 20 bytes a region, and a ``Region`` is made when
+somebody looks at one: scratch that is extended between millions of preserved pages is millions of
+regions.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, overload
 
@@ -16,15 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kho_sim.base.errors import ensure
-from kho_sim.memory.stripes import Stripes, parts_of, spliced
 
 ENOMEM = 12
 STATIC_CAPACITY = 128
 """INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
-
-
-FEWEST_STRIPES = 256
-"""Ranges to be marked inside one region from which on they are worth a compact form."""
+FEWEST_AT_ONCE = 256
+"""Ranges to be flagged inside one region from which on it pays to flag them together."""
+PIECE = 1 << 16
+"""Regions that are summed up together: as many as the caches of a CPU hold."""
 
 
 class Region(NamedTuple):
@@ -40,7 +49,52 @@ class Region(NamedTuple):
         return self.base + self.size
 
 
-class RegionArray(Sequence[Region]):
+class Regions(Sequence[Region]):
+    """Regions in address order, in columns: ``bases``, ``ends`` (bytes), ``nids`` and ``flags``."""
+
+    def __init__(
+        self, bases: array[int], ends: array[int], nids: array[int], flags: array[int]
+    ) -> None:
+        self.bases, self.ends, self.nids, self.flags = bases, ends, nids, flags
+
+    def __len__(self) -> int:
+        return len(self.bases)
+
+    @overload
+    def __getitem__(self, index: int) -> Region: ...
+    @overload
+    def __getitem__(self, index: slice) -> Regions: ...
+    def __getitem__(self, index: int | slice) -> Region | Regions:
+        if isinstance(index, slice):
+            return Regions(self.bases[index], self.ends[index], self.nids[index], self.flags[index])
+        base = self.bases[index]
+        return Region(base, self.ends[index] - base, self.nids[index], self.flags[index])
+
+    def __iter__(self) -> Iterator[Region]:
+        for base, end, nid, flags in zip(self.bases, self.ends, self.nids, self.flags, strict=True):
+            yield Region(base, end - base, nid, flags)
+
+    def size_flagged(self, flag: int) -> int:
+        """Return the bytes of the regions that have ``flag`` (0: of all)."""
+        total = 0
+        for first in range(0, len(self), PIECE):
+            piece = slice(first, first + PIECE)
+            sizes = np.asarray(self.ends)[piece] - np.asarray(self.bases)[piece]
+            total += int(sizes[np.asarray(self.flags)[piece] & flag == flag].sum())
+        return total
+
+    def at_least(self, size: int, flag: int, piece: slice) -> Regions:
+        """Return those of a piece that have ``size`` bytes or more, and ``flag`` (0: any)."""
+        columns = self.bases, self.ends, self.nids, self.flags
+        bases, ends, _, flags = views = [np.asarray(column)[piece] for column in columns]
+        chosen = np.flatnonzero((ends - bases >= size) & (flags & flag == flag))
+        kinds = (column.typecode for column in columns)
+        return Regions(
+            *(array(kind, view[chosen].tobytes()) for kind, view in zip(kinds, views, strict=True))
+        )
+
+
+class RegionArray(Regions):
     """The ``memory`` or the ``reserved`` array, in address order.
 
     ``grow(base, size)`` doubles ``capacity`` for an insertion of that range, or returns a negative
@@ -49,55 +103,28 @@ class RegionArray(Sequence[Region]):
     """
 
     def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
+        super().__init__(array("Q"), array("Q"), array("h"), array("H"))
         self.name = name
         self.capacity = STATIC_CAPACITY
         self.moved = 0
         self._grow = grow
-        self._regions: MutableSequence[Region] = []
-        self._bases: MutableSequence[int] = []
-
-    def __len__(self) -> int:
-        return len(self._regions)
-
-    @overload
-    def __getitem__(self, index: int) -> Region: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Region]: ...
-    def __getitem__(self, index: int | slice) -> Region | Sequence[Region]:
-        return self._regions[index]
-
-    def __iter__(self) -> Iterator[Region]:
-        return iter(self._regions)
 
     def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
         """Return an equal array that asks ``grow`` for room."""
         copied = RegionArray(self.name, grow)
         copied.capacity = self.capacity
-        copied._regions = self._regions[:]
-        copied._bases = self._bases[:]
+        copied.bases, copied.ends = self.bases[:], self.ends[:]
+        copied.nids, copied.flags = self.nids[:], self.flags[:]
         return copied
-
-    def parts(self) -> list[Sequence[Region]]:
-        """Return the regions in order as plain lists and ``Stripes``."""
-        return parts_of(self._regions)
-
-    def size_flagged(self, flag: int) -> int:
-        """Return the bytes of the regions that have ``flag`` (0: of all)."""
-        return sum(
-            part.size_flagged(flag)
-            if isinstance(part, Stripes)
-            else sum(region.size for region in part if region.flags & flag == flag)
-            for part in self.parts()
-        )
 
     def count_from(self, address: int) -> int:
         """Return how many regions begin at or above ``address``."""
-        return len(self._bases) - bisect_left(self._bases, address)
+        return len(self.bases) - bisect_left(self.bases, address)
 
     def first_ending_after(self, address: int) -> int:
         """Return the index of the first region whose end is above ``address``."""
-        index = bisect_right(self._bases, address) - 1
-        if index >= 0 and self._regions[index].end > address:
+        index = bisect_right(self.bases, address) - 1
+        if index >= 0 and self.ends[index] > address:
             return index
         return index + 1
 
@@ -108,7 +135,7 @@ class RegionArray(Sequence[Region]):
         """
         gaps = self._uncovered(base, base + size)
         new = len(gaps)  # counted once: growing may take or free part of the range
-        while len(self) + new > self.capacity:
+        while len(self.bases) + new > self.capacity:
             error = self._grow(self, base, size)
             if error:
                 return error
@@ -116,12 +143,11 @@ class RegionArray(Sequence[Region]):
         if not gaps:
             return 0
         for start, end in gaps:
-            last = bisect_left(self._bases, start)
-            region = Region(start, end - start, nid, flags)
-            if len(gaps) == 1 and self._extends_next_down(last, region):
+            last = bisect_left(self.bases, start)
+            if len(gaps) == 1 and self._extends_next_down(last, start, end, nid, flags):
                 return 0
-            self._insert(last, region)
-        first = bisect_left(self._bases, gaps[0][0])
+            self._insert(last, start, end, nid, flags)
+        first = bisect_left(self.bases, gaps[0][0])
         self._merge(first - 1, last + 1)
         return 0
 
@@ -133,21 +159,20 @@ class RegionArray(Sequence[Region]):
         """
         if size <= 0:
             return 0, 0, 0
-        while len(self) + 2 > self.capacity:
+        while len(self.bases) + 2 > self.capacity:
             error = self._grow(self, base, size)
             if error:
                 return error, 0, 0
         self._split_at(base)
         self._split_at(base + size)
-        return 0, bisect_left(self._bases, base), bisect_left(self._bases, base + size)
+        return 0, bisect_left(self.bases, base), bisect_left(self.bases, base + size)
 
     def remove(self, base: int, size: int) -> int:
         """Remove a range, whatever part of it is there; return 0 or -ENOMEM."""
         error, first, end = self.isolate(base, size)
         if not error and end > first:
-            self.moved += len(self) - end
-            del self._regions[first:end]
-            del self._bases[first:end]
+            self.moved += len(self.bases) - end
+            self._delete(first, end)
         return error
 
     def change(self, base: int, size: int, update: Callable[[Region], Region]) -> int:
@@ -155,7 +180,7 @@ class RegionArray(Sequence[Region]):
         error, first, end = self.isolate(base, size)
         if not error:
             for index in range(first, end):
-                self._regions[index] = update(self._regions[index])
+                _, _, self.nids[index], self.flags[index] = update(self[index])
             self._merge(first - 1, end)
         return error
 
@@ -167,7 +192,7 @@ class RegionArray(Sequence[Region]):
         """
         done = 0
         while done < len(ranges):
-            done += self._stripe(ranges[done:], flag)
+            done += self._flag_at_once(ranges[done:], flag)
             if done == len(ranges):
                 break
             start, end = ranges[done].tolist()
@@ -181,108 +206,106 @@ class RegionArray(Sequence[Region]):
         """Raise ModelError unless the regions are sorted, disjoint, not empty and within
         capacity."""
         ensure(len(self) <= self.capacity, "{} holds {} regions", self.name, len(self))
-        bases = [region.base for region in self._regions]
-        ensure(list(self._bases) == bases, "{}: index is stale", self.name)
-        for region in self._regions:
+        for region in self:
             ensure(region.size > 0, "{}: empty region {}", self.name, region)
-        for left, right in pairwise(self._regions):
+        for left, right in pairwise(self):
             ensure(left.end <= right.base, "{}: {} overlaps {}", self.name, left, right)
 
     def _uncovered(self, base: int, end: int) -> list[tuple[int, int]]:
         gaps = []
+        bases, ends = self.bases, self.ends
         index = self.first_ending_after(base)
-        while index < len(self._regions) and self._regions[index].base < end:
-            region = self._regions[index]
-            if region.base > base:
-                gaps.append((base, region.base))
-            base = min(region.end, end)
+        while index < len(bases) and bases[index] < end:
+            if bases[index] > base:
+                gaps.append((base, bases[index]))
+            base = min(ends[index], end)
             index += 1
         if base < end:
             gaps.append((base, end))
         return gaps
 
     def _split_at(self, address: int) -> None:
-        index = bisect_right(self._bases, address) - 1
+        index = bisect_right(self.bases, address) - 1
         if index < 0:
             return
-        region = self._regions[index]
-        if region.base < address < region.end:
-            head = region._replace(size=address - region.base)
-            self._regions[index] = Region(address, region.end - address, region.nid, region.flags)
-            self._bases[index] = address
-            self._insert(index, head)
+        base = self.bases[index]
+        if base < address < self.ends[index]:
+            self._insert(index, base, address, self.nids[index], self.flags[index])
+            self.bases[index + 1] = address
 
-    def _stripe(self, ranges: NDArray[np.uint64], flag: int) -> int:
+    def _flag_at_once(self, ranges: NDArray[np.uint64], flag: int) -> int:
         """Flag the first ranges as far as they lie inside one region and the array has room.
 
         Each cuts the rest of the region twice, so two regions move what is behind them, and nothing
         merges. Returns how many were flagged; none if one by one will do as well.
         """
         edges = ranges.reshape(-1)
-        index = bisect_right(self._bases, int(edges[0])) - 1
+        index = bisect_right(self.bases, int(edges[0])) - 1
         if index < 0:
             return 0
-        region = self._regions[index]
+        region = self[index]
         if region.base == edges[0] or region.flags & flag == flag:
             return 0
         inside = int(np.searchsorted(edges, np.uint64(region.end))) // 2
         count = min(inside, (self.capacity - len(self)) // 2)
-        if inside < FEWEST_STRIPES or not count:
+        if inside < FEWEST_AT_ONCE or not count:
             return 0
         self.moved += 2 * count * (len(self) - index)
-        edges = edges[: 2 * count]
-        flags = (region.flags | flag, region.flags)
-        stripes = Stripes(edges, region.nid, flags, _region_between)
-        head = _region_between(region.base, int(edges[0]), region.nid, region.flags)
-        tail = _region_between(int(edges[-1]), region.end, region.nid, region.flags)
-        self._regions = spliced(self._regions, index, [head], stripes, [tail])
-        bases = stripes.seen_as(_start)
-        self._bases = spliced(self._bases, index, [head.base], bases, [tail.base])
+        cuts = np.ascontiguousarray(edges[: 2 * count]).data.cast("B")
+        flags = array("H", [region.flags, region.flags | flag]) * count
+        _put(self.bases, index + 1, cuts)
+        _put(self.ends, index, cuts)
+        _put(self.nids, index, memoryview(array("h", [region.nid]) * (2 * count)).cast("B"))
+        _put(self.flags, index, memoryview(flags).cast("B"))
         return count
 
-    def _insert(self, index: int, region: Region) -> None:
-        self.moved += len(self._regions) - index
-        self._regions.insert(index, region)
-        self._bases.insert(index, region.base)
+    def _insert(self, index: int, base: int, end: int, nid: int, flags: int) -> None:
+        self.moved += len(self.bases) - index
+        self.bases.insert(index, base)
+        self.ends.insert(index, end)
+        self.nids.insert(index, nid)
+        self.flags.insert(index, flags)
 
-    def _extends_next_down(self, index: int, new: Region) -> bool:
-        """Join a region that belongs at ``index`` to the one after it, if only that is its equal.
+    def _delete(self, first: int, end: int) -> None:
+        for column in (self.bases, self.ends, self.nids, self.flags):
+            del column[first:end]
+
+    def _extends_next_down(self, index: int, base: int, end: int, nid: int, flags: int) -> bool:
+        """Join a range that belongs at ``index`` to the region after it, if only that is its equal.
 
         Short for inserting and merging it, with their count: most allocations come top-down.
         """
-        if index == len(self._regions):
+        if index == len(self.bases) or self.bases[index] != end or not self._is(index, nid, flags):
             return False
-        base, size, nid, flags = new
-        after = self._regions[index]
-        if after.base != base + size or after.nid != nid or after.flags != flags:
+        if index and self.ends[index - 1] == base and self._is(index - 1, nid, flags):
             return False
-        if index:
-            before = self._regions[index - 1]
-            if before.end == base and before.nid == nid and before.flags == flags:
-                return False
-        self._regions[index] = Region(base, size + after.size, nid, flags)
-        self._bases[index] = base
-        self.moved += 2 * (len(self._regions) - index) - 1
+        self.bases[index] = base
+        self.moved += 2 * (len(self.bases) - index) - 1
         return True
+
+    def _is(self, index: int, nid: int, flags: int) -> bool:
+        return self.flags[index] == flags and self.nids[index] == nid
 
     def _merge(self, first: int, last: int) -> None:
         """Join equal neighbours whose left one has an index in [first, last)."""
         index = max(first, 0)
-        while index < last and index + 1 < len(self._regions):
-            here, after = self._regions[index], self._regions[index + 1]
-            if here.end != after.base or here.nid != after.nid or here.flags != after.flags:
+        bases, ends = self.bases, self.ends
+        while index < last and index + 1 < len(bases):
+            after = index + 1
+            if ends[index] != bases[after] or not self._is(
+                index, self.nids[after], self.flags[after]
+            ):
                 index += 1
                 continue
-            self._regions[index] = here._replace(size=here.size + after.size)
-            del self._regions[index + 1]
-            del self._bases[index + 1]
-            self.moved += len(self._regions) - index - 1
+            ends[index] = ends[after]
+            self._delete(after, after + 1)
+            self.moved += len(bases) - after
             last -= 1
 
 
-def _region_between(start: int, end: int, nid: int, flags: int) -> Region:
-    return Region(start, end - start, nid, flags)
-
-
-def _start(start: int, _end: int, _nid: int, _flags: int) -> int:
-    return start
+def _put(column: array[int], index: int, items: memoryview) -> None:
+    """Insert what ``items`` holds as bytes, with one copy of it."""
+    behind = column[index:]
+    del column[index:]
+    column.frombytes(items)
+    column.extend(behind)

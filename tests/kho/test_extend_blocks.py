@@ -68,8 +68,8 @@ def naive_digest(incoming, recorder, shift):
 @settings(max_examples=120)
 @given(machine=machines(), shift=SHIFTS, fewest=st.sampled_from([1, 256]))
 def test_blocks_agree_with_sets_of_pages(machine, shift, fewest):
-    """Exactly the rest is marked, by gaps one after the other as by stripes at once."""
-    with mock.patch("kho_sim.memory.regions.FEWEST_STRIPES", fewest):
+    """Exactly the rest is marked, by gaps one after the other as by many at once."""
+    with mock.patch("kho_sim.memory.regions.FEWEST_AT_ONCE", fewest):
         blocks_against_sets_of_pages(machine, shift)
 
 

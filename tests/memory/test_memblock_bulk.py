@@ -1,25 +1,25 @@
 """Many marks at once against one mark after the other: same arrays, same counts, same failures."""
 
-from itertools import accumulate, pairwise
+from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kho_sim.memory.free_ranges
 import kho_sim.memory.regions
-import kho_sim.memory.stripes
-from kho_sim.memory.memblock import KHO_SCRATCH, NOMAP, Memblock
-from kho_sim.memory.stripes import Rope, Stripes, parts_of
+from kho_sim.memory.memblock import NOMAP, Memblock
+from kho_sim.memory.regions import RegionArray
 
 PAGE = 4096
 
 
 @pytest.fixture(autouse=True)
-def _stripes_from_one_on(monkeypatch):
-    """Small cases would go one by one; blocks of a search are cut small as well."""
-    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_STRIPES", 1)
-    monkeypatch.setattr(kho_sim.memory.stripes, "BLOCK", 8)
+def _at_once_from_one_on(monkeypatch):
+    """Small cases would go one by one, and have their free ranges listed."""
+    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_AT_ONCE", 1)
 
 
 PIECES = st.lists(
@@ -109,33 +109,20 @@ def test_without_memory_there_is_nothing_to_mark():
     assert (len(memblock.memory), memblock.regions_moved) == (0, 0)
 
 
-@pytest.mark.parametrize(("marks", "compact"), [(4, []), (5, [9]), (70, [125, 11])])
-def test_enough_marks_inside_one_region_are_kept_compact(monkeypatch, marks, compact):
-    """Stripes end inside the last mark: n have 2 n - 1 of them. An array of 128 regions has room
-    for 63, the next one makes it grow, the rest fits."""
-    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_STRIPES", 5)
-    memblock = Memblock()
-    memblock.add(PAGE, 1000 * PAGE)
-    assert memblock.mark_kho_scratch_each(rows([(9, 1)] * marks)) == (0, marks)
-    free = memblock.free_ranges()
-    assert isinstance(free, Rope if compact else list)
-    for parts in (memblock.memory.parts(), parts_of(free)):
-        assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
-    assert memblock.scratch_bytes() == marks * PAGE
-
-
-@pytest.mark.parametrize(("first", "end", "compact"), [(20, 29, [3, 5]), (19, 22, [2, 5])])
-def test_free_stripes_that_no_reservation_touches_are_kept_compact(first, end, compact):
-    """Nine stripes with borders 9, 10, 19, 20, 29, 30 and so on: the fourth one ends at 29."""
-    memblock = Memblock()
-    memblock.add(PAGE, 1000 * PAGE)
-    memblock.reserve(2 * PAGE, PAGE)
-    memblock.reserve(first * PAGE, (end - first) * PAGE)
-    memblock.reserve(60 * PAGE, PAGE)
-    memblock.mark_kho_scratch_each(rows([(9, 1)] * 5))
-    parts = parts_of(memblock.free_ranges())
-    assert [len(part) for part in parts if isinstance(part, Stripes)] == compact
-    memblock.check()
+def test_marks_inside_one_region_are_made_together_as_far_as_there_is_room(monkeypatch):
+    """An array of 128 regions has room for 63; the next one by itself makes it grow."""
+    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_AT_ONCE", 5)
+    at_once, real = [], RegionArray._flag_at_once
+    monkeypatch.setattr(
+        RegionArray, "_flag_at_once", lambda *args: at_once.append(real(*args)) or at_once[-1]
+    )
+    for marks, counts in ((4, [0, 0, 0, 0]), (5, [5]), (70, [63, 6])):
+        memblock = Memblock()
+        memblock.add(PAGE, 1000 * PAGE)
+        assert memblock.mark_kho_scratch_each(rows([(9, 1)] * marks)) == (0, marks)
+        assert at_once == counts
+        assert memblock.scratch_bytes() == marks * PAGE
+        at_once.clear()
 
 
 WINDOWS = st.tuples(st.integers(0, 900), st.integers(1, 300))
@@ -166,84 +153,28 @@ def call(memblock, name, *args):
     return getattr(memblock, name)(first * PAGE, (count % 7 + 1) * PAGE)
 
 
+@contextmanager
+def searched_by_piece():
+    """Free ranges are never listed; a search looks at 2, 4, 8 and again 8 regions."""
+    sizes = {"MOST_LISTED": 0, "FIRST_PIECE": 2, "LARGEST_PIECE": 8}
+    with mock.patch.multiple(kho_sim.memory.free_ranges, **sizes):
+        yield
+
+
 @settings(max_examples=150, deadline=None)
 @given(MACHINES, RANGES, CALLS)
-def test_stripes_behave_as_regions_afterwards(memblock, ranges, calls):
+def test_memory_of_many_regions_is_searched_by_piece_as_by_list(memblock, ranges, calls):
     bulk, naive = memblock.copy(), memblock.copy()
     ranges = rows(ranges)
-    bulk.mark_kho_scratch_each(ranges)
+    with searched_by_piece():
+        bulk.mark_kho_scratch_each(ranges)
     one_by_one(naive, ranges)
     for each in calls:
-        assert call(bulk, *each) == call(naive, *each), each
+        with searched_by_piece():
+            answer = call(bulk, *each)
+        assert answer == call(naive, *each), each
         bulk.check()
     assert state(bulk) == state(naive)
     twin = bulk.copy()
     twin.remove(0, 1 << 40)
     assert state(bulk) == state(naive), "a copy is independent"
-
-
-@given(
-    st.lists(st.integers(1, 5), min_size=1), st.integers(0, 3), st.tuples(*[st.integers(0, 9)] * 2)
-)
-def test_the_columns_of_stripes_are_those_of_their_items(widths, nid, flags):
-    edges = np.array(list(accumulate(widths, initial=PAGE)), np.uint64)
-    stripes = Stripes(edges, nid, flags, lambda *item: item)
-    columns = stripes.columns()
-    assert list(columns) == ["start", "end", "nid", "flags"]
-    assert list(zip(*columns.values(), strict=True)) == list(stripes)
-
-
-def test_stripes_are_looked_at_by_kind_and_size():
-    borders = [0, 1, 3, 4, 9, 10, 11, 13, 15]
-    stripes = Stripes(np.array(borders, np.uint64), 0, (KHO_SCRATCH, 0), lambda *item: item)
-    every = [(*pair, 0, (KHO_SCRATCH, 0)[n % 2]) for n, pair in enumerate(pairwise(borders))]
-    assert list(stripes) == every
-    plain = list(stripes.at_least(2, lambda _, flags: not flags, descending=True))
-    assert plain == [(13, 15, 0, 0), (4, 9, 0, 0), (1, 3, 0, 0)]
-    flagged = list(stripes.at_least(2, lambda _, flags: flags != 0, descending=False))
-    assert flagged == [(11, 13, 0, KHO_SCRATCH)]
-    assert list(stripes.at_least(2, lambda nid, _: nid == 1, descending=False)) == []
-    assert list(stripes[1:4]) == every[1:4]
-    assert stripes[-1] == every[-1]
-    assert (stripes.size_flagged(0), stripes.size_flagged(KHO_SCRATCH)) == (15, 5)
-
-
-@given(
-    st.lists(st.integers(1, 6), min_size=1, max_size=40),
-    st.integers(0, 7),
-    st.sampled_from([[], [KHO_SCRATCH], [0], [KHO_SCRATCH, 0]]),
-    st.booleans(),
-)
-@example([1], 1, [KHO_SCRATCH, 0], False)
-@example([3, 1, 1, 1], 3, [KHO_SCRATCH], False)
-@example([1, 1, 2, 3], 3, [0], True)
-def test_a_search_of_stripes_is_a_look_at_each(widths, size, flags, descending):
-    borders = list(accumulate(widths, initial=7))
-    stripes = Stripes(np.array(borders, np.uint64), 1, (KHO_SCRATCH, 0), lambda *item: item)
-    every = [(*pair, 1, (KHO_SCRATCH, 0)[n % 2]) for n, pair in enumerate(pairwise(borders))]
-    expected = [item for item in every if item[1] - item[0] >= size and item[3] in flags]
-    found = list(stripes.at_least(size, lambda _, own: own in flags, descending))
-    assert found == expected[:: -1 if descending else 1]
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(-3, 30), st.integers(0, 4), st.lists(st.integers(), max_size=4)),
-        max_size=12,
-    )
-)
-def test_a_rope_is_a_list(edits):
-    rope, naive = Rope([[], range(20), [7, 8]]), [*range(20), 7, 8]
-    for first, count, values in edits:
-        for items in (rope, naive):
-            items[first : first + count if first >= 0 else None] = values
-            items.insert(len(values), 5)
-            items[len(items) // 2] = 6
-            del items[len(items) // 3]
-        assert list(rope) == naive
-        assert [rope[index] for index in range(-len(naive), len(naive))] == naive * 2
-        assert list(rope[2:5]) == naive[2:5]
-        assert all(rope.parts), "no part is empty"
-    for index in (len(naive), -len(naive) - 1):
-        with pytest.raises(IndexError):
-            rope[index]

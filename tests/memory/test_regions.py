@@ -117,10 +117,6 @@ def test_the_check_finds_what_is_wrong():
     array.capacity = 4
     with pytest.raises(ModelError, match=r"^memory holds 5 regions"):
         array.check()
-    array.capacity = 128
-    array._bases[1] += 1
-    with pytest.raises(ModelError, match=r"^memory: index is stale$"):
-        array.check()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +132,7 @@ def test_the_check_finds_what_is_wrong():
 )
 def test_the_check_names_the_region(size, complaint):
     array = five_regions()
-    array._regions[1] = array[1]._replace(size=size)
+    array.ends[1] = array.bases[1] + size
     with pytest.raises(ModelError, match=f"^{re.escape(complaint)}$"):
         array.check()
 

@@ -25,7 +25,6 @@ ROOMS = {
             "memory/free_ranges.py",
             "memory/memblock.py",
             "memory/regions.py",
-            "memory/stripes.py",
         ),
         (
             "tests/memory/test_alloc_run.py",
