@@ -1,8 +1,15 @@
 """The per-CPU page lists of one zone, for the CPU that the workload runs on.
 
 Models struct per_cpu_pages (mm/page_alloc.c, kernel-facts 9.4): lists for orders 0 to 3 and for THP
-(order 9), refilled and drained in batches that grow with use. Other CPUs' lists are left out: what
-they hold is small against a memfd, and nobody knows which CPU a recorded init ran on.
+(a huge page), refilled and drained in batches that grow with use. Other CPUs' lists are left out:
+what they hold is small against a memfd, and nobody knows which CPU a recorded init ran on.
+
+The free lists of a zone are behind one lock, which every CPU wants. So each CPU keeps some pages to
+itself: it takes a batch under the lock, hands it out without, and gives back a batch when it holds
+too much. A batch doubles while a CPU only takes, or only frees, as the lock is then worth saving
+most; it is bounded, since pages that one CPU keeps are lost to the others. For this model two
+things follow: a run of requests gets ascending pages batch by batch, with what other requests took
+between them, and freed pages come back last in, first out.
 """
 
 from __future__ import annotations

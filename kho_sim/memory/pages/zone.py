@@ -2,6 +2,16 @@
 
 Models rmqueue(), rmqueue_bulk() and the per-CPU free path of mm/page_alloc.c (kernel-facts 9.3 to
 9.8). Left out: reclaim (nothing recorded has pages to reclaim) and other CPUs' lists.
+
+Zones are there because not all memory is equal: some devices reach only low addresses. Whoever can
+live anywhere is served from the highest zone first, and may fall back to lower ones, but only as
+far as lowmem_reserve leaves there, so that ordinary requests do not use up what others have no
+substitute for. The watermarks keep a rest of each zone for the moment in which memory is short:
+ordinary requests stop above the low mark, and only what can not wait goes on to the minimum.
+
+Free CMA pages count as free, but only movable requests may have them. A zone whose free memory is
+mostly CMA would so be full for the kernel long before it is empty. Therefore movable requests take
+CMA first as soon as more than half of what is free is CMA.
 """
 
 from __future__ import annotations
