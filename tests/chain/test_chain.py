@@ -13,6 +13,7 @@ from kho_sim.chain.invariants import check_hand_over
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.memory.pages import OutOfMemory
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.scenario import loads, with_values
 
 MIB = 1 << 20
@@ -218,7 +219,7 @@ def test_memory_may_all_be_on_a_node_that_is_not_the_first():
 def test_an_empty_scratch_area_lies_nowhere():
     """150 % of what a small kernel reserved above 4 GiB, which is nothing, is an empty area."""
     handed = SimpleNamespace(
-        tree=SimpleNamespace(preserved_extents=lambda: [Extent(MIB, 3 * MIB)]),
+        tree=SimpleNamespace(preserved_extents=lambda: [Extent(MIB, 3 * MIB)], geometry=PAGES_4K),
         files=(),
         kho=SimpleNamespace(scratch_areas=((2 * MIB, 0), (4 * MIB, MIB))),
     )
