@@ -239,6 +239,7 @@ class RadixTree(FrozenRadixTree):
         page_bytes = geometry.page_bytes
         self._allocate_page = allocate_page or count(page_bytes, page_bytes).__next__
         self._free_page = free_page or (lambda _: None)
+        self._leaves_end = 1 << geometry.key_bits - geometry.leaf_shift
         root = self._allocate_page()
         if root:
             self._tables[-1][0] = root
@@ -271,7 +272,10 @@ class RadixTree(FrozenRadixTree):
 
         A failed addition leaves no table behind. Source: kho_radix_add_key().
         """
-        return self.add_keys(key, key + 1)
+        leaf, position = divmod(key, self._keys.bitmaps.length)
+        if not 0 <= leaf < self._leaves_end:
+            return -ERANGE
+        return self._add_to_leaf(leaf, 1 << position)
 
     def add_keys(self, first: int, end: int) -> int:
         """Add the keys [first, end) as one by one would, until the first that fails."""
@@ -286,7 +290,7 @@ class RadixTree(FrozenRadixTree):
         bits <<= offset
         while bits:
             part = bits & bitmaps.full
-            if leaf >= 1 << (self.geometry.key_bits - bitmaps.shift):
+            if leaf >= self._leaves_end:
                 return -ERANGE
             error = self._add_to_leaf(leaf, part) if part else 0
             if error:
