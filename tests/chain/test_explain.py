@@ -25,7 +25,7 @@ def entry(lines: list[str], head: str) -> dict[str, list[str]]:
 
 
 def test_explain_names_every_release_and_build_with_the_source_of_each_value():
-    lines = explain_scenario(loads(CHAIN)).splitlines()
+    lines = str(explain_scenario(loads(CHAIN))).splitlines()
     release = entry(lines, "Release 7.3, boot 0, 2, 3, 4 and 2 more: Linux 7.3")
     assert release.keys() == load_release("7.3").sources.keys()
     assert release["kho_compatible"] == [
@@ -45,7 +45,7 @@ def test_explain_names_every_release_and_build_with_the_source_of_each_value():
 
 
 def test_of_another_build_only_what_differs_is_listed():
-    lines = explain_scenario(loads(CHAIN)).splitlines()
+    lines = str(explain_scenario(loads(CHAIN))).splitlines()
     assert entry(lines, "Build lab, boot 1: ") == {
         "initrd_bytes": ["1,048,576", "kernel.initrd", "of", "the", "scenario"]
     }
