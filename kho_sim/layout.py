@@ -78,7 +78,7 @@ class Layout:
     def wrapped(self, text: str, indent: int = 0, first: int = 0, max_lines: int = 0) -> list[str]:
         """Return ``text`` in lines that fit; a number stays with its unit.
 
-        What can not be printed, which a description or a log can hold, becomes a blank.
+        What cannot be printed, which a description or a log can hold, becomes a blank.
         ``indent`` is for all lines but the first one, ``first`` for that one. What does not fit
         into ``max_lines`` (0: any number) is cut, and an ellipsis says so.
         """

@@ -54,7 +54,7 @@ def verb(source: str, kind: str | None, table: str | None, out: str | None) -> i
             with atomic_write(Path(out)) as file:
                 file.write(f"{text}\n".encode())
         except OSError as error:
-            raise EngineError(f"{out} can not be written: {error.strerror or error}") from error
+            raise EngineError(f"{out} cannot be written: {error.strerror or error}") from error
         click.echo(out, err=True)
     return 0
 

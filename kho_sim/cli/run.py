@@ -87,7 +87,7 @@ def _short_forms(
 
 
 def _simulated(scenario: Scenario, out: str | None) -> Trace:
-    """Simulate, and store if asked; a folder that can not be used is refused before the work."""
+    """Simulate, and store if asked; a folder that cannot be used is refused before the work."""
     from kho_sim.chain import run_scenario
     from kho_sim.runs.store import check_folder, save_run
 

@@ -33,7 +33,7 @@ ENDINGS = (".graphml", ".dot", ".gv")
 def write_graph(graph: nx.Graph, path: str | PathLike[str]) -> None:
     """Write a graph as .graphml or .dot, by the ending of ``path``.
 
-    Raises: InputError for another ending, EngineError if the file can not be written.
+    Raises: InputError for another ending, EngineError if the file cannot be written.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -46,7 +46,7 @@ def write_graph(graph: nx.Graph, path: str | PathLike[str]) -> None:
             else:
                 file.write(dot_text(graph).encode())
     except OSError as error:
-        raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
+        raise EngineError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def dot_text(graph: nx.Graph) -> str:

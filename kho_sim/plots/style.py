@@ -155,7 +155,7 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
     ``origin`` is the trace that the figure shows, or a mapping that says where it comes from (as
     ``provenance_of`` returns, for many figures of one trace). Equal figures give equal files: no
     date is written.
-    Raises: InputError for another ending, EngineError if the file can not be written.
+    Raises: InputError for another ending, EngineError if the file cannot be written.
     """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
@@ -169,7 +169,7 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
             with atomic_write(path) as file:
                 figure.savefig(file, format=kind, metadata=_metadata(kind, text))
         except OSError as error:
-            raise EngineError(f"{path} can not be written: {error.strerror or error}") from error
+            raise EngineError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def svg_picture(figure: Figure) -> bytes:

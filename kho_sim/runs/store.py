@@ -41,7 +41,7 @@ TWIN = "twin-"
 def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
     """Store a trace in a folder, in place of a run that is there already.
 
-    Raises: EngineError if the folder holds something else, or can not be written.
+    Raises: EngineError if the folder holds something else, or cannot be written.
     """
     folder = Path(directory)
     check_folder(folder)
@@ -56,7 +56,7 @@ def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
             for path in before:
                 path.unlink(missing_ok=True)
     except OSError as error:
-        raise EngineError(f"{folder} can not be written: {error.strerror or error}") from error
+        raise EngineError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def check_folder(directory: str | PathLike[str]) -> None:
@@ -71,7 +71,7 @@ def check_folder(directory: str | PathLike[str]) -> None:
             path.name for path in folder.iterdir() if not _is_ours(path.name) or path.is_dir()
         )
     except OSError as error:
-        raise EngineError(f"{folder} can not be read: {error.strerror or error}") from error
+        raise EngineError(f"{folder} cannot be read: {error.strerror or error}") from error
     if foreign:
         raise EngineError(
             f"{folder} holds {foreign[0]}, which is no part of a stored run; "
@@ -174,7 +174,7 @@ def _document(folder: Path) -> dict[str, Any]:
         what = "holds no complete run" if folder.is_dir() else "is no folder"
         raise TraceError(f"{folder} {what}: {DOCUMENT} is not there") from error
     except OSError as error:
-        raise TraceError(f"{path} can not be read: {error.strerror or error}") from error
+        raise TraceError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise TraceError(f"{path} is damaged: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:

@@ -61,7 +61,7 @@ def no_result(name: str) -> str:
 def expectation(key: str, written: int | float | str) -> Expectation:
     """Return the parts of one line. Raises ValueError with a sentence."""
     if not is_result_name(key):
-        raise ValueError("this can not name a result; accepted: words as in outcome, radix_nodes")
+        raise ValueError("this cannot name a result; accepted: words as in outcome, radix_nodes")
     match = _WRITTEN.fullmatch(str(written))
     operator, text = (match[1] or "==", match[2]) if match else ("==", str(written))
     if key == "outcome":

@@ -115,7 +115,7 @@ def _text_of(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        message = f"this can not be read: {error.strerror}"
+        message = f"this cannot be read: {error.strerror}"
         raise ScenarioError([Problem(str(path), 0, 0, "", message)])
     try:
         return content.decode()

@@ -73,7 +73,7 @@ class Hugetlb(Section):
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.count is not None and self.preserve > self.count:
-            yield ("preserve",), f"{self.preserve} pages can not be kept of {self.count} in use"
+            yield ("preserve",), f"{self.preserve} pages cannot be kept of {self.count} in use"
 
 
 class Anonymous(Section):
@@ -93,7 +93,7 @@ class PageCache(Section):
 
 
 class Unmovable(Section):
-    """Kernel memory that can not be migrated: slab, page tables, drivers."""
+    """Kernel memory that cannot be migrated: slab, page tables, drivers."""
 
     kind: Literal["unmovable"]
     size: SizeOrZero = 0

@@ -140,7 +140,7 @@ def _unreadable(text: str) -> tuple[int, int, str] | None:
         before = text.removeprefix("\ufeff")[: match.start()]
         line = before.count("\n") + 1
         column = len(before) - before.rfind("\n")
-        return line, column, f"the character U+{ord(match[0]):04X} can not be in a scenario"
+        return line, column, f"the character U+{ord(match[0]):04X} cannot be in a scenario"
     if len(text.encode()) > MAX_BYTES:
         return 0, 0, f"the text has more than the {MAX_BYTES} bytes that a scenario may have"
     return None

@@ -80,7 +80,7 @@ class Driver:
     def drive(self, pending: Iterable[Run], done: int) -> None:
         """Run everything pending; ``done`` runs are finished already.
 
-        Raises EngineError if the engine or the store can not go on; all that was reported is kept.
+        Raises EngineError if the engine or the store cannot go on; all that was reported is kept.
         """
         self._queues[TOGETHER].extend(pending)
         self.ok = done

@@ -106,7 +106,7 @@ class Dask:
             self._client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except (OSError, ValueError, TimeoutError) as error:
-            raise EngineError(f"the Dask scheduler {scheduler} can not be used: {error}") from error
+            raise EngineError(f"the Dask scheduler {scheduler} cannot be used: {error}") from error
         # How often to try again is decided here, run by run, not there, batch by batch.
         self._executor = self._client.get_executor(pure=False, retries=0)
         self._killed = KilledWorker
@@ -129,7 +129,7 @@ class Dask:
         """Nothing to do: the scheduler goes on with the workers that it has."""
 
     def close(self, *, kill: bool = False) -> None:
-        # A scheduler that is gone can not be told that we go, too.
+        # A scheduler that is gone cannot be told that we go, too.
         with suppress(OSError, TimeoutError):
             self._executor.shutdown(wait=not kill)
         self._client.close(timeout=CONNECT_SECONDS)

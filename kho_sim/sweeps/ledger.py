@@ -1,6 +1,6 @@
 """The ledger of a sweep: one JSON line for each thing that happened, only ever appended.
 
-It tells what the parts can not: which runs failed and why, which were lost with their worker, which
+It tells what the parts cannot: which runs failed and why, which were lost with their worker, which
 were left out, and how often each was tried. A line that a kill cut short, or that is damaged, is
 ignored. While a sweep works, it holds a lock on its ledger: a second one in the same place is
 refused. Shards have a ledger each.

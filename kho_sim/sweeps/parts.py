@@ -42,7 +42,7 @@ def read_parquet(path: Path) -> pa.Table:
         return pq.read_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} can not be read: {reason}") from error
+        raise InputError(f"{path} cannot be read: {reason}") from error
 
 
 def finished_runs(directory: Path, name: str, tables: tuple[str, ...]) -> list[str]:

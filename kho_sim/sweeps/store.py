@@ -50,7 +50,7 @@ MANIFEST_TYPES = {
     "replicates": int,
     "tables": list,
 }
-"""What a sweep can not be read without."""
+"""What a sweep cannot be read without."""
 
 
 class Store:
@@ -152,7 +152,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{directory} is no sweep: it has no {MANIFEST}") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{directory / MANIFEST} can not be read: {error}") from error
+        raise InputError(f"{directory / MANIFEST} cannot be read: {error}") from error
     if not known:
         raise InputError(f"{directory / MANIFEST} is not of a schema that this version reads")
     for name, kind in MANIFEST_TYPES.items():
@@ -201,7 +201,7 @@ def read_design(directory: Path) -> pa.Table:
 def differences(
     stored: dict[str, Any], rows: pa.Table, wanted: dict[str, Any], design: Design
 ) -> Iterator[str]:
-    """Yield in words why a stored sweep can not go on as ``design``; nothing if that only grew."""
+    """Yield in words why a stored sweep cannot go on as ``design``; nothing if that only grew."""
     for name in ("schema_version", "model_version", "tables"):
         if stored[name] != wanted[name]:
             yield f"{name}: {_told(stored[name])} there, {_told(wanted[name])} here"

@@ -47,8 +47,8 @@ def sweep(
     Stops after ``failures_max`` failures of this pass. ``progress`` is called with a
     ``driver.Status``. ``allocations`` also keeps every early allocation.
 
-    Raises: ScenarioError and InputError for what can not be run, EngineError for an engine or a
-    store that can not be used, SweepInterrupted after SIGINT or SIGTERM, with all finished work
+    Raises: ScenarioError and InputError for what cannot be run, EngineError for an engine or a
+    store that cannot be used, SweepInterrupted after SIGINT or SIGTERM, with all finished work
     stored.
     """
     design = design_of(scenario, axes, replicates)

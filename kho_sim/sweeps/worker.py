@@ -89,8 +89,8 @@ class _Rows:
 def run_batch(batch: Batch, simulate: Simulate = run_scenario) -> Receipt:
     """Run a batch until its runs or its time are at an end, and write its part.
 
-    Raises EngineError if the part can not be written, if this worker has another model, or if it
-    can not find a plug-in.
+    Raises EngineError if the part cannot be written, if this worker has another model, or if it
+    cannot find a plug-in.
     """
     if batch.plugins:
         unpack_plugins(batch.plugins)
@@ -128,7 +128,7 @@ def _write(batch: Batch, rows: _Rows) -> None:
         for table in sorted(rows.tables, key="runs".__eq__):
             write_part(Path(batch.directory), table, batch.part, rows.tables[table])
     except OSError as error:
-        raise EngineError(f"a worker can not write to {batch.directory}: {error}") from error
+        raise EngineError(f"a worker cannot write to {batch.directory}: {error}") from error
 
 
 def _failure(run_id: str, error: Exception) -> Failure:

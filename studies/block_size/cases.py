@@ -15,7 +15,7 @@ from kho_sim.base.units import format_exact
 GIB = 1 << 30
 
 SCRATCH = "kho_scratch=32M,32M,32M"
-"""What a recorded 64 GiB host boots from with the extension and can not boot from without it
+"""What a recorded 64 GiB host boots from with the extension and cannot boot from without it
 (observations tiny-64G-32M_32M_32M, tinynoext-64G-64M_64M_64M)."""
 
 SHIFTS = tuple(range(16, 37))

@@ -20,7 +20,7 @@ def write_results(study: Sweep, folder: str | Path) -> list[Path]:
     """Write ``NAME.md`` for each of ``TABLES``, ``NAME.png`` for each of ``FIGURES``, and
     ``study.csv``.
 
-    Raises EngineError if the folder can not be written.
+    Raises EngineError if the folder cannot be written.
     """
     folder = Path(folder)
     rows = study_table(study)
@@ -38,5 +38,5 @@ def write_results(study: Sweep, folder: str | Path) -> list[Path]:
         with atomic_write(written[-1]) as file:
             rows.to_csv(file, index=False)
     except OSError as error:
-        raise EngineError(f"{folder} can not be written: {error.strerror or error}") from error
+        raise EngineError(f"{folder} cannot be written: {error.strerror or error}") from error
     return written

@@ -323,7 +323,7 @@ class ChainMachine(RuleBasedStateMachine):
         if booted.panic:
             self.boot_cold()
             return
-        assert extra_pages * PAGE < self.machine.end_of_memory, "it can not have lived"
+        assert extra_pages * PAGE < self.machine.end_of_memory, "it cannot have lived"
         self.setup = replace(setup, build=replace(setup.build, early=()))
         self.succeed(booted, handover)
 

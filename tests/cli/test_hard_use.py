@@ -1,4 +1,4 @@
-"""The command line where it is used hard: odd arguments, places that can not be written, readers
+"""The command line where it is used hard: odd arguments, places that cannot be written, readers
 that go away, signals, terminals of any width, a bare environment.
 
 ``ends_well`` is what holds for every call: an exit code of the contract, no traceback, no bug, and
@@ -160,7 +160,7 @@ def test_what_can_not_be_done_is_said(
     assert out == ""
 
 
-# Places that can not be written
+# Places that cannot be written
 
 UNWRITABLE = ["/dev/null/there", "/proc/there", "empty/there"]
 
@@ -193,7 +193,7 @@ def test_a_read_only_folder_is_exit_code_5(here: Path, capsys: pytest.CaptureFix
     locked = here / "locked"
     locked.mkdir(mode=0o555)
     assert call(["run", "small.yaml", "-o", str(locked)]) == 5
-    assert "can not be written" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err
 
 
 # Standard streams

@@ -49,5 +49,5 @@ def test_what_can_not_be_saved_is_refused(tmp_path: Path) -> None:
     figure = memory_map(small())
     with pytest.raises(InputError, match="png, svg, pdf"):
         save(figure, tmp_path / "map.gif", small())
-    with pytest.raises(EngineError, match="can not be written"):
+    with pytest.raises(EngineError, match="cannot be written"):
         save(figure, tmp_path / "nowhere" / "map.png", small())

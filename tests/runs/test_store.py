@@ -162,7 +162,7 @@ def test_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_folder_below_a_file_is_refused_without_a_traceback_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(EngineError, match="can not be written"):
+    with pytest.raises(EngineError, match="cannot be written"):
         save_run(hand_made_trace(), tmp_path / "file" / "run")
 
 

@@ -108,7 +108,7 @@ def test_a_worker_that_can_not_write_stops_the_sweep(tmp_path, tiny):
         (tmp_path / "s" / "unfinished").rename(tmp_path / "gone")
         return faults.run_scenario(scenario)
 
-    with ThreadPoolExecutor(1) as executor, pytest.raises(EngineError, match="can not write"):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(EngineError, match="cannot write"):
         driven(tmp_path / "s", tiny, ExternalExecutor(executor, 1), breaks_the_store)
 
 

@@ -131,8 +131,8 @@ def advise(
 
     ``out`` is where it is stored, by default ``default_directory``.
     ``tries`` are areas of the user's to be tried, too, as in '8M,16M,16M'. Raises ScenarioError for
-    a scenario that can not be read, ValueError for areas that are none, EngineError for a store or
-    an engine that can not be used, SweepInterrupted after a signal; then the same call goes on from
+    a scenario that cannot be read, ValueError for areas that are none, EngineError for a store or
+    an engine that cannot be used, SweepInterrupted after a signal; then the same call goes on from
     there.
     """
     areas = [parse_areas(one) if isinstance(one, str) else one for one in tries]
