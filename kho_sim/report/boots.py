@@ -1,4 +1,4 @@
-"""The report's table of boots: one line a kernel, long chains folded to the ones worth a look."""
+"""The report's table of boots: one line per kernel, the middle of long chains folded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A column, what it says of a kernel, and in which colour if not plainly."""
+    """A column, the text of its cell for a kernel, and the colour of that text."""
 
     column: Column
     text: Callable[[Row], str]

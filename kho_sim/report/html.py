@@ -35,7 +35,7 @@ SHOWN_IF_EMPTY = ("boots", "failures", "scratch", "segments", "gigantic", "event
 SHOWN_FIGURES = {
     "memory_map": (
         "Physical memory over the chain",
-        "A row a boot, addresses along x: what early boot may allocate from, what the kernel "
+        "One row per boot, addresses along x: what early boot may allocate from, what the kernel "
         "inherited, and where its early allocations went. The table boots has the numbers.",
     ),
     "failures": (
@@ -44,7 +44,7 @@ SHOWN_FIGURES = {
         "The tables boots and failures have the numbers.",
     ),
     "scratch_use": (
-        "Who uses early memory",
+        "Requesters of early memory",
         "Bytes by caller and boot, out of original scratch and from elsewhere.",
     ),
     "timeline": (
@@ -53,7 +53,7 @@ SHOWN_FIGURES = {
         "The table events has the numbers.",
     ),
     "lineage": (
-        "Who came from whom",
+        "Lineage of the kernels",
         "Kernels, what they handed over, and what was lost where; branches for the twin and for "
         "each fall-back to a cold boot.",
     ),
@@ -92,7 +92,7 @@ def report_html(trace: Trace) -> str:
 
 
 def sweep_html(sweep: Sweep) -> str:
-    """Return the page of a stored sweep: a row a point of the design, and a row a run."""
+    """Return the page of a stored sweep: one row per point of the design, and one row per run."""
     from kho_sim.plots import SWEEP_FIGURES as DRAWN
 
     manifest = sweep.manifest
@@ -100,7 +100,7 @@ def sweep_html(sweep: Sweep) -> str:
     states = ", ".join(f"{count} {state}" for state, count in sweep.counts().items())
     points = page_table(
         "points",
-        "What was varied, a row a point; of its chains the worst value.",
+        "Varied values, one row per point; results are the worst of its chains.",
         points_table(sweep),
         POINT_COLUMNS,
     )
@@ -137,7 +137,7 @@ def _figures(
 
 
 def _tables(trace: Trace) -> Iterator[PageTable]:
-    """Yield the tables of a chain's page; handed files are of interest where something struck."""
+    """Yield the tables of a chain's page; handed files only if the chain had an incident."""
     for name in dict.fromkeys((*SHOWN_IF_EMPTY, *TABLES)):
         kind = TABLES[name]
         if name in LONG_TABLES or (kind is PreservedFile and not trace[Incident]):
@@ -151,7 +151,7 @@ def _tables(trace: Trace) -> Iterator[PageTable]:
 def _origin(provenance: Mapping[str, Any], digest: str) -> dict[str, str]:
     software = provenance.get("software") or {}
     environment = provenance.get("environment") or {}
-    told = {
+    known = {
         "software": " ".join(str(software[key]) for key in ("name", "version") if key in software),
         "model version": str(software.get("model_version", provenance.get("model_version", ""))),
         "seed": str(provenance.get("seed", "")),
@@ -159,7 +159,7 @@ def _origin(provenance: Mapping[str, Any], digest: str) -> dict[str, str]:
         "python": str(environment.get("python", "")),
         "digest": digest,
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in known.items() if value}
 
 
 def _scenario_text(scenario: Mapping[str, Any]) -> str:

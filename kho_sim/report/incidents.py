@@ -1,4 +1,4 @@
-"""The report's lines about faults and failures: what struck, what came of it, what it cost."""
+"""The report's lines about faults and failures: incidents, their consequences, lost files."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ INDENT = 4
 
 def incident_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return a heading with the sums, then the incidents, as many as fit; nothing without any."""
-    if not trace[Incident] and not unstruck(trace):
+    if not trace[Incident] and not faults_without_effect(trace):
         return []
     lines = layout.wrapped(_sums(trace), max_lines=2)
-    told = [
+    candidates = [
         (any(not file.kept for file in outcomes), _lines_of(incident, outcomes, layout))
         for incident, outcomes in incidents(trace)
     ]
-    shown = _fitting(told, max_lines - len(lines))
-    for (_, more), fits in zip(told, shown, strict=True):
+    shown = _fitting(candidates, max_lines - len(lines))
+    for (_, more), fits in zip(candidates, shown, strict=True):
         lines += more if fits else []
     return lines if all(shown) else [*lines, f"  ... {shown.count(False)} more"]
 
 
-def _fitting(told: list[tuple[bool, list[str]]], room: int) -> list[bool]:
-    """Say of each incident whether it is shown: those that cost something come first."""
-    if sum(len(lines) for _, lines in told) <= room:
-        return [True] * len(told)
-    shown, used = [False] * len(told), 1
+def _fitting(candidates: list[tuple[bool, list[str]]], room: int) -> list[bool]:
+    """Return for each incident whether it is shown; those that lost files come first."""
+    if sum(len(lines) for _, lines in candidates) <= room:
+        return [True] * len(candidates)
+    shown, used = [False] * len(candidates), 1
     for wanted in (True, False):
-        for index, (costly, lines) in enumerate(told):
+        for index, (costly, lines) in enumerate(candidates):
             if costly == wanted and used + len(lines) <= room:
                 shown[index] = True
                 used += len(lines)
     return shown
 
 
-def unstruck(trace: Trace) -> list[str]:
-    """Return the faults of the scenario that met nothing to strike, as 'swiotlb in boot 2'."""
+def faults_without_effect(trace: Trace) -> list[str]:
+    """Return the faults of the scenario that did not occur, as 'swiotlb in boot 2'."""
     scenario = trace.provenance.get("scenario") or {}
-    struck = Counter((row.boot, row.kind) for row in trace[Incident] if row.injected)
+    occurred = Counter((row.boot, row.kind) for row in trace[Incident] if row.injected)
     missed = []
     for fault in scenario.get("faults", ()):
         place = (fault["boot"], fault["kind"])
-        if struck[place]:
-            struck[place] -= 1
+        if occurred[place]:
+            occurred[place] -= 1
         else:
             what = f" of {fault['what']}" if "what" in fault else ""
             missed.append(f"{fault['kind']}{what} in boot {fault['boot']}")
@@ -73,8 +73,8 @@ def file_outcomes_text(outcomes: Iterable[FileOutcome]) -> str:
 def _lines_of(incident: Incident, outcomes: list[FileOutcome], layout: Layout) -> list[str]:
     kind = f"fault {incident.kind}" if incident.injected else incident.kind
     then = "" if incident.then == GOES_ON else f"{incident.then}; "
-    told = f'"{incident.message}"; ' if incident.message else ""
-    text = f"  boot {incident.boot}: {kind}, {told}{then}{file_outcomes_text(outcomes)}"
+    message = f'"{incident.message}"; ' if incident.message else ""
+    text = f"  boot {incident.boot}: {kind}, {message}{then}{file_outcomes_text(outcomes)}"
     return layout.wrapped(text, indent=INDENT, max_lines=3)
 
 
@@ -82,7 +82,7 @@ def _sums(trace: Trace) -> str:
     injected = sum(row.injected for row in trace[Incident])
     came = len(trace[Incident]) - injected
     lost = [file for file in trace[FileOutcome] if not file.kept]
-    parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario struck"]
+    parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario occurred"]
     if came:
         parts.append(f"{came} failure{'s' * (came != 1)} came without")
     parts.append(f"{_amount(lost)} lost" if lost else "nothing lost")
@@ -91,8 +91,8 @@ def _sums(trace: Trace) -> str:
         twin_lost = [file for file in trace.twin[FileOutcome] if not file.kept]
         if len(twin_lost) != len(lost):
             text += f" ({_amount(twin_lost)} in the twin)" if twin_lost else " (none in the twin)"
-    missed = unstruck(trace)
-    return f"{text}; not struck: {', '.join(missed)}" if missed else text
+    missed = faults_without_effect(trace)
+    return f"{text}; did not occur: {', '.join(missed)}" if missed else text
 
 
 def _amount(outcomes: list[FileOutcome]) -> str:

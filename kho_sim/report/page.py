@@ -34,7 +34,7 @@ ADDRESSES = ("start", "end", "address", "min_address", "max_address")
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A picture, its heading, and what it shows, for those who can not see it as well."""
+    """A picture, its heading, and what it shows, for those who cannot see it as well."""
 
     name: str
     heading: str
@@ -122,7 +122,7 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def _cell(column: str, value: Any) -> dict[str, str]:
-    """Return what a cell says and what it sorts by; missing values are empty."""
+    """Return the text of a cell and its sort key; missing values are empty."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         shown = ", ".join(_item(column, item) for item in value[:ITEMS_SHOWN])
         more = f", ... {len(value) - ITEMS_SHOWN} more" if len(value) > ITEMS_SHOWN else ""

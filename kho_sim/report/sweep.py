@@ -55,14 +55,14 @@ _HEADS = {
 }
 MOST_POINTS = 39
 EXPLAINED = (
-    "A line a point; of its chains (seeds) the worst: the smallest extension of any boot, early "
-    "allocations that failed with the extension, those without it, those avoided; time of the "
-    "extension step, and regions of memblock.memory."
+    "One line per point; of its chains (seeds) the worst: the smallest extension of any boot, "
+    "early allocations that failed with the extension, those without it, those avoided; time of "
+    "the extension step, and regions of memblock.memory."
 )
 
 
 def points_table(sweep: Sweep) -> pd.DataFrame:
-    """Return one row a point, in the order of the varied values.
+    """Return one row per point, in the order of the varied values.
 
     Columns: the varied places but the seed, by their dotted names; those of ``POINT_COLUMNS``, as
     far as any chain has a value.
@@ -82,7 +82,7 @@ def points_table(sweep: Sweep) -> pd.DataFrame:
 
 
 def sweep_text(sweep: Sweep, layout: Layout = PLAIN) -> str:
-    """Return the report of a sweep for a terminal: what was varied, and a line a point."""
+    """Return the report of a sweep for a terminal: what was varied, and one line per point."""
     scenario = sweep.manifest.get("scenario") or {}
     points = points_table(sweep)
     states = ", ".join(f"{count} {state}" for state, count in sweep.counts().items())
@@ -101,7 +101,7 @@ def sweep_text(sweep: Sweep, layout: Layout = PLAIN) -> str:
 
 
 def sweep_document(sweep: Sweep) -> dict[str, Any]:
-    """Return the JSON document of a sweep's report: its manifest, states, and a row a point."""
+    """Return the JSON document of a sweep's report: its manifest, states, and one row per point."""
     rows = points_table(sweep).astype(object)
     rows = rows.where(rows.notna(), None)
     return {

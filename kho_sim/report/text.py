@@ -42,8 +42,8 @@ def report_text(trace: Trace, layout: Layout = PLAIN) -> str:
         lines += [*boot_lines(trace, layout), ""]
     ending = ["", _origin_line(trace)]
     room = MAX_LINES - len(lines) - len(ending)
-    told = incident_lines(trace, room - LEAST_FOR_FAILURES, layout)
-    lines += [*told, ""] if told else []
+    incidents = incident_lines(trace, room - LEAST_FOR_FAILURES, layout)
+    lines += [*incidents, ""] if incidents else []
     lines += what_if_lines(trace, MAX_LINES - len(lines) - len(ending), layout)
     lines += failure_lines(trace, MAX_LINES - len(lines) - len(ending), layout)
     return "\n".join(lines + ending)
@@ -83,7 +83,7 @@ def _outcome_lines(trace: Trace, layout: Layout) -> list[str]:
 
 
 def _setting_lines(trace: Trace, layout: Layout) -> list[str]:
-    """What ran on what: from the scenario, or the log's name and its notes."""
+    """Machine, kernel and scratch: from the scenario, or the log's name and its notes."""
     scenario = trace.provenance.get("scenario")
     lines = []
     if scenario:
@@ -105,7 +105,7 @@ def _setting_lines(trace: Trace, layout: Layout) -> list[str]:
 
 
 def _note_lines(notes: Sequence[str], layout: Layout) -> list[str]:
-    """What of the scenario is left out, in a few lines; words that are not known come last."""
+    """Notes on what the model leaves out, a few lines of them; unknown words come last."""
     ordered = sorted(notes, key=lambda note: f": {UNKNOWN}: " in note)
     lines = []
     for note in ordered[:MAX_NOTES]:

@@ -1,4 +1,4 @@
-"""The report's table of what-ifs: a line for each way to extend scratch, its worst boot counts."""
+"""The report's table of what-ifs: one line per strategy, with the values of its worst boot."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LINES_AROUND = 3
 
 
 def what_if_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
-    """Return a title, headings and a line a way, in the scenario's order; [] without any."""
-    ways: dict[tuple[str, int], list[Alternative]] = {}
+    """Return a title, headings and one line per strategy, in the scenario's order, or []."""
+    strategies: dict[tuple[str, int], list[Alternative]] = {}
     for row in trace[Alternative]:
-        ways.setdefault((row.strategy, row.shift), []).append(row)
+        strategies.setdefault((row.strategy, row.shift), []).append(row)
     room = max_lines - LINES_AROUND
-    if not ways or room < 1:
+    if not strategies or room < 1:
         return []
-    shown = list(ways.items())[: room if len(ways) <= room else room - 1]
+    shown = list(strategies.items())[: room if len(strategies) <= room else room - 1]
     cells = [_cells(strategy, shift, rows) for (strategy, shift), rows in shown]
     lines = ["What if, on what each boot inherits (the worst boot counts)"]
     lines += layout.table(COLUMNS, cells, indent=2)
-    if len(ways) > len(shown):
-        lines.append(f"  ... and {len(ways) - len(shown)} more")
+    if len(strategies) > len(shown):
+        lines.append(f"  ... and {len(strategies) - len(shown)} more")
     return [*lines, ""]
 
 

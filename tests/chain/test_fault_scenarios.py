@@ -70,15 +70,15 @@ def test_half_an_extension_costs_pages_and_no_file() -> None:
     assert boots[1].extended_bytes < boots[2].extended_bytes
 
 
-def test_the_report_and_explain_say_what_struck() -> None:
+def test_the_report_and_explain_list_the_incidents() -> None:
     text = report_text(run("faults-lost-handover"))
-    assert "3 faults of the scenario struck, 10 files, 4.75 GiB lost" in text
+    assert "3 faults of the scenario occurred, 10 files, 4.75 GiB lost" in text
     assert 'boot 1: fault fdt, "KHO: setup: handover FDT (0x' in text
     assert "hugetlb0, memfd1/0, memfd1/1, crashlog" in text
-    told = str(explain_scenario(SCENARIOS / "faults-failed-update.yaml"))
-    assert "boot 1: load, error ENOMEM, times 1" in told
-    assert "cold boot; 4 files lost, 3.25 GiB" in told
-    assert "firmware_reset" in told
+    text = str(explain_scenario(SCENARIOS / "faults-failed-update.yaml"))
+    assert "boot 1: load, error ENOMEM, times 1" in text
+    assert "cold boot; 4 files lost, 3.25 GiB" in text
+    assert "firmware_reset" in text
 
 
 def test_a_fault_that_meets_nothing_is_said_to_have_missed() -> None:
@@ -87,4 +87,4 @@ def test_a_fault_that_meets_nothing_is_said_to_have_missed() -> None:
     resolved = scenario.to_dict() | {"faults": [fault], "expect": {}}
     resolved["chain"] |= {"boots": 1, "twin": False}
     text = " ".join(report_text(run_scenario(from_dict(resolved))).split())
-    assert "nothing lost; not struck: allocation of node 0 scratch in boot 0" in text
+    assert "nothing lost; did not occur: allocation of node 0 scratch in boot 0" in text

@@ -69,7 +69,7 @@ def test_it_has_every_table_and_figure_and_a_way_to_each(page):
     assert "completed: all 12 kernels came up" in "".join(page.said)
 
 
-def test_those_who_do_not_see_it_are_told_as_well(page):
+def test_figures_have_texts_for_screen_readers(page):
     assert page.values("html", "lang") == ["en"]
     assert all(len(text) > 40 for text in page.values("img", "alt"))
     assert len(page.values("img", "alt")) == page.tags.count("img") == len(SHOWN_FIGURES)
@@ -186,7 +186,7 @@ def test_every_format_of_a_run_and_of_a_sweep(kind, trace, swept, tmp_path, caps
             json.loads(text)
 
 
-def test_the_ending_of_a_file_tells_the_format(trace, tmp_path, capsys):
+def test_the_ending_of_a_file_decides_the_format(trace, tmp_path, capsys):
     save_run(trace, tmp_path / "run")
     assert call(["report", str(tmp_path / "run"), "-o", str(tmp_path / "sent" / "a.html")]) == 0
     assert (tmp_path / "sent" / "a.html").read_text().startswith("<!doctype html>")

@@ -92,7 +92,7 @@ def test_document_is_plain_json_without_nulls(trace: Trace) -> None:
     assert (document["schema"], document["schema_version"]) == ("kho-sim/run", 1)
 
 
-def test_document_tells_each_boots_facts() -> None:
+def test_document_has_the_facts_of_each_boot() -> None:
     cold, first, _ = run_document(hand_made_trace())["boots"]
     assert set(first) == {"boot", "kind", "release", "command_line", *FACTS} - {
         "kernel_reserved_bytes"
@@ -103,7 +103,7 @@ def test_document_tells_each_boots_facts() -> None:
     assert "extended_bytes" not in cold
 
 
-def test_document_tells_the_twins_outcome_and_all_failures() -> None:
+def test_document_has_the_twins_outcome_and_all_failures() -> None:
     document = run_document(hand_made_trace())
     assert document["twin"]["outcome"] == {
         "kind": "boot_failed",

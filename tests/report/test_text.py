@@ -61,10 +61,10 @@ def test_failures_are_counted_grouped_and_explained() -> None:
         "Early allocations that failed: 1 with the extension (8 avoided), 9 without the extension"
         in report
     )
-    told = squeezed(report)
-    assert "boot 2: bounce buffer, 1 x 64 MiB 4 MiB of scratch free, 64 MiB asked" in told
-    assert "boots 1-2: gigantic page, 4 x 1 GiB in each 100 MiB free, 1 GiB asked" in told
-    assert "boot 2: memmap, 1 x 2 MiB" in told
+    text = squeezed(report)
+    assert "boot 2: bounce buffer, 1 x 64 MiB 4 MiB of scratch free, 64 MiB asked" in text
+    assert "boots 1-2: gigantic page, 4 x 1 GiB in each 100 MiB free, 1 GiB asked" in text
+    assert "boot 2: memmap, 1 x 2 MiB" in text
 
 
 def test_log_without_facts_still_makes_a_report() -> None:

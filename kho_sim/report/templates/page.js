@@ -13,14 +13,14 @@ for (const head of document.querySelectorAll("th")) {
   head.replaceChildren(button);
   button.addEventListener("click", () => {
     const table = head.closest("table");
-    const way = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+    const direction = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
     for (const other of table.querySelectorAll("th")) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", way);
+    head.setAttribute("aria-sort", direction);
     const key = row => row.cells[head.cellIndex].dataset.sort;
     const rows = [...table.tBodies[0].rows];
     rows.sort((a, b) => {
       const missing = (key(a) === "") - (key(b) === "");
-      return missing || (way === "ascending" ? 1 : -1) * order(key(a), key(b));
+      return missing || (direction === "ascending" ? 1 : -1) * order(key(a), key(b));
     });
     table.tBodies[0].append(...rows);
   });
