@@ -39,7 +39,7 @@ BUILD_KEYS = {
 
 
 def build_plan(scenario: Scenario) -> ChainPlan:
-    """Return the chain that a scenario describes. Raises ScenarioError for what can not be
+    """Return the chain that a scenario describes. Raises ScenarioError for what cannot be
     built."""
     machine, platform = build_machine(scenario), PLATFORMS[scenario.machine.platform]
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
@@ -102,7 +102,7 @@ def build_kernel(
 
 
 def build_of(kernel: spec.Kernel) -> Build:
-    """Return the kernel's build: the one that it names, with what the scenario says differs.
+    """Return the kernel's build: the one that it names, with the scenario's differences.
 
     A kernel whose image is larger than that build's has an init_size that holds it.
     """

@@ -28,7 +28,7 @@ def run_scenario(scenario: Scenario | str | PathLike[str], *, seed: int | None =
     """Simulate the chain of a scenario, or of a file, and its twin if it asks for one.
 
     ``seed`` replaces the scenario's own. A kernel that dies is a result (``trace.outcome``).
-    Raises: ScenarioError for a scenario that can not be read or built.
+    Raises: ScenarioError for a scenario that cannot be read or built.
     """
     scenario = as_scenario(scenario)
     if seed is not None:

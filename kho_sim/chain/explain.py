@@ -1,7 +1,7 @@
-"""What a scenario will do, boot by boot, from the same code that does it.
+"""The effects of a scenario, boot by boot, from the same code that runs it.
 
-``explain`` runs the chain (without its twin) and says what was reserved, marked and preserved, and
-on which assumptions the numbers rest. So it can not drift from what ``run`` does.
+``explain`` runs the chain (without its twin) and prints what was reserved, marked and preserved,
+and on which assumptions the numbers rest. So it cannot drift from what ``run`` does.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SHOWN_BOOTS = 4
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """What a chain reserves, marks and preserves; prints as ``kho-sim explain`` does."""
+    """The memory that a chain reserves, marks and preserves; prints as ``kho-sim explain`` does."""
 
     text: str
     trace: Trace
@@ -64,7 +64,7 @@ class Explanation:
 def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
     """Return what each boot of a scenario, or of a file, will do, and the assumptions behind it.
 
-    Raises: ScenarioError for a scenario that can not be read or built.
+    Raises: ScenarioError for a scenario that cannot be read or built.
     """
     scenario = as_scenario(scenario)
     plan = build_plan(scenario)
@@ -177,7 +177,7 @@ def _may_fail(scenario: Scenario) -> bool:
 
 
 def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
-    """What is to go wrong, then what struck and what it cost."""
+    """The faults of the scenario, then the incidents and the files that each lost."""
     if not _may_fail(scenario):
         return
     yield ""
@@ -187,7 +187,7 @@ def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
         values = fault.model_dump(exclude={"kind", "boot"})
         how = "".join(f", {key} {value}" for key, value in values.items())
         yield f"  boot {fault.boot}: {fault.kind}{how}"
-    yield "What struck"
+    yield "Incidents"
     for incident, outcomes in incidents(trace):
         lost = [file for file in outcomes if not file.kept]
         cost = f"{len(lost)} files lost, {format_size(sum(f.size_bytes for f in lost))}"

@@ -1,9 +1,9 @@
-"""Faults of the scenario, as what they do to one boot.
+"""Faults of the scenario: their effects on one boot.
 
 Two kinds are part of a kernel's setup, so that early boot meets them like its command line: early
 allocations that are refused, and an extension that fails half-way. The others are here, by boot:
-damage to the handover on its way, a load that is refused, a panic. What comes of each is the
-model's own doing.
+damage to the handover between two kernels, a load that is refused, a panic. The consequences of
+each follow from the model.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ERRORS = {
     "EINVAL": "Invalid argument",
     "EADDRNOTAVAIL": "Cannot assign requested address",
 }
-"""What user space prints for an error of kexec_file_load()."""
+"""Error of kexec_file_load() -> the message that user space prints."""
 
 OTHER_FDT = "kho-v0"
 """An FDT of a version that no kernel here is compatible with."""
@@ -37,10 +37,10 @@ OTHER_FDT = "kho-v0"
 
 @dataclass(frozen=True, slots=True)
 class BootFaults:
-    """What strikes one kernel.
+    """The faults of one kernel.
 
-    ``damage`` is done to the handover on its way. The first ``loads_refused`` attempts to load the
-    next kernel fail with ``load_error``. ``panic`` is (phase, message).
+    ``damage`` is done to the handover before the kernel reads it. The first ``loads_refused``
+    attempts to load the next kernel fail with ``load_error``. ``panic`` is (phase, message).
     """
 
     damage: Damage = UNDAMAGED
@@ -60,7 +60,7 @@ NO_FAULTS = BootFaults()
 
 
 def faults_of(faults: Iterable[Fault]) -> dict[int, BootFaults]:
-    """Return what strikes each boot, those faults left out that are part of a kernel's setup."""
+    """Return the faults of each boot, except those that are part of a kernel's setup."""
     by_boot: defaultdict[int, BootFaults] = defaultdict(BootFaults)
     for fault in faults:
         by_boot[fault.boot] = _with_fault(by_boot[fault.boot], fault)
@@ -105,14 +105,14 @@ def lost_handover(booted: BootedMemory) -> Failure:
 
 
 def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Failure]:
-    """Yield the faults that struck an early boot and did not kill it."""
-    struck = [row for row in booted.early.requests.rows if row.why == REFUSED_BY_FAULT]
-    if booted.panic and struck and struck[-1] is booted.early.requests.rows[-1]:
-        struck = [row for row in struck if row.what != struck[-1].what]
-    for what in dict.fromkeys(row.what for row in struck):
-        rows = [row for row in struck if row.what == what]
-        refused = f"{sum(row.count for row in rows)} x {format_size(rows[0].size_bytes)}"
-        yield Failure("allocation", f"no memory for {what}, {refused}", injected=True)
+    """Yield the faults that occurred in an early boot and did not end it."""
+    refused_rows = [row for row in booted.early.requests.rows if row.why == REFUSED_BY_FAULT]
+    if booted.panic and refused_rows and refused_rows[-1] is booted.early.requests.rows[-1]:
+        refused_rows = [row for row in refused_rows if row.what != refused_rows[-1].what]
+    for what in dict.fromkeys(row.what for row in refused_rows):
+        rows = [row for row in refused_rows if row.what == what]
+        amount = f"{sum(row.count for row in rows)} x {format_size(rows[0].size_bytes)}"
+        yield Failure("allocation", f"no memory for {what}, {amount}", injected=True)
     extension = booted.extension
     if extension and extension.error and extension.work.ranges_marked == setup.extend_fails_after:
         yield Failure("extend", extension.error, injected=True)

@@ -1,4 +1,4 @@
-"""What an incident is, and which files it may cost: those that were to outlive their kernel."""
+"""Incidents, and the files at risk in them: those that were to outlive their kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kho_sim.memory.early import NamedArea
 
 
 class Failure(NamedTuple):
-    """A fault that strikes, or a failure that comes by itself (see ``trace.records.Incident``).
+    """A fault that occurs, or a failure that comes by itself (see ``trace.records.Incident``).
 
     ``fatal``: the kernel is gone, and all that it held with it.
     """

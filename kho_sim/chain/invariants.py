@@ -1,8 +1,8 @@
-"""Judges outside of the kernels: ground truth that no kernel reads, held against every boot.
+"""Invariants of every boot, checked from ground truth that no kernel reads.
 
-What must survive is written down when a kernel hands over; the next kernel is held to it. A judge
-that finds something raises ModelError: then the model is wrong, not the simulated kernel. Not
-judged: the contents of memory, and memory that was never promised to survive.
+What must survive is recorded when a kernel hands over, and checked in the next kernel. An invariant
+that does not hold raises ModelError: then the model is wrong, not the simulated kernel. Not
+checked: the contents of memory, and memory that was never preserved.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
     kept = incoming.preserved_extents()
     page_bytes = incoming.geometry.page_bytes
     tables = [Extent(page, page + page_bytes) for page in incoming.table_pages()]
-    promised = sorted([*kept, *tables])
+    occupied = sorted([*kept, *tables])
     for row in booted.early.requests.rows:
         if row.address:
-            _ensure_clear(promised, Extent(row.address, row.address + row.size_bytes), row.what)
+            _ensure_clear(occupied, Extent(row.address, row.address + row.size_bytes), row.what)
     _, reserved = booted.regions["before_retrieve"]
     for region in reserved:
         if region.flags & (RSRV_KERN | RSRV_HUGETLB):
-            _ensure_clear(promised, Extent(region.base, region.end), region)
+            _ensure_clear(occupied, Extent(region.base, region.end), region)
 
 
 def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[str]) -> None:
@@ -72,7 +72,7 @@ def check_running(memory: RunningMemory, handover: Handover) -> None:
 
 
 def check_hand_over(handover: Handover) -> None:
-    """All that is promised is in the tree, nothing of it lies in scratch, and no two files
+    """All that is handed over is in the tree, nothing of it lies in scratch, and no two files
     share."""
     kept = handover.tree.preserved_extents()
     shift = handover.tree.geometry.page_shift
@@ -85,7 +85,7 @@ def check_hand_over(handover: Handover) -> None:
         _ensure_clear(kept, Extent(start, start + size), "a scratch area")
 
 
-def _ensure_clear(promised: list[Extent], extent: Extent, what: object) -> None:
-    index = bisect_right(promised, (extent.start, ADDRESS_MAX)) - 1
-    for kept in promised[max(index, 0) : index + 2]:
+def _ensure_clear(occupied: list[Extent], extent: Extent, what: object) -> None:
+    index = bisect_right(occupied, (extent.start, ADDRESS_MAX)) - 1
+    for kept in occupied[max(index, 0) : index + 2]:
         ensure(not kept.overlaps(extent), "{} at {} touches preserved {}", what, extent, kept)

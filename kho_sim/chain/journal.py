@@ -76,11 +76,11 @@ class Journal:
         )
 
     def note_alternative(self, boot: int, setup: KernelSetup, tried: BootedMemory) -> None:
-        """Write down what early boot with another ``setup`` came to, on the same heritage."""
+        """Record the results of early boot with another ``setup``, from the same handover."""
         facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried)}
         facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
         extension = tried.extension
-        assert extension is not None, "only a boot that extends is tried in other ways"
+        assert extension is not None, "only a boot that extends is tried with other strategies"
         self.note(
             Alternative(
                 boot=boot,

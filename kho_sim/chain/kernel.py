@@ -1,7 +1,7 @@
 """One kernel of the chain as a SimPy process: it boots, serves, hands over, and is gone.
 
-The story is told here; what each step does to memory is in ``kho/`` and ``memory/``, what it costs
-in ``cost/``. Simulated time is in integer nanoseconds.
+The order of events is here; the effect of each step on memory is in ``kho/`` and ``memory/``, its
+cost in ``cost/``. Simulated time is in integer nanoseconds.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ from kho_sim.platform.loader import Placement
 from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
 
 SETTLING_NS = 60 * 10**9
-"""Per-CPU lists decay by a fifth a second (decay_pcp_high()); after a minute nothing is left of it.
+"""Per-CPU lists decay by a fifth per second (decay_pcp_high()); after a minute nothing is
+left of it.
 """
 
 Process = Generator[simpy.Event, Any, None]
 
 
 class ChainEnds(KhoSimError):  # noqa: N818 (an end of the simulated chain)
-    """The chain ends with this kernel, or goes on with a cold boot; ``outcome`` says how, and
-    ``failure`` what struck."""
+    """The chain ends with this kernel, or goes on with a cold boot, with its ``outcome``
+    and its ``failure``."""
 
     def __init__(self, outcome: Outcome, failure: Failure):
         super().__init__(outcome, failure)  # SimPy makes the exception anew from its arguments
@@ -126,12 +127,12 @@ class Kernel:
 
     @property
     def is_last(self) -> bool:
-        """Whether no kernel follows, so that nothing is preserved or loaded."""
+        """True if no kernel follows, so that nothing is preserved or loaded."""
         return self.index + 1 == self.plan.boots
 
     @property
     def begins_anew(self) -> bool:
-        """Whether this kernel found nothing that one before it had preserved."""
+        """True if this kernel found nothing that one before it had preserved."""
         return self.booted.incoming is None
 
     def rest(self, duration_ns: int) -> None:
@@ -203,7 +204,7 @@ class Kernel:
 
     def _update(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
         """Preserve and load. What is refused is taken back and tried again after another uptime,
-        as often as the plan says; the kernel serves on meanwhile."""
+        as often as the plan allows; the kernel serves on meanwhile."""
         kept = len(self.memory.handed)
         for retries in count():
             try:
@@ -254,7 +255,7 @@ class Kernel:
     # Helpers
 
     def _try_to_preserve(self, step: Callable[[], None]) -> None:
-        """What can not be preserved ends the chain: the update is not to be made."""
+        """Run a step of preservation; its failure ends the chain, for the update is not made."""
         try:
             step()
         except PreserveFailed as failure:
@@ -270,7 +271,7 @@ class Kernel:
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
 
     def _try_what_ifs(self) -> None:
-        """Boot again, beside the chain, with other ways to extend scratch, if this boot got as
+        """Boot again, beside the chain, with other extension strategies, if this boot got that
         far."""
         if self.booted.incoming is None:
             return

@@ -1,4 +1,4 @@
-"""How long the phases of early boot take: the work that was counted, at the rates of ``cost``."""
+"""Durations of the phases of early boot: the counted work, at the rates of ``cost``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ NANOSECONDS_PER_HOUR = 3_600_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """A way to extend scratch that is tried at each KHO boot, or only at the chain's last one."""
+    """An extension strategy that is tried at each KHO boot, or only at the chain's last one."""
 
     strategy: str
     extend: ExtendOptions
@@ -40,7 +40,7 @@ class ChainPlan:
     seed: int
     interleaving: Interleaving
     faults: Mapping[int, BootFaults] = field(default_factory=dict)
-    """Boot -> what strikes it, beyond the refusals in its ``kernels`` entry; most have none."""
+    """Boot -> its faults, beyond the refusals in its ``kernels`` entry; most have none."""
     on_failure: str = "stop"
     retries: int = 0
     what_ifs: tuple[WhatIf, ...] = ()
@@ -58,7 +58,7 @@ class ChainPlan:
         )
 
     def what_ifs_at(self, boot: int) -> Iterator[WhatIf]:
-        """Yield the ways to extend scratch that are to be tried at a KHO boot."""
+        """Yield the extension strategies that are to be tried at a KHO boot."""
         for what_if in self.what_ifs:
             if boot + 1 == self.boots or not what_if.last_boot_only:
                 yield what_if

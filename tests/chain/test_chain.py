@@ -99,7 +99,7 @@ def test_smaller_blocks_recover_more():
     assert sizes[0] < sizes[-1]
 
 
-def test_scratch_that_can_not_hold_the_kernel_refuses_the_load():
+def test_scratch_that_cannot_hold_the_kernel_refuses_the_load():
     trace = run_scenario(small(kernel__command_line="kho_scratch=4M,8M,8M"))
     assert (trace.outcome.kind, trace.outcome.boot) == ("load_refused", 0)
     assert trace.outcome.message == "kexec_file_load: Cannot assign requested address"
@@ -229,7 +229,7 @@ def test_an_empty_scratch_area_lies_nowhere():
         check_hand_over(handed)
 
 
-def test_a_kernel_that_loses_a_file_is_caught_by_the_judges(monkeypatch):
+def test_a_kernel_that_loses_a_file_is_caught_by_the_invariants(monkeypatch):
     """Canary: a broken kernel must not pass."""
     retrieve = RunningMemory.retrieve_files
 

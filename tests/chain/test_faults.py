@@ -143,18 +143,18 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
     handed, found = witness.handed.get(boot, {}), witness.found.get(boot, {})
     assert found.items() <= handed.items()
     assert handed.keys() == handed_to(trace, boot) - {"log"}
-    told: dict[bool, set[str]] = {True: set(), False: set()}
+    recorded: dict[bool, set[str]] = {True: set(), False: set()}
     for row, outcomes in incidents(trace):
         on_the_way = boot not in witness.found or row.kind in (*OF_A_HANDOVER, "allocation")
         if row.boot == boot and on_the_way:
             for file in outcomes:
-                assert file.name not in told[False], "lost twice"
-                told[file.kept].add(file.name)
+                assert file.name not in recorded[False], "lost twice"
+                recorded[file.kept].add(file.name)
         if row.boot == boot and row.then == COLD_BOOT:
             assert not any(file.kept for file in outcomes)
             assert not witness.found.get(boot + 1)
-    assert told[False] - {"log"} == handed.keys() - found.keys()
-    assert told[True] <= found.keys() | {"log"}
+    assert recorded[False] - {"log"} == handed.keys() - found.keys()
+    assert recorded[True] <= found.keys() | {"log"}
 
 
 def test_a_corrupt_fdt_makes_a_first_kernel_and_loses_all() -> None:
@@ -346,7 +346,7 @@ def test_a_refused_memmap_kills_where_the_kernel_has_no_other_way() -> None:
     assert lost_and_kept(dead, 1) == (handed_to(dead, 1), set())
 
 
-def test_the_twin_is_struck_as_well_but_for_the_extension() -> None:
+def test_the_twin_has_the_same_faults_but_for_the_extension() -> None:
     faults = [{"kind": "extend", "boot": 1}, {"kind": "fdt", "boot": 2}]
     trace = run_scenario(faulty(*faults, twin=True))
     assert [row.kind for row in trace["incidents"]] == ["extend", "fdt"]
@@ -377,17 +377,17 @@ def test_faults_are_in_the_digest_and_the_document() -> None:
     fault = {"kind": "allocation", "boot": 1, "what": "command line", "occurrence": 9}
     missed = run_scenario(faulty(fault))
     assert missed.digest == run_scenario(faulty()).digest
-    struck = run_scenario(faulty({"kind": "extend", "boot": 1, "after": 9}))
-    assert not struck["incidents"]
+    late = run_scenario(faulty({"kind": "extend", "boot": 1, "after": 9}))
+    assert not late["incidents"]
     trace = run_scenario(faulty({"kind": "fdt", "boot": 1}))
-    (told,) = run_document(trace)["incidents"]
-    assert set(told["files_lost"]) == handed_to(trace, 1)
-    assert told["bytes_lost"] == summary(trace)["bytes_lost"]
-    assert (told["files_kept"], told["bytes_kept"]) == ([], 0)
+    (incident,) = run_document(trace)["incidents"]
+    assert set(incident["files_lost"]) == handed_to(trace, 1)
+    assert incident["bytes_lost"] == summary(trace)["bytes_lost"]
+    assert (incident["files_kept"], incident["bytes_kept"]) == ([], 0)
 
 
 def test_a_file_that_is_not_in_preserved_memory_is_caught(monkeypatch) -> None:
-    """The judges look at memory, not at faults: a file that is kept by mistake is noticed."""
+    """The invariants look at memory, not at faults: a file that is kept by mistake is noticed."""
 
     def finds_a_ghost(kernel, booted):
         if kernel.memory.files:

@@ -31,13 +31,13 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_comes_out_as_it_did(name: str) -> None:
     expected = json.loads((GOLDEN / f"{name}.json").read_text())
-    found = told(name)
+    found = chain_facts(name)
     for part in expected:
         assert found[part] == expected[part], part
     assert found.keys() == expected.keys()
 
 
-def told(name: str) -> dict[str, Any]:
+def chain_facts(name: str) -> dict[str, Any]:
     """What a run says, without where it came from, and the digest of its trace."""
     trace = kho_sim.run(kho_sim.load(str(SCENARIOS / f"{name}.yaml")))
     document = json.loads(json.dumps(run_document(trace)))
@@ -48,4 +48,4 @@ def told(name: str) -> dict[str, Any]:
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for name in NAMES:
-        (GOLDEN / f"{name}.json").write_text(json.dumps(told(name), indent=1) + "\n")
+        (GOLDEN / f"{name}.json").write_text(json.dumps(chain_facts(name), indent=1) + "\n")

@@ -48,7 +48,7 @@ def test_the_chain_does_not_notice():
     assert asked.digest != plain.digest
 
 
-def test_a_way_that_kills_the_kernel_is_told():
+def test_a_strategy_that_kills_the_kernel_is_recorded():
     text = TEXT.replace("4GiB", "16GiB").replace("32M,32M,32M", "16M,16M,16M")
     trace = run_scenario(loads(text + WHAT_IF))
     assert trace.outcome.kind == "completed"
@@ -57,7 +57,7 @@ def test_a_way_that_kills_the_kernel_is_told():
     assert "Failed to allocate" in last.panic
 
 
-def test_a_boot_that_extends_nothing_is_not_tried_in_other_ways():
+def test_a_boot_that_extends_nothing_is_not_tried_with_other_strategies():
     faults = "faults: [{kind: tree_root, boot: 1}, {kind: fdt, boot: 3}]\n"
     text = TEXT.replace("boots: 3", "boots: 5, on_failure: cold_boot")
     trace = run_scenario(loads(text + WHAT_IF + faults))

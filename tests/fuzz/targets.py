@@ -55,7 +55,7 @@ def kernel_command_line(data: bytes) -> None:
 
 
 def boot_log(data: bytes) -> None:
-    """A log is a trace that can be told, or is refused."""
+    """A log is a trace that can be printed, or is refused."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fuzzed.log"
         path.write_bytes(data)

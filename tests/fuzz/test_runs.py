@@ -1,6 +1,6 @@
-"""Any scenario that is accepted runs to an outcome: no judge objects, and all of it can be told.
+"""Any scenario that is accepted runs to an outcome: invariants hold, and it can be printed.
 
-The judges of ``chain/judges.py`` hold every boot to what was promised, so a rule that breaks on
+The invariants of ``chain/invariants.py`` check every boot, so a rule that breaks on
 some shape of machine or mix of workloads fails here. Some examples always, many with
 ``make test-long``.
 """
@@ -32,7 +32,7 @@ LONG = settings(QUICK, max_examples=1500, derandomize=False, phases=list(Phase))
 
 
 @pytest.mark.parametrize("budget", [QUICK, pytest.param(LONG, marks=pytest.mark.long)])
-def test_any_scenario_runs_to_an_outcome_that_can_be_told(budget, tmp_path_factory):
+def test_any_scenario_runs_to_an_outcome_that_can_be_printed(budget, tmp_path_factory):
     @budget
     @given(SCENARIOS)
     def holds(words):
@@ -42,12 +42,12 @@ def test_any_scenario_runs_to_an_outcome_that_can_be_told(budget, tmp_path_facto
             return
         document = run_document(trace)
         assert document["outcome"]["kind"] in OUTCOMES
-        told = json.loads(json.dumps(document, allow_nan=False))
+        printed = json.loads(json.dumps(document, allow_nan=False))
         folder = tmp_path_factory.mktemp("run") / "stored"
         save_run(trace, folder)
         stored = load_run(folder)
         assert stored.digest == trace.digest
-        assert json.loads(json.dumps(run_document(stored)["boots"])) == told["boots"]
+        assert json.loads(json.dumps(run_document(stored)["boots"])) == printed["boots"]
         assert report_text(stored) == report_text(trace)
 
     holds()

@@ -1,4 +1,4 @@
-"""What user space does with memory: one file per behaviour.
+"""The behaviour of user space towards memory: one file per behaviour.
 
 A workload object lives as long as the chain, as users do, and remembers what it owns; each kernel
 asks it what to take, what to do while it serves, and what to preserve. Its memory is always that of
