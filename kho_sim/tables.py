@@ -45,7 +45,7 @@ DERIVED: dict[str, tuple[type[Any], Callable[[Trace], Iterable[Any]]]] = {
 """Tables that follow from the records: name -> kind of row, and what makes the rows."""
 
 TABLES: dict[str, type[Any]] = RECORDS | {name: kind for name, (kind, _) in DERIVED.items()}
-"""Every table by its name -> the class that says what its columns are."""
+"""Every table by its name -> the class that declares its columns."""
 
 
 def table(trace: Trace, name: str) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""What happened: the same records from a simulated chain and from a real kernel's boot log."""
+"""Records of a chain: the same from a simulation and from a real kernel's boot log."""

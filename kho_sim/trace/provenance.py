@@ -1,7 +1,7 @@
-"""How a result came to be: enough to make it again, and to see why another one differs.
+"""The origin of a result: enough to make it again, and to see why another one differs.
 
 Everything but ``environment`` decides the result and is the same on any machine. ``environment``
-says which interpreter and libraries did the work. Left out: time of day, names of hosts, paths.
+names the interpreter and libraries that did the work. Left out: time of day, names of hosts, paths.
 """
 
 from __future__ import annotations

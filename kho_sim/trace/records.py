@@ -16,8 +16,8 @@ from kho_sim.trace.schema import column, columns_of, record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a chain ended. ``kind`` is one of ``base.words.OUTCOMES``, or 'unknown' where a log stops
-    without a word.
+    """The end of a chain. ``kind`` is one of ``base.words.OUTCOMES``, or 'unknown' where a log
+    stops without a word.
 
     ``boot`` is the kernel that the outcome befell (0 is the cold one); for 'completed' the last
     one. ``message`` is what the kernel itself prints for it.
@@ -155,7 +155,7 @@ class GiganticPage:
 
 @record
 class Segment:
-    """What kexec loads for the next kernel, and where in scratch, in load order."""
+    """The segments that kexec loads for the next kernel, with their places, in load order."""
 
     boot: int = column("number of the kernel that loads")
     what: str = column("which segment")
@@ -182,9 +182,9 @@ GOES_ON, RETRIED, COLD_BOOT, CHAIN_ENDS = "goes on", "retry", "cold boot", "chai
 
 @record
 class Incident:
-    """What struck the chain: faults of the scenario, and failures that came by themselves."""
+    """Faults of the scenario that occurred in the chain, and failures that came by themselves."""
 
-    boot: int = column("number of the kernel that it struck")
+    boot: int = column("number of the kernel in which it occurred")
     time_ns: int = column("since the chain began")
     kind: str = column("a kind of fault, or the outcome that the failure would be")
     injected: bool = column("whether it is a fault of the scenario")
@@ -196,7 +196,7 @@ class Incident:
 
 @record
 class FileOutcome:
-    """What each incident did to the files that were at risk in it, one row per incident and
+    """The files at risk in each incident, and whether they survived: one row per incident and
     file."""
 
     incident: int = column("row of the table of incidents, from 0")
@@ -210,11 +210,10 @@ class FileOutcome:
 
 @record
 class Alternative:
-    """What other ways to extend scratch would have made of each KHO boot, from the same
-    handover."""
+    """Each KHO boot as other extension strategies would have made it, from the same handover."""
 
     boot: int = column("number of the kernel")
-    strategy: str = column("way to extend scratch")
+    strategy: str = column("extension strategy")
     shift: int = column("log2 of the block size in bytes")
     busy_block_count: int = column("blocks left alone")
     extended_bytes: int = column(Boot)
@@ -230,7 +229,7 @@ class Alternative:
     failures: int = column(Boot)
     failures_avoided: int = column(Boot)
     error: str = column("what the kernel prints if the extension fails, else empty", default="")
-    panic: str = column("what it says if early boot kills it, else empty", default="")
+    panic: str = column("what the kernel prints if early boot panics, else empty", default="")
 
 
 @record
@@ -268,7 +267,7 @@ RECORDS: dict[str, type[Any]] = {
 class FailedAllocation:
     """Early allocations that failed, with the extension (True) and without it (False).
 
-    A derived row: what ``Allocation`` says of a request that was refused, in a trace or its twin.
+    A derived row: the ``Allocation`` of a request that was refused, in a trace or its twin.
     """
 
     extended: bool = column("True for the trace itself, False for its twin without the extension")

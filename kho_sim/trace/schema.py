@@ -1,4 +1,4 @@
-"""What a kind of record says about its columns: name, dtype, unit and meaning, each declared once.
+"""The columns of a kind of record: name, dtype, unit and meaning, each declared once.
 
 A kind is a class under ``@record`` whose fields are made by ``column``. The dtype follows from the
 annotation, the unit from the end of the name. Everything that shows, stores or explains records

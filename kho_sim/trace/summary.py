@@ -1,7 +1,7 @@
 """A trace in a few numbers, and as the JSON document that ``kho-sim run --json`` prints.
 
 Plain values only, no DataFrames: what scripts, expectations, sweeps and the report read. A number
-that a trace can not have (no KHO boot, no twin, not in the log) is left out, never a false zero.
+that a trace cannot have (no KHO boot, no twin, not in the log) is left out, never a false zero.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def incidents(trace: Trace) -> Iterator[tuple[Incident, list[FileOutcome]]]:
 def run_document(trace: Trace) -> dict[str, Any]:
     """Return the JSON document of a trace: plain dicts, lists, ints and strings.
 
-    More than ``blocks.MOST_LISTED`` busy blocks are told as ``busy_block_bytes`` and ``busy_spans``
-    ([start, end) in bytes) in place of ``busy_blocks``.
+    More than ``blocks.MOST_LISTED`` busy blocks appear as ``busy_block_bytes`` and
+    ``busy_spans`` ([start, end) in bytes) in place of ``busy_blocks``.
     """
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -121,7 +121,7 @@ def _over_kho_boots(trace: Trace) -> dict[str, Any]:
 
 
 def _over_incidents(trace: Trace) -> dict[str, Any]:
-    """What a log does not tell is left out: it names no files."""
+    """Sums over incidents and files; none for a log, which names no files."""
     if trace.provenance.get("source") != "simulation":
         return {}
     rows, lost = trace[Incident], [row for row in trace[FileOutcome] if not row.kept]
@@ -179,12 +179,14 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _incident(incident: Incident, outcomes: list[FileOutcome]) -> dict[str, Any]:
     """Files by name, and how much that is, kept and lost."""
-    told: dict[str, Any] = {name: getattr(incident, name) for name in Incident.__dataclass_fields__}
+    document: dict[str, Any] = {
+        name: getattr(incident, name) for name in Incident.__dataclass_fields__
+    }
     for word, kept in (("kept", True), ("lost", False)):
         files = [file for file in outcomes if file.kept == kept]
-        told[f"files_{word}"] = [file.name for file in files]
-        told[f"bytes_{word}"] = sum(file.size_bytes for file in files)
-    return told
+        document[f"files_{word}"] = [file.name for file in files]
+        document[f"bytes_{word}"] = sum(file.size_bytes for file in files)
+    return document
 
 
 def _blocks(busy: Sequence[int]) -> dict[str, Any]:

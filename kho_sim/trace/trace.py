@@ -51,8 +51,8 @@ def no_records() -> dict[type[Any], Rows[Any]]:
 class Trace:
     """Everything that one chain of kernels did. Records are in the order it happened.
 
-    ``provenance`` says how the trace came to be: for a run the resolved scenario, the seed and the
-    versions; for a log its name and what of it could not be read.
+    ``provenance`` records how the trace came to be: for a run the resolved scenario, the seed and
+    the versions; for a log its name and what of it could not be read.
     """
 
     provenance: Mapping[str, Any]
@@ -64,7 +64,7 @@ class Trace:
     twin: Trace | None = None
     """The paired chain without the extension (same seed), if one was simulated."""
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """What only one kind of trace has (a log's memblock calls); never part of the digest."""
+    """Data that only one kind of trace has (a log's memblock calls); never part of the digest."""
 
     def __post_init__(self) -> None:
         if unknown := self.records.keys() - set(RECORDS.values()):
@@ -87,7 +87,7 @@ class Trace:
     def table(self, name: str) -> pd.DataFrame:
         """Return one of ``kho_sim.tables.TABLES``: records of a kind, or a derived table.
 
-        Raises: TraceError for another name, or a value that its column can not hold.
+        Raises: TraceError for another name, or a value that its column cannot hold.
         """
         from kho_sim.tables import table
 
@@ -106,7 +106,7 @@ class Trace:
 
     @property
     def alternatives(self) -> pd.DataFrame:
-        """What other ways to extend scratch would have made of each KHO boot (``what_if``)."""
+        """One row per KHO boot and extension strategy that was tried beside it (``what_if``)."""
         return self.table("alternatives")
 
     @property

@@ -54,7 +54,7 @@ def read_explained(path: str | PathLike[str]) -> list[Explained]:
             raise ValueError(f"more than {CHARACTERS_MAX} characters")
         entries = yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ScenarioError([Problem(str(path), 0, 0, "", f"can not be read: {error}")]) from error
+        raise ScenarioError([Problem(str(path), 0, 0, "", f"cannot be read: {error}")]) from error
     if not isinstance(entries, list):
         raise ScenarioError([Problem(str(path), 0, 0, "", "is no list of known differences")])
     problems = [

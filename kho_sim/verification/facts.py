@@ -1,4 +1,4 @@
-"""The blind comparison: a whole chain, simulated from what a log says of its beginning.
+"""The blind comparison: a whole chain, simulated from the beginning that a log records.
 
 From the log only machine, command lines, build sizes and workload are read (``importing``); the
 facts of each boot that then come out are held against the log's. A cold boot's facts, and what
@@ -52,7 +52,7 @@ PANIC_PREFIX = "Kernel panic - not syncing: "
 def check_facts(log_trace: Trace, simulated: Trace, scenario: Scenario) -> list[Facts]:
     """Return for each boot of the log its facts by name; unknown ones are left out.
 
-    A boot that the simulation does not reach has no prediction, so it differs in all it tells.
+    A boot that the simulation does not reach has no prediction, so all of its facts differ.
     """
     tolerances = dict(TOLERANCES)
     if any(getattr(e, "folio", SMALL_FOLIO_BYTES) != SMALL_FOLIO_BYTES for e in scenario.workload):
@@ -113,7 +113,7 @@ def _within(model: Any, real: Any, tolerance: tuple[float, int]) -> Comparison:
 
 
 def _magnitude(value: Any) -> int | None:
-    """What a tolerance measures: a number itself, of blocks their count, of orders all keys."""
+    """The number that a tolerance applies to: a number, the count of blocks, all keys."""
     if value is None or isinstance(value, int):
         return value
     if value and isinstance(value[0], tuple):

@@ -1,4 +1,4 @@
-"""One log checked in all three ways, and many at once in worker processes."""
+"""The three comparisons of one log, and of many at once in worker processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kho_sim.verification.steps import check_steps
 
 @dataclass(frozen=True, kw_only=True)
 class BootCheck:
-    """What was compared of one boot."""
+    """The comparisons of one boot."""
 
     boot: int
     kind: str
@@ -35,7 +35,7 @@ class BootCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class LogCheck:
-    """What was compared of one log. ``notes`` say what it does not show.
+    """The comparisons of one log. ``notes`` name what the log does not show.
 
     ``predicted`` is None where no chain could be simulated.
     """
@@ -72,21 +72,21 @@ class Difference(NamedTuple):
 
     @property
     def follows_placement(self) -> bool:
-        """Whether the fact depends on the page allocator, so that it has a tolerance."""
+        """True if the fact depends on the page allocator, so that it has a tolerance."""
         return self.comparison.close is not None
 
 
 class Refused(NamedTuple):
-    """A log that can not be checked, and why."""
+    """A log that cannot be checked, and why."""
 
     path: str
     message: str
 
 
 def check_logs(paths: Sequence[str], workers: int | None = None) -> Iterator[LogCheck | Refused]:
-    """Check each log, in their order; one that can not be read does not keep the others from it.
+    """Check each log, in their order; one that cannot be read does not keep the others from it.
 
-    ``workers`` processes; None: one a processor. Raises: EngineError if they do not start.
+    ``workers`` processes; None: one per processor. Raises: EngineError if they do not start.
     """
     workers = min(workers or processors(), len(paths))
     if workers <= 1:
@@ -127,7 +127,7 @@ def check_trace(trace: Trace) -> LogCheck:
     placed = check_placements(trace, build_machine(scenario), extends)
     steps = check_steps(trace, scenario)
     name = str(trace.provenance["log"])
-    told = [f"{name}: {note}" for note in (*trace.provenance["incomplete"], *notes)]
+    incomplete = [f"{name}: {note}" for note in (*trace.provenance["incomplete"], *notes)]
     return LogCheck(
         log=name,
         predicted=predicted,
@@ -137,7 +137,7 @@ def check_trace(trace: Trace) -> LogCheck:
             BootCheck(boot=boot.boot, kind=boot.kind, placements=p, steps=s, facts=f)
             for boot, p, s, f in zip(trace[Boot], placed, steps, facts, strict=True)
         ),
-        notes=(*imported.notes, *told),
+        notes=(*imported.notes, *incomplete),
     )
 
 

@@ -82,7 +82,7 @@ def tree_of(trace: Trace, boot: int) -> RadixTree | None:
 
 
 def chain_areas(trace: Trace) -> Areas | None:
-    """Return the scratch areas of the chain in array order, as one of its kernels tells them."""
+    """Return the scratch areas of the chain in array order, as one of its kernels reports them."""
     logs: tuple[BootLog, ...] = trace.extra["boots"]
     for log, boot in zip(logs, trace[Boot], strict=True):
         if boot.scratch_areas and (boot.kind == "cold" or areas_told(log)):

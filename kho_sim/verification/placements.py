@@ -46,7 +46,7 @@ class Placements:
 
 
 def check_placements(trace: Trace, machine: Machine, extends: list[Extend]) -> list[Placements]:
-    """Replay each boot of a log; ``extends`` says for each boot how its kernel extends scratch."""
+    """Replay each boot of a log; ``extends`` are the extension options of each boot's kernel."""
     areas = chain_areas(trace)
     logs: tuple[BootLog, ...] = trace.extra["boots"]
     return [
@@ -96,7 +96,7 @@ class _Replay:
                 self._apply(call, self.memblock)
         return self.result
 
-    # State that the log tells
+    # State that the log records
 
     def _start_from(self, call: MemblockCall) -> None:
         dump = next(iter(self.log.dumps[call.base : call.base + 1]), None)
@@ -108,10 +108,10 @@ class _Replay:
 
     def _take_regions(self, moment: str) -> None:
         """Rows after the extension are the kernel's own word on what it marked."""
-        told = memblock_at(self.log, moment, self.areas, self.kho)
-        if moment == "after_extend" and told is not None and self.memblock is not None:
+        recorded = memblock_at(self.log, moment, self.areas, self.kho)
+        if moment == "after_extend" and recorded is not None and self.memblock is not None:
             self.extension_due = False
-            for region in told.memory:
+            for region in recorded.memory:
                 if region.flags != 0:
                     self.memblock.mark_kho_scratch(region.base, region.size)
 
@@ -161,7 +161,7 @@ class _Replay:
         if predicted is None:
             self.result.leave_out("the log does not show the request, only its answer")
         else:
-            self._judge(call, predicted)
+            self._count(call, predicted)
         self._settle(call, predicted or 0, memblock)
 
     def _ask(self, call: MemblockCall, memblock: Memblock) -> int | None:
@@ -183,7 +183,7 @@ class _Replay:
             )
         return None
 
-    def _judge(self, call: MemblockCall, predicted: int) -> None:
+    def _count(self, call: MemblockCall, predicted: int) -> None:
         self.result.compared += 1
         if predicted == call.result:
             self.result.exact += 1
@@ -207,4 +207,4 @@ class _Replay:
         place, _ = memblock.array_pages().get(call.caller, (0, 0))
         align = memblock.geometry.page_bytes
         doubling = call._replace(what=f"{call.caller} array", result=call.base, align=align)
-        self._judge(doubling, place)
+        self._count(doubling, place)

@@ -136,7 +136,7 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
 
 
 def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
-    """Where this kernel found itself against where its predecessor's load should have put it."""
+    """The place of this kernel against the place for which its predecessor loaded it."""
     kernel = scenario.kernel.at(log.boot)
     build = build_of(kernel)
     if log.initrd:

@@ -31,7 +31,7 @@ def verify_text(
     lines += layout.table(COLUMNS, cells)
     left_out = sums["placements"]["left_out"]
     if left_out:
-        lines += ["", f"{left_out} early allocations can not be replayed: {_reasons(checks)}"]
+        lines += ["", f"{left_out} early allocations cannot be replayed: {_reasons(checks)}"]
     return "\n".join([*lines, *_differences(checks, explained), *_notes(checks)])
 
 

@@ -18,7 +18,7 @@ from kho_sim.verification.table import verify_text
 
 @dataclass(frozen=True, repr=False)
 class Verification:
-    """What a simulation of recorded chains gave; prints as ``kho-sim verify`` does."""
+    """The results of simulating recorded chains; prints as ``kho-sim verify`` does."""
 
     checks: tuple[LogCheck, ...]
     """One per log that could be read, in the order given."""
@@ -29,7 +29,7 @@ class Verification:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What ``kho-sim verify --json`` prints, as plain values."""
+        """The document that ``kho-sim verify --json`` prints, as plain values."""
         return verify_document(self.checks, self.explained)
 
     def failing(self, any_difference: bool = False) -> list[Difference]:
@@ -68,8 +68,8 @@ def verify_logs(
     """Simulate what real console logs recorded (plain, gzip or xz), and compare.
 
     ``explained`` are known differences (``read_explained``). ``workers`` processes; 1 is
-    this one, None: one a processor. A log that can not be read is in ``refused`` and keeps no other
-    from it. Raises: EngineError if processes do not start.
+    this one, None: one per processor. A log that cannot be read is in ``refused``; the others are
+    checked all the same. Raises: EngineError if processes do not start.
     """
     results = list(check_logs([os.fspath(path) for path in paths], workers))
     return Verification(

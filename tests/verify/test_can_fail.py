@@ -172,7 +172,7 @@ def test_blind_facts_are_held_to_the_log(trace, scenario):
     assert inexact(check_facts(lying, trace, scenario)[0]) == {"kernel_reserved_bytes"}
 
 
-def test_a_boot_that_the_simulation_does_not_reach_differs_in_all_it_tells(trace, scenario):
+def test_a_boot_that_the_simulation_does_not_reach_differs_in_all_facts(trace, scenario):
     short = with_records(trace, boots=trace["boots"][:2])
     facts = check_facts(trace, short, scenario)[2]
     assert facts
