@@ -62,7 +62,7 @@ Row = Sequence[str | Cell]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How wide text may be, and whether it has colours. ``colour`` changes no word."""
+    """The width of text, and whether it has colours. ``colour`` changes no word."""
 
     width: int = WIDTH
     colour: bool = False
@@ -78,9 +78,9 @@ class Layout:
     def wrapped(self, text: str, indent: int = 0, first: int = 0, max_lines: int = 0) -> list[str]:
         """Return ``text`` in lines that fit; a number stays with its unit.
 
-        What cannot be printed, which a description or a log can hold, becomes a blank.
+        Characters that cannot be printed, which a description or a log can hold, become blanks.
         ``indent`` is for all lines but the first one, ``first`` for that one. What does not fit
-        into ``max_lines`` (0: any number) is cut, and an ellipsis says so.
+        into ``max_lines`` (0: any number) is cut, with an ellipsis.
         """
         printable = "".join(letter if letter.isprintable() else " " for letter in text)
         lines = wrap(
@@ -120,7 +120,7 @@ class Layout:
     def _lines(
         self, columns: Sequence[Column], rows: Sequence[Row], chosen: list[int], indent: int
     ) -> list[str]:
-        """Lay out the chosen columns: a table a group, side by side below their headings."""
+        """Lay out the chosen columns: one table per group, side by side below their headings."""
         from rich.console import Console
         from rich.table import Table
 

@@ -1,6 +1,6 @@
-"""What the user expects of a run: ``expect:`` of the scenario, and ``--fail-on``.
+"""Expectations of a run: ``expect:`` of the scenario, and ``--fail-on``.
 
-Both compare a name of the run's summary, or ``outcome``, with a value. ``expect:`` says what has to
+Both compare a name of the run's summary, or ``outcome``, with a value. ``expect:`` has what must
 hold, ``--fail-on`` what must not. A number that the run does not have satisfies neither.
 """
 

@@ -26,7 +26,7 @@ def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> 
     """Make a scenario of what LOGs have about a machine, alone or together.
 
     Known, by their content: boot logs (plain, .gz, .xz), /proc/iomem, lsmem -J -b, /proc/zoneinfo,
-    and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario says where it
+    and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario names where it
     is from. Sources that disagree exit with 3 and nothing is written.
     """
     from kho_sim.logs.importing import import_files

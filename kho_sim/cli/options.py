@@ -1,4 +1,4 @@
-"""What options of several verbs have in common: ``KEY=VALUE``, the scenario that it changes, and
+"""Common parts of the options of several verbs: ``KEY=VALUE``, the scenario that it changes, and
 numbers within bounds."""
 
 from __future__ import annotations

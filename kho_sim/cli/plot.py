@@ -21,7 +21,7 @@ GRAPH_ENDINGS = (".graphml", ".dot")
 
 
 class Source(NamedTuple):
-    """What is drawn: a trace, a sweep or a document, its figures, and what files say of it."""
+    """The thing to draw: a trace, a sweep or a document, its figures, and its provenance."""
 
     what: Any
     figures: Mapping[str, Callable[..., Figure]]
@@ -74,8 +74,12 @@ def _open(path: Path) -> Source:
         from kho_sim.sweeps import open_sweep
 
         sweep = open_sweep(path)
-        told = {"source": "sweep", "keys": sweep.keys, "scenario": sweep.manifest.get("scenario")}
-        return Source(sweep, SWEEP_FIGURES, told)
+        provenance = {
+            "source": "sweep",
+            "keys": sweep.keys,
+            "scenario": sweep.manifest.get("scenario"),
+        }
+        return Source(sweep, SWEEP_FIGURES, provenance)
     if path.suffix == ".json":
         return _open_document(path)
     return _of_trace(read_trace(path))

@@ -22,7 +22,7 @@ FORMATS = ("text", "html", "md", "csv", "json")
 
 
 class Source(NamedTuple):
-    """What is reported on: how it is written in each format, and its tables, the first by
+    """The subject of a report: its writer for each format, and its tables, the first by
     default."""
 
     text: Callable[[Layout], str]

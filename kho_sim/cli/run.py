@@ -60,7 +60,7 @@ def verb(
     """Simulate the chain of SCENARIO, and its twin without the extension; print the report.
 
     A kernel that dies is a result and exits with 0, unless --fail-on or the scenario's expect:
-    says otherwise.
+    rules otherwise.
     """
     from kho_sim.cli.expectations import unmet_expectations
 

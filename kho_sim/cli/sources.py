@@ -1,4 +1,4 @@
-"""Where a verb's trace comes from: a stored run, a scenario that is simulated first, or a log."""
+"""Sources of a verb's trace: a stored run, a scenario that is simulated first, or a log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_sweep(path: Path) -> bool:
-    """Whether a folder holds a stored sweep."""
+    """True if a folder holds a stored sweep."""
     return path.is_dir() and (path / "manifest.json").exists()
 
 

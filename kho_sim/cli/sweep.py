@@ -251,8 +251,8 @@ def _print_result(done: Sweep, shard: tuple[int, int] | None, as_json: bool) -> 
         }
         click.echo(json.dumps(document, indent=2))
     else:
-        told = ", ".join(f"{count} {state}" for state, count in counts.items())
-        click.echo(f"{told} in {done.directory}")
+        states_text = ", ".join(f"{count} {state}" for state, count in counts.items())
+        click.echo(f"{states_text} in {done.directory}")
         if counts.get("ok"):
             click.echo(f"to see it: kho-sim report {shlex.quote(str(done.directory))}", err=True)
     if bad:

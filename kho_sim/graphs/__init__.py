@@ -1,4 +1,4 @@
-"""Who came from whom: chains and radix trees as networkx graphs, and as GraphML and DOT files."""
+"""Lineages: chains and radix trees as networkx graphs, and as GraphML and DOT files."""
 
 from kho_sim.graphs.chain_graph import lineage_graph
 from kho_sim.graphs.files import dot_text, write_graph

@@ -44,7 +44,7 @@ def lineage_graph(trace: Trace) -> nx.MultiDiGraph:
     did not hand these ``bytes`` on; object -lost-> the incident, or the end of the chain, that cost
     it; last kernel -ends-> end. A handover that its kernel did not find is -missed by-> it; a
     kernel that is followed by a reset -falls back to-> the next. Files, sessions and incidents: see
-    ``file_graph``. Sizes are bytes. What a log does not tell is no attribute.
+    ``file_graph``. Sizes are bytes. What a log does not record is no attribute.
     """
     graph = nx.MultiDiGraph(digest=trace.digest)
     _add_branch(graph, trace, MAIN, shared=())

@@ -7,7 +7,7 @@ import networkx as nx
 HANDS_OVER, INHERITS, MISSED, HOLDS = "hands over", "inherits", "missed by", "holds"
 LISTS, MAKES, KEPT = "lists", "makes", "kept by"
 GOES_ON, GIVEN_UP, LOST = "goes on", "given up", "lost"
-STRIKES, FALLS_BACK, ENDS = "strikes", "falls back to", "ends"
+HITS, FALLS_BACK, ENDS = "hits", "falls back to", "ends"
 
 
 def connect(

@@ -14,12 +14,12 @@ import networkx as nx
 from kho_sim.graphs.edges import (
     GIVEN_UP,
     GOES_ON,
+    HITS,
     HOLDS,
     KEPT,
     LISTS,
     LOST,
     MAKES,
-    STRIKES,
     connect,
 )
 from kho_sim.trace.records import CHAIN_ENDS, FileOutcome, Incident, PreservedFile
@@ -29,9 +29,9 @@ from kho_sim.trace.trace import Trace
 def add_incidents(
     graph: nx.MultiDiGraph, trace: Trace, names: Mapping[int, str], branch: str
 ) -> None:
-    """Add a node an incident, with what it cost: incident -strikes-> kernel.
+    """Add one node per incident, with the files that it lost: incident -hits-> kernel.
 
-    A failure that only ends the chain is no node: the chain's end tells it.
+    A failure that only ends the chain is no node: the chain's end has it.
     """
     for number, row in enumerate(trace[Incident]):
         if (row.then == CHAIN_ENDS and not row.injected) or row.boot not in names:
@@ -43,7 +43,7 @@ def add_incidents(
             injected=row.injected, message=row.message, then=row.then, files_lost=len(lost),
             bytes_lost=sum(file.size_bytes for file in lost),
         )  # fmt: skip
-        graph.add_edge(name, names[row.boot], key=STRIKES, relation=STRIKES)
+        graph.add_edge(name, names[row.boot], key=HITS, relation=HITS)
 
 
 def add_files(graph: nx.MultiDiGraph, trace: Trace, names: Mapping[int, str], branch: str) -> None:
@@ -52,7 +52,7 @@ def add_files(graph: nx.MultiDiGraph, trace: Trace, names: Mapping[int, str], br
     handover -holds-> session -lists-> file (a reserve_mem area hangs on its handover); kernel
     -makes-> file; file -goes on-> the same file in the next handover, or -kept by-> the kernel that
     the chain ends with, or -given up-> the kernel that closed it, or -lost-> the incident (or end)
-    that cost it. Edges have its ``bytes``.
+    that lost it. Edges have its ``bytes``.
     """
     handed: dict[int, dict[str, PreservedFile]] = {}
     for row in trace[PreservedFile]:

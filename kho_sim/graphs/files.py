@@ -56,18 +56,22 @@ def dot_text(graph: nx.Graph) -> str:
         shape = SHAPES.get(str(data.get("kind")), TABLE_SHAPE)
         lines.append(f"  {_quoted(name)} [label={_quoted(_label(name, data))}, shape={shape}];")
     for source, target, data in graph.edges(data=True):
-        label = _quoted(", ".join(_told(key, value) for key, value in data.items()))
+        label = _quoted(", ".join(_attribute_text(key, value) for key, value in data.items()))
         lines.append(f"  {_quoted(source)} -> {_quoted(target)} [label={label}];")
     return "\n".join([*lines, "}", ""])
 
 
 def _label(name: str, data: Mapping[str, Any]) -> str:
     hidden = ("kind", "branch", "boot", "prefix", "level", "order")
-    told = [_told(key, value) for key, value in data.items() if key not in hidden and value != ""]
-    return "\n".join([name, *told])
+    texts = [
+        _attribute_text(key, value)
+        for key, value in data.items()
+        if key not in hidden and value != ""
+    ]
+    return "\n".join([name, *texts])
 
 
-def _told(key: str, value: Any) -> str:
+def _attribute_text(key: str, value: Any) -> str:
     shown = show(key, value)
     return shown if key == "relation" else f"{key.removesuffix('_bytes')} {shown}"
 

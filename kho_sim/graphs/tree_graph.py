@@ -1,4 +1,4 @@
-"""The radix tree that a boot inherited, as a graph: a node a table page, an edge a slot in use."""
+"""The radix tree that a boot inherited, as a graph: one node per table page, one edge per slot."""
 
 from __future__ import annotations
 

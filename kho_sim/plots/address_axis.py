@@ -18,7 +18,7 @@ from kho_sim.base.units import format_exact, format_size, parse_size
 from kho_sim.plots.style import GREY
 
 HOLE_WIDTH = 0.012
-"""What a hole takes of the axis at most, all memory being about 1."""
+"""The largest share of the axis for a hole, all memory being about 1."""
 LEAST_WIDTH = 1 / 600
 TICK_DISTANCE = 0.055
 TICKS_WANTED = 10

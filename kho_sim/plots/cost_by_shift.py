@@ -1,4 +1,4 @@
-"""What the extension costs, against the size of its blocks."""
+"""The cost of the extension against the size of its blocks."""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ def failures(trace: Trace) -> Figure:
     one.
 
     Green marks say how many the extension avoided: original scratch alone would have refused them.
-    Raises: TraceError if no boot of the trace says how many failed (a log without memblock=debug).
+    Raises: TraceError if no boot of the trace has a count of failures (log without memblock=debug).
     """
     if all(boot.failures is None for boot in trace[Boot]):
         raise TraceError(
-            "this trace does not tell which early allocations failed; "
+            "this trace does not record which early allocations failed; "
             "a log does if it was recorded with memblock=debug"
         )
     if _nothing_failed(trace):

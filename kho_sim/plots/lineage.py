@@ -56,7 +56,9 @@ def lineage(trace: Trace) -> Figure:
     boots = len(trace[Boot])
     rows = max(boots, len(trace.twin[Boot]) if trace.twin else 0)
     pitch = ROW_INCHES if any(_of_kind(graph, "incident")) else NARROW_ROW_INCHES
-    figure = new_figure(1.5 + pitch * rows, f"Who came from whom{ending(trace)}", setting(trace))
+    figure = new_figure(
+        1.5 + pitch * rows, f"Lineage of the kernels{ending(trace)}", setting(trace)
+    )
     axes = figure.add_subplot()
     axes.set_axis_off()
     cells = cells_of(graph, "chain")
@@ -86,7 +88,7 @@ def _nodes(graph: nx.MultiDiGraph, kind: str, chain: str) -> Iterator[tuple[str,
 
 
 def _falls(graph: nx.MultiDiGraph, chain: str) -> int:
-    """Return how far a chain's kernels are indented at most: a step a fall-back."""
+    """Return how far a chain's kernels are indented at most: one step per fall-back."""
     branches = {data["branch"] for _, data in _nodes(graph, "kernel", chain)}
     return min(len(branches - {chain}), MOST_INDENTS)
 
@@ -97,7 +99,7 @@ def _x_of(data: dict[str, Any], x: float) -> float:
 
 
 def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> None:
-    """Draw a chain's kernels from top to bottom, what each handed over, and what struck it."""
+    """Draw a chain's kernels from top to bottom, what each handed over, and its incidents."""
     for name, data in _nodes(graph, "kernel", chain):
         colour = VERMILION if _died(graph, name) else BLUE
         at = _x_of(data, x)
@@ -109,19 +111,19 @@ def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> Non
                 _label(axes, end[0] + 0.07, end[1] - 0.36, "cold boot, through firmware", VERMILION)
     for name, data in _nodes(graph, "handover", chain):
         _draw_handover(axes, graph, name, data, x)
-    struck = _write_incidents(axes, graph, chain, x)
+    line_counts = _write_incidents(axes, graph, chain, x)
     for _, data in _nodes(graph, "end", chain):
         good = data["outcome"] == "completed"
         at = _end_x(graph, chain, data["boot"], x)
         axes.text(
-            at, data["boot"] + 0.3 + LINE * struck.get(data["boot"], 0), _end_text(data),
+            at, data["boot"] + 0.3 + LINE * line_counts.get(data["boot"], 0), _end_text(data),
             fontsize=7.5, ha="center", va="top",
             fontweight="bold", color=GREEN if good else VERMILION,
         )  # fmt: skip
 
 
 def _died(graph: nx.MultiDiGraph, kernel: str) -> bool:
-    """Whether a kernel is followed by a cold boot, or by an end that it did not live to see."""
+    """True if a kernel is followed by a cold boot, or by an end that it did not live to see."""
     return any(
         relation == "falls back to"
         or graph.nodes[target].get("outcome") in ("boot_failed", "panicked")
@@ -149,20 +151,20 @@ def _draw_handover(
 
 
 def _write_incidents(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> dict[int, int]:
-    """Write what struck each kernel below it; return the lines that this took, by boot."""
-    struck: dict[int, list[str]] = {}
+    """Write the incidents of each kernel below it; return the number of their lines, by boot."""
+    texts_by_boot: dict[int, list[str]] = {}
     for _, data in _nodes(graph, "incident", chain):
         fault = "fault " if data["injected"] else ""
         then = "" if data["then"] in ("goes on", "chain ends", "cold boot") else f", {data['then']}"
-        struck.setdefault(data["boot"], []).append(f"\u2715 {fault}{data['incident']}{then}")
+        texts_by_boot.setdefault(data["boot"], []).append(f"\u2715 {fault}{data['incident']}{then}")
     places = {data["boot"]: _x_of(data, x) for _, data in _nodes(graph, "kernel", chain)}
-    for boot, texts in struck.items():
+    for boot, texts in texts_by_boot.items():
         at = places.get(boot, x) - KERNEL_WIDTH / 2
         if len(texts) > MOST_INCIDENTS:
             texts[MOST_INCIDENTS - 1 :] = [f"and {len(texts) - MOST_INCIDENTS + 1} more"]
         for line, text in enumerate(texts):
             _label(axes, at, boot + 0.3 + LINE * line, text, VERMILION)
-    return {boot: len(texts) for boot, texts in struck.items()}
+    return {boot: len(texts) for boot, texts in texts_by_boot.items()}
 
 
 def _end_x(graph: nx.MultiDiGraph, chain: str, boot: int, x: float) -> float:
@@ -241,12 +243,12 @@ def _box(
 
 
 def _kernel_text(data: dict[str, Any]) -> str:
-    told = []
+    texts = []
     if data.get("extended_bytes") is not None:
-        told.append(f"extends {format_size(data['extended_bytes'])}")
+        texts.append(f"extends {format_size(data['extended_bytes'])}")
     if data.get("failures") is not None:
-        told.append(f"{data['failures']} failed")
-    return "\n".join([boot_name(data["boot"], data["boot_kind"]), ", ".join(told)]).rstrip()
+        texts.append(f"{data['failures']} failed")
+    return "\n".join([boot_name(data["boot"], data["boot_kind"]), ", ".join(texts)]).rstrip()
 
 
 def _handover_text(data: dict[str, Any]) -> str:

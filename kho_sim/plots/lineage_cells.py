@@ -1,4 +1,4 @@
-"""What handovers hold, for the figure of the lineage: cells in columns, and the flows between them.
+"""Contents of handovers, for the figure of the lineage: cells in columns, and flows between them.
 
 A column is a session where the trace names files, else an order of the preserved memory.
 """
@@ -21,7 +21,7 @@ NAMES_WIDTH = 30
 
 @dataclass
 class Cell:
-    """What one handover holds of one column, and what becomes of it.
+    """The contents of one handover in one column, and their outcome.
 
     ``handed`` is False for files that were lost before they were handed on. ``goes_on`` maps a
     column to the bytes that are in it in the next handover.

@@ -1,4 +1,4 @@
-"""What the physical memory of each boot was, taken from a trace's records for the memory map."""
+"""Physical memory of each boot, taken from a trace's records for the memory map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kho_sim.trace.trace import Trace
 
 NODES = range(64)
 MOMENTS = ("after_extend", "before_extend", "before_retrieve", "after_retrieve")
-"""Which regions tell what a boot may allocate from, the best first."""
+"""Moments whose regions show what a boot may allocate from, the best first."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The physical memory map over the chain: a row a boot, addresses along x.
+"""The physical memory map over the chain: one row per boot, addresses along x.
 
 Each row has three lanes: what the memory is to early boot, what the kernel inherited, and where its
 early allocations went. Left out: what the running kernel does later.
@@ -46,7 +46,7 @@ LOOK: dict[str, tuple[str, str]] = {
     "gigantic": (GREEN, "gigantic pages"),
     "early": (BLACK, "other early allocations"),
 }
-"""What a mark is -> its colour and its words in the key; drawn in this order."""
+"""Kind of mark -> its colour and its words in the key; drawn in this order."""
 
 LANES = {"memory": (0.50, 0.40), "inherited": (0.29, 0.16), "early": (0.08, 0.16)}
 """Lane -> bottom and height in a row of height 1."""
@@ -68,7 +68,7 @@ def memory_map(trace: Trace, window: tuple[int, int] | None = None) -> Figure:
     took.
 
     ``window`` shows only the addresses [start, end). Marks narrower than a fixed width are drawn
-    that wide; the figure says how wide that is.
+    that wide; the figure names that width.
     Raises: TraceError if the trace has no memblock regions, or none in the window.
     """
     memory = machine_memory(trace)
@@ -195,7 +195,7 @@ def _count(number: int | None) -> str:
 
 
 def _inherited(facts: BootMemory) -> bool:
-    """Whether it is known what a KHO boot inherited and may allocate from."""
+    """True if the trace records what a KHO boot inherited and may allocate from."""
     return facts.known and facts.boot.kind != "cold"
 
 

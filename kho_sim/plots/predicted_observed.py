@@ -83,7 +83,7 @@ def _draw_shares(axes: Axes, counts: Counts, rows: int, title: str) -> None:
 
 
 def _draw_differences(axes: Axes, names: list[str], rows: int, document: Mapping[str, Any]) -> None:
-    axes.set_title("blind: how far off, a mark a boot")
+    axes.set_title("blind: how far off, one mark per boot")
     axes.axvline(0, color=GREY, linewidth=0.8)
     for row, name in enumerate(names):
         found = [

@@ -1,4 +1,4 @@
-"""What the extension gains, against the size of its blocks."""
+"""The memory that the extension recovers against the size of its blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who uses early memory, per boot: how much came out of original scratch, how much did not.
+"""Requesters of early memory, per boot: bytes from original scratch, and from elsewhere.
 
 Left out: gigantic pages, which would dwarf all else and are in the memory map.
 """
@@ -94,7 +94,7 @@ def _place(row: Allocation) -> str:
 
 
 def _is_scratch_itself(trace: Trace, row: Allocation) -> bool:
-    """Whether a cold boot reserves a scratch area with this."""
+    """True if a cold boot reserves a scratch area with this."""
     areas = next((b.scratch_areas for b in trace[Boot] if b.boot == row.boot), None)
     return row.source == "memory" and (row.address, row.size_bytes) in (areas or ())
 

@@ -1,4 +1,4 @@
-"""What the figures over the block shift have in common: chains of a sweep, and lines with a spread.
+"""Common parts of the figures over the block shift: chains of a sweep, and lines with a spread.
 
 A chain counts once: of its KHO boots the figures take the worst, or the sum. The line is the median
 over seeds, the band reaches from the smallest to the largest. Places of the scenario that were
@@ -47,9 +47,9 @@ class Panel(NamedTuple):
 
 
 def chains_by_shift(sweep: Sweep | pd.DataFrame, facts: dict[str, str]) -> pd.DataFrame:
-    """Return one row a chain: ``shift``, ``series`` (text), and each fact over its KHO boots.
+    """Return one row per chain: ``shift``, ``series`` (text), and each fact over its KHO boots.
 
-    ``facts`` says how boots become a chain: fact -> 'min', 'max' or 'sum'.
+    ``facts`` are the rules by which boots become a chain: fact -> 'min', 'max' or 'sum'.
     Raises: InputError if the sweep has no shift, or no KHO boot that knows the facts.
     """
     boots = sweep if isinstance(sweep, pd.DataFrame) else sweep.boots()
@@ -88,7 +88,7 @@ def draw_panels(
     chains: pd.DataFrame,
     panels: Mapping[str, Panel],
 ) -> Figure:
-    """Return a plot a fact, one above the other; a fact that is nowhere is said in words."""
+    """Return one plot per fact, one above the other; a note replaces the plot of an absent fact."""
     empty = [not chains[fact].any() and bool(panel.if_none) for fact, panel in panels.items()]
     ratios = [EMPTY_SHARE if is_empty else 1.0 for is_empty in empty]
     figure = new_figure(1.5 + 1.95 * sum(ratios), title, _subtitle(sweep, chains))
@@ -171,5 +171,5 @@ def _spread_text(chains: pd.DataFrame) -> str:
     """Return what line and band stand for."""
     count = int(chains.groupby(["series", "shift"])["run_id"].nunique().max())
     if count == 1:
-        return "one chain a point"
+        return "one chain per point"
     return f"line: median of {count} chains a point, band: smallest to largest"

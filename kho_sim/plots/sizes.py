@@ -19,7 +19,7 @@ LOG_TIMES = {
     4 * 86400 * SECOND_NS: "4 d",
     40 * 86400 * SECOND_NS: "40 d",
 }
-"""Where a logarithmic axis of time has ticks, and what they say."""
+"""Places and labels of the ticks of a logarithmic axis of time."""
 
 
 WIDE = 10**7

@@ -1,9 +1,9 @@
-"""How every figure looks, what it says of its origin, and how it gets into a file.
+"""The look of every figure, its provenance, and its file.
 
 Figures are made of ``matplotlib.figure.Figure`` alone: no pyplot, no current figure, and settings
 that are put back when the function returns. A user's matplotlibrc has no part in them, so the same
 trace gives the same picture everywhere. Colours are those of Okabe and Ito, which readers with any
-common colour blindness tell apart; what matters most also differs in lightness or place.
+common colour blindness can distinguish; what matters most also differs in lightness or place.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def ending(trace: Trace) -> str:
         return ""
     if outcome.kind == "unknown":
         return f"; the log stops in boot {outcome.boot}"
-    told = f", {outcome.message}" if outcome.message else ""
-    return f", which ends in boot {outcome.boot}: {outcome.kind}{told}"
+    message = f", {outcome.message}" if outcome.message else ""
+    return f", which ends in boot {outcome.boot}: {outcome.kind}{message}"
 
 
 def rows_height(count: int, wanted_inches: float, least_inches: float) -> float:
@@ -152,7 +152,7 @@ def boot_name(boot: int, kind: str) -> str:
 def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str, Any]) -> None:
     """Write a figure as PNG, SVG or PDF, by the ending of ``path``, its provenance inside.
 
-    ``origin`` is the trace that the figure shows, or a mapping that says where it comes from (as
+    ``origin`` is the trace that the figure shows, or a mapping that is its provenance (as
     ``provenance_of`` returns, for many figures of one trace). Equal figures give equal files: no
     date is written.
     Raises: InputError for another ending, EngineError if the file cannot be written.
@@ -161,8 +161,8 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise InputError(f"{path.name}: a figure is saved as {', '.join(FORMATS)}, by its ending")
-    told = provenance_of(origin) if isinstance(origin, Trace) else origin
-    text = json.dumps({"kho_sim": __version__, **told}, sort_keys=True)
+    provenance = provenance_of(origin) if isinstance(origin, Trace) else origin
+    text = json.dumps({"kho_sim": __version__, **provenance}, sort_keys=True)
     with matplotlib.rc_context():
         _set_style()
         try:
@@ -173,7 +173,7 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
 
 
 def svg_picture(figure: Figure) -> bytes:
-    """Return a figure as SVG, for a page that says by itself where it comes from."""
+    """Return a figure as SVG, for a page that has its own provenance."""
     picture = io.BytesIO()
     with matplotlib.rc_context():
         _set_style()
@@ -182,17 +182,17 @@ def svg_picture(figure: Figure) -> bytes:
 
 
 def provenance_of(trace: Trace) -> dict[str, Any]:
-    """Return what a file says of its trace: version, seed, SHA-256 of the resolved scenario and of
-    the trace; or the log's name."""
-    told = {
+    """Return the provenance that a figure's file holds: version, seed, SHA-256 of the resolved
+    scenario and of the trace; or the log's name."""
+    provenance = {
         key: trace.provenance[key]
         for key in ("source", "software", "seed", "log")
         if key in trace.provenance
     }
     if "scenario" in trace.provenance:
         text = json.dumps(trace.provenance["scenario"], sort_keys=True)
-        told["scenario_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    return {**told, "trace_sha256": trace.digest}
+        provenance["scenario_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    return {**provenance, "trace_sha256": trace.digest}
 
 
 def _metadata(kind: str, text: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A phase may take 47 us or a week, so each is shown twice: on a linear axis from the jump until files
 are restored, which is what virtual machines notice, and on a logarithmic one together with all
 others. After a failure the blackout lasts until the kernel of the cold boot is up; firmware, which
-takes a hundred times as long as all the rest, is drawn hatched and out of scale. A log tells
+takes a hundred times as long as all the rest, is drawn hatched and out of scale. A log records
 moments rather than phases; then the blackout is drawn as far as it is known.
 """
 
@@ -108,7 +108,7 @@ def _last_sign(trace: Trace, events: list[Event], boot: int, found: list[Blackou
 
 
 def _death(trace: Trace, boot: int) -> int | None:
-    """Return when a kernel ended by a failure, as far as a trace tells that."""
+    """Return when a kernel ended by a failure, as far as a trace records it."""
     ends = (COLD_BOOT, CHAIN_ENDS)
     times = (r.time_ns for r in trace[Incident] if r.boot == boot and r.then in ends)
     return next(times, None)
@@ -146,7 +146,7 @@ def _row_name(boot: Boot, trace: Trace) -> str:
 
 
 class _Scale(NamedTuple):
-    """Where a moment of a blackout is on the axis: to scale, but for firmware, whose place is as
+    """Place of a moment of a blackout on the axis: to scale, but for firmware, whose place is as
     wide for all."""
 
     gap: Blackout
@@ -210,20 +210,20 @@ def _draw_phase(axes: Axes, row: int, scale: _Scale, event: Event) -> None:
 def _write_durations(
     axes: Axes, rows: dict[int, int], gaps: list[Blackout], trace: Trace, ends: dict[int, int]
 ) -> None:
-    """Write behind each bar how long it is, and what struck that kernel when."""
+    """Write behind each bar its duration, and the incidents of that kernel with their times."""
     durations = {gap.boot: gap for gap in gaps}
     for boot, row in rows.items():
         gap = durations.get(boot)
         text = format_ns(gap.duration_ns) if gap and gap.came_up else ""
-        struck = [_incident_text(r) for r in trace[Incident] if r.boot == boot]
+        incidents = [_incident_text(r) for r in trace[Incident] if r.boot == boot]
         if text:
             axes.annotate(
                 text, (ends[boot], row), xytext=(5, 0), textcoords="offset points", va="center",
                 fontweight="bold",
             )  # fmt: skip
-        if struck:
+        if incidents:
             axes.annotate(
-                "\n".join(struck), (ends[boot], row), xytext=(10 + 6 * len(text), 0),
+                "\n".join(incidents), (ends[boot], row), xytext=(10 + 6 * len(text), 0),
                 textcoords="offset points", va="center", color=VERMILION, fontsize=8,
                 gid=f"incident-{boot}",
             )  # fmt: skip
@@ -236,8 +236,8 @@ def _incident_text(row: Incident) -> str:
 
 
 def _draw_durations(axes: Axes, timed: list[Event], gaps: list[Blackout]) -> None:
-    """A row a phase, a mark a boot, the range in words."""
-    axes.set_title("How long each phase takes, a mark a boot (logarithmic)")
+    """One row per phase, one mark per boot, the range in words."""
+    axes.set_title("Duration of each phase, one mark per boot (logarithmic)")
     taken = [(event.what, event.end_ns - event.start_ns) for event in timed]
     taken += [(BLACKOUT, gap.duration_ns) for gap in gaps if gap.duration_ns and gap.came_up]
     found = {what for what, _ in taken}

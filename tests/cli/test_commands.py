@@ -190,7 +190,7 @@ def test_check_of_good_files_is_fine(scenario: str) -> None:
     assert call(["check", scenario, scenario]) == 0
 
 
-def test_explain_tells_of_each_boot(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_describes_each_boot(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["explain", scenario]) == 0
     out = capsys.readouterr().out
     assert "Boot 0" in out
@@ -257,7 +257,7 @@ def test_traceback_of_a_bug_is_shown_on_request(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_folder_that_can_not_be_used_is_refused_before_the_run(
+def test_folder_that_cannot_be_used_is_refused_before_the_run(
     scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = []

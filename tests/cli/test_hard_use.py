@@ -151,7 +151,7 @@ def refuse_work(*_: object, **__: object) -> None:
         (["explain", "wrong.yaml"], 3, "wrong.yaml:1:19: machine.memory"),
     ],
 )
-def test_what_can_not_be_done_is_said(
+def test_impossible_requests_are_reported(
     arguments: list[str], code: int, words: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(arguments) == code
@@ -178,7 +178,7 @@ UNWRITABLE = ["/dev/null/there", "/proc/there", "empty/there"]
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_place_that_can_not_be_written_is_exit_code_5(
+def test_a_place_that_cannot_be_written_is_exit_code_5(
     arguments: list[str], place: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call([*arguments, place]) == 5
@@ -327,12 +327,12 @@ def test_import_writes_utf_8_in_any_locale(here: Path) -> None:
 
 CRASHED = """
 import os, signal, time
-def struck(*_, **__):
+def fail(*_, **__):
     for _ in range(2):
         os.kill(os.getpid(), signal.{name})
     time.sleep(60)
 import {module} as there
-there.{attribute} = struck
+there.{attribute} = fail
 from kho_sim.cli import main
 main()
 """

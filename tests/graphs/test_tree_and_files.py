@@ -69,7 +69,7 @@ def test_dot_has_a_line_a_node_and_an_edge_and_quotes_any_text(tmp_path: Path) -
     assert line.startswith('  "a\\"];\\nb -> c\\\\" [label="a\\"];')
 
 
-def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.graphml or \.dot"):
         write_graph(lineage_graph(small()), tmp_path / "lineage.txt")
     with pytest.raises(EngineError, match="cannot be written"):

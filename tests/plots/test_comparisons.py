@@ -139,9 +139,9 @@ def test_another_document_is_refused() -> None:
 def test_what_is_nowhere_is_said_in_words() -> None:
     figure = recovered_by_shift(boots(failures=0, failures_avoided=0))
     drawn(figure)
-    told = words(figure)
-    assert "original scratch alone would have served every early allocation" in told
-    assert "none: no early allocation failed" in told
+    text = words(figure)
+    assert "original scratch alone would have served every early allocation" in text
+    assert "none: no early allocation failed" in text
     assert not artists(figure, "median-failures")
     assert "none" not in words(recovered_by_shift(boots()))
 

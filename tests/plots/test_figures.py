@@ -73,10 +73,10 @@ def test_every_figure_of_every_scenario_fits_and_has_units(name: str) -> None:
 def test_a_log_is_drawn_or_refused_with_a_reason(name: str) -> None:
     for draw in TRACE_FIGURES.values():
         try:
-            told = words(draw(recorded(name)))
+            found = words(draw(recorded(name)))
         except TraceError as error:
-            told = str(error)
-        assert "this trace" in told or f"real boot log {name}" in told
+            found = str(error)
+        assert "this trace" in found or f"real boot log {name}" in found
 
 
 def test_figures_change_no_setting_and_take_no_pyplot() -> None:
@@ -102,7 +102,7 @@ def test_the_map_has_a_row_a_boot_and_a_mark_an_area() -> None:
             assert marks(figure, f"scratch-{boot.boot}") == apart
 
 
-def test_the_map_tells_extended_from_kept_off_and_shows_what_was_inherited() -> None:
+def test_the_map_distinguishes_extended_from_kept_off_and_shows_what_was_inherited() -> None:
     figure = memory_map(small())
     kho = [boot.boot for boot in small()["boots"] if boot.kind == "kho"]
     for boot in kho:
@@ -189,9 +189,9 @@ def test_a_log_has_a_blackout_for_each_handover_that_came_up() -> None:
 
 def test_the_timeline_reads_microseconds_and_hours() -> None:
     figure = timeline(small())
-    told = words(figure)
-    assert "1h 00m" in told
-    assert " us" in told
+    found = words(figure)
+    assert "1h 00m" in found
+    assert " us" in found
     figure.canvas.draw()
     low, high = figure.axes[1].get_xlim()
     seen = [tick for tick in figure.axes[1].get_xticks() if low < tick < high]
@@ -227,7 +227,7 @@ def test_the_tree_has_a_mark_a_page() -> None:
 
 
 @pytest.mark.parametrize("draw", TRACE_FIGURES.values(), ids=TRACE_FIGURES)
-def test_a_trace_that_tells_nothing_is_refused_or_drawn_empty(
+def test_a_trace_without_records_is_refused_or_drawn_empty(
     draw: Callable[[Trace], Figure],
 ) -> None:
     empty = Trace(provenance={"source": "log"}, outcome=Outcome(kind="unknown", boot=0))
@@ -288,7 +288,7 @@ def test_where_nothing_fails_the_figure_is_a_sentence() -> None:
     assert not artists(figure, "boots-")
 
 
-def test_failures_avoided_are_told_by_caller_where_there_is_no_twin() -> None:
+def test_failures_avoided_are_shown_by_caller_where_there_is_no_twin() -> None:
     trace = simulated("hypervisor")
     alone = Trace(
         provenance=trace.provenance,

@@ -70,7 +70,7 @@ def test_a_verification_is_drawn_from_its_document(tmp_path: Path) -> None:
         (["run", "-o", "out", "--format", "gif"], 2, "svg"),
     ],
 )
-def test_wrong_use_and_wrong_input_are_told_apart(
+def test_wrong_use_and_wrong_input_differ_in_exit_codes(
     arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)

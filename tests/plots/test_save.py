@@ -18,12 +18,12 @@ def test_a_png_says_where_it_comes_from(tmp_path: Path) -> None:
     trace = small()
     save(memory_map(trace), tmp_path / "map.png", trace)
     with Image.open(tmp_path / "map.png") as image:
-        told = json.loads(image.text["Description"])
+        provenance = json.loads(image.text["Description"])
         assert image.text["Software"].startswith("kho_sim ")
-    assert told["seed"] == trace.provenance["seed"]
-    assert told["trace_sha256"] == trace.digest
-    assert told["software"] == trace.provenance["software"]
-    assert re.fullmatch("[0-9a-f]{64}", told["scenario_sha256"])
+    assert provenance["seed"] == trace.provenance["seed"]
+    assert provenance["trace_sha256"] == trace.digest
+    assert provenance["software"] == trace.provenance["software"]
+    assert re.fullmatch("[0-9a-f]{64}", provenance["scenario_sha256"])
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
@@ -45,7 +45,7 @@ def test_another_scenario_has_another_digest() -> None:
     assert provenance_of(changed)["scenario_sha256"] != provenance_of(small())["scenario_sha256"]
 
 
-def test_what_can_not_be_saved_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
     figure = memory_map(small())
     with pytest.raises(InputError, match="png, svg, pdf"):
         save(figure, tmp_path / "map.gif", small())
