@@ -2,8 +2,8 @@
 
 Runs are a pair if they agree in all parameters but those that are compared, and in the replicate.
 As seeds come from these names, both saw the same random numbers, and the mean of the differences
-says more than the difference of the means. Its interval is a percentile bootstrap over pairs, with
-a seed of its own that is told. Fewer than ``PAIRS_MIN`` pairs get no interval.
+is more precise than the difference of the means. Its interval is a percentile bootstrap over pairs,
+with a seed of its own that is printed. Fewer than ``PAIRS_MIN`` pairs get no interval.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def _chosen(runs: pd.DataFrame, only: Mapping[str, str]) -> pd.DataFrame:
             raise InputError(f"{key} was not varied; nearest: {close}")
         frame = frame[frame[key].astype("string") == value]
     if frame.empty:
-        told = ", ".join(f"{key}={value}" for key, value in only.items()) or "that is ok"
-        raise InputError(f"there is no run with {told}")
+        conditions = ", ".join(f"{key}={value}" for key, value in only.items()) or "that is ok"
+        raise InputError(f"there is no run with {conditions}")
     return frame
 
 

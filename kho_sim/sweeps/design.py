@@ -1,6 +1,6 @@
 """The design of a sweep: which runs there are, decided before any of them starts.
 
-A point says which places of the scenario get other values. A run is a point and a replicate,
+A point gives other values to places of the scenario. A run is a point and a replicate,
 resolved to a whole scenario; its id is a hash of that scenario and of the model's version, never of
 its place in the design. So a design that grows keeps the ids, and with them the results, of all
 that it had.
@@ -29,7 +29,7 @@ from kho_sim.scenario import Scenario, canonical_key, with_values
 from kho_sim.trace.provenance import MODEL_VERSION
 
 PROBLEMS_MAX = 20
-"""As many problems of a design are told; a wrong axis has one for each of thousands of points."""
+"""Most problems of a design that are reported; a wrong axis has one at each of its points."""
 
 RUNS_MAX = 1_000_000
 POINTS_CHARACTERS_MAX = 64 << 20
@@ -76,8 +76,8 @@ def zipped(axes: Mapping[str, Iterable[Any]]) -> list[Point]:
     values = {key: list(axis) for key, axis in axes.items()}
     lengths = {key: len(axis) for key, axis in values.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-        raise InputError(f"zipped axes need as many values each: {told}")
+        counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise InputError(f"zipped axes need as many values each: {counts}")
     return [dict(zip(values, chosen, strict=True)) for chosen in zip(*values.values(), strict=True)]
 
 

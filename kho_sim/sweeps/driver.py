@@ -31,15 +31,15 @@ SHARES_LEFT = 4
 """A batch is at most this part of what each worker still has to do."""
 
 LOOK_SECONDS = 0.5
-"""How often the loop looks up while nothing happens."""
+"""The interval at which the loop looks up while nothing happens."""
 
 TOGETHER, SINGLE, ALONE = range(3)
-"""How closely a run is watched, by how often its worker died."""
+"""Levels of isolation of a run, by the number of its workers that died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a sweep is. ``left_s`` is None until it can be told."""
+    """Progress of a sweep. ``left_s`` is None until it can be estimated."""
 
     runs: int
     ok: int
@@ -145,7 +145,7 @@ class Driver:
         except Exception as error:
             if not self.engine.is_death(error):
                 raise EngineError(f"the engine takes no work: {error}") from error
-            # Nobody began these runs; what is under way will tell that its worker died.
+            # Nobody began these runs; futures under way will report that their worker died.
             self._requeue(batch.run_ids, watch)
             if not self._flying:
                 self.engine.rebuild()
@@ -169,8 +169,8 @@ class Driver:
             return
         batch, watch = self._flying.pop(future)
         self._take(receipt)
-        told = {*receipt.finished, *(failure.run_id for failure in receipt.failures)}
-        self._requeue([run_id for run_id in batch.run_ids if run_id not in told], watch)
+        reported = {*receipt.finished, *(failure.run_id for failure in receipt.failures)}
+        self._requeue([run_id for run_id in batch.run_ids if run_id not in reported], watch)
 
     def _take(self, receipt: Receipt) -> None:
         if receipt.finished:
@@ -192,7 +192,7 @@ class Driver:
 
     def _on_worker_death(self, future: Future[Receipt]) -> None:
         """A worker died: take the batches that went with it, and watch their runs more closely."""
-        # First of all: then every future that went with the worker has been told.
+        # First of all: then every future that went with the worker has its exception.
         self.engine.rebuild()
         dead = [future]
         # A broken pool takes all that was under way with it; on a cluster only one batch is hit.

@@ -1,4 +1,4 @@
-"""Where batches run: in this process, in a pool, on a Dask cluster, in an executor of yours.
+"""Engines that run batches: in this process, in a pool, on a Dask cluster, in an executor of yours.
 
 All speak ``concurrent.futures``. An engine adds what that leaves open: how many batches to have
 under way, which exception of a future means that the worker died, and what to do when the pool
@@ -20,16 +20,16 @@ PRELOADED = ("kho_sim.sweeps.worker", "pyarrow.parquet")
 
 
 class Engine(Protocol):
-    """What the driver asks of an engine."""
+    """The engine as the driver uses it."""
 
     def slots(self) -> int:
-        """How many batches can run at once."""
+        """The number of batches that can run at once."""
 
     def submit(self, function: Any, *arguments: Any) -> Future[Any]:
         """Start a call."""
 
     def is_death(self, error: BaseException) -> bool:
-        """Whether a future's exception says that its worker died."""
+        """True if a future's exception means that its worker died."""
 
     def rebuild(self) -> None:
         """After a death, make the engine able to work again. Raises EngineError."""
@@ -129,7 +129,7 @@ class Dask:
         """Nothing to do: the scheduler goes on with the workers that it has."""
 
     def close(self, *, kill: bool = False) -> None:
-        # A scheduler that is gone cannot be told that we go, too.
+        # A scheduler that is gone cannot be notified.
         with suppress(OSError, TimeoutError):
             self._executor.shutdown(wait=not kill)
         self._client.close(timeout=CONNECT_SECONDS)

@@ -1,9 +1,9 @@
 """The ledger of a sweep: one JSON line for each thing that happened, only ever appended.
 
-It tells what the parts cannot: which runs failed and why, which were lost with their worker, which
-were left out, and how often each was tried. A line that a kill cut short, or that is damaged, is
-ignored. While a sweep works, it holds a lock on its ledger: a second one in the same place is
-refused. Shards have a ledger each.
+It records what the parts cannot: which runs failed and why, which were lost with their worker,
+which were left out, and how often each was tried. A line that a kill cut short, or that is damaged,
+is ignored. While a sweep works, it holds a lock on its ledger: a second one in the same place is
+refused. Each shard has its own ledger.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from kho_sim.base.errors import EngineError
 
 OK, FAILED, LOST, SKIPPED, CRASHED = "ok", "failed", "lost", "skipped", "crashed"
-"""What can be said of a run: it has its part; it raised; its worker died, also when it ran alone;
+"""States of a run: it has its part; it raised; its worker died, also when it ran alone;
 it was left out because too many others failed; its worker died and it gets another try.
 """
 
 
 @dataclass
 class History:
-    """What the ledgers of a sweep say, all shards together."""
+    """The contents of the ledgers of a sweep, all shards together."""
 
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Run id -> the newest line that settles its state (failed, lost or skipped)."""
@@ -104,5 +104,5 @@ def _is_sound(line: Any) -> bool:
         and isinstance(line.get("runs"), list)
         and all(isinstance(run_id, str) for run_id in line["runs"])
         and isinstance(line.get("elapsed_s", 0.0), (int, float))
-        and all(isinstance(line.get(told, ""), str) for told in ("error", "message"))
+        and all(isinstance(line.get(name, ""), str) for name in ("error", "message"))
     )

@@ -1,6 +1,6 @@
 """Parquet parts: files that are there whole or not at all.
 
-One writer a part, and the name says nothing but a random number: a worker that is started again
+One writer per part, and the name is only a random number: a worker that is started again
 never meets its own leavings.
 """
 

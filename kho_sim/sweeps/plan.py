@@ -1,4 +1,4 @@
-"""What a sweep would cost, before it costs anything: how many runs, how long, how large.
+"""The cost of a sweep before it starts: number of runs, duration, size on disk.
 
 The time of a run comes from the user, or from what the same store measured, or from a pilot: a few
 runs of the design, simulated here and thrown away. Runs of very different length make it a rough

@@ -37,12 +37,12 @@ class Lines:
     """Prints a line at the beginning, at each tenth, and at the end."""
 
     def __init__(self) -> None:
-        self._told = -1
+        self._last_tenth = -1
 
     def __call__(self, status: Status) -> None:
         tenth = LINES * status.done // max(status.runs, 1)
-        if tenth > self._told:
-            self._told = tenth
+        if tenth > self._last_tenth:
+            self._last_tenth = tenth
             line = f"{status.done}/{status.runs} runs{rest(status)}"
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 

@@ -67,7 +67,7 @@ class Sweep:
         return _finish(rows, ["run_id"])
 
     def boots(self) -> pd.DataFrame:
-        """One row a boot of the runs that are ok, the twins' among them (column twin).
+        """One row per boot of the runs that are ok, the twins' among them (column twin).
 
         Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.BOOTS``.
         """
@@ -75,7 +75,7 @@ class Sweep:
         return _finish(rows, ["run_id", "twin", "boot"])
 
     def allocations(self) -> pd.DataFrame:
-        """One row an early allocation, if the sweep was told to keep them; else TraceError.
+        """One row per early allocation, if the sweep was asked to keep them; else TraceError.
 
         Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALLOCATIONS``.
         """
@@ -85,7 +85,7 @@ class Sweep:
         return _finish(rows, ["run_id", "twin", "boot", "sequence"])
 
     def alternatives(self) -> pd.DataFrame:
-        """One row a what-if and KHO boot, if the scenario has ``what_if``; else TraceError.
+        """One row per what-if and KHO boot, if the scenario has ``what_if``; else TraceError.
 
         Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALTERNATIVES``.
         """
@@ -95,7 +95,7 @@ class Sweep:
         return _finish(rows, ["run_id", "boot", "strategy", "shift"])
 
     def states(self) -> pd.DataFrame:
-        """One row a run of the design: run_id, state, attempts, seed, error, message.
+        """One row per run of the design: run_id, state, attempts, seed, error, message.
 
         States: ok; failed (the simulation raised); lost (its worker died, also alone); skipped
         (left out after too many failures); pending.
@@ -107,7 +107,7 @@ class Sweep:
         return frame.astype({**text, "attempts": "Int64", "seed": "Int64"})
 
     def design(self) -> pd.DataFrame:
-        """One row a run of the design: run_id, the varied places, replicate, seed."""
+        """One row per run of the design: run_id, the varied places, replicate, seed."""
         return _finish(_frame(read_design(self.directory)), ["run_id"])
 
     def counts(self, shard: tuple[int, int] | None = None) -> dict[str, int]:
@@ -119,7 +119,7 @@ class Sweep:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the sweep is: base scenario, keys, tables, versions. Raises InputError."""
+        """The manifest: base scenario, keys, tables, versions. Raises InputError."""
         return read_manifest(self.directory)
 
     @property

@@ -1,4 +1,4 @@
-"""Stopping in order: what SIGINT and SIGTERM mean while runs are under way."""
+"""Stopping in order: the meaning of SIGINT and SIGTERM while runs are under way."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stop:
             signal.signal(number, handler)
 
     def is_asked(self) -> bool:
-        """Whether a signal came."""
+        """True once a signal came."""
         return self.signal_number is not None
 
     def obey(self) -> None:

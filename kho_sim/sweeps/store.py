@@ -1,13 +1,13 @@
 """A sweep on disk: manifest, design, ledger, parts. Killed at any moment, it is still a sweep.
 
-    manifest.json    what the sweep is: scenario, keys, tables, versions, a fingerprint of all that
-    design.parquet   one row a run: id, parameters, replicate, seed
+    manifest.json    scenario, keys, tables, versions, a fingerprint of all that
+    design.parquet   one row per run: id, parameters, replicate, seed
     ledger*.jsonl    what happened beside results, one line each
     runs/ boots/ allocations/    results, in parts; a run is done if it is in a readable part
     unfinished/      files that are being written
 
-A design that only grew is taken over, and nothing is run again. Any other change is refused and
-told.
+A design that only grew is taken over, and nothing is run again. Any other change is refused, with
+the differences.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 DESIGN = "design.parquet"
 
-VALUES_TOLD_MAX = 8
+VALUES_SHOWN_MAX = 8
 MANIFEST_TYPES = {
     "fingerprint": str,
     "model_version": int,
@@ -50,7 +50,7 @@ MANIFEST_TYPES = {
     "replicates": int,
     "tables": list,
 }
-"""What a sweep cannot be read without."""
+"""Keys that a manifest must have."""
 
 
 class Store:
@@ -98,8 +98,8 @@ class Store:
             if stored["fingerprint"] == wanted["fingerprint"]:
                 return
             rows = read_design(self.directory)
-            if told := list(differences(stored, rows, wanted, design)):
-                text = "\n".join(f"  {difference}" for difference in told)
+            if found := list(differences(stored, rows, wanted, design)):
+                text = "\n".join(f"  {difference}" for difference in found)
                 raise EngineError(f"{self.directory} holds another sweep:\n{text}")
         try:
             write_parquet(self.directory, Path(DESIGN), design_table(design))
@@ -166,7 +166,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def design_table(design: Design) -> pa.Table:
-    """Return the design as a table: run id, a column a key, replicate, seed; sorted by run id."""
+    """Return the design as a table by run id: run id, one column per key, replicate, seed."""
     runs = list(design.runs.values())
     columns: dict[str, pa.Array] = {"run_id": pa.array([run.run_id for run in runs], pa.string())}
     for index, key in enumerate(design.keys):
@@ -204,7 +204,7 @@ def differences(
     """Yield in words why a stored sweep cannot go on as ``design``; nothing if that only grew."""
     for name in ("schema_version", "model_version", "tables"):
         if stored[name] != wanted[name]:
-            yield f"{name}: {_told(stored[name])} there, {_told(wanted[name])} here"
+            yield f"{name}: {_value_text(stored[name])} there, {_value_text(wanted[name])} here"
     gone = set(rows.column("run_id").to_pylist()) - design.runs.keys()
     if not gone:
         return
@@ -213,7 +213,7 @@ def differences(
     before, now = _flat(stored["scenario"]), _flat(wanted["scenario"])
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key) and not _inside(key, varied):
-            yield f"{key}: {_told(before.get(key))} there, {_told(now.get(key))} here"
+            yield f"{key}: {_value_text(before.get(key))} there, {_value_text(now.get(key))} here"
     for key in sorted(varied):
         yield from _axis_difference(key, rows, design)
     if stored["replicates"] > design.replicates:
@@ -228,9 +228,9 @@ def _axis_difference(key: str, rows: pa.Table, design: Design) -> Iterator[str]:
         here = {run.values[index] for run in design.runs.values()}
         gone = [value for value in dict.fromkeys(rows.column(key).to_pylist()) if value not in here]
         if gone:
-            told = ", ".join(map(_told, sorted(gone, key=str)[:VALUES_TOLD_MAX]))
-            more = ", ..." if len(gone) > VALUES_TOLD_MAX else ""
-            yield f"{key}: {told}{more} there, not here"
+            values = ", ".join(map(_value_text, sorted(gone, key=str)[:VALUES_SHOWN_MAX]))
+            more = ", ..." if len(gone) > VALUES_SHOWN_MAX else ""
+            yield f"{key}: {values}{more} there, not here"
 
 
 DECIDES_NOTHING = ("description", "sources", "expect")
@@ -256,13 +256,13 @@ def _inside(place: str, keys: set[str]) -> bool:
     return any(place == key or place.startswith((f"{key}.", f"{key}[")) for key in keys)
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "nothing" if value is None else str(value)
 
 
 def in_shard(run_id: str, shard: tuple[int, int]) -> bool:
-    """Say whether a run is in shard (number, of): by its id, so any number splits any design."""
+    """Return whether a run is in shard (number, of): by its id, so any number splits any design."""
     number, of = shard
     return int(run_id, 16) % of == number - 1

@@ -35,7 +35,7 @@ RUNS = pa.schema(
         *((name, pa.string() if name.startswith("outcome") else pa.int64()) for name in SUMMARY),
     ]
 )
-"""One row a run: how the chain ended, and the names of ``kho_sim.base.results.SUMMARY``."""
+"""One row per run: how the chain ended, and the names of ``kho_sim.base.results.SUMMARY``."""
 
 BOOTS = pa.schema(
     [
@@ -50,8 +50,8 @@ BOOTS = pa.schema(
         *((name, pa.int64()) for name in BOOT_FACTS),
     ]
 )
-"""One row a boot, the twin's (the same chain without the extension) marked: the facts of the
-contract, ``scratch_bytes`` for all areas together, ``preservations_by_order`` as JSON.
+"""One row per boot, the twin's (the same chain without the extension) marked: the facts of
+``run --json``, ``scratch_bytes`` for all areas together, ``preservations_by_order`` as JSON.
 """
 
 
@@ -62,10 +62,10 @@ def _columns(kind: type[Any]) -> Iterator[tuple[str, pa.DataType]]:
 
 
 ALLOCATIONS = pa.schema([("run_id", pa.string()), ("twin", pa.bool_()), *_columns(Allocation)])
-"""One row an early allocation, as ``records.Allocation``."""
+"""One row per early allocation, as ``records.Allocation``."""
 
 ALTERNATIVES = pa.schema([("run_id", pa.string()), *_columns(Alternative)])
-"""One row a what-if and KHO boot, as ``records.Alternative``."""
+"""One row per what-if and KHO boot, as ``records.Alternative``."""
 
 SCHEMAS = {
     "runs": RUNS,

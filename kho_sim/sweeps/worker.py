@@ -1,7 +1,7 @@
-"""What a worker does: a batch of runs, one Parquet part, a receipt.
+"""The work of a worker: a batch of runs, one Parquet part, a receipt.
 
 A batch lasts seconds, so that short runs do not drown in the overhead of being handed around, and
-ends early when its time is over; what it did not begin goes back. A run that raises is told in the
+ends early when its time is over; what it did not begin goes back. A run that raises is named in the
 receipt and does not disturb the others. Results do not travel: they are in the part.
 """
 
@@ -41,7 +41,7 @@ class Batch:
     runs: tuple[tuple[str, Mapping[str, Any]], ...]
     seconds_max: float
     plugins: bytes = b""
-    """What the scenario may name beside the package's own words, packed; empty in one process."""
+    """Plug-ins that the scenario may name, packed; empty in one process."""
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a batch."""
+    """The outcome of a batch."""
 
     part: str
     finished: tuple[str, ...]

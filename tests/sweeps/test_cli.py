@@ -54,7 +54,7 @@ def test_zip_and_points(scenario, capsys):
     assert open_sweep("p").counts() == {"ok": 4}
 
 
-def test_a_dry_run_tells_and_writes_nothing(scenario, capsys):
+def test_a_dry_run_prints_its_plan_and_writes_nothing(scenario, capsys):
     words = ["sweep", scenario, "-x", "kho.ext_shift=22..31", "-o", "s", "--workers", "2"]
     assert call([*words, "--dry-run", "--run-seconds", "3", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
@@ -67,7 +67,7 @@ def test_a_dry_run_tells_and_writes_nothing(scenario, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         (["-x", "kernel.extend.shift=21..99"], 3, "kernel.extend.shift"),
         (["-x", "kernel.extend.shfit=21"], 3, "nearest"),
@@ -81,11 +81,11 @@ def test_a_dry_run_tells_and_writes_nothing(scenario, capsys):
         (["--scheduler", "nowhere.json"], 5, "no such scheduler file"),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_runs(scenario, capsys, words, code, told):
+def test_mistakes_are_reported_before_anything_runs(scenario, capsys, words, code, message):
     assert call(["sweep", scenario, "-o", "s", *words]) == code
     out, err = capsys.readouterr()
     assert out == ""
-    assert told in err
+    assert message in err
     assert not os.path.exists("s/runs") or not os.listdir("s/runs")
 
 
@@ -123,12 +123,12 @@ def test_ctrl_c_stores_what_is_done_and_prints_how_to_go_on(scenario):
     before = len(list(Path("runs").glob("*/runs/*.parquet")))
     # As a terminal does: to the whole group, workers and all.
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in message
     assert len(list(Path("runs").glob("*/runs/*.parquet"))) > before, "batches were thrown away"
     (place,) = os.listdir("runs")
-    assert f"-x chain.seed=0..49 --workers 2 -o runs/{place}" in told
+    assert f"-x chain.seed=0..49 --workers 2 -o runs/{place}" in message
 
 
 def test_compare_prints_a_table_or_a_document(scenario, capsys):

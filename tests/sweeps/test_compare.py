@@ -61,7 +61,7 @@ def test_two_values_of_one_sweep_are_compared():
     assert (failures(found).low, failures(found).high) == (8, 8)
 
 
-def test_outcomes_are_told_by_pairs():
+def test_outcomes_are_counted_by_pairs():
     a = table(lambda shift, _: 99 if shift == 22 else 0)
     b = table(lambda *_: 0)
     assert compare(a, b).outcomes == (
@@ -76,7 +76,7 @@ def test_a_run_with_two_partners_is_refused():
         compare(runs, runs.drop(columns="kernel.extend.shift").drop_duplicates("replicate"))
 
 
-def test_unknown_parameters_and_empty_choices_are_told():
+def test_unknown_parameters_and_empty_choices_are_reported():
     runs = table(lambda *_: 0)
     with pytest.raises(InputError, match=r"nearest: kernel\.extend\.shift"):
         compare(runs, runs, only_a={"kernel.extend.shfit": "22"})

@@ -61,7 +61,7 @@ def test_a_scheduler_that_goes_away_leaves_a_store_to_resume(tmp_path, tiny, clu
 
 
 @pytest.mark.parametrize("scheduler", ["no-such-file.json", "tcp://127.0.0.1:1", "nonsense://x"])
-def test_a_scheduler_that_is_not_there_is_told(tmp_path, tiny, scheduler, monkeypatch):
+def test_a_scheduler_that_is_not_there_is_reported(tmp_path, tiny, scheduler, monkeypatch):
     monkeypatch.setattr("kho_sim.sweeps.engine.CONNECT_SECONDS", 1)
     with pytest.raises(EngineError, match="scheduler"):
         sweep(tiny, AXES, tmp_path / "s", scheduler=scheduler)

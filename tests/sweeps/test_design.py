@@ -104,7 +104,7 @@ def test_points_and_axes_must_not_set_the_same_place():
         crossed([{"a": 1}], [{"a": 2}])
 
 
-def test_all_wrong_values_are_told_before_anything_runs():
+def test_all_wrong_values_are_reported_before_anything_runs():
     axes = {"kernel.extend.shift": [30, 99], "machine.memory": ["1GiB", "much"]}
     with pytest.raises(ScenarioError) as caught:
         build_design(loads(TINY), product(axes))

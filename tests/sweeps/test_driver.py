@@ -103,7 +103,7 @@ def test_a_pool_of_threads_from_the_caller_is_used_and_left_open(tmp_path, tiny)
     assert done.counts() == {"ok": len(SHIFTS)}
 
 
-def test_a_worker_that_can_not_write_stops_the_sweep(tmp_path, tiny):
+def test_a_worker_that_cannot_write_stops_the_sweep(tmp_path, tiny):
     def breaks_the_store(scenario):
         (tmp_path / "s" / "unfinished").rename(tmp_path / "gone")
         return faults.run_scenario(scenario)

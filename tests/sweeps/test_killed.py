@@ -67,15 +67,15 @@ def test_termination_stops_cleanly_and_says_so(tmp_path, command):
     victim = subprocess.Popen(command(2), stderr=subprocess.PIPE, start_new_session=True)
     wait_for(lambda: parts(tmp_path / "s"))
     os.kill(victim.pid, signal.SIGTERM)
-    _, told = victim.communicate(timeout=60)
-    assert b"SweepInterrupted: SIGTERM" in told
+    _, errors = victim.communicate(timeout=60)
+    assert b"SweepInterrupted: SIGTERM" in errors
     counts = Sweep(tmp_path / "s").counts()
     assert counts.keys() <= {"ok", "pending"}
     assert counts["ok"] > 0
     assert not list((tmp_path / "s" / "unfinished").iterdir())
 
 
-def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path, command):
+def test_a_script_without_a_guard_is_refused_with_advice(tmp_path, command):
     unguarded = PROGRAM.replace('if __name__ == "__main__":', "if True:")
     assert unguarded != PROGRAM
     (tmp_path / "program.py").write_text(unguarded)

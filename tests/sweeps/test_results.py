@@ -42,8 +42,8 @@ def test_runs_hold_what_a_single_run_says(swept):
     for _, row in runs.iterrows():
         trace = resimulated(swept, row)
         assert row["outcome"] == trace.outcome.kind
-        told = {name: row[name] for name in SUMMARY if not pd.isna(row[name])}
-        assert told == summary(trace)
+        stored = {name: row[name] for name in SUMMARY if not pd.isna(row[name])}
+        assert stored == summary(trace)
 
 
 def test_boots_and_allocations_hold_both_chains(swept):
@@ -78,7 +78,7 @@ def test_columns_and_dtypes_are_fixed(swept, tmp_path, tiny):
     assert nothing.runs().dtypes.equals(swept.runs().dtypes)
 
 
-def test_units_are_told_with_the_tables(swept):
+def test_units_are_shown_with_the_tables(swept):
     units = swept.runs().attrs["units"]
     assert units["extended_bytes_min"] == "bytes"
     assert units["extend_ns_max"] == "nanoseconds"

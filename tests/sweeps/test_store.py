@@ -48,7 +48,7 @@ def test_a_grown_design_runs_only_what_is_new(tmp_path, tiny):
 
 
 @pytest.mark.parametrize(
-    ("change", "axes", "replicates", "told"),
+    ("change", "axes", "replicates", "message"),
     [
         (
             {"machine.cpus": 2},
@@ -66,11 +66,11 @@ def test_a_grown_design_runs_only_what_is_new(tmp_path, tiny):
         ({}, {"chain.boots": [3]}, 2, r"kernel\.extend\.shift: varied there, not here"),
     ],
 )
-def test_another_design_is_refused_and_the_difference_told(
-    tmp_path, tiny, change, axes, replicates, told
+def test_another_design_is_refused_and_the_difference_reported(
+    tmp_path, tiny, change, axes, replicates, message
 ):
     swept(tmp_path / "s", tiny, replicates=2)
-    with pytest.raises(EngineError, match=told):
+    with pytest.raises(EngineError, match=message):
         swept(tmp_path / "s", with_values(tiny, change), axes, replicates=replicates)
     assert open_sweep(tmp_path / "s").counts() == {"ok": 6}
 

@@ -28,7 +28,7 @@ def batch(tmp_path, tiny):
     )
 
 
-def test_a_batch_writes_one_part_and_tells_what_failed(tmp_path, batch):
+def test_a_batch_writes_one_part_and_reports_failures(tmp_path, batch):
     receipt = run_batch(batch, faults.raises)
     assert receipt.finished == batch.run_ids[:2]
     assert [failure.run_id for failure in receipt.failures] == [batch.run_ids[2]]

@@ -1,4 +1,4 @@
-"""Which scratch and which block shift to choose, found by simulation."""
+"""Advice on scratch and block shift, found by simulation."""
 
 from kho_sim.sweeps.advise.advice import Advice, advise
 from kho_sim.sweeps.advise.areas import Areas, parse_areas

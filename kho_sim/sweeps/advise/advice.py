@@ -2,7 +2,7 @@
 
 By simulation alone: what is advised survived with the given seeds, and its neighbours with 4 MiB
 less in any area did not. Two grades are asked for. A chain *survives* if it comes to its end with
-all its gigantic pages; it is *clean* if no early allocation was refused on the way, not even one
+all its gigantic pages; it is *clean* if no early allocation was refused in it, not even one
 for which the kernel has something to fall back on (a smaller hash table, a log buffer that stays
 small).
 """
@@ -41,7 +41,7 @@ SHIFT_TOLERANCE = 0.01
 
 NO_EXTENSION = "none"
 TOO_LARGE = ("kho_disabled", "preserve_failed")
-"""How a chain ends whose scratch leaves no room for itself or for what is to be preserved."""
+"""Outcomes of chains whose scratch leaves no room for itself or for preserved memory."""
 
 GRADES: dict[str, Callable[[Chain], bool]] = {
     "survives": lambda chain: chain.survives,
@@ -51,7 +51,7 @@ GRADES: dict[str, Callable[[Chain], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """What became of areas that were tried."""
+    """The outcome of areas that were tried."""
 
     areas: Areas
     chain: Chain
@@ -75,7 +75,7 @@ class Smallest:
 
 @dataclass(frozen=True, slots=True)
 class ShiftRow:
-    """What a block shift gives and costs, with the advised scratch."""
+    """Gain and cost of a block shift, with the advised scratch."""
 
     shift: int
     chain: Chain
@@ -101,7 +101,7 @@ class Advice:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What ``kho-sim advise --json`` prints, as plain values."""
+        """The document that ``kho-sim advise --json`` prints, as plain values."""
         return advice_document(self)
 
     def __str__(self) -> str:
@@ -242,7 +242,7 @@ class _Adviser:
 
 
 def answer(chain: Chain, grade: str) -> Answer:
-    """Return what a chain says to its areas."""
+    """Return the answer of a chain to its areas."""
     if GRADES[grade](chain):
         return Answer.FINE
     return Answer.LARGE if chain.outcome in TOO_LARGE else Answer.SMALL

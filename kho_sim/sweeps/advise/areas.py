@@ -78,7 +78,7 @@ def with_scratch(scenario: Scenario, areas: Areas | None) -> dict[str, Any]:
 
 
 def with_strategy(scenario: Scenario, strategy: str, shift: int) -> dict[str, Any]:
-    """Return the overrides that make every kernel of the chain extend in one way."""
+    """Return the overrides that make every kernel of the chain use one strategy."""
     overrides: dict[str, Any] = {"kernel.extend.strategy": strategy, "kernel.extend.shift": shift}
     for number, release in enumerate(scenario.kernel.releases):
         for name, value in (("strategy", strategy), ("shift", shift)):

@@ -27,7 +27,7 @@ from kho_sim.sweeps.tables import ALWAYS
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What one simulated chain came to, as far as advice needs it.
+    """The results of one simulated chain, as far as advice needs them.
 
     ``refused``: early allocations of a KHO boot that failed, beyond those of the cold one.
     ``gigantic_missing``: gigantic pages that a KHO boot did not obtain and the cold one did.
@@ -68,7 +68,7 @@ class Evidence:
         progress: Progress | None = None,
     ):
         """Go on with what is stored there. Raises EngineError if that is another sweep."""
-        # Each point is one way to extend: a twin would be simulated twice.
+        # Each point is one strategy: a twin would be simulated twice.
         self._scenario = with_values(scenario, {"chain.twin": False})
         self._seed = scenario.chain.seed
         self._engine, self._stop, self._progress = engine, stop, progress
@@ -81,7 +81,7 @@ class Evidence:
 
     @property
     def count(self) -> int:
-        """How many chains there are by now."""
+        """The number of chains by now."""
         return len(self._chains)
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Evidence:
         self._read_parts()
         if missing := new.keys() - self._chains.keys():
             raise EngineError(
-                f"{len(missing)} runs failed; {self._store.directory} says why in its ledger"
+                f"{len(missing)} runs failed; the ledger in {self._store.directory} has the reasons"
             )
 
     def _read_parts(self) -> None:

@@ -5,8 +5,9 @@ Many run side by side, and all that they ask in one round is simulated together,
 question at a time still keeps all processors busy. Assumed, and checked only around what is found:
 an area that is large enough stays so when it grows, until it is too large.
 
-Three areas with one need can share it in many ways, so every search has a shape: the areas in it
-grow together, the others stay at their least. What is found is then made smaller, area by area.
+Three areas with one need can share it in many proportions, so every search has a shape: the areas
+in it grow together, the others stay at their least. Areas that are found are then made smaller, one
+by one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SHAPES_SHRUNK = 3
 
 
 class Answer(Enum):
-    """What a chain says to areas."""
+    """The answer of a chain to its areas."""
 
     SMALL = "small"
     FINE = "fine"
@@ -114,6 +115,6 @@ def side_by_side(searches: Sequence[Search[Found]], ask: Ask) -> list[Found]:
                 asked[number] = searches[number].send(answer)  # type: ignore[arg-type]
             except StopIteration as end:
                 found[number] = end.value
-        told = ask(set(asked.values()))
-        answers = {number: told[areas] for number, areas in asked.items()}
+        by_areas = ask(set(asked.values()))
+        answers = {number: by_areas[areas] for number, areas in asked.items()}
     return [found[number] for number in range(len(searches))]

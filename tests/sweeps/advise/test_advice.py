@@ -90,7 +90,7 @@ def test_the_extension_saves_and_cleanliness_costs(advice):
     assert advice.default["blocks"].scratch_bytes > extended_clean
 
 
-def test_areas_of_the_users_are_judged(advice):
+def test_areas_of_the_user_are_tried(advice):
     assert [(s, str(one.areas), one.chain.outcome) for s, one in advice.tried] == [
         ("blocks", "4M,4M,4M", "load_refused"),
         ("none", "4M,4M,4M", "load_refused"),
@@ -169,7 +169,7 @@ def test_the_verb_prints_advice_and_refuses_what_is_no_sizes(tmp_path, monkeypat
     assert call([*words, "--shifts", "99"]) == 2
 
 
-def test_a_scenario_that_no_scratch_saves_is_told(tmp_path, monkeypatch, capsys):
+def test_a_scenario_that_no_scratch_saves_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     doomed = SMALL.replace(
         "log_buf_len=8M}", "log_buf_len=8M, early: [{what: glutton, size: 2GiB}]}"
