@@ -90,7 +90,7 @@ def check_workload(kind: str, entry: str = "") -> None:
 
 @dataclass
 class _Machine:
-    """Early memory of a KHO boot: scratch, preserved pages, and the tree that says which."""
+    """Early memory of a KHO boot: scratch, preserved pages, and the tree that records them."""
 
     memblock: FailingMarks
     incoming: FrozenRadixTree

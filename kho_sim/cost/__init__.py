@@ -1,4 +1,4 @@
-"""From counts of work to simulated nanoseconds; every rate says where it comes from."""
+"""From counts of work to simulated nanoseconds; every rate has its source."""
 
 from kho_sim.cost.measured import PHASE_RATES, RATES, WORK_RATES, Rate, nanoseconds
 

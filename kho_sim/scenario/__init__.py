@@ -1,4 +1,4 @@
-"""What was asked for: scenario files and the words in them.
+"""Scenarios: their files and the words in them.
 
 Names are resolved on first use, so that importing the room does not load the schema.
 """

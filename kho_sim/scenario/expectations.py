@@ -1,4 +1,4 @@
-"""What the user expects of a run, line by line of ``expect:``."""
+"""Expectations of a run, line by line of ``expect:``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What goes wrong in the simulated world: one model per kind of fault, each at a named boot.
+"""Faults of the simulated world: one model per kind of fault, each at a named boot.
 
 ``kind`` picks the model. What a fault does is up to the kernel's own rules (rooms ``memory``,
-``kho`` and ``chain``); here are its words and bounds. Faults strike the twin as well, except those
+``kho`` and ``chain``); here are its words and bounds. Faults occur in the twin too, except those
 of the extension, which it does not have.
 """
 
@@ -29,13 +29,13 @@ class AllocationFault(Section):
 
     kind: Literal["allocation"]
     boot: BootNumber
-    """The kernel that it strikes; 0 is the first one."""
+    """The kernel in which it occurs; 0 is the first one."""
     what: str
-    """Who asks: memmap, dentry hash, ..., or the name of an entry of kernel.early."""
+    """The requester: memmap, dentry hash, ..., or the name of an entry of kernel.early."""
     occurrence: AtLeastOne = 1
-    """Which of the requests of that name in that boot."""
+    """Number of the request among those of that name in that boot."""
     times: AtLeastOne = 1
-    """How many of them in a row are refused."""
+    """Number of requests in a row that are refused."""
 
 
 class ExtendFault(Section):
@@ -82,7 +82,7 @@ class LoadFault(Section):
         "ENOMEM"
     )
     times: AtLeastOne = 1
-    """How many attempts in a row are refused."""
+    """Number of attempts in a row that are refused."""
 
 
 class PanicFault(Section):
@@ -97,7 +97,7 @@ class PanicFault(Section):
     message: Annotated[str, Field(min_length=1, max_length=200)] = (
         "Kernel panic - not syncing: Fatal exception"
     )
-    """What the kernel prints."""
+    """The message that the kernel prints."""
 
 
 Fault = Annotated[

@@ -23,10 +23,10 @@ from kho_sim.builds import BUILDS
 from kho_sim.releases import RELEASES, nearest_release, release_of
 
 ADDRESS_LIMIT = 1 << 52
-"""Where physical addresses of x86_64 end."""
+"""The end of physical addresses of x86_64."""
 PAGE_BYTES = 4096
 PROFILE_SUFFIXES = (".yaml", ".yml", ".json")
-"""By these a file is told from the name of a build."""
+"""Characters that distinguish a file from the name of a build."""
 
 _T = TypeVar("_T")
 _SIZE_PATTERN = r"^(0[xX][0-9a-fA-F]+|0|[1-9][0-9]*) ?([KMGTPEkmgtpe]([iI][bB]?)?|[bB])?$"
@@ -83,7 +83,7 @@ class FieldRule:
 
 @dataclass(frozen=True)
 class Choice(FieldRule):
-    """One word out of ``known``; ``what`` says what it would be, as in 'a strategy'."""
+    """One word out of ``known``; ``what`` names its kind, as in 'a strategy'."""
 
     known: tuple[str, ...]
     what: str

@@ -1,4 +1,4 @@
-"""What the schema finds wrong with plain values, in plain sentences and with places."""
+"""Errors that the schema finds in plain values, in plain sentences and with places."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _load_plugins(document: Document) -> None:
 
 
 Finding = tuple[Path, str, bool]
-"""Where, a sentence, and whether it is about the key rather than its value."""
+"""Place, sentence, and whether it is about the key rather than its value."""
 
 
 def _unknown_results(document: Document) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Scenario files -> ``Scenario``, or every problem of the file at once.
 
-``yaml_tree`` says what is written where, ``spec`` what it may be, ``findings`` compares the two.
+``yaml_tree`` has the values and their places, ``spec`` the schema; ``findings`` compares the two.
 Here files and kernel profiles are read, and all findings collected.
 """
 

@@ -1,8 +1,8 @@
-"""What a valid scenario leaves to be said: words without effect, and a chain without an update.
+"""Notes on a valid scenario: words without effect, and a chain without an update.
 
 A note is no error: the scenario runs. But its result may not be what its writer expects, so
 ``check``, ``explain``, ``run`` and the report show every note, with its place. Left out: what
-a model leaves out whatever the scenario says (docs/model.md).
+a model leaves out whatever the scenario is (docs/model.md).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def scenario_line(scenario: Scenario) -> str:
 
 
 def scenario_values(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """Yield name and short text of what a scenario says; a text may be empty."""
+    """Yield names and short texts of the values of a scenario; a text may be empty."""
     machine, kernel, chain = scenario.machine, scenario.kernel, scenario.chain
     yield "description", " ".join(scenario.description.split())
     size = format_size(machine.total_bytes)

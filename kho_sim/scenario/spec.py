@@ -1,4 +1,4 @@
-"""What a scenario can say: one frozen model per section of the file.
+"""The schema of scenarios: one frozen model per section of the file.
 
 This is the schema: names, types, bounds, defaults, and the rules between keys. Sizes are bytes and
 durations nanoseconds, whatever they look like in the file. Words that name things of other rooms
@@ -51,7 +51,7 @@ COMMAND_LINE_MAX_BYTES = 2047
 
 LEAST_BYTES = 16 << 20
 MOST_BYTES = 1 << 46
-"""What the direct map of x86-64 with four-level page tables reaches, 64 TiB."""
+"""The reach of the direct map of x86-64 with four-level page tables, 64 TiB."""
 Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
 Strategy = Annotated[str, PluginChoice(STRATEGIES, "an extension strategy", plugins.STRATEGIES)]
 Shift = Annotated[int, Field(ge=12, le=40)]
@@ -92,9 +92,9 @@ class Machine(Section):
     firmware: Annotated[str, Choice(FIRMWARES, "a firmware")] | None = Field(
         default_factory=lambda data: None if data["memory_map"] else FIRMWARES[0]
     )
-    """Where a machine of that size has its holes: qemu-pc (the default) or qemu-q35."""
+    """Firmware, which decides the holes of the memory map: qemu-pc (the default) or qemu-q35."""
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
-    """NUMA nodes; memory is split equally unless node_memory says how."""
+    """NUMA nodes; memory is split equally unless node_memory has the sizes."""
     cpus: Annotated[int, Field(ge=1, le=8192)] = 4
 
     @property
@@ -144,7 +144,7 @@ class Machine(Section):
 
 
 class Extend(Section):
-    """How a KHO kernel makes memory outside of the original scratch usable early."""
+    """Extension, by which a KHO kernel makes memory outside of original scratch usable early."""
 
     strategy: Strategy = "blocks"
     """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved,
@@ -157,14 +157,14 @@ class Extend(Section):
 
 
 class ExtendOverride(Section):
-    """What one release has different in extend."""
+    """The keys of extend that differ in one release."""
 
     strategy: Strategy | None = None
     shift: Shift | None = None
 
 
 class WhatIf(Section):
-    """Another way to extend scratch, tried beside the kernel's own on what a KHO boot inherits."""
+    """Another extension strategy, tried beside the kernel's own on what a KHO boot inherits."""
 
     strategy: Strategy
     shifts: Annotated[ListOf[Shift], Field(min_length=1)] = (30,)
@@ -177,7 +177,7 @@ class EarlyAllocation(Section):
     """One early allocation that this kernel makes beyond those of its build."""
 
     what: str = Field(min_length=1, max_length=100)
-    """Who asks, for tables and messages."""
+    """The requester, for tables and messages."""
     size: Size
     align: PowerOfTwo = 64
     node: Node | None = None
@@ -185,11 +185,11 @@ class EarlyAllocation(Section):
     phase: Annotated[str, Choice(("before", "after"), "a phase")] = "after"
     """Before or after the extension of scratch."""
     required: bool = True
-    """Whether the kernel dies without it."""
+    """True if the kernel dies without it."""
 
 
 class BuildSizes(Section):
-    """What the build of a kernel fixes. Sizes left out are those of ``build``."""
+    """The values that the build of a kernel fixes. Sizes left out are those of ``build``."""
 
     profile: str | None = None
     """A YAML or JSON file with these keys, relative to the scenario; keys given here win."""
@@ -225,7 +225,7 @@ class BuildSizes(Section):
 
 
 class KernelOverride(BuildSizes):
-    """What the kernel of one boot has different; keys left out are the kernel's own."""
+    """The keys that differ in the kernel of one boot; keys left out are the kernel's own."""
 
     release: Release | None = None
     build: BuildName | None = None
@@ -247,7 +247,7 @@ class Kernel(BuildSizes):
     early: ListOf[EarlyAllocation] = ()
     """Early allocations beyond those of its build."""
     releases: ListOf[KernelOverride] = ()
-    """What boot 0, 1, ... has different; the last entry is for all boots after it, too."""
+    """The differences of boot 0, 1, ...; the last entry is for all boots after it, too."""
 
     def at(self, boot: int) -> Kernel:
         """Return the kernel of one boot (0 is the cold one): its ``releases`` entry applied."""
@@ -263,25 +263,25 @@ class Kernel(BuildSizes):
 
 
 class Chain(Section):
-    """How often, how long, and from which random seed."""
+    """Number of boots, uptime, random seed, and the reaction to failures."""
 
     boots: Annotated[int, Field(ge=1, le=1000)] = 3
     """Kernels in the chain, the cold one included."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
-    workers: Annotated[str, Choice(WORKERS, "a way of workers to take turns")] = "drawn"
-    """How the threads that initialise deferred memory take turns, which decides where pages land:
+    workers: Annotated[str, Choice(WORKERS, "an order of workers")] = "drawn"
+    """Order in which threads that initialise deferred memory take turns; places of pages follow:
     drawn from the seed, parallel (equal turns), or emulated (as in the recorded boots)."""
     uptime: Duration = DURATION_UNITS["h"]
-    """How long each kernel runs before the next update, as in 90s, 30m, 2h."""
+    """The time that each kernel runs before the next update, as in 90s, 30m, 2h."""
     twin: bool = True
-    """Whether the same chain is run without the extension, for comparison."""
-    on_failure: Annotated[str, Choice(ON_FAILURE, "a way to meet a failure")] = "stop"
+    """True to run the same chain without the extension as well, for comparison."""
+    on_failure: Annotated[str, Choice(ON_FAILURE, "a reaction to a failure")] = "stop"
     """stop: the chain ends at its first failure. retry: a refused update is tried again after
     another uptime, for which the running kernel serves on; a kernel that dies ends the chain.
     cold_boot: as retry, and a kernel that dies, or whose retries are used up, is followed by a cold
     boot through firmware, with everything lost."""
     retries: Annotated[int, Field(ge=0, le=100)] = 3
-    """How often a refused update is tried again, with on_failure: retry or cold_boot."""
+    """Number of times that a refused update is tried again, with on_failure: retry or cold_boot."""
 
 
 class Scenario(Section):
@@ -293,13 +293,13 @@ class Scenario(Section):
     workload: ListOf[Workload] = ()
     chain: Chain = Chain()
     faults: ListOf[Fault] = ()
-    """What goes wrong, at which boot."""
+    """The faults, each at one boot."""
     what_if: ListOf[WhatIf] | None = None
     """Early boots to try beside the chain's own, with all that they inherit the same."""
     expect: Annotated[dict[str, int | float | str], ExpectRule()] = Field(default_factory=dict)
     """Expected results: outcome, or any key of a run's summary; a number, or text as in '<= 3'."""
     sources: ListOf[str] = ()
-    """Where each number comes from."""
+    """The source of each number."""
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:

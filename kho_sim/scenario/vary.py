@@ -95,7 +95,7 @@ def _inside(data: Any, step: Any) -> Any:
 
 
 def _put(data: Any, path: Path, value: Any) -> None:
-    """Set the value at a path, making mappings on the way; raises ValueError with a sentence."""
+    """Set the value at a path, making missing mappings; raises ValueError with a sentence."""
     for depth, step in enumerate(path):
         here = path_text(path[:depth]) or "a scenario"
         if isinstance(data, list):

@@ -1,4 +1,4 @@
-"""What the kernels of a chain do with memory: one model per kind of workload.
+"""Workloads of the kernels of a chain: one model per kind of workload.
 
 ``kind`` picks the model. How each behaves is ``chain/workload/``; here are its words and bounds.
 """
@@ -49,13 +49,13 @@ class Memfd(Section):
     drop: Count = 0
     """Of the files handed to it, how many each later kernel closes; the oldest first."""
     preserve: bool = True
-    """Whether they are handed on; if not, they die with their kernel."""
+    """True if they are handed on; if not, they die with their kernel."""
     session: SessionName = "session"
     """The LUO session that preserves them."""
     preserve_when: Annotated[str, Choice(("last", "made"), "a time to preserve memfds")] = "last"
     """last: all files right before the kexec; made: each as soon as it is written or retrieved."""
     at: Annotated[str, Choice(("first", "every"), "a time to make memfds")] = "first"
-    """Whether the first kernel makes the count files, or every kernel anew."""
+    """first: only the first kernel makes the count files; every: each kernel makes them anew."""
 
 
 class Hugetlb(Section):
@@ -123,7 +123,7 @@ class Vms(Section):
     session: SessionName = "session"
     """The LUO session that preserves them."""
     backing: Annotated[str, Choice(("memfd", "hugetlb"), "a backing")] = "memfd"
-    """What guest memory is made of: memfd, or 1 GiB pages of hugetlb."""
+    """The kind of guest memory: memfd, or 1 GiB pages of hugetlb."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         if not self.count and not self.arrivals_per_hour:

@@ -40,13 +40,13 @@ _HINTS = {
     "<document start>": "it does not go on with what stands above",
     "expected key": "its indent is not that of the keys above",
 }
-"""What to do about words of the parser."""
+"""Words of the parser -> advice on them."""
 NO_VALUE = "there is no value; leave the {}"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a key and its value stand; lines and columns count from 1. A list item has no key."""
+    """The places of a key and its value; lines and columns count from 1. A list item has no key."""
 
     file: str
     key_line: int
@@ -57,7 +57,7 @@ class Place:
 
 @dataclass
 class Document:
-    """What was read: the values, where each stands, and what is wrong.
+    """The result of reading: the values, their places, and the problems.
 
     A value that was refused is None in ``value``; its path is in ``refused``.
     """

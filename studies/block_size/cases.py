@@ -15,7 +15,7 @@ from kho_sim.base.units import format_exact
 GIB = 1 << 30
 
 SCRATCH = "kho_scratch=32M,32M,32M"
-"""What a recorded 64 GiB host boots from with the extension and cannot boot from without it
+"""Scratch from which a recorded 64 GiB host boots with the extension and cannot boot without it
 (observations tiny-64G-32M_32M_32M, tinynoext-64G-64M_64M_64M)."""
 
 SHIFTS = tuple(range(16, 37))
@@ -30,7 +30,7 @@ WHAT_IFS: tuple[dict[str, Any], ...] = (
     {"strategy": "scaled-blocks", "boots": "last"},
     {"strategy": "largest-gaps", "shifts": list(FINE_SHIFTS), "boots": "last"},
 )
-"""What is tried at the last boot of each case, in the form of a scenario's ``what_if``."""
+"""Strategies tried at the last boot of each case, in the form of a scenario's ``what_if``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ Entries = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What hosts do: the entries of a scenario's ``workload``, and how much is in gigantic pages.
+    """A workload: the entries of a scenario's ``workload``, and its share of gigantic pages.
 
     Large machines take coarser turns at initialising deferred memory (``emulated``), which is a
     tenth of the runs of pages.

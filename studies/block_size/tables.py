@@ -58,7 +58,7 @@ def strategies_table(rows: pd.DataFrame) -> str:
 
 
 def choice_table(rows: pd.DataFrame) -> str:
-    """Return the largest blocks that recover a share of what can be recovered, one row a machine.
+    """Return the largest blocks that recover a share of what can be recovered, one row per machine.
 
     All workloads, all chains: the worst one decides.
     """

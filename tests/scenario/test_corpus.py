@@ -29,8 +29,8 @@ def test_the_corpus_is_there():
 @pytest.mark.parametrize("file", INVALID, ids=lambda file: file.stem)
 def test_invalid_files_give_their_problems_at_their_places(file, monkeypatch):
     monkeypatch.chdir(file.parent)
-    told = file.with_suffix(".problems")
-    lines = (told if told.exists() else file).read_text().splitlines()
+    problems = file.with_suffix(".problems")
+    lines = (problems if problems.exists() else file).read_text().splitlines()
     expected = [line[2:] for line in takewhile(lambda line: line.startswith("# "), lines)]
     with pytest.raises(ScenarioError) as error:
         load(file.name)

@@ -120,7 +120,7 @@ def test_input_is_bounded():
     assert "more than 20000 values" in problems_of("sources: [" + "x," * 30_000 + "]")[-1]
 
 
-def test_files_that_can_not_be_read_are_errors_with_a_name(tmp_path):
+def test_files_that_cannot_be_read_are_errors_with_a_name(tmp_path):
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"machine: {memory: 4GiB}\ndescription: caf\xe9\n")
     pipe = tmp_path / "pipe"

@@ -90,7 +90,7 @@ NO_MEMORY = "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
         ({"machine.memory": None}, [f"machine: {NO_MEMORY}"]),
     ],
 )
-def test_what_can_not_be_set_is_said(values, problems):
+def test_what_cannot_be_set_is_said(values, problems):
     assert sorted(refused(values)) == [f"-s: {problem}" for problem in problems]
 
 

@@ -103,7 +103,7 @@ def test_the_command_runs_the_cases_and_writes_the_results(study, tmp_path, monk
     assert str(tmp_path / "prices.png") in result.output
 
 
-def test_the_command_says_what_it_can_not_run(tmp_path):
+def test_the_command_says_what_it_cannot_run(tmp_path):
     result = CliRunner().invoke(command, ["--out", str(tmp_path), "--workload", "memfd4k"])
     assert result.exit_code == 1
     assert "nearest: memfd-4k" in result.output
