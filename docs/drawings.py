@@ -59,7 +59,7 @@ def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> N
 
 
 def handover() -> Figure:
-    """One memory, two kernels: what stays, what is told, what is overwritten."""
+    """One memory, two kernels: what stays, what is recorded, what is overwritten."""
     figure, axes = canvas(3.9, 44)
     for y, name in ((7, "old kernel"), (31, "new kernel")):
         say(axes, 2, y + 3, name, fontweight="bold")
@@ -94,7 +94,7 @@ def handover() -> Figure:
 
 
 def scratch() -> Figure:
-    """Where the first kernel puts scratch, and what each boot may allocate from."""
+    """Places of scratch in the first kernel, and memory that each boot may allocate from."""
     figure, axes = canvas(3.6, 41)
     say(axes, 20, 3, "0", color="#606060", fontsize=9)
     say(axes, 38, 3, "4 GiB", color="#606060", fontsize=9, ha="center")

@@ -94,10 +94,10 @@ def test_more_busy_blocks_than_can_be_listed_are_stored_as_runs(tmp_path, monkey
     again = load_run(tmp_path)
     assert again == trace
     assert again["boots"][2].busy_blocks == (0x1000, 0x2000, 0x3000, 0x6000)
-    told = run_document(again)["boots"]
-    assert told == run_document(trace)["boots"]
-    assert [boot.get("busy_blocks") for boot in told] == [None, [0x1000, 0x2000], None, []]
-    assert told[2]["busy_spans"] == [[0x1000, 0x4000], [0x6000, 0x7000]]
+    documents = run_document(again)["boots"]
+    assert documents == run_document(trace)["boots"]
+    assert [boot.get("busy_blocks") for boot in documents] == [None, [0x1000, 0x2000], None, []]
+    assert documents[2]["busy_spans"] == [[0x1000, 0x4000], [0x6000, 0x7000]]
     assert list(pd.read_parquet(tmp_path / "boots.parquet").busy_block_bytes.dropna()) == [4096]
 
 
@@ -282,7 +282,7 @@ def test_a_run_of_another_version_is_refused_with_a_reason(tmp_path: Path) -> No
         load_run(tmp_path)
 
 
-def test_names_of_files_are_no_part_of_the_digest_but_what_struck_is() -> None:
+def test_names_of_files_are_no_part_of_the_digest_but_incidents_are() -> None:
     trace = hand_made_trace()
     assert with_records(trace, files=()).digest == trace.digest
     assert with_records(trace, file_outcomes=()).digest != trace.digest
