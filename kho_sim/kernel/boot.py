@@ -113,7 +113,11 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         booted.retrieval = retrieve(early.memblock, booted.incoming)
     elif setup.kho and not early.revived:
         booted.reservation = reserve_scratch(
-            early.requests, setup.scratch, machine.nodes, early.rules.low_address
+            early.requests,
+            setup.scratch,
+            machine.nodes,
+            early.rules.low_address,
+            setup.release.scratch,
         )
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")

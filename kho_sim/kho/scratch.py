@@ -1,7 +1,8 @@
 """Scratch: how large the first kernel makes it, where, and what happens if it can not.
 
-Models kho_reserve_scratch() of kernel/liveupdate/kexec_handover.c, Linux 7.3 (kernel-facts section
-3). Later kernels of a chain never size or move the areas; they inherit the array.
+Models kho_reserve_scratch() of kernel/liveupdate/kexec_handover.c (kernel-facts section 3); what
+differs between releases are their ``ScratchRules``. Later kernels of a chain never size or move the
+areas; they inherit the array. Left out: nodes without memory, which kernels before 7.0 fail at.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.free_ranges import ADDRESS_MAX
 from kho_sim.memory.memblock import NO_NODE, Memblock
+from kho_sim.platform.geometry import Geometry
+from kho_sim.releases import ScratchRules
 
+SIZE_BITS = 64
+"""Sizes are unsigned: a deficit of less than the alignment rounds up to nothing."""
 DISABLED = "KHO: Failed to reserve scratch area, disabling kexec handover"
 
 
@@ -35,23 +40,35 @@ class ScratchReservation:
         return bool(self.messages)
 
 
-def kernel_reserved_bytes(memblock: Memblock, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
-    """Return the memory that this kernel reserved for itself, gigantic pages not counted."""
-    return memblock.kern_size(limit, nid) - memblock.hugetlb_size(limit, nid)
+def kernel_reserved_bytes(
+    memblock: Memblock, rules: ScratchRules, limit: int = ADDRESS_MAX, nid: int = NO_NODE
+) -> int:
+    """Return the memory that this kernel reserved for itself, gigantic pages where they count."""
+    reserved = memblock.kern_size(limit, nid)
+    return reserved if rules.gigantic_pages_count else reserved - memblock.hugetlb_size(limit, nid)
+
+
+def alignment_bytes(geometry: Geometry, rules: ScratchRules) -> int:
+    """Return what scratch areas are aligned to. Source: kernel-facts-releases 1."""
+    if rules.aligned_to_largest_block:
+        return geometry.scratch_align_bytes
+    return geometry.pageblock_bytes
 
 
 def reserve_scratch(
-    requests: Requests, wanted: ScratchRequest, nodes: tuple[int, ...], low_address: int
+    requests: Requests,
+    wanted: ScratchRequest,
+    nodes: tuple[int, ...],
+    low_address: int,
+    rules: ScratchRules,
 ) -> ScratchReservation:
     """Size and reserve lowmem, global and per-node areas; any failure gives everything back.
 
     ``low_address``: the last byte of low memory, which the first area is below.
     """
-    memblock, align = requests.memblock, requests.geometry.scratch_align_bytes
-    reserved = kernel_reserved_bytes(memblock)
-    low, everywhere = (
-        round_up(size, align) for size in _shared_sizes(memblock, wanted, low_address)
-    )
+    memblock, align = requests.memblock, alignment_bytes(requests.geometry, rules)
+    reserved = kernel_reserved_bytes(memblock, rules)
+    low, everywhere = _shared_sizes(memblock, wanted, low_address, rules, align)
     obtained: list[tuple[int, int]] = []
 
     def fail(which: str) -> ScratchReservation:
@@ -76,7 +93,7 @@ def reserve_scratch(
         obtained.append((start, size))
         areas.append((start, size))
     for nid in nodes:
-        size = round_up(_node_size(memblock, wanted, nid), align)
+        size = round_up(_node_size(memblock, wanted, nid, rules), align)
         start = requests.alloc_exact(requesters.node_scratch(nid), size, align, nid)
         if not start:
             return fail(f"nid {nid} scratch buffer")
@@ -85,15 +102,23 @@ def reserve_scratch(
     return ScratchReservation(tuple(areas), reserved)
 
 
-def _shared_sizes(memblock: Memblock, wanted: ScratchRequest, low_address: int) -> tuple[int, int]:
+def _shared_sizes(
+    memblock: Memblock, wanted: ScratchRequest, low_address: int, rules: ScratchRules, align: int
+) -> tuple[int, int]:
+    """Return the sizes of the lowmem and the global area."""
     if not wanted.scale_percent:
-        return wanted.lowmem_bytes, wanted.global_bytes
-    low = kernel_reserved_bytes(memblock, low_address) * wanted.scale_percent // 100
-    everywhere = kernel_reserved_bytes(memblock) * wanted.scale_percent // 100
-    return low, everywhere - low
+        low, everywhere = wanted.lowmem_bytes, wanted.global_bytes
+        if not rules.explicit_sizes_rounded:
+            return low, everywhere
+        return round_up(low, align), round_up(everywhere, align)
+    low = kernel_reserved_bytes(memblock, rules, low_address) * wanted.scale_percent // 100
+    everywhere = kernel_reserved_bytes(memblock, rules) * wanted.scale_percent // 100
+    rounded = round_up(low, align)
+    rest = everywhere - (rounded if rules.global_excludes_rounded_lowmem else low)
+    return rounded, round_up(rest, align) % (1 << SIZE_BITS)
 
 
-def _node_size(memblock: Memblock, wanted: ScratchRequest, nid: int) -> int:
+def _node_size(memblock: Memblock, wanted: ScratchRequest, nid: int, rules: ScratchRules) -> int:
     if not wanted.scale_percent:
         return wanted.pernode_bytes
-    return kernel_reserved_bytes(memblock, nid=nid) * wanted.scale_percent // 100
+    return kernel_reserved_bytes(memblock, rules, nid=nid) * wanted.scale_percent // 100

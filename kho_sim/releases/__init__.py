@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from kho_sim.base.data_file import names_in, read_data_file
-from kho_sim.releases.release import ListLayout, LuoLayout, Release
+from kho_sim.releases.release import ListLayout, LuoLayout, Release, ScratchRules
 
 FOLDER = Path(__file__).parent
 RELEASES = names_in(FOLDER)
@@ -57,6 +57,7 @@ __all__ = [
     "ListLayout",
     "LuoLayout",
     "Release",
+    "ScratchRules",
     "load_release",
     "nearest_release",
     "release_of",

@@ -35,6 +35,21 @@ class ListLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class ScratchRules:
+    """How a first kernel sizes and aligns its scratch areas. Source: kho_reserve_scratch()."""
+
+    gigantic_pages_count: bool
+    """Whether boot-time gigantic pages count as memory that the kernel reserved for itself."""
+    aligned_to_largest_block: bool
+    """Areas begin and end at blocks of the page allocator's highest order; else at pageblocks."""
+    explicit_sizes_rounded: bool
+    """Whether lowmem and global sizes of ``kho_scratch=`` are rounded up; the size for each node
+    always is."""
+    global_excludes_rounded_lowmem: bool
+    """Whether lowmem is taken from the global area after it was rounded up; else before."""
+
+
+@dataclass(frozen=True, slots=True)
 class LuoLayout:
     """LUO's lists in preserved memory: its sessions, and the files of each session."""
 
@@ -51,6 +66,18 @@ class Release(DataFile):
 
     kho_compatible: str
     """What KHO's FDT says it is compatible with: a kernel with another text finds nothing in it."""
+    extends_scratch: bool
+    """Whether a KHO boot marks more memory as scratch, so that it can allocate there early."""
+    gigantic_pages_avoid_scratch: bool
+    """Whether boot-time gigantic pages stay clear of original scratch; else they are ordinary early
+    allocations, which in a KHO boot have to lie in it."""
+    scratch: ScratchRules
     luo: LuoLayout
     aliases: tuple[str, ...] = ()
     """Other names that a scenario may use."""
+    not_modelled: tuple[str, ...] = ()
+    """What the model does not do as this release does: a note on each scenario that names it."""
+
+    def strategy(self, wanted: str) -> str:
+        """Return the way in which a kernel of this release extends scratch: none if it can not."""
+        return wanted if self.extends_scratch else "none"

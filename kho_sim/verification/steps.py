@@ -25,6 +25,7 @@ from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, Memblock
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import PLATFORMS
+from kho_sim.releases import load_release
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
@@ -129,7 +130,10 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
     wanted = parse_command_line(log.command_line).kho_scratch
     rules = PLATFORMS[scenario.machine.platform].early_rules(build_machine(scenario))
-    reservation = reserve_scratch(Requests(memblock), wanted, nodes, rules.low_address)
+    release = load_release(scenario.kernel.at(log.boot).release)
+    reservation = reserve_scratch(
+        Requests(memblock), wanted, nodes, rules.low_address, release.scratch
+    )
     if log.disabled:
         return _known(scratch_failure=(reservation.messages[:1], (log.disabled,)))
     return _known(scratch_areas=(reservation.areas, areas))

@@ -17,6 +17,12 @@ from kho_sim.releases import (
 KIB = 1 << 10
 NEEDED = {
     "kho_compatible",
+    "extends_scratch",
+    "gigantic_pages_avoid_scratch",
+    "scratch.gigantic_pages_count",
+    "scratch.aligned_to_largest_block",
+    "scratch.explicit_sizes_rounded",
+    "scratch.global_excludes_rounded_lowmem",
     "luo.sessions_at_start",
     *(
         f"luo.{of}.{key}"
@@ -24,7 +30,7 @@ NEEDED = {
         for key in ("record_bytes", "header_bytes")
     ),
 }
-OPTIONAL = {"aliases", "luo.sessions.block_bytes", "luo.files.block_bytes"}
+OPTIONAL = {"aliases", "not_modelled", "luo.sessions.block_bytes", "luo.files.block_bytes"}
 
 
 @pytest.mark.parametrize("name", RELEASES)
