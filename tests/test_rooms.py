@@ -38,7 +38,7 @@ PACKAGES = {
     "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "cost", "trace"},
     "graphs": BASE | {"kho", "trace"},
     "plots": BASE | {"kho", "memory", "trace", "graphs"},
-    "report": RESULTS | {"layout", "kho", "plots"},
+    "report": RESULTS | {"releases", "layout", "kho", "plots"},
     "verification": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},
     "sweeps": RESULTS | {"platform", "kho", "runs", "chain"},
     "cli": RESULTS

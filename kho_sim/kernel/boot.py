@@ -91,7 +91,9 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     memblock = kind(platform.geometry)
     loaded = handover.loaded if handover else platform.load_cold(machine, setup.build)
     step = partial(populate, handover, setup.release) if handover else None
-    early = EarlyBoot(platform, machine, setup.build, setup.options, loaded, step, memblock)
+    early = EarlyBoot(
+        platform, machine, setup.build, setup.options, loaded, step, memblock, setup.release
+    )
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
     if handover and scratch_found(handover, setup.release):

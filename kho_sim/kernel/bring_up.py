@@ -14,7 +14,6 @@ from kho_sim.kho.preserve import LiveUpdate, Outgoing
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.gigantic import shortfall
 from kho_sim.memory.early.hashes import table_bytes
-from kho_sim.memory.memblock import RSRV_HUGETLB
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
@@ -84,8 +83,7 @@ def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[st
 
 def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
     """Count the boot-time gigantic pages as managed, which raises watermarks and reserves."""
-    reserved = booted.early.memblock.reserved
-    pages.adopt_gigantic([(r.base, r.end) for r in reserved if r.flags & RSRV_HUGETLB])
+    pages.adopt_gigantic(booted.early.gigantic.ranges)
 
 
 def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:

@@ -24,6 +24,12 @@ def load_release(name: str = DEFAULT_RELEASE) -> Release:
     return read_data_file(FOLDER / f"{name}.toml", Release)
 
 
+def strategy_in(release: str, wanted: str) -> str:
+    """Return the way in which a kernel of that release extends scratch: none where it can not. A
+    release that is not known here is taken to be able to."""
+    return load_release(release).strategy(wanted) if release in RELEASES else wanted
+
+
 def release_of(text: str) -> str:
     """Return the release that a text names, '' if it is none of RELEASES.
 
@@ -61,4 +67,5 @@ __all__ = [
     "load_release",
     "nearest_release",
     "release_of",
+    "strategy_in",
 ]

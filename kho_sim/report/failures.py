@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kho_sim.base.units import format_size
 from kho_sim.layout import Layout
+from kho_sim.releases import strategy_in
 from kho_sim.trace.records import Boot, FailedAllocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
@@ -76,7 +77,10 @@ def titles(trace: Trace) -> tuple[str, str]:
 
 def _strategy(trace: Trace) -> str:
     scenario = trace.provenance.get("scenario")
-    return scenario["kernel"]["extend"]["strategy"] if scenario else ""
+    if not scenario:
+        return ""
+    kernel = scenario["kernel"]
+    return strategy_in(kernel["release"], kernel["extend"]["strategy"])
 
 
 def grouped(rows: Iterable[FailedAllocation]) -> list[Group]:

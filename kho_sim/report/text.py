@@ -13,6 +13,7 @@ from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
 from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import PLAIN, Layout
+from kho_sim.releases import strategy_in
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
@@ -130,7 +131,8 @@ def _machine_text(machine: dict[str, Any]) -> str:
 
 
 def _kernel_text(kernel: dict[str, Any]) -> str:
-    strategy, shift = kernel["extend"]["strategy"], kernel["extend"]["shift"]
+    strategy = strategy_in(kernel["release"], kernel["extend"]["strategy"])
+    shift = kernel["extend"]["shift"]
     blocks = f" of {format_size(1 << shift)}" if has_blocks(strategy) else ""
     differs = ", differing by boot" if kernel["releases"] else ""
     line = f", {kernel['command_line']}" if kernel["command_line"] else ""

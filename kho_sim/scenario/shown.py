@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kho_sim.base.units import format_ns, format_size
+from kho_sim.releases import strategy_in
 
 if TYPE_CHECKING:
     from kho_sim.scenario.spec import Scenario
@@ -31,8 +32,8 @@ def scenario_values(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "description", " ".join(scenario.description.split())
     size = format_size(machine.total_bytes)
     yield "machine", f"{size}, {_count(machine.cpus, 'CPU')}, {_count(machine.nodes, 'node')}"
-    extend = kernel.extend
-    yield "kernel", f"release {kernel.release}, extension {extend.strategy}, shift {extend.shift}"
+    strategy, shift = strategy_in(kernel.release, kernel.extend.strategy), kernel.extend.shift
+    yield "kernel", f"release {kernel.release}, extension {strategy}, shift {shift}"
     yield "command line", kernel.command_line
     kinds = Counter(entry.kind for entry in scenario.workload)
     yield "workload", ", ".join(kind if n == 1 else f"{kind} ({n})" for kind, n in kinds.items())

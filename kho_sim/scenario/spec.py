@@ -20,7 +20,7 @@ from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
 from kho_sim.base.words import FIRMWARES, PLATFORMS, STRATEGIES, WORKERS
 from kho_sim.builds import DEFAULT_BUILD
-from kho_sim.releases import DEFAULT_RELEASE
+from kho_sim.releases import DEFAULT_RELEASE, strategy_in
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
@@ -250,15 +250,15 @@ class Kernel(BuildSizes):
     """The differences of boot 0, 1, ...; the last entry is for all boots after it, too."""
 
     def at(self, boot: int) -> Kernel:
-        """Return the kernel of one boot (0 is the cold one): its ``releases`` entry applied."""
-        if not self.releases:
-            return self
-        override = self.releases[min(boot, len(self.releases) - 1)]
+        """Return the kernel of one boot (0 is the cold one): its ``releases`` entry applied, no
+        extension in a release that has none."""
+        last = len(self.releases) - 1
+        override = self.releases[min(boot, last)] if self.releases else KernelOverride()
         changes = {name: getattr(override, name) for name in override.model_fields_set}
-        if override.extend is not None:
-            changes["extend"] = self.extend.model_copy(
-                update=override.extend.model_dump(exclude_none=True)
-            )
+        of_extend = override.extend.model_dump(exclude_none=True) if override.extend else {}
+        wanted = of_extend.get("strategy", self.extend.strategy)
+        of_extend["strategy"] = strategy_in(changes.get("release") or self.release, wanted)
+        changes["extend"] = self.extend.model_copy(update=of_extend)
         return self.model_copy(update={**changes, "releases": ()})
 
 

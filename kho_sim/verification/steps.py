@@ -25,7 +25,7 @@ from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, Memblock
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import PLATFORMS
-from kho_sim.releases import load_release
+from kho_sim.releases import Release, load_release
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
@@ -87,7 +87,7 @@ def _extension(
         regions_after=(regions, [tuple(r) for r in after.memory] if after else None),
     )
     if areas:
-        pages = _gigantic_pages(memblock, log)
+        pages = _gigantic_pages(memblock, log, load_release(kernel.release))
         steps |= _known(gigantic_pages_allocated=(pages, boot.gigantic_pages_allocated))
     return steps
 
@@ -103,12 +103,13 @@ def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extensi
     )
 
 
-def _gigantic_pages(memblock: Memblock, log: BootLog) -> int | None:
+def _gigantic_pages(memblock: Memblock, log: BootLog, release: Release) -> int | None:
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
     requests = parse_command_line(log.command_line).hugepages(len(nodes))
     if not log.command_line or not BootOptions(hugepages=requests).gigantic_pages:
         return None
-    got = allocate_gigantic_pages(Requests(memblock), BootOptions(hugepages=requests), nodes)
+    options, avoid_scratch = BootOptions(hugepages=requests), release.gigantic_pages_avoid_scratch
+    got = allocate_gigantic_pages(Requests(memblock), options, nodes, avoid_scratch)
     return len(got.pages)
 
 

@@ -49,7 +49,7 @@ def rows(early, what):
 def test_gigantic_pages_of_one_node_come_from_that_node_only():
     asked = requests((GIB, 4 * GIB, 0), (4 * GIB, 6 * GIB, 1))
     wanted = (HugepageRequest(2 * MIB, 9), HugepageRequest(GIB, 4, ((0, 1), (1, 3))))
-    result = allocate_gigantic_pages(asked, BootOptions(hugepages=wanted), (0, 1))
+    result = allocate_gigantic_pages(asked, BootOptions(hugepages=wanted), (0, 1), True)
     assert result.pages == [(3 * GIB, 0), (5 * GIB, 1), (4 * GIB, 1)]
     assert result.messages == [
         "HugeTLB: allocating 3 of page size 1.00 GiB failed node1.  Only allocated 2 hugepages."
@@ -63,7 +63,7 @@ def test_gigantic_pages_of_one_node_come_from_that_node_only():
 def test_gigantic_pages_of_any_node_take_turns_and_stop_at_the_first_failure():
     asked = requests((GIB, 3 * GIB, 0), (4 * GIB, 5 * GIB, 1))
     result = allocate_gigantic_pages(
-        asked, BootOptions(hugepages=(HugepageRequest(GIB, 7),)), (0, 1)
+        asked, BootOptions(hugepages=(HugepageRequest(GIB, 7),)), (0, 1), True
     )
     assert result.pages == [(2 * GIB, 0), (4 * GIB, 1), (GIB, 0)]
     assert asked.rows[-1].count == 4, "the refusal stands for all that are missing"

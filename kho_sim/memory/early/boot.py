@@ -29,6 +29,7 @@ from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.rules import EarlyRules, Step
+from kho_sim.releases import Release, load_release
 
 if TYPE_CHECKING:
     from kho_sim.platform.platform import Platform
@@ -62,6 +63,7 @@ class EarlyBoot:
     loaded: LoadedKernel
     populate: Callable[[EarlyBoot], None] | None = None
     memblock: Memblock = field(default_factory=Memblock)
+    release: Release = field(default_factory=load_release)
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
     named_areas: list[NamedArea] = field(default_factory=list)
@@ -201,7 +203,12 @@ class EarlyBoot:
         self.free_pages = free_pages_for_sizing(self.requests)
 
     def _allocate_gigantic_pages(self) -> None:
-        self.gigantic = allocate_gigantic_pages(self.requests, self.options, self.machine.nodes)
+        self.gigantic = allocate_gigantic_pages(
+            self.requests,
+            self.options,
+            self.machine.nodes,
+            self.release.gigantic_pages_avoid_scratch,
+        )
         self.messages += self.gigantic.messages
 
     def _initialise_sections(self) -> None:

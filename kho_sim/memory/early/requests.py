@@ -152,9 +152,17 @@ class Requests:
         call = (Memblock.alloc_range_nid, size, align, 0, 0, nid, True)
         return self._ask(_Asked(what, size, align, nid, 0, 0, call))
 
-    def alloc_gigantic(self, size: int, nid: int, exact_nid: bool, missing: int) -> int:
-        """Allocate a gigantic page; a refusal stands for all ``missing`` pages."""
-        call = (Memblock.alloc_hugetlb, size, nid, exact_nid)
+    def alloc_gigantic(
+        self, size: int, nid: int, missing: int, *, exact_nid: bool, avoid_scratch: bool
+    ) -> int:
+        """Allocate a gigantic page, clear of original scratch or wherever kernel memory may be; a
+        refusal stands for all ``missing`` pages."""
+        call: Call
+        if avoid_scratch:
+            call = (Memblock.alloc_hugetlb, size, nid, exact_nid)
+        else:
+            alloc = Memblock.alloc_exact_nid_raw if exact_nid else Memblock.alloc_try_nid_raw
+            call = (alloc, size, size, 0, 0, nid)
         return self._ask(_Asked(requesters.GIGANTIC_PAGE, size, size, nid, 0, 0, call), missing)
 
     def free(self, block: int, offset: int, size: int) -> None:
@@ -212,7 +220,7 @@ class Requests:
                 source=self._source(address),
                 failed=not address,
                 avoided=bool(address) and not there,
-                why="" if address else self.explain(size, align, _searched_from(call, low), high),
+                why="" if address else self._why(asked),
             )
         )
 
@@ -243,9 +251,14 @@ class Requests:
         in_original = self.memblock.overlaps_original_scratch(address, 1)
         return "scratch" if in_original else "extended"
 
-    def explain(self, size: int, align: int, low: int, high: int) -> str:
+    def _why(self, asked: _Asked) -> str:
+        kept_off = asked.call[0] is Memblock.alloc_hugetlb
+        low = _searched_from(asked.call, asked.low)
+        return self.explain(asked.size, low, asked.high, kept_off)
+
+    def explain(self, size: int, low: int, high: int, off_scratch: bool = False) -> str:
         """Say why a request of this form found no place: what was free, and the largest piece of
-        it."""
+        it. ``off_scratch``: whether it had to stay clear of original scratch."""
         scratch_only = self.memblock.scratch_only
         high = 0 if high == NOLEAKTRACE else high
         end = high or self.memblock.current_limit
@@ -259,8 +272,7 @@ class Requests:
         largest = max(usable, default=0)
         if largest >= size:
             aligned = f"no aligned place for {_size(size)}"
-            gigantic = size == align > self.geometry.page_bytes << self.geometry.max_order
-            kept_off = " clear of the original scratch areas" if gigantic else ""
+            kept_off = " clear of the original scratch areas" if off_scratch else ""
             return f"{aligned}{kept_off} in {_size(sum(usable))} of free {where}{limit}"
         return (
             f"{_size(sum(usable))} of {where}{limit} free, the largest piece {_size(largest)}, "

@@ -170,7 +170,7 @@ def gigantic(count: int) -> tuple[list[tuple[int, int]], list[str]]:
     memblock.add(2 * GIB, MIB, 1)
     memblock.current_limit = memblock.end_of_dram()
     options = BootOptions(hugepages=(HugepageRequest(GIB, count),))
-    result = allocate_gigantic_pages(Requests(memblock), options, (1, 0))
+    result = allocate_gigantic_pages(Requests(memblock), options, (1, 0), True)
     return result.pages, result.messages
 
 

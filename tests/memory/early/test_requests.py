@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,8 +90,8 @@ def test_one_node_only_means_that_no_other_node_helps():
 def test_a_gigantic_page_is_written_down_and_its_refusal_stands_for_all_that_are_missing():
     requests = scratch((GIB, GIB + PAGE), end=3 * GIB)
     requests.memblock.mark_kho_scratch(MIB, 3 * GIB - MIB)
-    assert requests.alloc_gigantic(GIB, 0, False, 5) == 2 * GIB
-    assert requests.alloc_gigantic(GIB, 0, True, 4) == 0
+    assert requests.alloc_gigantic(GIB, 0, 5, exact_nid=False, avoid_scratch=True) == 2 * GIB
+    assert requests.alloc_gigantic(GIB, 0, 4, exact_nid=True, avoid_scratch=True) == 0
     page = {"what": "gigantic page", "size_bytes": GIB, "align_bytes": GIB, "nid": 0}
     assert requests.rows == [
         Request(phase="before", **page, address=2 * GIB, source="extended"),
@@ -101,14 +103,32 @@ def test_a_gigantic_page_is_written_down_and_its_refusal_stands_for_all_that_are
     ]  # fmt: skip
 
 
+def test_before_7_3_a_gigantic_page_lies_in_original_scratch():
+    """Kernel-facts-releases 10: an allocation like any other, without a flag of its own."""
+    requests = scratch((GIB, 2 * GIB), end=3 * GIB)
+    ask = partial(requests.alloc_gigantic, GIB, 0, exact_nid=False, avoid_scratch=False)
+    assert ask(2) == GIB
+    assert ask(1) == 0
+    assert [(row.source, row.why) for row in requests.rows] == [
+        ("scratch", ""), ("", "0 B of scratch free, the largest piece 0 B, 1 GiB asked"),
+    ]  # fmt: skip
+    memblock = requests.memblock
+    assert (memblock.kern_size(), memblock.hugetlb_size()) == (GIB, 0)
+
+
+def test_before_7_3_a_gigantic_page_of_one_node_stays_there_too():
+    requests = two_nodes()
+    assert requests.alloc_gigantic(GIB, 1, 1, exact_nid=True, avoid_scratch=False) == 0
+
+
 def test_a_gigantic_page_of_a_node_that_has_none_comes_from_another_unless_bound():
     memblock = Memblock()
     memblock.add(GIB, GIB, 0)
     memblock.add(2 * GIB, MIB, 1)
     memblock.current_limit = memblock.end_of_dram()
     requests = Requests(memblock)
-    assert requests.alloc_gigantic(GIB, 1, True, 1) == 0
-    assert requests.alloc_gigantic(GIB, 1, False, 1) == GIB
+    assert requests.alloc_gigantic(GIB, 1, 1, exact_nid=True, avoid_scratch=True) == 0
+    assert requests.alloc_gigantic(GIB, 1, 1, exact_nid=False, avoid_scratch=True) == GIB
 
 
 @pytest.mark.parametrize(("words", "dies"), [("no room for it", True), ("", False)])
@@ -141,28 +161,28 @@ def test_memory_comes_from_scratch_or_from_what_was_extended():
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ((2 * MIB, PAGE, 0, 0), "2 MiB of memory free, the largest piece 1 MiB, 2 MiB asked"),
-        ((MIB, 2 * MIB, 0, 0), "no aligned place for 1 MiB in 2 MiB of free memory"),
-        ((GIB, GIB, 0, 0), "2 MiB of memory free, the largest piece 1 MiB, 1 GiB asked"),
+        ((2 * MIB, 0, 0), "2 MiB of memory free, the largest piece 1 MiB, 2 MiB asked"),
+        ((MIB, 0, 0), "no aligned place for 1 MiB in 2 MiB of free memory"),
+        ((GIB, 0, 0), "2 MiB of memory free, the largest piece 1 MiB, 1 GiB asked"),
         (
-            (MIB, PAGE, MIB + PAGE // 2, NODE_1),
+            (MIB, MIB + PAGE // 2, NODE_1),
             "1022 KiB of memory below 0x200000 free, the largest piece 1022 KiB, 1 MiB asked",
         ),
         (
-            (PAGE, PAGE, NODE_1 - 100, NODE_1 + PAGE),
+            (PAGE, NODE_1 - 100, NODE_1 + PAGE),
             "100 B of memory below 0x201000 free, the largest piece 100 B, 4 KiB asked",
         ),
         (
-            (2 * MIB, PAGE, MIB, NOLEAKTRACE),
+            (2 * MIB, MIB, NOLEAKTRACE),
             "2 MiB of memory free, the largest piece 1 MiB, 2 MiB asked",
         ),
-        ((PAGE, PAGE, END + PAGE, 0), "0 B of memory free, the largest piece 0 B, 4 KiB asked"),
+        ((PAGE, END + PAGE, 0), "0 B of memory free, the largest piece 0 B, 4 KiB asked"),
         (
-            (1, 1, 0, MIB),
+            (1, 0, MIB),
             "0 B of memory below 0x100000 free, the largest piece 0 B, 1 B asked",
         ),
         (
-            (100, 1, MIB, MIB + 99),
+            (100, MIB, MIB + 99),
             "99 B of memory below 0x100063 free, the largest piece 99 B, 100 B asked",
         ),
     ],
@@ -202,7 +222,7 @@ def test_a_struck_request_is_written_down_like_any_other_and_takes_nothing():
     requests.phase = "after"
     requests.refusals = (Refusal("bound"), Refusal("gigantic page"))
     requests.alloc("bound", PAGE, 64, nid=1, low=PAGE, high=END)
-    requests.alloc_gigantic(GIB, 1, True, 3)
+    requests.alloc_gigantic(GIB, 1, 3, exact_nid=True, avoid_scratch=True)
     assert requests.memblock.reserved_size() == 0
     struck = {"phase": "after", "failed": True, "why": "refused by a fault of the scenario"}
     assert requests.rows == [
