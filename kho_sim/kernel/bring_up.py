@@ -90,7 +90,7 @@ def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoin
     """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
     demand = setup.build.demand
     outgoing = Outgoing(pages)
-    luo = LiveUpdate(outgoing, setup.release.luo)
+    luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)

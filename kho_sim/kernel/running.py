@@ -113,7 +113,9 @@ class RunningMemory:
         pages.home = node_of_user_space(machine)
         if handover and booted.incoming is not None:
             memory.kexec_count = handover.kexec_count
-            memory.messages.append(EXEC_FROM.format(handover.release, handover.kexec_count))
+            if setup.release.kexec_metadata:
+                origin = (handover.release, handover.kexec_count)
+                memory.messages.append(EXEC_FROM.format(*origin))
         return memory
 
     # What was handed over

@@ -52,7 +52,9 @@ def nearest_release(text: str) -> str:
         return DEFAULT_RELEASE
     major, minor = map(int, number.groups())
     known = [tuple(map(int, name.split("."))) for name in RELEASES if re.fullmatch(SERIES, name)]
-    near = min(reversed(known), key=lambda one: (abs(one[0] - major), abs(one[1] - minor)))
+    later = [one for one in known if one >= (major, minor)][:1]
+    earlier = [one for one in known if one <= (major, minor)][-1:]
+    near = min(later + earlier, key=lambda one: (abs(one[0] - major), abs(one[1] - minor)))
     return f"{near[0]}.{near[1]}"
 
 

@@ -56,6 +56,8 @@ class LuoLayout:
     sessions_at_start: bool
     """Whether the list of sessions is one block, made when LUO starts; else blocks are added as
     sessions come."""
+    flb: bool
+    """Whether there is a page for file-lifecycle-bound data."""
     sessions: ListLayout
     files: ListLayout
 
@@ -66,6 +68,8 @@ class Release(DataFile):
 
     kho_compatible: str
     """What KHO's FDT says it is compatible with: a kernel with another text finds nothing in it."""
+    kexec_metadata: bool
+    """Whether a kernel tells the next one its release and how many kexecs there were."""
     extends_scratch: bool
     """Whether a KHO boot marks more memory as scratch, so that it can allocate there early."""
     gigantic_pages_avoid_scratch: bool

@@ -191,7 +191,8 @@ class ReleaseRule(FieldRule):
         known = f"accepted: {', '.join(RELEASES)}, and versions of these, as 7.3.4"
         close = ""
         if isinstance(text, str):
-            close = f"; nearest: {nearest(text, RELEASES) or nearest_release(text)}"
+            spelling = None if re.match(r"[0-9]+\.[0-9]+(\.|$)", text) else nearest(text, RELEASES)
+            close = f"; nearest: {spelling or nearest_release(text)}"
         raise ValueError(f"{found(text)} is not a release known here; {known}{close}")
 
     def schema(self) -> JsonSchemaValue:

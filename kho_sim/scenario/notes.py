@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.command_line.remarks import MALFORMED
-from kho_sim.scenario.spec import Scenario
+from kho_sim.releases import load_release, strategy_in
+from kho_sim.scenario.spec import Kernel, Scenario
 from kho_sim.scenario.yaml_tree import Path, path_text
 
 
@@ -28,13 +29,21 @@ class Note(NamedTuple):
         return f"{path_text(self.path)}: {self.kind}: {self.text}"
 
 
+NOT_MODELLED = "not modelled"
+"""Kind of the notes on what a release does otherwise than the model."""
+NO_EXTENSION = "no extension"
+"""Kind of the note on a strategy that a release does not have."""
 NO_UPDATE = "no update"
 """Kind of the note on a chain of one kernel."""
 
 
 def notes_of(scenario: Scenario) -> tuple[Note, ...]:
     """Return the notes on a scenario, in the order of its keys."""
-    return (*_on_command_lines(scenario), *_on_chain(scenario))
+    return (
+        *_on_releases(scenario.kernel),
+        *_on_command_lines(scenario),
+        *_on_chain(scenario),
+    )
 
 
 def _on_command_lines(scenario: Scenario) -> Iterator[Note]:
@@ -48,6 +57,25 @@ def _on_command_lines(scenario: Scenario) -> Iterator[Note]:
             yield Note(path, remark.at, remark.kind, f"'{remark.word}': {remark.text}")
         for message in line.hugepage_messages(scenario.machine.nodes):
             yield Note(path, 0, MALFORMED, f"the kernel says: {message}")
+
+
+def _on_releases(kernel: Kernel) -> Iterator[Note]:
+    """Each release once, where it is first named."""
+    named: list[tuple[Path, str]] = [(("kernel", "release"), kernel.release)]
+    for index, override in enumerate(kernel.releases):
+        if override.release is not None:
+            named.append((("kernel", "releases", index, "release"), override.release))
+    first = {name: path for path, name in reversed(named)}
+    for path, name in named:
+        if first.get(name) == path:
+            for text in load_release(name).not_modelled:
+                yield Note(path, 0, NOT_MODELLED, f"release {name}: {text}")
+    if "strategy" in kernel.extend.model_fields_set:
+        wanted = kernel.extend.strategy
+        for name in first:
+            if strategy_in(name, wanted) != wanted:
+                text = f"release {name} extends no scratch, so '{wanted}' has no effect there"
+                yield Note(("kernel", "extend", "strategy"), 0, NO_EXTENSION, text)
 
 
 def _on_chain(scenario: Scenario) -> Iterator[Note]:

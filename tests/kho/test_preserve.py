@@ -74,7 +74,7 @@ def running(kho=True, hugepages=(), reserve_mem=()):
 @pytest.mark.parametrize("files", [1, 63, 64])
 def test_lists_of_sessions_and_files_take_the_blocks_of_kernel_facts_10_1(sessions, files):
     outgoing = Outgoing(allocator())
-    luo = LiveUpdate(outgoing, load_release("7.3").luo)
+    luo = LiveUpdate(outgoing, load_release("7.3"))
     for session in range(sessions):
         for _ in range(files if session == 0 else 1):
             luo.add_file(f"s{session}")
@@ -93,7 +93,7 @@ def test_lists_of_sessions_and_files_take_the_blocks_of_kernel_facts_10_1(sessio
 
 def test_the_kernel_of_the_patch_keeps_its_array_of_sessions():
     outgoing = Outgoing(allocator())
-    luo = LiveUpdate(outgoing, load_release("7.3-patch-v2").luo)
+    luo = LiveUpdate(outgoing, load_release("7.3-patch-v2"))
     luo.start_luo()
     before = outgoing.tree.counts_by_order()
     assert before == {0: 2, 4: 1}
@@ -102,6 +102,20 @@ def test_the_kernel_of_the_patch_keeps_its_array_of_sessions():
     luo.remove_file("s")
     luo.remove_session("s")
     assert outgoing.tree.counts_by_order() == before
+
+
+@pytest.mark.parametrize(
+    ("release", "objects"),
+    [("7.0", {0: 3, 4: 1, 1: 1}), ("7.1", {0: 4, 4: 1, 1: 1}), ("7.2", {0: 6}), ("7.3", {0: 6})],
+)
+def test_objects_of_a_session_with_a_file_by_release(release, objects):
+    """Kernel-facts-releases 6: FDT, LUO, FLB; metadata from 7.1 on; lists in arrays up to 7.1."""
+    outgoing = Outgoing(allocator())
+    luo = LiveUpdate(outgoing, load_release(release))
+    luo.start_kho()
+    luo.start_luo()
+    luo.add_file("s")
+    assert outgoing.tree.counts_by_order() == objects
 
 
 def test_what_is_undone_goes_back_whole_whatever_its_order():

@@ -17,6 +17,8 @@ from kho_sim.releases import (
 KIB = 1 << 10
 NEEDED = {
     "kho_compatible",
+    "kexec_metadata",
+    "luo.flb",
     "extends_scratch",
     "gigantic_pages_avoid_scratch",
     "scratch.gigantic_pages_count",
@@ -91,6 +93,7 @@ def test_versions_name_the_release_that_they_begin_with(text, release):
         (("6.19", "7.0", "7.2"), "7.1", "7.2"),
         (("6.16", "6.19", "7.0", "7.3"), "6.1.99", "6.16"),
         (("6.16", "7.3", "7.3-patch-v2"), "99.1", "7.3"),
+        (("7.0", "7.1", "7.2", "7.3"), "6.12", "7.0"),
         (("7.3", "7.3-patch-v2"), "next", "7.3"),
     ],
 )
@@ -106,6 +109,9 @@ def test_the_nearest_release_is_by_number_and_the_later_of_two(monkeypatch, know
         ("7.3", "files", 4 * KIB, 0, 63),
         ("7.3", "sessions", 16 * KIB, 0, 204),
         ("7.3", "sessions", 64 * KIB, 0, 819),
+        ("7.2", "files", 4 * KIB, 0, 63),
+        ("7.1", "sessions", 4 * KIB, 4, 819),
+        ("7.0", "files", 4 * KIB, 1, 128),
         ("7.3-patch-v2", "sessions", 4 * KIB, 4, 819),
         ("7.3-patch-v2", "files", 4 * KIB, 1, 128),
         ("7.3-patch-v2", "files", 64 * KIB, 0, 128),

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kho_sim.releases import load_release
 from kho_sim.scenario import loads
 from kho_sim.scenario.loader import load_with_notes
-from kho_sim.scenario.notes import NO_UPDATE, notes_of
+from kho_sim.scenario.notes import NO_EXTENSION, NO_UPDATE, notes_of
 
 MACHINE = "machine: {memory: 4GiB}\n"
 
@@ -59,3 +60,25 @@ def test_a_chain_of_one_kernel_has_no_update() -> None:
     notes = notes_of(loads(f"{MACHINE}chain: {{boots: 1}}\n"))
     assert [(note.path, note.kind) for note in notes] == [(("chain", "boots"), NO_UPDATE)]
     assert not notes_of(loads(f"{MACHINE}chain: {{boots: 2}}\n"))
+
+
+def test_what_a_release_does_otherwise_is_noted_once_where_it_is_named() -> None:
+    scenario = loads(
+        f"{MACHINE}kernel: {{release: '7.3', releases: [{{release: '7.2'}}, {{release: '7.2'}}]}}\n"
+    )
+    notes = notes_of(scenario)
+    assert {note.path for note in notes} == {("kernel", "releases", 0, "release")}
+    assert [note.text for note in notes] == [
+        f"release 7.2: {text}" for text in load_release("7.2").not_modelled
+    ]
+    assert notes_of(loads(f"{MACHINE}kernel: {{release: '7.3'}}\n")) == ()
+
+
+def test_a_strategy_that_a_release_does_not_have_is_noted() -> None:
+    kernel = "kernel: {release: '7.2', extend: {strategy: blocks}}\n"
+    kinds = [note.kind for note in notes_of(loads(f"{MACHINE}{kernel}"))]
+    assert kinds[-1] == NO_EXTENSION
+    none = kernel.replace("blocks", "none")
+    assert NO_EXTENSION not in [note.kind for note in notes_of(loads(f"{MACHINE}{none}"))]
+    by_default = "kernel: {release: '7.2'}\n"
+    assert NO_EXTENSION not in [note.kind for note in notes_of(loads(f"{MACHINE}{by_default}"))]

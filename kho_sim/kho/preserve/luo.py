@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from kho_sim.kho.preserve.outgoing import Outgoing
 from kho_sim.memory.pages import Run
-from kho_sim.releases import ListLayout, LuoLayout
+from kho_sim.releases import ListLayout, Release
 
 
 @dataclass
@@ -28,27 +28,30 @@ class LiveUpdate:
     that list sessions and files are, when it reads the sessions.
     """
 
-    def __init__(self, outgoing: Outgoing, layout: LuoLayout):
+    def __init__(self, outgoing: Outgoing, release: Release):
         self.outgoing = outgoing
         self._page_bytes = outgoing.pages.geometry.page_bytes
-        self.layout = layout
+        self.layout = release.luo
+        self.has_metadata = release.kexec_metadata
         self.sessions: dict[str, Session] = {}
         self.pages: list[tuple[Run, int]] = []
         self.fdt_address = 0
         self.session_blocks: list[tuple[Run, int]] = []
 
     def start_kho(self) -> None:
-        """kho_init(): the FDT page and the kexec metadata."""
+        """kho_init(): the FDT page, and the kexec metadata where there are any."""
         self.fdt_address = self.outgoing.allocate_preserved()[0].first_pfn * self._page_bytes
-        self.outgoing.allocate_preserved()
+        if self.has_metadata:
+            self.outgoing.allocate_preserved()
 
     def start_luo(self) -> None:
-        """luo_late_startup(): LUO's state, the array of sessions where there is one, the FLB
-        header."""
+        """luo_late_startup(): LUO's state, the array of sessions and the FLB header where there
+        are any."""
         self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
         if self.layout.sessions_at_start:
             self.pages += self._new_block(self.layout.sessions)
-        self.outgoing.allocate_preserved()
+        if self.layout.flb:
+            self.outgoing.allocate_preserved()
 
     def add_file(self, session_name: str) -> None:
         """Make room in a session's list of files for one more; the session begins with its
