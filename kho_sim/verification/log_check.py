@@ -123,8 +123,8 @@ def check_trace(trace: Trace) -> LogCheck:
     chain = {**imported.scenario.get("chain", {}), "twin": False}
     scenario = from_dict({**imported.scenario, "chain": chain}, str(trace.provenance["log"]))
     predicted, facts, notes = _simulate_blindly(trace, scenario)
-    extends = [scenario.kernel.at(boot.boot).extend for boot in trace[Boot]]
-    placed = check_placements(trace, build_machine(scenario), extends)
+    kernels = [scenario.kernel.at(boot.boot) for boot in trace[Boot]]
+    placed = check_placements(trace, build_machine(scenario), kernels)
     steps = check_steps(trace, scenario)
     name = str(trace.provenance["log"])
     incomplete = [f"{name}: {note}" for note in (*trace.provenance["incomplete"], *notes)]

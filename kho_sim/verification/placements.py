@@ -14,12 +14,13 @@ from itertools import count
 
 from kho_sim.base import requesters
 from kho_sim.kho.extend import ExtendOptions, strategy_of
+from kho_sim.kho.scratch import alignment_bytes
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine.machine import Machine
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
-from kho_sim.memory.memblock import MAX_NUMNODES, RSRV_HUGETLB, SMP_CACHE_BYTES, Memblock
+from kho_sim.memory.memblock import MAX_NUMNODES, SMP_CACHE_BYTES, Memblock
 from kho_sim.platform.geometry import Geometry
-from kho_sim.scenario.spec import Extend
+from kho_sim.releases import load_release
+from kho_sim.scenario.spec import Kernel
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Miss
@@ -45,13 +46,13 @@ class Placements:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
 
-def check_placements(trace: Trace, machine: Machine, extends: list[Extend]) -> list[Placements]:
-    """Replay each boot of a log; ``extends`` are the extension options of each boot's kernel."""
+def check_placements(trace: Trace, machine: Machine, kernels: list[Kernel]) -> list[Placements]:
+    """Replay each boot of a log; ``kernels`` has the kernel of each boot."""
     areas = chain_areas(trace)
     logs: tuple[BootLog, ...] = trace.extra["boots"]
     return [
-        _Replay(trace, log, boot, machine, areas, extend).run()
-        for log, boot, extend in zip(logs, trace[Boot], extends, strict=True)
+        _Replay(trace, log, boot, machine, areas, kernel).run()
+        for log, boot, kernel in zip(logs, trace[Boot], kernels, strict=True)
     ]
 
 
@@ -65,14 +66,15 @@ class _Replay:
         boot: Boot,
         machine: Machine,
         areas: Areas | None,
-        extend: Extend,
+        kernel: Kernel,
     ):
         self.trace = trace
         self.log = log
         self.kho = boot.kind == "kho"
         self.machine = machine
         self.areas = areas or boot.scratch_areas
-        self.extend = extend
+        self.extend = kernel.extend
+        self.scratch_rules = load_release(kernel.release).scratch
         self.result = Placements()
         self.memblock: Memblock | None = None
         self.sequence = 0
@@ -178,9 +180,8 @@ class _Replay:
         if call.what == requesters.NODE_DATA:
             return memblock.alloc_range_nid(size, SMP_CACHE_BYTES, 0, 0, call.nid, False)
         if call.what == requesters.node_scratch(call.nid):
-            return memblock.alloc_range_nid(
-                size, Geometry().scratch_align_bytes, 0, 0, call.nid, True
-            )
+            area_align = alignment_bytes(Geometry(), self.scratch_rules)
+            return memblock.alloc_range_nid(size, area_align, 0, 0, call.nid, True)
         return None
 
     def _count(self, call: MemblockCall, predicted: int) -> None:
@@ -198,7 +199,7 @@ class _Replay:
                 memblock.phys_free(predicted, call.size)
             if call.result:
                 memblock.reserve(call.result, call.size, call.result_nid, call.flags)
-        if call.flags & RSRV_HUGETLB and call.size == GIGANTIC_PAGE_BYTES and call.result:
+        if call.what == requesters.GIGANTIC_PAGE and call.result:
             page_bytes = memblock.geometry.page_bytes
             memblock.mark_noinit(call.result + page_bytes, call.size - page_bytes)
 

@@ -50,8 +50,8 @@ def with_boot(trace, boot, **changes):
 
 
 def placements(trace, scenario):
-    extends = [scenario.kernel.extend for _ in trace["boots"]]
-    return check_placements(trace, build_machine(scenario), extends)
+    kernels = [scenario.kernel for _ in trace["boots"]]
+    return check_placements(trace, build_machine(scenario), kernels)
 
 
 def inexact(steps):
