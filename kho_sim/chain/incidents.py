@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kho_sim.kho.handover import HandedFile, Handover
-from kho_sim.kho.preserve import FilePages
-from kho_sim.memory.early import NamedArea
+from kho_sim.kho.handover import HandedObject, Handover
+from kho_sim.kho.preserve import LiveObject
 
 
 class Failure(NamedTuple):
@@ -31,18 +30,11 @@ class PersistentObject(NamedTuple):
     order: int
 
     @classmethod
-    def of_file(cls, file: HandedFile | FilePages) -> PersistentObject:
-        order = max((run.order for run in file.data), default=0)
-        return cls(file.name, file.kind, file.session, file.size_bytes, order)
-
-    @classmethod
-    def of_area(cls, area: NamedArea) -> PersistentObject:
-        return cls(area.name, "reserve_mem", "", area.size_bytes, 0)
+    def of(cls, one: HandedObject | LiveObject) -> PersistentObject:
+        order = max((folios.order for folios in one.data), default=0)
+        return cls(one.name, one.kind, one.session, one.size_bytes, order)
 
 
 def persistent_objects(handover: Handover | None) -> list[PersistentObject]:
     """Return what a handover promises to its kernel."""
-    if handover is None:
-        return []
-    areas = handover.kho.named_areas
-    return [*map(PersistentObject.of_file, handover.files), *map(PersistentObject.of_area, areas)]
+    return list(map(PersistentObject.of, handover.objects)) if handover else []

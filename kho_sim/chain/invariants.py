@@ -11,11 +11,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from kho_sim.base.errors import ensure
+from kho_sim.base.errors import ModelError, ensure
 from kho_sim.base.extent import Extent, merged, subtracted
 from kho_sim.kernel.boot import BootedMemory
 from kho_sim.kernel.running import RunningMemory
-from kho_sim.kho.handover import HandedFile, Handover
+from kho_sim.kho.handover import HandedObject, Handover
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.free_ranges import ADDRESS_MAX
 from kho_sim.memory.memblock import RSRV_HUGETLB, RSRV_KERN, RSRV_NOINIT
@@ -38,47 +38,56 @@ def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
             _ensure_clear(occupied, Extent(region.base, region.end), region)
 
 
-def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[str]) -> None:
-    """The files said to be ``kept`` are those whose memory the retrieval reserved: no file was lost
-    without need, and none is said to live in memory that anyone may have taken."""
+def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[HandedObject]) -> None:
+    """The objects that were ``kept`` are those whose memory the retrieval reserved: no file was
+    lost without need, and nothing is said to live in memory that anyone may have taken.
+
+    Of the kernel's own objects a later kernel need not ask for all.
+    """
     _, reserved = booted.regions["after_retrieve"]
     protected = merged(
         (region.base, region.end)
         for region in reserved
         if region.flags & RSRV_NOINIT and not region.flags & (RSRV_KERN | RSRV_HUGETLB)
     )
-    survivors = {
-        handed.name
-        for handed in handover.files
+    kept = list(kept)
+    survivors = [
+        handed
+        for handed in handover.objects
         if not subtracted(sorted(_memory_of(handed, handover.tree.geometry)), protected)
-    }
-    ensure(survivors == set(kept), "{} survived, but {} are kept", survivors, kept)
+        and (handed.session or handed in kept)
+    ]
+    names = [[one.name for one in objects] for objects in (survivors, kept)]
+    ensure(survivors == kept, "{} survived, but {} are kept", *names)
 
 
-def _memory_of(handed: HandedFile, geometry: Geometry) -> Iterator[Extent]:
-    """Yield the data of a file and its record, which even an empty one has."""
+def _memory_of(handed: HandedObject, geometry: Geometry) -> Iterator[Extent]:
+    """Yield the data of an object and its record, which even an empty one has."""
     yield from (folios.extent(geometry.page_shift) for folios in handed.data)
-    record = handed.metadata[-1].first_pfn << geometry.page_shift
+    record = handed.record.first_pfn << geometry.page_shift
     yield Extent(record, record + geometry.page_bytes)
 
 
 def check_running(memory: RunningMemory, handover: Handover) -> None:
-    """Every file that was handed over is there again, at the same place and as long as before."""
-    for handed in handover.files:
-        ensure(handed.name in memory.files, "{} was handed over and is lost", handed.name)
-        file = memory.files[handed.name]
-        ensure(tuple(file.data) == handed.data, "{} is not where it was", handed.name)
-        ensure(file.size_bytes == handed.size_bytes, "{} changed its size", handed.name)
+    """Every object that was handed over and is asked for is there again, at the same place and as
+    long as before; files always are."""
+    for handed in handover.objects:
+        if handed.session or handed in memory.retrieved:
+            live = (memory.files if handed.session else memory.own).get(handed.name)
+            if live is None:
+                raise ModelError(f"{handed.name} was handed over and is lost")
+            ensure(tuple(live.data) == handed.data, "{} is not where it was", handed.name)
+            ensure(live.size_bytes == handed.size_bytes, "{} changed its size", handed.name)
 
 
 def check_hand_over(handover: Handover) -> None:
-    """All that is handed over is in the tree, nothing of it lies in scratch, and no two files
+    """All that is handed over is in the tree, nothing of it lies in scratch, and no two objects
     share."""
     kept = handover.tree.preserved_extents()
     shift = handover.tree.geometry.page_shift
-    spans = sorted(folios.extent(shift) for handed in handover.files for folios in handed.data)
+    spans = sorted(folios.extent(shift) for handed in handover.objects for folios in handed.data)
     for left, right in pairwise(spans):
-        ensure(left.end <= right.start, "files share {} and {}", left, right)
+        ensure(left.end <= right.start, "objects share {} and {}", left, right)
     lost = subtracted(spans, kept)
     ensure(not lost, "data at {} is not in the tree", lost[:1])
     for start, size in handover.kho.scratch_areas:

@@ -35,7 +35,7 @@ from kho_sim.kho.handover import Handover
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.populate import data_found
 from kho_sim.kho.preserve import PreserveFailed
-from kho_sim.kho.preserve.memfd import DEADLOCK
+from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.platform.loader import Placement
@@ -180,7 +180,7 @@ class Kernel:
             raise self._end("kho_disabled", _why_disabled(booted))
         try:
             if self.handover and booted.incoming is not None:
-                self.memory.retrieve_files(self.handover)
+                self.memory.retrieve(self.handover)
                 check_running(self.memory, self.handover)
             self._note_survivors(booted)
             for workload in self.workloads:
@@ -221,7 +221,7 @@ class Kernel:
 
     def _preserve(self) -> Process:
         self.preserve([name for workload in self.workloads for name in workload.to_preserve(self)])
-        self._try_to_preserve(self.memory.preserve_areas)
+        self._try_to_preserve(self.memory.preserve_own)
         work = self.memory.work()
         duration_ns = nanoseconds(work) - nanoseconds(self._work_booked)
         self._work_booked = work
@@ -335,7 +335,7 @@ class Kernel:
     def _note_survivors(self, booted: BootedMemory) -> None:
         """After the retrieval: whoever is there lived through the faults of early boot."""
         if self.handover and (self._survived or self.begins_anew):
-            check_survivors(booted, self.handover, self.memory.files)
+            check_survivors(booted, self.handover, self.memory.retrieved)
         for number in self._survived:
             self.journal.note_file_outcomes(number, self._handed_objects, kept=True)
 
@@ -345,10 +345,7 @@ class Kernel:
             return self._handed_objects
         lasting = [name for workload in self.workloads for name in workload.lasting(self)]
         files = [self.memory.files[name] for name in lasting if name in self.memory.files]
-        return [
-            *map(PersistentObject.of_file, files),
-            *map(PersistentObject.of_area, self.memory.lasting_areas),
-        ]
+        return [PersistentObject.of(one) for one in (*files, *self.memory.own.values())]
 
     def _inherited(self) -> set[str]:
         return {one.name for one in self._handed_objects}
@@ -363,8 +360,8 @@ def _gigantic_pages(handover: Handover) -> list[int]:
     geometry = handover.tree.geometry
     return [
         address
-        for file in handover.files
-        for folios in file.data
+        for handed in handover.objects
+        for folios in handed.data
         if folios.order > geometry.max_order
         for address in folios.addresses(geometry.page_shift)
     ]

@@ -24,36 +24,29 @@ from kho_sim.kernel.bring_up import (
     open_allocator,
     start_kho_and_luo,
 )
-from kho_sim.kernel.page_cache import (
-    forget_file,
-    index_restored_file,
-    touch_anonymous,
-    write_file,
-)
-from kho_sim.kho.handover import Folios, HandedFile, Handover, KhoData
+from kho_sim.kho.handover import HandedObject, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
     place_kernel,
     source_page_count,
 )
 from kho_sim.kho.preserve import (
-    FilePages,
+    KINDS,
+    LiveObject,
     LiveUpdate,
+    NewObject,
     Outgoing,
     PreserveFailed,
-    preserve_area,
-    preserve_file,
-    unpreserve_file,
 )
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import (
+    MOVABLE,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
     PageAllocator,
-    Run,
 )
 from kho_sim.platform.loader import LoadRequest, Placement
 
@@ -71,13 +64,18 @@ class RunningMemory:
     kexec_count: int = 0
     outgoing: Outgoing | None = None
     luo: LiveUpdate | None = None
-    files: dict[str, FilePages] = field(default_factory=dict)
+    files: dict[str, LiveObject] = field(default_factory=dict)
+    """Objects of user space, by name; each is preserved in its session."""
+    own: dict[str, LiveObject] = field(default_factory=dict)
+    """The kernel's own, the ``reserve_mem=`` areas, by name."""
     gigantic_pool: list[int] = field(default_factory=list)
     """Free 1 GiB pages (addresses), in the order in which they are handed out."""
     huge_pool: list[int] = field(default_factory=list)
     """Free 2 MiB pages, likewise."""
-    handed: list[HandedFile] = field(default_factory=list)
-    _areas_preserved: bool = False
+    retrieved: list[HandedObject] = field(default_factory=list)
+    """What it was handed and has found again."""
+    handed: list[HandedObject] = field(default_factory=list)
+    """What it has preserved for the next kernel, in that order."""
     messages: list[str] = field(default_factory=list)
 
     @property
@@ -110,6 +108,9 @@ class RunningMemory:
             if not booted.early.revived:
                 pages.release_scratch()
             memory.outgoing, memory.luo = start_kho_and_luo(pages, setup)
+        for name, area in memory.named_areas.items():
+            wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
+            memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
         pages.home = node_of_user_space(machine)
         if handover and booted.incoming is not None:
             memory.kexec_count = handover.kexec_count
@@ -118,84 +119,44 @@ class RunningMemory:
                 memory.messages.append(EXEC_FROM.format(*origin))
         return memory
 
-    # What was handed over
+    # Preserved objects, old and new
 
-    def retrieve_files(self, handover: Handover) -> None:
-        """User space reads its sessions and retrieves every file: data stays, metadata is freed."""
+    def retrieve(self, handover: Handover) -> None:
+        """Find what was handed over: user space reads its sessions and retrieves every file, the
+        kernel its own. Data stays, records are freed. Raises OutOfMemory."""
         for run, order in handover.luo_pages:
             self.pages.free([run], order)
-        shift = self.pages.geometry.page_shift
-        for handed in handover.files:
-            file = FilePages(
-                handed.name, handed.kind, handed.size_bytes, list(handed.data), handed.session
-            )
-            self.files[file.name] = file
-            if file.kind == "memfd":
-                self.pages.adopt(folios.extent(shift) for folios in file.data)
-                file.index = index_restored_file(self.pages, file.data)
-            else:
-                self.pages.adopt_gigantic(folios.extent(shift) for folios in file.data)
-        for handed in handover.files:
+        for handed in handover.objects:
+            live = KINDS[handed.kind].retrieve(self, handed)
+            if live is not None:
+                self.retrieved.append(handed)
+                (self.files if handed.session else self.own)[handed.name] = live
+        for handed in handover.objects:
             self.pages.free(handed.metadata)
 
-    # Files of user space
+    def create(
+        self,
+        kind: str,
+        name: str,
+        size_bytes: int,
+        folio_bytes: int | None = None,
+        session: str = "session",
+    ) -> LiveObject:
+        """Make an object of user space, by the name of its kind (see ``kho.preserve.KINDS``).
 
-    def create_memfd(
-        self, name: str, size_bytes: int, huge_folios: bool, session: str
-    ) -> FilePages:
-        """Make a memfd and write every page of it. Raises OutOfMemory (the OOM killer's moment)."""
-        count = -(-size_bytes >> self.pages.geometry.page_shift)
-        data, index = write_file(self.pages, count, huge_folios)
-        file = FilePages(name, "memfd", size_bytes, data, session, index)
-        self.files[name] = file
-        return file
+        ``folio_bytes``: one page if not given. Raises OutOfMemory (the OOM killer's moment).
+        """
+        folio_bytes = folio_bytes or self.pages.geometry.page_bytes
+        wanted = NewObject(name, size_bytes, folio_bytes, session)
+        live = self.files[name] = KINDS[kind].create(self, wanted)
+        return live
 
     def pool_of(self, page_bytes: int) -> list[int]:
         """Return the free huge pages of a size: a live list."""
         return self.gigantic_pool if page_bytes == GIGANTIC_PAGE_BYTES else self.huge_pool
 
-    def create_hugetlb(self, name: str, count: int, page_bytes: int, session: str) -> FilePages:
-        """Make a file of pages from a huge page pool; it gets as many as the pool still has."""
-        pool = self.pool_of(page_bytes)
-        geometry = self.pages.geometry
-        order = geometry.order_of(page_bytes)
-        taken, pool[:] = pool[:count], pool[count:]
-        data = [Folios(Run(address >> geometry.page_shift, 1), order) for address in taken]
-        file = FilePages(name, "hugetlb", len(taken) * page_bytes, data, session)
-        self.files[name] = file
-        return file
-
-    def close(self, name: str) -> None:
-        """Close a file: its memory is free again (huge pages go back to their pool)."""
-        file = self.files.pop(name)
-        geometry = self.pages.geometry
-        if file.kind == "hugetlb":
-            for folios in file.data:
-                pool = self.pool_of(geometry.page_bytes << folios.order)
-                pool.extend(folios.addresses(geometry.page_shift))
-        else:
-            forget_file(self.pages, file.data, file.index)
-
-    def hold(self, size_bytes: int, movable: bool) -> None:
-        """Take memory that dies with this kernel. Raises OutOfMemory."""
-        count = -(-size_bytes >> self.pages.geometry.page_shift)
-        if movable:
-            touch_anonymous(self.pages, count)
-        else:
-            self.pages.alloc(count, 0, UNMOVABLE)
-
-    # Preservation and kexec
-
-    def preserve(self, names: Iterable[str]) -> None:
-        """Preserve files in this order. Raises PreserveFailed."""
-        outgoing, luo = self.outgoing, self.luo
-        if outgoing is None or luo is None:
-            raise PreserveFailed("KHO is disabled")
-        for name in names:
-            self.handed.append(preserve_file(outgoing, luo, self.files[name]))
-
     @property
-    def lasting_areas(self) -> tuple[NamedArea, ...]:
+    def named_areas(self) -> dict[str, NamedArea]:
         """The ``reserve_mem=`` areas that can be handed on: those outside of scratch.
 
         A KHO boot that finds no area of that name may get one inside. The kernel notices that only
@@ -203,11 +164,43 @@ class RunningMemory:
         out of the handover.
         """
         scratch = [Extent(start, start + size) for start, size in self.booted.scratch_areas]
-        return tuple(
-            area
+        return {
+            area.name: area
             for area in self.booted.early.named_areas
             if not any(area.extent.overlaps(part) for part in scratch)
-        )
+        }
+
+    def close(self, name: str) -> None:
+        """Close an object of user space: its memory is free again, or back in its pool."""
+        live = self.files.pop(name)
+        KINDS[live.kind].close(self, live)
+
+    def hold(self, size_bytes: int, movable: bool) -> None:
+        """Take memory that dies with this kernel. Raises OutOfMemory."""
+        count = -(-size_bytes >> self.pages.geometry.page_shift)
+        if movable:
+            _touch_anonymous(self.pages, count)
+        else:
+            self.pages.alloc(count, 0, UNMOVABLE)
+
+    # Preservation and kexec
+
+    def preserve(self, names: Iterable[str]) -> None:
+        """Preserve objects of user space in this order. Raises PreserveFailed."""
+        if self.luo is None:
+            raise PreserveFailed("KHO is disabled")
+        for name in names:
+            self._preserve(self.luo, self.files[name])
+
+    def preserve_own(self) -> None:
+        """Preserve the kernel's own objects, where that is still to do. Raises PreserveFailed."""
+        preserved = {handed.name for handed in self.handed if not handed.session}
+        for name, live in self.own.items():
+            if self.luo is not None and name not in preserved:
+                self._preserve(self.luo, live)
+
+    def _preserve(self, luo: LiveUpdate, live: LiveObject) -> None:
+        self.handed.append(KINDS[live.kind].preserve(luo, live))
 
     def close_session(self, session: str) -> None:
         """Close an outgoing session: none of its files is handed on, all stay open (kernel-facts
@@ -215,40 +208,32 @@ class RunningMemory:
 
         Raises PreserveFailed if there is no such session.
         """
-        luo, outgoing = self.luo, self.outgoing
-        if outgoing is None or luo is None or session not in luo.sessions:
+        luo = self.luo
+        if luo is None or session not in luo.sessions:
             raise PreserveFailed("-ENOENT")
         for handed in reversed(self.handed):
             if handed.session == session:
-                unpreserve_file(outgoing, luo, handed)
+                KINDS[handed.kind].unpreserve(luo, handed)
         self.handed = [handed for handed in self.handed if handed.session != session]
         luo.remove_session(session)
 
-    def preserve_areas(self) -> None:
-        """Preserve the ``reserve_mem=`` areas and the page that lists them. Raises
-        PreserveFailed."""
-        outgoing, areas = self.outgoing, self.lasting_areas
-        if outgoing is None or not areas or self._areas_preserved:
-            return
-        outgoing.allocate_preserved()
-        for area in areas:
-            preserve_area(outgoing, area.start, area.size_bytes)
-        self._areas_preserved = True
-
     def unpreserve(self, kept: int) -> None:
-        """Give up an update: the first ``kept`` preserved files stay so, the others are taken back.
+        """Give up an update: the first ``kept`` preserved objects stay so, the others are taken
+        back, but for the kernel's own, which no user can give up.
 
-        As when user space closes their sessions: keys go and the kernel's pages are freed; tables
+        As when user space closes its sessions: keys go and the kernel's pages are freed; tables
         of the tree stay, and so do pages that were moved out of scratch (kernel-facts 10.4).
         """
-        outgoing, luo = self.outgoing, self.luo
-        if outgoing is None or luo is None:
+        luo = self.luo
+        if luo is None:
             raise ModelError("nothing is preserved without KHO")
-        for handed in reversed(self.handed[kept:]):
-            unpreserve_file(outgoing, luo, handed)
-            if not luo.sessions[handed.session].files:
-                luo.remove_session(handed.session)
-        del self.handed[kept:]
+        given_up = self.handed[kept:]
+        for handed in reversed(given_up):
+            if handed.session:
+                KINDS[handed.kind].unpreserve(luo, handed)
+                if not luo.sessions[handed.session].files:
+                    luo.remove_session(handed.session)
+        self.handed[kept:] = [handed for handed in given_up if not handed.session]
 
     def load(self, next_setup: KernelSetup) -> tuple[Placement, ...] | LoadRefused:
         """Load the next kernel into scratch (kexec_file_load()).
@@ -278,10 +263,10 @@ class RunningMemory:
                 fdt_address=luo.fdt_address,
                 descriptors_address=descriptors.start,
                 scratch_areas=self.booted.scratch_areas,
-                named_areas=self.lasting_areas,
+                named_areas=tuple(self.named_areas.values()),
             ),
             tree=outgoing.tree.freeze(),
-            files=tuple(self.handed),
+            objects=tuple(sorted(self.handed, key=lambda handed: not handed.session)),
             luo_pages=luo.state_pages(),
             release=self.setup.release.name,
             kexec_count=self.kexec_count + 1,
@@ -290,6 +275,15 @@ class RunningMemory:
     def work(self) -> Work:
         """Return the work that preserving has done so far."""
         return self.outgoing.work if self.outgoing else Work()
+
+
+def _touch_anonymous(pages: PageAllocator, page_count: int) -> None:
+    """Touch private memory from front to back: a page table first, then what it maps."""
+    while page_count:
+        step = min(page_count, pages.geometry.table_entries)
+        pages.alloc(1, 0, UNMOVABLE)
+        pages.alloc(step, 0, MOVABLE)
+        page_count -= step
 
 
 def _load_request(setup: KernelSetup) -> LoadRequest:

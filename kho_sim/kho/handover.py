@@ -38,11 +38,13 @@ class Folios(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class HandedFile:
-    """A preserved file as its record describes it.
+class HandedObject:
+    """A preserved object as its record describes it.
 
-    ``data``: its folios in file order. ``metadata``: the order-0 pages of its
-    record, folio array and array chunks, which the next kernel frees once it has read them.
+    ``session`` is '' for an object of the kernel's own, which KHO's FDT lists in place of a
+    session. ``data``: its folios in their order. ``record``: the page that describes it.
+    ``metadata``: the order-0 pages (record, folio array, array chunks) which the next kernel frees
+    once it has read them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class HandedFile:
     session: str
     size_bytes: int
     data: tuple[Folios, ...]
+    record: Run
     metadata: tuple[Run, ...] = ()
 
 
@@ -90,14 +93,15 @@ UNDAMAGED = Damage()
 class Handover:
     """Everything that a kernel leaves to the next.
 
-    ``loaded`` is the next kernel itself, ``tree`` its incoming tree, ``luo_pages`` the order-0 and
+    ``loaded`` is the next kernel itself, ``tree`` its incoming tree, ``objects`` those of sessions
+    in the order in which they were preserved, then the kernel's own. ``luo_pages``: the order-0 and
     larger pages of LUO's own state that are freed when sessions are read, as (run, order).
     """
 
     loaded: LoadedKernel
     kho: KhoData
     tree: FrozenRadixTree
-    files: tuple[HandedFile, ...]
+    objects: tuple[HandedObject, ...]
     luo_pages: tuple[tuple[Run, int], ...]
     release: str
     kexec_count: int

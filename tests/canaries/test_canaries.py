@@ -13,7 +13,7 @@ from kho_sim.kernel import boot
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.extend import STRATEGIES, Strategy
 from kho_sim.kho.key import KeySet
-from kho_sim.kho.preserve import Outgoing, memfd
+from kho_sim.kho.preserve import Outgoing, folio_file
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
@@ -83,11 +83,11 @@ CANARIES = [
     ),
     (twins.loses_a_file, [(RunningMemory, "hand_over")], chain),
     (twins.loses_a_key, [(RunningMemory, "hand_over")], chain),
-    (twins.restores_at_the_wrong_offset, [(RunningMemory, "retrieve_files")], chain),
-    (twins.keeps_the_records, [(RunningMemory, "retrieve_files")], chain),
+    (twins.restores_at_the_wrong_offset, [(RunningMemory, "retrieve")], chain),
+    (twins.keeps_the_records, [(RunningMemory, "retrieve")], chain),
     (twins.unpreserves_nothing, [(Outgoing, "unpreserve")], chain),
     (twins.closes_every_session, [(RunningMemory, "close_session")], chain),
-    (twins.pins_in_place, [(memfd, "migrate_out_of_cma")], chain),
+    (twins.pins_in_place, [(folio_file, "migrate_out_of_cma")], chain),
     (twins.hands_out_a_page_twice, ALLOC, chain),
     (twins.hands_out_a_page_twice, ALLOC, test_twin.test_a_small_machine_in_one_zone),
     (twins.takes_unmovable_pages_from_cma, [(PageAllocator, "_serve")], chain),

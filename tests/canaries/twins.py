@@ -64,7 +64,7 @@ def skips_the_last_preservation(retrieve, memblock, incoming):
 
 def loses_a_file(hand_over, *args):
     handover = hand_over(*args)
-    return replace(handover, files=handover.files[1:])
+    return replace(handover, objects=handover.objects[1:])
 
 
 def loses_a_key(hand_over, *args):
@@ -75,14 +75,14 @@ def loses_a_key(hand_over, *args):
     return handover
 
 
-def restores_at_the_wrong_offset(retrieve_files, memory, handover):
-    files = tuple(replace(file, data=file.data[1:] + file.data[:1]) for file in handover.files)
-    return retrieve_files(memory, replace(handover, files=files))
+def restores_at_the_wrong_offset(retrieve, memory, handover):
+    files = tuple(replace(file, data=file.data[1:] + file.data[:1]) for file in handover.objects)
+    return retrieve(memory, replace(handover, objects=files))
 
 
-def keeps_the_records(retrieve_files, memory, handover):
-    files = tuple(replace(file, metadata=()) for file in handover.files)
-    return retrieve_files(memory, replace(handover, files=files))
+def keeps_the_records(retrieve, memory, handover):
+    files = tuple(replace(file, metadata=()) for file in handover.objects)
+    return retrieve(memory, replace(handover, objects=files))
 
 
 def unpreserves_nothing(unpreserve, outgoing, runs, order):

@@ -220,7 +220,7 @@ def test_an_empty_scratch_area_lies_nowhere():
     """150 % of what a small kernel reserved above 4 GiB, which is nothing, is an empty area."""
     handed = SimpleNamespace(
         tree=SimpleNamespace(preserved_extents=lambda: [Extent(MIB, 3 * MIB)], geometry=PAGES_4K),
-        files=(),
+        objects=(),
         kho=SimpleNamespace(scratch_areas=((2 * MIB, 0), (4 * MIB, MIB))),
     )
     check_hand_over(handed)
@@ -231,13 +231,13 @@ def test_an_empty_scratch_area_lies_nowhere():
 
 def test_a_kernel_that_loses_a_file_is_caught_by_the_invariants(monkeypatch):
     """Canary: a broken kernel must not pass."""
-    retrieve = RunningMemory.retrieve_files
+    retrieve = RunningMemory.retrieve
 
     def forget_one(memory, handover):
         retrieve(memory, handover)
         memory.files.pop(next(iter(memory.files)))
 
-    monkeypatch.setattr(RunningMemory, "retrieve_files", forget_one)
+    monkeypatch.setattr(RunningMemory, "retrieve", forget_one)
     with pytest.raises(ModelError, match="was handed over and is lost"):
         run_scenario(small())
 
@@ -273,8 +273,8 @@ def test_swiotlb_sizes_the_bounce_buffers():
 @pytest.mark.parametrize(
     ("step", "error"),
     [
-        ("preserve_areas", PreserveFailed("-ENOMEM")),
-        ("retrieve_files", OutOfMemory([], 1, 0)),
+        ("preserve_own", PreserveFailed("-ENOMEM")),
+        ("retrieve", OutOfMemory([], 1, 0)),
     ],
 )
 def test_no_memory_at_any_step_is_an_outcome(step, error, monkeypatch):

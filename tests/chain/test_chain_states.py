@@ -148,7 +148,7 @@ class ChainMachine(RuleBasedStateMachine):
         self.made += 1
         name = f"memfd{self.made}"
         try:
-            file = self.memory.create_memfd(name, size_bytes, huge, session)
+            file = self.memory.create("memfd", name, size_bytes, 2 * MIB if huge else PAGE, session)
         except OutOfMemory:
             assert (self.ram.state == before).all(), "a file that was not made keeps memory"
             assert name not in self.memory.files
@@ -167,7 +167,7 @@ class ChainMachine(RuleBasedStateMachine):
         self.made += 1
         name = f"hugetlb{self.made}"
         pool = list(self.memory.pool_of(page_bytes))
-        file = self.memory.create_hugetlb(name, count, page_bytes, session)
+        file = self.memory.create("hugetlb", name, count * page_bytes, page_bytes, session)
         own = pages_of_file(file.data)
         taken = [address // PAGE for address in pool[:count]]
         assert own[:: page_bytes // PAGE].tolist() == taken
@@ -330,9 +330,9 @@ class ChainMachine(RuleBasedStateMachine):
     def promised(self, handover):
         """The pages that must survive; holds the tree to be exactly those of files and records."""
         kept = {name for name, file in self.files.items() if file.preserved}
-        assert {file.name for file in handover.files} == kept
+        assert {file.name for file in handover.objects} == kept
         data = [pages_of_file(self.memory.files[name].data) for name in sorted(kept)]
-        records = [pages_of_runs(file.metadata) for file in handover.files]
+        records = [pages_of_runs(file.metadata) for file in handover.objects]
         records += [pages_of_runs([run], order) for run, order in handover.luo_pages]
         self.records = np.concatenate(records)
         wanted = np.concatenate([self.records, *data])
@@ -378,7 +378,7 @@ class ChainMachine(RuleBasedStateMachine):
             self.start(booted, handover)
             self.ram.restorable[:] = False
             self.ram.restorable[self.records] = True
-            self.memory.retrieve_files(handover)
+            self.memory.retrieve(handover)
         except (PreserveFailed, OutOfMemory):
             self.boot_cold()
             return

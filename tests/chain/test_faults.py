@@ -3,6 +3,7 @@ agrees with the memory."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -97,9 +98,9 @@ class Witness:
 
     def __init__(self) -> None:
         self.handed: dict[int, dict[str, tuple]] = {}
-        """Kernel -> the files that it was handed, and where they lie."""
+        """Kernel -> the objects that it was handed, and where they lie."""
         self.found: dict[int, dict[str, tuple]] = {}
-        """Kernel -> the files that its user space has before it makes any."""
+        """Kernel -> the objects that it has before its user space makes any."""
 
     def watch(self, scenario: Scenario) -> Trace:
         jump, survivors = Kernel._jump, Kernel._note_survivors
@@ -110,8 +111,10 @@ class Witness:
             return jump(kernel, placed)
 
         def sees(kernel, booted):
-            files = kernel.memory.files.values()
-            self.found[kernel.index] = {file.name: tuple(file.data) for file in files}
+            memory = kernel.memory
+            own = [memory.own[one.name] for one in memory.retrieved if not one.session]
+            objects = (*memory.files.values(), *own)
+            self.found[kernel.index] = {one.name: tuple(one.data) for one in objects}
             return survivors(kernel, booted)
 
         with patch.object(Kernel, "_jump", jumps), patch.object(Kernel, "_note_survivors", sees):
@@ -142,7 +145,7 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
     """What is said to be lost on the way to user space is what memory no longer has."""
     handed, found = witness.handed.get(boot, {}), witness.found.get(boot, {})
     assert found.items() <= handed.items()
-    assert handed.keys() == handed_to(trace, boot) - {"log"}
+    assert handed.keys() == handed_to(trace, boot)
     recorded: dict[bool, set[str]] = {True: set(), False: set()}
     for row, outcomes in incidents(trace):
         on_the_way = boot not in witness.found or row.kind in (*OF_A_HANDOVER, "allocation")
@@ -153,8 +156,8 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
         if row.boot == boot and row.then == COLD_BOOT:
             assert not any(file.kept for file in outcomes)
             assert not witness.found.get(boot + 1)
-    assert recorded[False] - {"log"} == handed.keys() - found.keys()
-    assert recorded[True] <= found.keys() | {"log"}
+    assert recorded[False] == handed.keys() - found.keys()
+    assert recorded[True] <= found.keys()
 
 
 def test_a_corrupt_fdt_makes_a_first_kernel_and_loses_all() -> None:
@@ -390,8 +393,9 @@ def test_a_file_that_is_not_in_preserved_memory_is_caught(monkeypatch) -> None:
     """The invariants look at memory, not at faults: a file that is kept by mistake is noticed."""
 
     def finds_a_ghost(kernel, booted):
-        if kernel.memory.files:
-            kernel.memory.files["ghost"] = kernel.memory.files["memfd0/0"]
+        if kernel.memory.retrieved:
+            (first, *_) = kernel.memory.retrieved
+            kernel.memory.retrieved.append(replace(first, name="ghost"))
         return survivors(kernel, booted)
 
     survivors = Kernel._note_survivors

@@ -135,7 +135,7 @@ def test_what_is_undone_goes_back_whole_whatever_its_order():
 def test_a_closed_file_of_huge_pages_gives_them_back_to_the_pool_of_their_size():
     memory = running(hugepages=(HugepageRequest(2 * MIB, 3),))
     before = sorted(memory.huge_pool)
-    memory.create_hugetlb("f", 2, 2 * MIB, "s")
+    memory.create("hugetlb", "f", 4 * MIB, 2 * MIB)
     assert len(memory.huge_pool) == 1
     memory.close("f")
     assert (sorted(memory.huge_pool), memory.gigantic_pool) == (before, [])
@@ -144,7 +144,7 @@ def test_a_closed_file_of_huge_pages_gives_them_back_to_the_pool_of_their_size()
 def test_closing_one_session_leaves_the_others():
     memory = running()
     for number, session in enumerate("abab"):
-        memory.create_memfd(f"f{number}", 3 * PAGE, False, session)
+        memory.create("memfd", f"f{number}", 3 * PAGE, session=session)
     keys = len(memory.outgoing.tree)
     memory.preserve(["f0", "f1"])
     only_two = len(memory.outgoing.tree)
@@ -173,15 +173,15 @@ def test_keys_are_added_in_the_order_of_their_run(step):
 def test_areas_are_preserved_once_and_with_a_page_that_lists_them():
     memory = running(reserve_mem=(ReserveMem(MIB, MIB, "oops"),))
     keys = len(memory.outgoing.tree)
-    memory.preserve_areas()
+    memory.preserve_own()
     assert len(memory.outgoing.tree) == keys + 1 + 1
-    memory.preserve_areas()
+    memory.preserve_own()
     assert len(memory.outgoing.tree) == keys + 1 + 1
 
 
 def test_without_kho_nothing_is_preserved():
     memory = running(kho=False)
-    memory.create_memfd("f", PAGE, False, "s")
+    memory.create("memfd", "f", PAGE)
     with pytest.raises(PreserveFailed, match=r"^KHO is disabled$"):
         memory.preserve(["f"])
     with pytest.raises(PreserveFailed, match=r"^-ENOENT$"):
@@ -191,7 +191,7 @@ def test_without_kho_nothing_is_preserved():
     with pytest.raises(ModelError, match=r"^a hand-over needs KHO$"):
         memory.hand_over((), memory.setup)
     assert memory.work().keys_added == 0
-    memory.preserve_areas()
+    memory.preserve_own()
 
 
 def test_a_kernel_is_handed_an_initrd_only_if_one_was_loaded():
@@ -237,7 +237,7 @@ def test_what_can_not_be_had_whole_is_given_back(take):
 
 def test_a_kernel_without_room_to_pin_is_deadlocked():
     memory = running()
-    memory.create_memfd("f", 90 * MIB, False, "s")
+    memory.create("memfd", "f", 90 * MIB)
     with pytest.raises(PreserveFailed, match=r"^System is deadlocked on memory$"):
         memory.preserve(["f"])
 

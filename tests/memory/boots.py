@@ -39,7 +39,7 @@ def handover_at(
         ),
         kho=KhoData(RELEASE.kho_compatible, FDT_ADDRESS, descriptors, tuple(areas), named_areas),
         tree=RadixTree().freeze(),
-        files=(),
+        objects=(),
         luo_pages=(),
         release=RELEASE.name,
         kexec_count=1,

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 
 from kho_sim.kernel import bring_up
-from kho_sim.kho.preserve import memfd
+from kho_sim.kho.preserve import folio_file
 from kho_sim.memory.pages import MOVABLE, OutOfMemory, PageAllocator, Run
 
 NONE, RESERVED, FREE, OWNED = range(4)
@@ -194,7 +194,7 @@ def watched(ram):
 @contextmanager
 def pins_watched(ram):
     """Files that are preserved inside move under the eyes of ``ram``."""
-    real_pin = memfd.migrate_out_of_cma
+    real_pin = folio_file.migrate_out_of_cma
 
     def pin(allocator, runs, order=0, *args, **kwargs):
         runs = list(runs)
@@ -203,5 +203,5 @@ def pins_watched(ram):
         ram.move(pages_of_runs(runs, order), pages_of_runs(pinned.runs, order))
         return pinned
 
-    with patch.object(memfd, "migrate_out_of_cma", pin):
+    with patch.object(folio_file, "migrate_out_of_cma", pin):
         yield

@@ -170,7 +170,7 @@ def test_a_kernel_is_loaded_and_boots_from_its_scratch():
         loaded=TOY.load_kexec(placed, request),
         kho=KhoData(load_release().kho_compatible, 0, placed[0].start, areas),
         tree=RadixTree().freeze(),
-        files=(),
+        objects=(),
         luo_pages=(),
         release="7.3",
         kexec_count=1,

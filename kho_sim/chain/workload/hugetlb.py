@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kho_sim.chain.workload.base import Host, Workload
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.scenario import workloads
 
 
@@ -18,12 +19,16 @@ class Hugetlb(Workload[workloads.Hugetlb]):
     def arrive(self, kernel: Host) -> None:
         memory, asked = kernel.memory, self.section
         if asked.preserve and self.name not in memory.files:
-            memory.create_hugetlb(self.name, asked.preserve, asked.size, asked.session)
+            self._create(memory, self.name, asked.preserve)
         pool = memory.pool_of(asked.size)
         dying = len(pool) if asked.count is None else min(asked.count - asked.preserve, len(pool))
         if dying > 0:
-            memory.create_hugetlb(f"{self.name}/dying", dying, asked.size, asked.session)
+            self._create(memory, f"{self.name}/dying", dying)
 
     def to_preserve(self, kernel: Host) -> list[str]:
         file = kernel.memory.files.get(self.name)
         return [self.name] if file and file.data else []
+
+    def _create(self, memory: RunningMemory, name: str, count: int) -> None:
+        asked = self.section
+        memory.create("hugetlb", name, count * asked.size, asked.size, asked.session)

@@ -56,7 +56,7 @@ class Memfds(Workload[workloads.Memfd]):
             self._alive.append(name)
 
     def _create(self, kernel: Host, name: str) -> None:
-        huge = self.section.folio == kernel.memory.pages.geometry.huge_page_bytes
-        kernel.memory.create_memfd(name, self.section.size, huge, self.section.session)
+        asked = self.section
+        kernel.memory.create("memfd", name, asked.size, asked.folio, asked.session)
         if self.section.preserve and self.section.preserve_when == "made":
             kernel.preserve([name])

@@ -97,10 +97,11 @@ class Vms(Workload[workloads.Vms]):
             wanted = -(-self.section.size >> memory.pages.geometry.page_shift)
             if memory.pages.available_pages() < wanted:
                 raise OutOfMemory([], wanted, 0)
-            huge = self.section.folio == memory.pages.geometry.huge_page_bytes
-            memory.create_memfd(name, self.section.size, huge, self.section.session)
-            return
-        pages = self.section.size // GIGANTIC_PAGE_BYTES
-        if len(memory.gigantic_pool) < pages:
-            raise OutOfMemory([], pages, 18)
-        memory.create_hugetlb(name, pages, GIGANTIC_PAGE_BYTES, self.section.session)
+            folio_bytes = self.section.folio
+        else:
+            folio_bytes = GIGANTIC_PAGE_BYTES
+            pages = self.section.size // folio_bytes
+            if len(memory.gigantic_pool) < pages:
+                raise OutOfMemory([], pages, 18)
+        kind, size_bytes = self.section.backing, self.section.size
+        memory.create(kind, name, size_bytes, folio_bytes, self.section.session)

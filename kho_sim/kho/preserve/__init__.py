@@ -1,16 +1,26 @@
 """Preserved objects: what a kernel hands on, one file per kind, over one live outgoing tree."""
 
+from kho_sim.kho.preserve.hugetlb import Hugetlb
+from kho_sim.kho.preserve.kind import Home, LiveObject, NewObject, PreservedKind
 from kho_sim.kho.preserve.luo import LiveUpdate
-from kho_sim.kho.preserve.memfd import FilePages, preserve_file, unpreserve_file
+from kho_sim.kho.preserve.memfd import Memfd
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
-from kho_sim.kho.preserve.reserve_mem import preserve_area
+from kho_sim.kho.preserve.reserve_mem import ReserveMem
 
 __all__ = [
-    "FilePages",
+    "KINDS",
+    "Home",
+    "LiveObject",
     "LiveUpdate",
+    "NewObject",
     "Outgoing",
     "PreserveFailed",
-    "preserve_area",
-    "preserve_file",
-    "unpreserve_file",
+    "PreservedKind",
 ]
+
+KINDS: dict[str, PreservedKind] = {
+    "memfd": Memfd(),
+    "hugetlb": Hugetlb(),
+    "reserve_mem": ReserveMem(),
+}
+"""By the name that scenarios and traces use."""

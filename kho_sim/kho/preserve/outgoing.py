@@ -31,6 +31,7 @@ class Outgoing:
         self._addresses_per_chunk = pages.geometry.table_entries - 1
         """A chunk is a page of addresses, of which the last leads to the next chunk."""
         self.work = Work()
+        self._subtrees: dict[str, Run] = {}
         self._taken: list[tuple[list[Run], int]] = []
         self.tree = RadixTree(self._table_page, self._free_table_page, pages.geometry)
         if not self.tree.root:
@@ -52,6 +53,13 @@ class Outgoing:
         runs = self.allocate(count, order)
         self.preserve(runs, order)
         return runs
+
+    def subtree(self, name: str) -> Run:
+        """Return the page of a subsystem's own FDT, made when it is first asked for
+        (kho_add_subtree())."""
+        if name not in self._subtrees:
+            (self._subtrees[name],) = self.allocate_preserved()
+        return self._subtrees[name]
 
     def preserve(self, runs: Sequence[Run], order: int) -> None:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""

@@ -1,25 +1,66 @@
 """``reserve_mem=`` areas: named memory that every kernel of the chain finds at the same place.
 
 Models mm/memblock.c's reserve_mem_kho_*() of Linux 7.3 (kernel-facts 10.1): one FDT page for all
-areas, and each area as pieces of natural order.
+areas, and each area as pieces of natural order. Early boot reserves an area, or finds it by its
+name; no user opens it, and it stands in no session.
 """
 
 from __future__ import annotations
 
-from kho_sim.kho.preserve.outgoing import Outgoing
+from collections.abc import Sequence
+
+from kho_sim.kho.handover import Folios, HandedObject
+from kho_sim.kho.preserve.kind import Home, LiveObject, NewObject
+from kho_sim.kho.preserve.luo import LiveUpdate
+from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
 from kho_sim.memory.pages import Run
 
+SUBTREE = "memblock"
+"""Where KHO's FDT lists the areas."""
 
-def preserve_area(outgoing: Outgoing, start: int, size_bytes: int) -> None:
-    """Preserve a range of whole pages in pieces of order min(ctz(pfn), log2(pages left))."""
-    shift = outgoing.pages.geometry.page_shift
-    for first_pfn, order in natural_pieces(start >> shift, size_bytes >> shift):
-        outgoing.preserve([Run(first_pfn, 1)], order)
+
+class ReserveMem:
+    """An area that early boot has reserved."""
+
+    name = "reserve_mem"
+
+    def create(self, home: Home, wanted: NewObject) -> LiveObject:
+        """Take an area of early boot as it is; its name decides."""
+        area = home.named_areas[wanted.name]
+        shift = home.pages.geometry.page_shift
+        run = Run(area.start >> shift, area.size_bytes >> shift)
+        return LiveObject(area.name, self.name, area.size_bytes, [Folios(run, 0)], session="")
+
+    def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
+        record = luo.outgoing.subtree(SUBTREE)
+        try:
+            for run, order in _pieces(live.data):
+                luo.outgoing.preserve([run], order)
+        except PreserveFailed:
+            _delete_keys(luo.outgoing, live.data)
+            raise
+        return live.handed(record)
+
+    def unpreserve(self, luo: LiveUpdate, handed: HandedObject) -> None:
+        """Areas that are left still need the page that lists them."""
+        _delete_keys(luo.outgoing, handed.data)
+
+    def retrieve(self, home: Home, handed: HandedObject) -> LiveObject | None:
+        """None if the command line of this kernel does not name the area."""
+        return LiveObject.of(handed) if handed.name in home.named_areas else None
+
+    def close(self, home: Home, live: LiveObject) -> None:
+        """Free the area; it was not the page allocator's before. Source:
+        reserve_mem_release_by_name()."""
+        shift = home.pages.geometry.page_shift
+        home.pages.adopt((folios.extent(shift) for folios in live.data), user=False)
+        for run, order in _pieces(live.data):
+            home.pages.free([run], order)
 
 
 def natural_pieces(first_pfn: int, pages: int) -> list[tuple[int, int]]:
-    """Cut pages into (first_pfn, order) pieces, each aligned to its size. Source:
-    kho_preserve_pages()."""
+    """Cut pages into (first_pfn, order) pieces, each aligned to its size: of order
+    min(ctz(pfn), log2(pages left)). Source: kho_preserve_pages()."""
     pieces = []
     while pages:
         order = pages.bit_length() - 1
@@ -29,3 +70,13 @@ def natural_pieces(first_pfn: int, pages: int) -> list[tuple[int, int]]:
         first_pfn += 1 << order
         pages -= 1 << order
     return pieces
+
+
+def _pieces(data: Sequence[Folios]) -> list[tuple[Run, int]]:
+    pieces = (natural_pieces(folios.run.first_pfn, folios.run.blocks) for folios in data)
+    return [(Run(pfn, 1), order) for part in pieces for pfn, order in part]
+
+
+def _delete_keys(outgoing: Outgoing, data: Sequence[Folios]) -> None:
+    for run, order in _pieces(data):
+        outgoing.unpreserve([run], order)

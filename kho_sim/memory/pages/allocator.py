@@ -164,12 +164,13 @@ class PageAllocator:
                 zone.managed_pages += run.blocks
         set_watermarks(self._zones, self._online_cpus)
 
-    def adopt(self, extents: Iterable[tuple[int, int]]) -> None:
-        """Note restored user pages (bytes): allocated from now on, and managed."""
+    def adopt(self, extents: Iterable[tuple[int, int]], user: bool = True) -> None:
+        """Note restored pages (bytes), managed and in use from now on; ``user`` as in ``free``."""
         for start, end in extents:
             for zone, run in self._by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
-                zone.buddy.count_movable(run.extent(), +1)
+                if user:
+                    zone.buddy.count_movable(run.extent(), +1)
         set_lowmem_reserve(self._zones)
 
     # Requests

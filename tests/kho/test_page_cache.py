@@ -2,7 +2,7 @@
 
 import pytest
 
-from kho_sim.kernel.page_cache import forget_file, write_file
+from kho_sim.kho.preserve.page_cache import forget_file, write_file
 from kho_sim.memory.pages import OutOfMemory
 from tests.kho.machines import allocator
 

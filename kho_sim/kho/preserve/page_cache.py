@@ -68,15 +68,6 @@ def _write_pages(pages: PageAllocator, page_count: int, data: list[Run], index: 
             index += pages.alloc(1, 0, UNMOVABLE)
 
 
-def touch_anonymous(pages: PageAllocator, page_count: int) -> None:
-    """Touch private memory from front to back: a page table first, then what it maps."""
-    while page_count:
-        step = min(page_count, pages.geometry.table_entries)
-        pages.alloc(1, 0, UNMOVABLE)
-        pages.alloc(step, 0, MOVABLE)
-        page_count -= step
-
-
 def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:
     """Put restored folios into a new file's index: only its nodes are allocated."""
     restored = sum(folios.pages for folios in data)

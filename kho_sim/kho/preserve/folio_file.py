@@ -1,0 +1,88 @@
+"""How files of folios are preserved: memfds, and in the same form hugetlb files.
+
+Models mm/memfd_luo.c of Linux 7.3 (kernel-facts 10.1 and 10.4): a record, all folios pinned (which
+moves them out of scratch), an array of 16 bytes a folio, a key for every folio, the array itself
+preserved. Assumption: a preserved hugetlb file (the series that the patch is from) uses the same
+record and array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+
+from kho_sim.base.work import Work
+from kho_sim.kho.handover import Folios, HandedObject
+from kho_sim.kho.preserve.kind import LiveObject
+from kho_sim.kho.preserve.luo import LiveUpdate
+from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
+from kho_sim.memory.pages import OutOfMemory, migrate_out_of_cma
+
+FOLIO_RECORD_BYTES = 16
+PIN_RECORD_BYTES = 8
+DEADLOCK = "System is deadlocked on memory"
+
+
+class FolioFile:
+    """The half of a ``PreservedKind`` that memfds and hugetlb files share."""
+
+    def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
+        """Raises PreserveFailed: -ENOMEM, or the panic of a kernel that can not move pinned pages
+        out of scratch and has nobody to kill."""
+        luo.add_file(live.session)
+        outgoing = luo.outgoing
+        outgoing.begin()
+        try:
+            return _preserve_folios(outgoing, live)
+        except PreserveFailed:
+            _delete_keys(outgoing, live.data)
+            outgoing.undo()
+            luo.remove_file(live.session)
+            raise
+
+    def unpreserve(self, luo: LiveUpdate, handed: HandedObject) -> None:
+        """Folios stay where pinning has moved them, and belong to the open file again."""
+        _delete_keys(luo.outgoing, handed.data)
+        luo.outgoing.free_preserved(handed.metadata)
+        luo.remove_file(handed.session)
+
+
+def _delete_keys(outgoing: Outgoing, data: Iterable[Folios]) -> None:
+    for order, folios in groupby(data, key=attrgetter("order")):
+        outgoing.unpreserve([part.run for part in folios], order)
+
+
+def _preserve_folios(outgoing: Outgoing, file: LiveObject) -> HandedObject:
+    (record,) = outgoing.allocate_preserved()
+    if not file.data:
+        return file.handed(record, [record])
+    count = file.folios
+    pins = outgoing.vmalloc(_pages(outgoing, count * PIN_RECORD_BYTES))
+    _pin(outgoing, file)
+    array = outgoing.vmalloc(_pages(outgoing, count * FOLIO_RECORD_BYTES))
+    for order, folios in groupby(file.data, key=attrgetter("order")):
+        outgoing.preserve([part.run for part in folios], order)
+    chunks = outgoing.preserve_vmalloc(array)
+    outgoing.pages.free(pins)
+    return file.handed(record, [*array, *chunks, record])
+
+
+def _pin(outgoing: Outgoing, file: LiveObject) -> None:
+    """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts
+    10.4)."""
+    pinned: list[Folios] = []
+    for order, folios in groupby(file.data, key=attrgetter("order")):
+        try:
+            runs, migrated = migrate_out_of_cma(
+                outgoing.pages, (part.run for part in folios), order
+            )
+        except OutOfMemory as error:
+            raise PreserveFailed(DEADLOCK) from error
+        outgoing.work += Work(pages_migrated=migrated << order)
+        pinned += [Folios(run, order) for run in runs]
+    file.data = pinned
+
+
+def _pages(outgoing: Outgoing, size_bytes: int) -> int:
+    return -(-size_bytes // outgoing.pages.geometry.page_bytes)
