@@ -7,6 +7,7 @@ import pytest
 
 from kho_sim import contracts
 from kho_sim.base import plugins
+from kho_sim.kho.preserve import KINDS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "extending.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -16,16 +17,19 @@ EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def examples():
     """Run all examples one after the other, in one scope; take their plug-ins out at the end."""
     found = EXAMPLE.findall(DOCUMENT.read_text(encoding="utf-8"))
-    assert len(found) == 7
+    assert len(found) == 8
     scope = {"__name__": "extending"}
-    for example in found:
-        exec(compile(example, str(DOCUMENT), "exec"), scope)
+    for number, example in enumerate(found):
+        exec(compile(example, f"<example {number} of {DOCUMENT.name}>", "exec"), scope)
     yield
     plugins.STRATEGIES.unregister("tail")
     plugins.WORKLOADS.unregister("hourly")
+    plugins.WORKLOADS.unregister("tables")
+    del KINDS["vmalloc area"]
 
 
 @pytest.mark.usefixtures("examples")
 def test_the_examples_keep_the_contracts_of_their_families():
     contracts.check_strategy("tail")
     contracts.check_workload("hourly")
+    contracts.check_workload("tables")
