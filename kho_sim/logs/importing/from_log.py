@@ -13,6 +13,7 @@ from dataclasses import replace
 from kho_sim.base.command_line import CommandLine, parse_command_line
 from kho_sim.base.errors import TraceError
 from kho_sim.logs.importing.build_sizes import Load, find_build_sizes
+from kho_sim.logs.importing.chains import chain_of
 from kho_sim.logs.importing.early import find_early_allocations
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
@@ -56,18 +57,19 @@ def scenario_from_trace(trace: Trace) -> ImportedScenario:
 def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Source:
     """Return all that a boot log tells about machine, kernel and workload.
 
-    ``lines`` (of ``lines_of_log``) puts line numbers into the origins.
+    ``lines`` (of ``lines_of_log``) puts line numbers into the origins, if the first boot is meant.
     """
-    logs: Sequence[BootLog] = trace.extra["boots"]
-    source = Source(str(trace.provenance["log"]), lines=lines or {})
-    whole = [log for log in logs if not log.starts_late] or list(logs)
-    cold = whole[0]
+    source = Source(str(trace.provenance["log"]))
+    logs = chain_of(source, trace.extra["boots"])
+    cold = next((log for log in logs if not log.starts_late), logs[0])
+    if cold.boot == trace.extra["boots"][0].boot:
+        source.lines = lines or {}
     _find_memory(source, cold)
     _find_cpus(source, cold)
     _find_kernels(source, logs)
     find_build_sizes(source, cold, _loads(trace, logs))
     find_early_allocations(source, cold)
-    find_workload(source, cold.command_line, len(logs))
+    find_workload(source, cold.command_line, logs)
     return source
 
 
@@ -215,7 +217,8 @@ def _loads(trace: Trace, logs: Sequence[BootLog]) -> list[Load]:
     """Return the loads between kernels of the chain whose scratch areas are known."""
     loads = []
     areas: tuple[tuple[int, int], ...] | None = None
-    for boot, log in zip(trace[Boot], logs, strict=True):
+    for log in logs:
+        boot = trace[Boot][log.boot]
         if areas and boot.kind == "kho":
             loads.append(Load(areas, log))
         if boot.kind == "cold" or areas_told(log):

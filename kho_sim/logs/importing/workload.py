@@ -7,17 +7,20 @@ switches of its kernel. A log without these words has no workload that could be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kho_sim.base.units import memparse
+from kho_sim.logs.importing.chains import boots_of, has_update
 from kho_sim.logs.importing.imported import Source
+from kho_sim.logs.reader import BootLog
 
 COMMAND_LINE_TEXT = "Command line: "
 HUGE_FOLIO_BYTES = 2 << 20
 
 
-def find_workload(source: Source, command_line: str, boots: int) -> None:
-    """Add workload, chain and extension of a log with ``boots`` kernels to ``source``."""
+def find_workload(source: Source, command_line: str, chain: Sequence[BootLog]) -> None:
+    """Add workload, boots and extension of a recorded chain to ``source``."""
     words = observed_words(command_line)
 
     def say(key: str, value: object, word: str) -> None:
@@ -32,7 +35,8 @@ def find_workload(source: Source, command_line: str, boots: int) -> None:
     if _number(words, "obs.boots"):
         say("chain.boots", _number(words, "obs.boots"), "obs.boots=")
     else:
-        source.say("chain.boots", max(boots, 1), "Linux version", "kernels in the log")
+        what = "kernels in the log" if has_update(chain) else "assumed"
+        source.say("chain.boots", boots_of(source, chain), "Linux version", what)
     if "obs_noext" in words:
         say("kernel.extend.strategy", "none", "obs_noext")
     if _number(words, "obs_shift"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kho_sim.base.errors import ensure
+from kho_sim.base.errors import InputError, ensure
 from kho_sim.base.notebook import text_html
 from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.sweeps.advise.areas import (
@@ -129,14 +129,19 @@ def advise(
 ) -> Advice:
     """Search, and return the advice; the runs behind it are a sweep.
 
-    ``out`` is where it is stored, by default ``default_directory``.
-    ``tries`` are areas of the user's to be tried, too, as in '8M,16M,16M'. Raises ScenarioError for
-    a scenario that cannot be read, ValueError for areas that are none, EngineError for a store or
-    an engine that cannot be used, SweepInterrupted after a signal; then the same call goes on from
-    there.
+    ``out`` is where it is stored, by default ``default_directory``. ``tries`` are areas of the
+    user's to be tried, too, as in '8M,16M,16M'. Raises ScenarioError for a scenario that cannot be
+    read, InputError for a chain of one kernel, ValueError for areas that are none, EngineError for
+    a store or an engine that cannot be used, SweepInterrupted after a signal; then the same call
+    goes on from there.
     """
     areas = [parse_areas(one) if isinstance(one, str) else one for one in tries]
     name, scenario = f"advise-{name_of(scenario)}", as_scenario(scenario)
+    if scenario.chain.boots == 1:
+        raise InputError(
+            "chain.boots: the chain has one kernel, so no update needs scratch; "
+            "advice needs chain.boots: 2 or more"
+        )
     directory = default_directory(name, scenario) if out is None else Path(out)
     engine = open_engine(None, workers, scheduler)
     finished = False
