@@ -17,29 +17,17 @@ from kho_sim.logs.importing.chains import chain_of
 from kho_sim.logs.importing.early import find_early_allocations
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
-    NODE_RANGES,
     ImportedScenario,
     Source,
     combine,
 )
 from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.importing.memory import find_memory
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
-from kho_sim.machine.machine import USABLE, FirmwareRange
 from kho_sim.releases import RELEASES, nearest_release, release_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
-
-USABLE_KINDS = ("usable", "System RAM")
-EFI_USABLE_KINDS = (
-    "Loader Code",
-    "Loader Data",
-    "Boot Code",
-    "Boot Data",
-    "Conventional",
-    "Conventional Memory",
-)
-"""What the kernel may use after it has taken over from EFI."""
 
 
 def scenario_from_trace(trace: Trace) -> ImportedScenario:
@@ -64,7 +52,7 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     cold = next((log for log in logs if not log.starts_late), logs[0])
     if cold.boot == trace.extra["boots"][0].boot:
         source.lines = lines or {}
-    _find_memory(source, cold)
+    find_memory(source, cold)
     _find_cpus(source, cold)
     _find_kernels(source, logs)
     find_build_sizes(source, cold, _loads(trace, logs))
@@ -78,6 +66,7 @@ LOCATED = (
     "efi: mem",
     "SRAT: Node ",
     "Early memory node ranges",
+    "Memory: ",
     "CPU topo: Allowing",
     "smpboot: CPU0",
     "nr_cpu_ids:",
@@ -104,34 +93,6 @@ def lines_of_log(lines: Iterable[bytes]) -> dict[str, int]:
         if not missing:
             break
     return found
-
-
-def _find_memory(source: Source, cold: BootLog) -> None:
-    if cold.e820:
-        ranges = [r._replace(kind=_kind(r.kind in USABLE_KINDS)) for r in cold.e820]
-        source.say(MEMORY_MAP, ranges, "BIOS-e820: ")
-    elif cold.efi:
-        ranges = [r._replace(kind=_kind(r.kind in EFI_USABLE_KINDS)) for r in cold.efi]
-        source.say(MEMORY_MAP, joined(ranges), "efi: mem")
-    if cold.srat:
-        source.say(NODE_RANGES, cold.srat, "SRAT: Node ")
-    elif cold.node_ranges:
-        source.say(NODE_RANGES, cold.node_ranges, "Early memory node ranges")
-
-
-def joined(ranges: Sequence[FirmwareRange]) -> list[FirmwareRange]:
-    """Join neighbours of one kind, as the kernel does before it lists its map."""
-    result: list[FirmwareRange] = []
-    for part in sorted(ranges):
-        if result and result[-1].end == part.start and result[-1].kind == part.kind:
-            result[-1] = result[-1]._replace(end=part.end)
-        else:
-            result.append(part)
-    return result
-
-
-def _kind(is_usable: bool) -> str:
-    return USABLE if is_usable else "reserved"
 
 
 EMULATED_CPU = "TCG"

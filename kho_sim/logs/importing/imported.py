@@ -54,6 +54,8 @@ class Source:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     lines: Mapping[str, int] = field(default_factory=dict)
+    missing: list[Disagreement] = field(default_factory=list)
+    """What the file lacks of a value that it gives."""
 
     def say(
         self,
@@ -64,9 +66,16 @@ class Source:
         grain_bytes: int = PAGE_BYTES,
     ) -> None:
         """Add a finding that was read where ``text`` stands; ``what`` explains it."""
+        self.findings.append(Finding(key, value, self._origin(text, what), grain_bytes))
+
+    def miss(self, key: str, text: str, what: str) -> None:
+        """Say that the value of ``key``, read where ``text`` stands, may not be the whole one."""
+        taken = "maybe a part only"
+        self.missing.append(Disagreement(key, taken, self._origin(text, ""), what, self.name))
+
+    def _origin(self, text: str, what: str) -> str:
         line = f":{self.lines[text]}" if text in self.lines else ""
-        origin = f"{self.name}{line}: {what or text.strip(': ')}"
-        self.findings.append(Finding(key, value, origin, grain_bytes))
+        return f"{self.name}{line}: {what or text.strip(': ')}"
 
 
 class Disagreement(NamedTuple):
@@ -144,7 +153,10 @@ def combine(sources: Iterable[Source], description: str) -> ImportedScenario:
     return ImportedScenario(
         scenario=scenario,
         origins=origins,
-        disagreements=tuple(_disagreements(chosen, others)),
+        disagreements=(
+            *(found for source in sources for found in source.missing),
+            *_disagreements(chosen, others),
+        ),
         notes=tuple(f"{source.name}: {note}" for source in sources for note in source.notes),
     )
 

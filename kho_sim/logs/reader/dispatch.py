@@ -134,6 +134,7 @@ HANDLERS: dict[str, Handler] = {
     "memory[": _dumped,
     "reserved[": _dumped,
     "memblock:": lambda reader, _word, rest: reader.calls.doubled(rest),
+    "BIOS-provided": _of_machine(machine_lines.map_begins),
     "BIOS-e820:": _of_machine(machine_lines.e820),
     "efi:": _of_machine(machine_lines.efi),
     "ACPI:": _of_machine(machine_lines.acpi),

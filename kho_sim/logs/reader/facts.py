@@ -114,6 +114,8 @@ class BootLog:
     found_handover: bool = False
     memblock_debug: bool = False
 
+    map_begins: bool = False
+    """Whether the line is there that opens the firmware's map."""
     e820: list[FirmwareRange] = field(default_factory=list)
     efi: list[FirmwareRange] = field(default_factory=list)
     srat: list[NodeRange] = field(default_factory=list)

@@ -46,6 +46,11 @@ def e820(log: BootLog, text: str) -> None:
     log.e820.append(FirmwareRange(*half_open(match[1], match[2]), match[3].strip()))
 
 
+def map_begins(log: BootLog, text: str) -> None:
+    """`BIOS-provided physical RAM map:`."""
+    log.map_begins = text == "physical RAM map:"
+
+
 def efi(log: BootLog, text: str) -> None:
     """`efi: mem00: [Conventional Memory| ...] range=[a-b] (0MB)`."""
     if match := _EFI.match(text):

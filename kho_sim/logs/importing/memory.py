@@ -1,0 +1,131 @@
+"""The memory of a recorded machine: its firmware's map, and whether the log has all of it.
+
+The kernel lists the memory that it took over ("Early memory node ranges") and its sum ("Memory:
+x/yK"). Where both agree and the firmware's map has more, the kernel left memory out (``mem=``,
+``memmap=``, MTRR trimming), and so does the scenario. Where the map has less, the log was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kho_sim.base.extent import Extent, intersected, subtracted, total_size
+from kho_sim.logs.importing.imported import (
+    MEMORY_MAP,
+    NODE_RANGES,
+    PAGE_BYTES,
+    Source,
+    usable,
+)
+from kho_sim.logs.reader import BootLog
+from kho_sim.machine.machine import USABLE, FirmwareRange
+
+USABLE_KINDS = ("usable", "System RAM")
+RESERVED_KINDS = (
+    "reserved",
+    "device reserved",
+    "ACPI data",
+    "ACPI NVS",
+    "unusable",
+    "unusable memory",
+    "soft reserved",
+    "persistent RAM",
+    "persistent",
+    "type",
+)
+"""How kernels of several releases call entries that are no memory; a number may follow."""
+EFI_USABLE_KINDS = (
+    "Loader Code",
+    "Loader Data",
+    "Boot Code",
+    "Boot Data",
+    "Conventional",
+    "Conventional Memory",
+)
+"""What the kernel may use after it has taken over from EFI."""
+
+EARLY_NODES = "Early memory node ranges"
+MEMORY_LINE = "Memory: "
+PAGE_ZERO_BYTES = PAGE_BYTES
+"""Some logs count page 0 in "Memory:", which no kernel here has as memory."""
+MAP_BEGINS = "BIOS-provided physical RAM map:"
+E820_LINE = "BIOS-e820: "
+
+
+def find_memory(source: Source, cold: BootLog) -> None:
+    """Add the map and the nodes of a boot to ``source``, and what else the log says of them."""
+    if cold.e820:
+        ranges = [r._replace(kind=_kind(r.kind in USABLE_KINDS)) for r in cold.e820]
+        _note_unknown_kinds(source, cold.e820)
+        _say_map(source, cold, ranges, E820_LINE)
+    elif cold.efi:
+        ranges = [r._replace(kind=_kind(r.kind in EFI_USABLE_KINDS)) for r in cold.efi]
+        _say_map(source, cold, joined(ranges), "efi: mem")
+    if cold.srat:
+        source.say(NODE_RANGES, cold.srat, "SRAT: Node ")
+    elif cold.node_ranges:
+        source.say(NODE_RANGES, cold.node_ranges, EARLY_NODES)
+
+
+def joined(ranges: Sequence[FirmwareRange]) -> list[FirmwareRange]:
+    """Join neighbours of one kind, as the kernel does before it lists its map."""
+    result: list[FirmwareRange] = []
+    for part in sorted(ranges):
+        if result and result[-1].end == part.start and result[-1].kind == part.kind:
+            result[-1] = result[-1]._replace(end=part.end)
+        else:
+            result.append(part)
+    return result
+
+
+def _kind(is_usable: bool) -> str:
+    return USABLE if is_usable else "reserved"
+
+
+def _note_unknown_kinds(source: Source, ranges: Sequence[FirmwareRange]) -> None:
+    for kind in dict.fromkeys(part.kind for part in ranges):
+        word = kind.partition(" (")[0].rstrip(" 0123456789")
+        if kind not in USABLE_KINDS and word not in RESERVED_KINDS:
+            source.notes.append(f"'{kind}' in the memory map is not known; taken to be reserved")
+
+
+def _say_map(source: Source, cold: BootLog, ranges: list[FirmwareRange], text: str) -> None:
+    """Say the map, less what the kernel left out of it; what does not fit becomes a disagreement.
+
+    Source: kernel-facts section 1: node ranges and ``Memory:`` are those of memblock's memory.
+    """
+    nodes = usable([FirmwareRange(start, end) for start, end, _ in cold.node_ranges])
+    total_bytes = cold.memory.total_bytes if cold.memory else 0
+    is_counted = bool(nodes) and _adds_up(nodes, total_bytes)
+    left_out = subtracted(usable(ranges), nodes) if is_counted else []
+    if left_out and not subtracted(nodes, usable(ranges)):
+        source.notes.append(
+            f"the kernel left out {total_size(left_out)} bytes of the firmware's memory map "
+            "(mem=, memmap= or MTRRs); so does this scenario"
+        )
+        ranges = [piece for part in ranges for piece in _without(part, left_out)]
+    source.say(MEMORY_MAP, ranges, text)
+    if nodes:
+        taken = [FirmwareRange(*extent) for extent in nodes]
+        source.say(MEMORY_MAP, taken, EARLY_NODES)
+    is_whole = _adds_up(usable(ranges), total_bytes)
+    if total_bytes and not is_whole:
+        found = f"{total_size(usable(ranges))} bytes of {total_bytes} in '{MEMORY_LINE}x/yK'"
+        source.miss(MEMORY_MAP, text, found)
+    if cold.e820 and not cold.map_begins and not is_whole:
+        source.miss(MEMORY_MAP, text, f"no line '{MAP_BEGINS}': entries may be lost before it")
+
+
+def _adds_up(memory: Sequence[Extent], total_bytes: int) -> bool:
+    return 0 <= total_bytes - total_size(memory) <= PAGE_ZERO_BYTES
+
+
+def _without(part: FirmwareRange, left_out: Sequence[Extent]) -> Iterator[FirmwareRange]:
+    """Cut an entry where the kernel left memory out; that becomes reserved."""
+    if part.kind != USABLE:
+        yield part
+        return
+    whole = [(part.start, part.end)]
+    kept = [FirmwareRange(*extent) for extent in subtracted(whole, left_out)]
+    lost = [FirmwareRange(*extent, "reserved") for extent in intersected(whole, left_out)]
+    yield from sorted(kept + lost)
