@@ -100,10 +100,11 @@ EMULATED_CPU = "TCG"
 
 
 def _find_cpus(source: Source, cold: BootLog) -> None:
-    if cold.present_cpus:
-        source.say("machine.cpus", cold.present_cpus, "CPU topo: Allowing", "Allowing N CPUs")
-    elif cold.nr_cpu_ids:
+    if cold.nr_cpu_ids:
         source.say("machine.cpus", cold.nr_cpu_ids, "nr_cpu_ids:")
+    elif cold.possible_cpus:
+        what = "present and hotplug CPUs"
+        source.say("machine.cpus", cold.possible_cpus, "CPU topo: Allowing", what)
     elif cold.node_cpus:
         cpus = 1 + sum(len(cpus) for cpus in cold.node_cpus.values())
         source.say("machine.cpus", cpus, "smp: Bringing up", "CPUs brought up")

@@ -13,6 +13,7 @@ from pathlib import Path
 from kho_sim.base.errors import TraceError, one_line
 from kho_sim.logs.reader.assemble import allocation_records, boot_record, gigantic_records
 from kho_sim.logs.reader.facts import BootLog, MemblockCall
+from kho_sim.logs.reader.mail import unfolded
 from kho_sim.logs.reader.outcome import judge
 from kho_sim.logs.reader.reader import ChainReader
 from kho_sim.logs.reader.stream import file_lines, split_lines
@@ -52,10 +53,13 @@ def read_boot_log_lines(lines: Iterable[bytes], name: str) -> Trace:
 
 def _trace(lines: Iterable[bytes], name: str, notes: list[str]) -> Trace:
     reader = ChainReader()
-    reader.read(lines)
+    reader.read(unfolded(lines))
     boots = reader.boots
     if not boots:
-        raise TraceError(f"{name}: no kernel message in {reader.lines} lines: not a boot log")
+        raise TraceError(
+            f"{name}: no kernel message in {reader.lines} lines: not a boot log"
+            + "".join(f"; unknown: '{one_line(line)}'" for line in reader.first_unknown)
+        )
     outcome = judge(boots)
     if outcome.kind == "unknown" and not outcome.message:
         notes.append(f"the log stops in boot {outcome.boot} without saying why")

@@ -140,7 +140,7 @@ HANDLERS: dict[str, Handler] = {
     "ACPI:": _of_machine(machine_lines.acpi),
     "node": _of_machine(machine_lines.node),
     "RAMDISK:": _of_machine(machine_lines.ramdisk),
-    "CPU": _of_machine(machine_lines.present_cpus),
+    "CPU": _of_machine(machine_lines.possible_cpus),
     "smpboot:": _of_machine(machine_lines.smp_boot),
     "setup_percpu:": _of_machine(machine_lines.cpu_ids),
     "....": _of_machine(machine_lines.node_cpus),

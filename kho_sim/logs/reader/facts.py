@@ -120,7 +120,8 @@ class BootLog:
     efi: list[FirmwareRange] = field(default_factory=list)
     srat: list[NodeRange] = field(default_factory=list)
     node_ranges: list[NodeRange] = field(default_factory=list)
-    present_cpus: int | None = None
+    possible_cpus: int | None = None
+    """Present and hotplug ones: the kernel lays out memory for all of them."""
     cpu_model: str = ""
     """What CPU 0 calls itself; an emulated one says so ('QEMU TCG CPU')."""
     nr_cpu_ids: int | None = None

@@ -10,17 +10,19 @@ import re
 
 from kho_sim.base.extent import Extent
 from kho_sim.logs.reader.facts import BootLog, Dump, MemoryLine, PerCpu
-from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known
+from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known, ordered
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.memory.regions import Region
 
 _MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _E820 = re.compile(_MEM + r"\s+(\S.*)")
+_OLD_E820 = re.compile(r"([0-9a-f]{1,16}) - ([0-9a-f]{1,16}) \(([^)]+)\)")
+"""Until release 3.5; the second address is the end itself."""
 _EFI = re.compile(r"mem\d+: \[([^|\]]*)[|\]].*range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]")
 _SRAT = re.compile(r"SRAT: Node (\d+) PXM \d+ " + _MEM)
 _EARLY_NODE = re.compile(r"(\d+): " + _MEM)
 _RAMDISK = re.compile(_MEM)
-_PRESENT = re.compile(r"Allowing (\d+) (?:present )?CPUs")
+_POSSIBLE = re.compile(r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?")
 _IDS = re.compile(r"nr_cpu_ids:(\d+) nr_node_ids:(\d+)")
 _NODE_CPUS = re.compile(r"node +#(\d+), CPUs:((?: +#\d+)+)")
 _MEMORY = re.compile(r"(\d+)K/(\d+)K available \(([^)]*)\)")
@@ -39,8 +41,12 @@ HUGE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def e820(log: BootLog, text: str) -> None:
-    """`BIOS-e820: [mem a-b] System RAM`; gaps are passed over."""
+    """`BIOS-e820: [mem a-b] System RAM`, `BIOS-e820: a - b (usable)`; gaps are passed over."""
     if text.startswith("[gap"):
+        return
+    if old := _OLD_E820.match(text):
+        extent = ordered(hexadecimal(old[1]), hexadecimal(old[2]))
+        log.e820.append(FirmwareRange(*extent, old[3].strip()))
         return
     match = known(_E820.match(text))
     log.e820.append(FirmwareRange(*half_open(match[1], match[2]), match[3].strip()))
@@ -77,10 +83,11 @@ def ramdisk(log: BootLog, text: str) -> None:
     log.initrd = Extent(*half_open(match[1], match[2]))
 
 
-def present_cpus(log: BootLog, text: str) -> None:
-    """`CPU topo: Allowing N present CPUs plus M hotplug CPUs`, or `smpboot: Allowing N CPUs`."""
-    if match := _PRESENT.search(text):
-        log.present_cpus = decimal(match[1])
+def possible_cpus(log: BootLog, text: str) -> None:
+    """`CPU topo: Allowing N present CPUs plus M hotplug CPUs`, or `smpboot: Allowing N CPUs, M
+    hotplug CPUs`, where N counts them all."""
+    if match := _POSSIBLE.search(text):
+        log.possible_cpus = decimal(match[1]) + decimal(match[3] or "0")
 
 
 def smp_boot(log: BootLog, text: str) -> None:
@@ -88,7 +95,7 @@ def smp_boot(log: BootLog, text: str) -> None:
     if text.startswith("CPU0: "):
         log.cpu_model = text.removeprefix("CPU0: ").partition(" (family")[0].strip()
     else:
-        present_cpus(log, text)
+        possible_cpus(log, text)
 
 
 def cpu_ids(log: BootLog, text: str) -> None:

@@ -24,6 +24,8 @@ _FLOOD = re.compile(
     rb"reserve: \[0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\] "
     rb"nid=-1 flags=0 kho_preserved_memory_reserve"
 )
+SHOWN_LINES, SHOWN_CHARACTERS = 3, 80
+"""What is shown of a file that is no boot log."""
 EVENT_LIMIT = 400
 """Characters of a message that an event keeps."""
 
@@ -35,6 +37,7 @@ class ChainReader:
     boots: list[BootLog] = field(default_factory=list)
     lines: int = 0
     unknown_lines: int = 0
+    first_unknown: list[str] = field(default_factory=list)
     malformed_lines: int = 0
     header: object = None
     calls: CallReader = field(default_factory=lambda: CallReader(BootLog(boot=-1)))
@@ -97,17 +100,22 @@ class ChainReader:
             if self.boots and any(words in text for words in FAILURES):
                 self.event("message", text)
             elif "Linux version " not in text:
-                self.unknown_lines += 1
+                self._pass_over(text)
             return
         if self._between_boots():
             if not self.boots and word not in FIRST_WORDS:
-                self.unknown_lines += 1
+                self._pass_over(text)
                 return
             self._begin("", starts_late=True)
         try:
             handler(self, word, rest)
         except (ValueError, IndexError):
             self.malformed_lines += 1
+
+    def _pass_over(self, text: str) -> None:
+        self.unknown_lines += 1
+        if text.strip() and len(self.first_unknown) < SHOWN_LINES:
+            self.first_unknown.append(text[:SHOWN_CHARACTERS])
 
     def _new_release(self, message: Message) -> str:
         """Return the release if this is the first message of a kernel, else ''.

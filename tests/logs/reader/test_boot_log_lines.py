@@ -130,7 +130,7 @@ def test_what_the_firmware_left_on_the_line_does_not_hide_the_first_message():
 
 def test_older_spellings_of_the_number_of_cpus():
     log = read("smpboot: Allowing 6 CPUs, 0 hotplug CPUs").extra["boots"][0]
-    assert log.present_cpus == 6
+    assert log.possible_cpus == 6
 
 
 def test_the_log_buffer_and_its_metadata_have_names():

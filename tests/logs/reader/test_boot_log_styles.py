@@ -18,6 +18,17 @@ STYLES = {
     "journalctl -k": "Nov 23 10:59:32 host kernel: {}",
     "journal, stamped": "Nov  3 10:59:32 host kernel: [    0.000000] {}",
     "journal, ISO": "2026-11-23T10:59:32+0000 host kernel: {}",
+    "journal, monotonic": "[    0.000000] host kernel: {}",
+    "journal, precise": "Nov 23 10:59:32.744267 host kernel: {}",
+    "journal, full": "Mon 2026-11-23 10:59:32 UTC host kernel: {}",
+    "journal, ISO precise": "2026-11-23T10:59:32.744267+00:00 host kernel: {}",
+    "journal, unix": "1795431572.744267 host kernel: {}",
+    "installer": "Nov 23 10:59:32 kernel: [    0.000000] {}",
+    "dmesg -H": "[Nov23 10:59] {}",
+    "dmesg -H, later": "[  +0.000001] {}",
+    "dmesg -d": "[    0.000000 <    0.000000>] {}",
+    "dmesg -xT": "kern  :info  : [Mon Nov 23 10:59:32 2026] {}",
+    "dmesg --time-format=iso": "2026-11-23T10:59:32,744267+00:00 {}",
     "quoted mail": "> [    0.000000] {}",
     "twice quoted": "> > [    0.000000] {}",
     "tightly quoted": ">> {}",
@@ -103,7 +114,7 @@ def test_the_excerpt_tells_the_machine(plain):
     assert log.efi == [(0x100000, 0x40000000, "Conventional Memory")]
     assert log.srat == [(0, 0x20000000, 0), (0x20000000, 0x40000000, 1)]
     assert log.node_ranges == [(0x100000, 0x20000000, 0), (0x20000000, 0x40000000, 1)]
-    assert (log.present_cpus, log.nr_cpu_ids, log.nr_node_ids) == (2, 2, 2)
+    assert (log.possible_cpus, log.nr_cpu_ids, log.nr_node_ids) == (2, 2, 2)
     assert (log.node_cpus, log.deferred_ms) == ({0: [1, 3, 4], 1: [2]}, {0: 28})
     assert log.initrd == (0x3F000000, 0x3F100000)
     assert log.percpu == (39, 129944, 0, 29800, 1048576)
