@@ -10,6 +10,7 @@ import re
 from itertools import pairwise
 
 from kho_sim.base.errors import TraceError
+from kho_sim.base.extent import subtracted, total_size
 from kho_sim.logs.importing.build_sizes import image_of
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
@@ -57,7 +58,15 @@ def read_iomem(name: str, lines: list[str]) -> Source:
         if resource.name in FIRMWARE_KINDS
         and (resource.depth == 0 or resource.name != "System RAM")
     ]
-    source.say(MEMORY_MAP, _with_page_zero(ranges), "System RAM", "System RAM and Reserved")
+    reserved = [part for part in ranges if part.kind != USABLE]
+    memory = [FirmwareRange(*part[:2]) for part in ranges if part.kind == USABLE]
+    kept = [FirmwareRange(*part) for part in subtracted(_extents(memory), _extents(reserved))]
+    cut_bytes = total_size(_extents(memory)) - total_size(_extents(kept))
+    if cut_bytes:
+        source.notes.append(f"{cut_bytes} bytes reserved inside of System RAM are cut out of it")
+    source.say(
+        MEMORY_MAP, _with_page_zero(kept + reserved), "System RAM", "System RAM and Reserved"
+    )
     image = image_of(resources)
     if image is not None:
         source.say("kernel.image", image.size, "Kernel code", "Kernel code to Kernel bss")
@@ -88,6 +97,10 @@ def read_zoneinfo(name: str, lines: list[str]) -> Source:
     if cpus:
         source.say("machine.cpus", len(cpus), "cpu: ", "pagesets")
     return source
+
+
+def _extents(ranges: list[FirmwareRange]) -> list[tuple[int, int]]:
+    return [(part.start, part.end) for part in ranges]
 
 
 def _with_page_zero(ranges: list[FirmwareRange]) -> list[FirmwareRange]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -88,6 +89,21 @@ def test_iomem_gives_the_machine_that_the_boot_log_gives(iomem, put, recorded_pa
     logs = machine_of(import_files([recorded_path("machine-64G")]))
     assert ours.memory == logs.memory
     assert [entry.kind for entry in ours.firmware] == [entry.kind for entry in logs.firmware]
+
+
+def test_what_iomem_has_reserved_inside_of_memory_is_cut_out():
+    found = import_files([Path(__file__).with_name("data") / "iomem-nested-reserved"])
+    assert found.scenario["machine"]["memory_map"] == [
+        {"start": 0x1000, "end": 0x9FC00},
+        {"start": 0x100000, "end": 0x2730000},
+        {"start": 0x2730000, "end": 0x3B10000, "kind": "reserved"},
+        {"start": 0x3B10000, "end": 0xBFFE0000},
+        {"start": 0x100000000, "end": 0x140000000},
+    ]
+    assert found.notes == (
+        "iomem-nested-reserved: 20840448 bytes reserved inside of System RAM are cut out of it",
+    )
+    found.to_scenario()
 
 
 def test_iomem_gives_the_size_of_the_kernel(iomem, put):
