@@ -126,8 +126,7 @@ def test_a_new_member_takes_as_many_files_as_the_guide_says(name, tmp_path):
 
 
 def test_the_other_rows_are_shown_elsewhere():
-    """Plug-ins by test_plugins.py, a preserved kind by kho/test_preserved_kinds.py, a kind of record
-    by trace/test_schema.py."""
+    """Plug-ins: test_plugins.py, kinds: kho/test_preserved_kinds.py and trace/test_schema.py."""
     assert FILES_OF.keys() - ADDITIONS.keys() == {
         "strategy, as a plug-in", "workload, as a plug-in", "preserved kind",
         "kind of record",
