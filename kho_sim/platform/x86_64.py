@@ -85,7 +85,11 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     # Loading
 
     def load_cold(self, machine: Machine, build: Build) -> LoadedKernel:
-        """Return the image where it was linked for, the initrd below the end of low memory."""
+        """Return the image where it was linked for, the initrd below the end of low memory.
+
+        An initrd that is larger than all of that begins at address 0 (no boot loader would load
+        it; the kernel dies of it later).
+        """
         image = Extent(build.image_address, build.image_address + build.image_bytes)
         if not build.initrd_bytes:
             return LoadedKernel(image)
@@ -94,7 +98,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
             min(extent.end, FOUR_GIB) for extent in machine.memory if extent.start < FOUR_GIB
         )
         size = round_up(build.initrd_bytes, page_bytes)
-        start = round_down(low_end - size, page_bytes)
+        start = max(round_down(low_end - size, page_bytes), 0)
         return LoadedKernel(image, Extent(start, start + size))
 
     def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:

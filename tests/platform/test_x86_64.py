@@ -143,3 +143,10 @@ def test_zones_cover_all_addresses():
     first, second = X86_64().zones(qemu_machine(GIB, cpus=1))
     assert (first.start, first.end, second.start) == (0, 4 * GIB, 4 * GIB)
     assert second.end == 1 << 52
+
+
+def test_an_initrd_larger_than_low_memory_begins_at_address_0():
+    """Addresses are not negative: the arrays of memblock have no room for such a one."""
+    machine = qemu_machine(64 * MIB, cpus=1)
+    loaded = X86_64().load_cold(machine, replace(load_build(), initrd_bytes=80 * MIB))
+    assert loaded.initrd == Extent(0, 80 * MIB)
