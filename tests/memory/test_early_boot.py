@@ -17,6 +17,7 @@ from kho_sim.memory.early.percpu import unit_layout
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
 from kho_sim.platform.geometry import Geometry
+from kho_sim.releases import load_release
 from tests.memory.boots import early_boot, handover_at
 
 GIB = 1 << 30
@@ -47,7 +48,11 @@ def boot(memory, cpus=4, nodes=1, more="", mfd="1M", debug=" memblock=debug", **
 
 def scratch(early):
     return reserve_scratch(
-        early.requests, ScratchRequest(), early.machine.nodes, early.rules.low_address
+        early.requests,
+        ScratchRequest(),
+        early.machine.nodes,
+        early.rules.low_address,
+        load_release("7.3").scratch,
     )
 
 

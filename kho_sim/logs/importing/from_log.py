@@ -179,8 +179,9 @@ def _loads(trace: Trace, logs: Sequence[BootLog]) -> list[Load]:
     """Return the loads between kernels of the chain whose scratch areas are known."""
     loads = []
     areas: tuple[tuple[int, int], ...] | None = None
+    records = {boot.boot: boot for boot in trace[Boot]}
     for log in logs:
-        boot = trace[Boot][log.boot]
+        boot = records[log.boot]
         if areas and boot.kind == "kho":
             loads.append(Load(areas, log))
         if boot.kind == "cold" or areas_told(log):
