@@ -22,6 +22,7 @@ from tests.memory.boots import early_boot, handover_at
 
 GIB = 1 << 30
 MIB = 1 << 20
+RULES = load_release("7.3").scratch
 RECORDED = (
     "console=ttyS0 panic=-1 kho=on liveupdate=on nokaslr log_buf_len=8M obs.stage=0 obs.boots=3 "
     "obs.nmfd=2 obs.mfd={mfd} {more}obs_dump{debug}"
@@ -52,7 +53,7 @@ def scratch(early):
         ScratchRequest(),
         early.machine.nodes,
         early.rules.low_address,
-        load_release("7.3").scratch,
+        RULES,
     )
 
 
@@ -89,7 +90,7 @@ def test_two_nodes_get_an_area_each():
 
 @pytest.mark.parametrize(("memory", "total"), [(64, 0x4D24A006), (8, 0xFE3D606)])
 def test_kernel_reserved_bytes_are_exact(memory, total):
-    assert kernel_reserved_bytes(boot(memory * GIB).memblock) == total
+    assert kernel_reserved_bytes(boot(memory * GIB).memblock, RULES) == total
 
 
 def test_without_a_log_buffer_36_mib_less_are_reserved():
@@ -97,7 +98,8 @@ def test_without_a_log_buffer_36_mib_less_are_reserved():
     late = early_boot(early.machine, options=BootOptions(command_line_bytes=140))
     late.before_extension()
     late.after_extension()
-    difference = kernel_reserved_bytes(early.memblock) - kernel_reserved_bytes(late.memblock)
+    difference = kernel_reserved_bytes(early.memblock, RULES)
+    difference -= kernel_reserved_bytes(late.memblock, RULES)
     assert 36 * MIB - 4096 < difference < 36 * MIB + 4096
 
 
