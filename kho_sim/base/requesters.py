@@ -126,6 +126,15 @@ KFENCE_POOL = "kfence pool"
 KFENCE_METADATA = "kfence metadata"
 """kfence_alloc_pool_and_metadata()."""
 
+# The same, of arm64 (kernel-facts-arm64 5.1, whose step numbers are given as [n])
+
+LINEAR_MAP_TABLE = "linear map table"
+"""[8] early_pgtable_alloc(): a page table of the linear map."""
+DEVICE_TREE = "device tree"
+"""[10] unflatten_device_tree(): the nodes and properties of the device tree, one block."""
+MEMORY_RESOURCES = "memory resources"
+"""[15] request_standard_resources(): one for each region of memblock.memory."""
+
 NOT_MODELLED: tuple[str, ...] = tuple(
     value
     for name, value in globals().items()

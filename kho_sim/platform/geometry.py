@@ -156,3 +156,19 @@ class Geometry:
 
 PAGES_4K = Geometry()
 """Pages of 4 KiB, as x86_64 has them: the default of everything that takes a geometry."""
+
+ARM64_GEOMETRIES = {
+    geometry.page_bytes: geometry
+    for geometry in (
+        Geometry(contiguous_shifts=(4, 4)),
+        Geometry(page_shift=14, max_order=11, contiguous_shifts=(7, 5), third_level_pages=False),
+        Geometry(
+            page_shift=16,
+            section_shift=29,
+            max_order=13,
+            contiguous_shifts=(5, 5),
+            third_level_pages=False,
+        ),
+    )
+}
+"""Those of arm64, by page size in bytes."""

@@ -4,12 +4,11 @@ import pytest
 
 from kho_sim.kho.key import decode_key, encode_key
 from kho_sim.kho.radix import RadixTree
-from kho_sim.platform.geometry import Geometry
-from tests.geometries import GEOMETRIES, PAGES_4K, PAGES_16K, PAGES_64K
+from kho_sim.platform.geometry import ARM64_GEOMETRIES, Geometry
+from tests.geometries import GEOMETRIES, PAGES_4K
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
-ARM64_4K = Geometry(contiguous_shifts=(4, 4))
-ARM64 = (ARM64_4K, PAGES_16K, PAGES_64K)
+ARM64 = tuple(ARM64_GEOMETRIES.values())
 
 ROWS = {
     "page_bytes": (4 * KIB, 16 * KIB, 64 * KIB),
