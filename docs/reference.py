@@ -93,11 +93,11 @@ def commands_page(group: click.Group, verbs: list[str]) -> Iterator[str]:
 
 def rates_page() -> Iterator[str]:
     """Every rate of the cost model, with its source."""
-    from kho_sim.cost import PHASE_RATES, WORK_RATES
+    from kho_sim.rates import PHASE_RATES, WORK_RATES
 
     yield "# Rates"
     yield ""
-    yield "Written from `kho_sim/cost/measured.py`. A step counts its work; count times rate is"
+    yield "Written from `kho_sim/rates/measured.py`. A step counts its work; count times rate is"
     yield "time."
     for title, rates in (("Work", WORK_RATES), ("Phases", PHASE_RATES)):
         yield ""

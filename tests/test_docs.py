@@ -12,7 +12,7 @@ import yaml
 from kho_sim import plots
 from kho_sim._version import __version__
 from kho_sim.builds import BUILDS, load_build
-from kho_sim.cost import RATES
+from kho_sim.rates import RATES
 from kho_sim.releases import RELEASES, load_release
 from kho_sim.tables import TABLES
 from kho_sim.trace.schema import columns_of

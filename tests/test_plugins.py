@@ -83,7 +83,7 @@ def test_worker_processes_know_what_their_parent_registered(tmp_path):
 def test_a_plugin_inside_a_function_is_refused_for_workers_only(tmp_path):
     ks.register_strategy("inner", lambda *_: Extension())
     values = {"chain.seed": [0, 1]}
-    with pytest.raises(EngineError, match=r"can not be sent to worker processes.*top of a module"):
+    with pytest.raises(EngineError, match=r"cannot be sent to worker processes.*top of a module"):
         ks.sweep(ks.loads(TEXT), values, out=tmp_path / "two", workers=2)
     done = ks.sweep(ks.loads(TEXT), values, out=tmp_path / "one", workers=1)
     assert list(done.runs()["state"]) == ["ok"] * 2
@@ -99,7 +99,7 @@ def test_a_plugin_of_a_notebook_is_refused_for_workers(monkeypatch):
     notebook.__file__ = "script.py"
     packed = plugins.packed_plugins()
     del notebook.extend
-    with pytest.raises(EngineError, match="a worker process can not find the plug-ins"):
+    with pytest.raises(EngineError, match="a worker process cannot find the plug-ins"):
         plugins.unpack_plugins(packed)
 
 
@@ -148,7 +148,7 @@ def test_an_installed_plugin_is_found_by_its_entry_point(tmp_path):
     scenario.write_text(TEXT.replace("top", "lost"))
     done = run(["-m", "kho_sim", "check", str(scenario)], tmp_path)
     assert done.returncode == 3
-    assert "the plug-in lost = installed:no_such_thing can not be loaded" in done.stderr
+    assert "the plug-in lost = installed:no_such_thing cannot be loaded" in done.stderr
 
 
 def run(arguments, directory):

@@ -41,7 +41,7 @@ class Problem(NamedTuple):
 
 
 class ScenarioError(InputError):
-    """A scenario that can not be read; ``problems`` holds every finding, in file order."""
+    """A scenario that cannot be read; ``problems`` holds every finding, in file order."""
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
@@ -49,11 +49,11 @@ class ScenarioError(InputError):
 
 
 class TraceError(InputError):
-    """A log or a stored trace that can not be read, or that lacks what was asked of it."""
+    """A log or a stored trace that cannot be read, or that lacks what was asked of it."""
 
 
 class EngineError(KhoSimError):
-    """An executor or a store that can not be used."""
+    """An executor or a store that cannot be used."""
 
 
 class ModelError(KhoSimError):
@@ -61,7 +61,7 @@ class ModelError(KhoSimError):
 
 
 def ensure(condition: bool, message: str, *values: object) -> None:
-    """Raise ``ModelError`` unless ``condition`` holds; can not be switched off, unlike
+    """Raise ``ModelError`` unless ``condition`` holds; cannot be switched off, unlike
     ``assert``."""
     if not condition:
         raise ModelError(message.format(*values))

@@ -1,7 +1,7 @@
 """Members of a family that come from outside of the package: registered by a call, or installed.
 
 A registered member reaches worker processes pickled, which means by the name of its module; so one
-that is defined in a notebook, or inside a function, can not reach them. An installed one is an
+that is defined in a notebook, or inside a function, cannot reach them. An installed one is an
 entry point, loaded when somebody first asks for its name; workers find it by themselves.
 Left out: a plug-in in the place of a member of the package.
 """
@@ -65,14 +65,14 @@ class PluginFamily(Generic[Member]):
     def get(self, name: str) -> Member | None:
         """Return a plug-in, loaded if it is installed, or None if there is none of that name.
 
-        Raises: InputError for one that can not be loaded.
+        Raises: InputError for one that cannot be loaded.
         """
         if name not in self.registered and name in self._installed():
             point = self._installed()[name]
             try:
                 self.register(name, point.load())
             except Exception as error:
-                text = f"the plug-in {name} = {point.value} can not be loaded: {error!r}"
+                text = f"the plug-in {name} = {point.value} cannot be loaded: {error!r}"
                 raise InputError(text) from error
         return self.registered.get(name)
 
@@ -105,10 +105,10 @@ def packed_plugins() -> bytes:
     try:
         data = pickle.dumps(members)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        text = f"plug-ins can not be sent to worker processes: {error}; {REACHABLE}"
+        text = f"plug-ins cannot be sent to worker processes: {error}; {REACHABLE}"
         raise EngineError(text) from error
     if b"__main__" in data and not _main_is_a_file():
-        text = "plug-ins that are defined in __main__ can not be found by worker processes"
+        text = "plug-ins that are defined in __main__ cannot be found by worker processes"
         raise EngineError(f"{text}; {REACHABLE}")
     return data
 
@@ -120,7 +120,7 @@ def unpack_plugins(data: bytes) -> None:
             for name, member in members.items():
                 family.register(name, member)
     except (ImportError, AttributeError) as error:
-        text = f"a worker process can not find the plug-ins: {error}; {REACHABLE}"
+        text = f"a worker process cannot find the plug-ins: {error}; {REACHABLE}"
         raise EngineError(text) from error
 
 

@@ -140,7 +140,7 @@ NOT_MODELLED: tuple[str, ...] = tuple(
     for name, value in globals().items()
     if name.isupper() and isinstance(value, str) and value not in REQUESTERS
 )
-"""What a log can name and a simulation can not have."""
+"""What a log can name and a simulation cannot have."""
 
 LOST_REQUEST = "lost request"
 """An answer in a log that does not have the line of its request."""

@@ -1,4 +1,4 @@
-"""Counts of the work that a step of the kernel did; ``cost/`` turns them into nanoseconds.
+"""Counts of the work that a step of the kernel did; ``rates/`` turns them into nanoseconds.
 
 The model rooms (``memory/``, ``kho/``) have no clock. They return a ``Work``, so what a step costs
 is decided in one place, and tests can hold the counts themselves.

@@ -18,8 +18,8 @@ from kho_sim.base.units import format_ns, format_size
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
-from kho_sim.cost import PHASE_RATES, WORK_RATES
 from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.rates import PHASE_RATES, WORK_RATES
 from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.records import Allocation, Boot, PreservedRun, RegionRow

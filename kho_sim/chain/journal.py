@@ -9,11 +9,11 @@ from typing import Any
 
 from kho_sim.chain.incidents import Failure, PersistentObject
 from kho_sim.chain.phases import early_phases_ns
-from kho_sim.cost import nanoseconds
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
 from kho_sim.platform.loader import Placement
+from kho_sim.rates import nanoseconds
 from kho_sim.trace.records import (
     FACTS,
     Allocation,

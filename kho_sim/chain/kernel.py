@@ -1,7 +1,7 @@
 """One kernel of the chain as a SimPy process: it boots, serves, hands over, and is gone.
 
 The order of events is here; the effect of each step on memory is in ``kho/`` and ``memory/``, its
-cost in ``cost/``. Simulated time is in integer nanoseconds.
+cost in ``rates/``. Simulated time is in integer nanoseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from kho_sim.chain.journal import Journal
 from kho_sim.chain.phases import early_phases_ns
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload.base import Workload
-from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.handover import Handover
@@ -39,6 +38,7 @@ from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.platform.loader import Placement
+from kho_sim.rates import PHASE_RATES, nanoseconds
 from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
 
 SETTLING_NS = 60 * 10**9

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kho_sim.cost import PHASE_RATES, nanoseconds
 from kho_sim.kernel.boot import BootedMemory
+from kho_sim.rates import PHASE_RATES, nanoseconds
 
 
 def early_phases_ns(booted: BootedMemory) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Scratch: how large the first kernel makes it, where, and what happens if it can not.
+"""Scratch: how large the first kernel makes it, where, and what happens if it cannot.
 
 Models kho_reserve_scratch() of kernel/liveupdate/kexec_handover.c (kernel-facts section 3); what
 differs between releases are their ``ScratchRules``. Later kernels of a chain never size or move the

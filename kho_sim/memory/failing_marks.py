@@ -1,6 +1,6 @@
 """A memblock whose marks fail on demand: the fault of an extension that ends half-way.
 
-A mark fails when memblock's array can not grow (-ENOMEM); here it fails whatever room there is.
+A mark fails when memblock's array cannot grow (-ENOMEM); here it fails whatever room there is.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Geometry:
 
     @cached_property
     def gigantic_orders(self) -> tuple[int, ...]:
-        """Those of them that the page allocator can not hold: memblock has to, at boot."""
+        """Those of them that the page allocator cannot hold: memblock has to, at boot."""
         return tuple(order for order in self.huge_page_orders if order > self.max_order)
 
     def order_of(self, size_bytes: int) -> int:

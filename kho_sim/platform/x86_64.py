@@ -202,7 +202,7 @@ def _map_memory(boot: EarlyBoot) -> None:
     """The direct map: a probe that is given back, and on cold boots pages for its tables.
 
     The tables normally come from the brk behind the image; on a cold boot of a machine with memory
-    above 4 GiB two of them can not (kernel-facts 6.1, step 11).
+    above 4 GiB two of them cannot (kernel-facts 6.1, step 11).
     """
     requests, end, page_bytes = boot.requests, boot.machine.end_of_memory, boot.geometry.page_bytes
     boot.memblock.current_limit = end
@@ -215,7 +215,7 @@ def _map_memory(boot: EarlyBoot) -> None:
         return
     low, panic = (
         max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB),
-        "alloc_low_pages: can not alloc memory",
+        "alloc_low_pages: cannot alloc memory",
     )
     for _ in range(DIRECT_MAP_PAGES):
         requests.alloc_range(

@@ -25,7 +25,7 @@ def load_release(name: str = DEFAULT_RELEASE) -> Release:
 
 
 def strategy_in(release: str, wanted: str) -> str:
-    """Return the way in which a kernel of that release extends scratch: none where it can not. A
+    """Return the way in which a kernel of that release extends scratch: none where it cannot. A
     release that is not known here is taken to be able to."""
     return load_release(release).strategy(wanted) if release in RELEASES else wanted
 

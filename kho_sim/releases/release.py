@@ -83,5 +83,5 @@ class Release(DataFile):
     """What the model does not do as this release does: a note on each scenario that names it."""
 
     def strategy(self, wanted: str) -> str:
-        """Return the way in which a kernel of this release extends scratch: none if it can not."""
+        """Return the way in which a kernel of this release extends scratch: none if it cannot."""
         return wanted if self.extends_scratch else "none"

@@ -18,11 +18,11 @@ from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.kernel import Kernel
-from kho_sim.cost import PHASE_RATES
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.outgoing import Outgoing
 from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.rates import PHASE_RATES
 from kho_sim.scenario import Scenario, from_dict, loads
 from kho_sim.scenario.faults import OF_A_HANDOVER
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT

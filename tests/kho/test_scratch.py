@@ -1,4 +1,4 @@
-"""How large the scratch areas get, where they go, and what is left when one can not be had."""
+"""How large the scratch areas get, where they go, and what is left when one cannot be had."""
 
 from dataclasses import replace
 

@@ -201,5 +201,5 @@ def test_without_pages_for_the_direct_map_a_cold_boot_dies():
     machine = qemu_machine(4 * GIB, cpus=2)
     early = early_boot(machine)
     early.memblock.reserve(4 * GIB, GIB)
-    with pytest.raises(BootPanic, match="alloc_low_pages: can not alloc memory"):
+    with pytest.raises(BootPanic, match="alloc_low_pages: cannot alloc memory"):
         early.before_extension()

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from kho_sim.base.errors import InputError, TraceError
 from kho_sim.base.extent import intersected, merged, total_size
 from kho_sim.chain import run_scenario
-from kho_sim.cost import PHASE_RATES
 from kho_sim.plots import (
     TRACE_FIGURES,
     failures,
@@ -30,6 +29,7 @@ from kho_sim.plots import (
 from kho_sim.plots.memory_facts import machine_memory, memory_of_boots
 from kho_sim.plots.style import MOST_INCHES, rows_height, rows_named
 from kho_sim.plots.timeline import blackouts
+from kho_sim.rates import PHASE_RATES
 from kho_sim.scenario import from_dict, loads
 from kho_sim.trace.records import Allocation, Boot, Outcome, RegionRow
 from kho_sim.trace.trace import Trace

@@ -28,7 +28,7 @@ class FolioFile:
     """The half of a ``PreservedKind`` that memfds and hugetlb files share."""
 
     def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
-        """Raises PreserveFailed: -ENOMEM, or the panic of a kernel that can not move pinned pages
+        """Raises PreserveFailed: -ENOMEM, or the panic of a kernel that cannot move pinned pages
         out of scratch and has nobody to kill."""
         luo.add_file(live.session)
         outgoing = luo.outgoing

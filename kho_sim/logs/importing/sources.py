@@ -30,7 +30,7 @@ def import_files(paths: Iterable[str | PathLike[str]]) -> ImportedScenario:
     /proc/zoneinfo, and of debugfs memblock/memory and kho/out/scratch_len. Where sources disagree,
     ``disagreements`` says so, and the first value is the one taken.
 
-    Raises: TraceError if a file is of no known kind, can not be read, or no file has the memory.
+    Raises: TraceError if a file is of no known kind, cannot be read, or no file has the memory.
     """
     found = sorted((read_source(path) for path in paths), key=lambda item: RANKS.index(item[0]))
     sources = [source for _, source in found]

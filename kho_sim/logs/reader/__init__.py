@@ -35,7 +35,7 @@ def read_boot_log(path: str | PathLike[str]) -> Trace:
     """Return the trace of the chain that a console log recorded: plain, gzip or xz.
 
     A log that stops early gives what it holds; ``provenance["incomplete"]`` says what is missing.
-    Raises: TraceError if the file can not be read, is corrupted, or holds no kernel message.
+    Raises: TraceError if the file cannot be read, is corrupted, or holds no kernel message.
     """
     path = Path(path)
     notes: list[str] = []

@@ -1,7 +1,7 @@
 """Which reader takes a line: a literal table by the message's first word.
 
 A handler gets the chain's reader, the first word and the rest of the message. It raises ValueError
-or IndexError for a line of its kind that it can not read.
+or IndexError for a line of its kind that it cannot read.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class ChainReader:
         return self.calls.log
 
     def read(self, raw_lines: Iterable[bytes]) -> None:
-        """Read all lines; what can not be understood is counted."""
+        """Read all lines; what cannot be understood is counted."""
         flood = _FLOOD.search
         for raw in raw_lines:
             self.lines += 1

@@ -73,7 +73,7 @@ def file_lines(path: Path, note: Callable[[str], None]) -> Iterator[bytes]:
     """Yield the lines of a log file without their line ends.
 
     ``note`` is told what is missing at the end of a file that was cut.
-    Raises: TraceError for a file that can not be read, corrupted compression, a line above
+    Raises: TraceError for a file that cannot be read, corrupted compression, a line above
     LINE_LIMIT_BYTES, or more than TOTAL_LIMIT_BYTES or LINES_LIMIT in all.
     """
     try:

@@ -2,7 +2,7 @@
 
 Models the migration that pin_user_pages() does with FOLL_LONGTERM (mm/gup.c, mm/migrate.c;
 kernel-facts 10.4). Worked in runs; tests/naive/pages.py has it folio by folio. Left out: folios
-that can not be moved because somebody else holds them.
+that cannot be moved because somebody else holds them.
 """
 
 from __future__ import annotations

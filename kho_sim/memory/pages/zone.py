@@ -7,7 +7,7 @@ Zones are there because not all memory is equal: some devices reach only low add
 live anywhere is served from the highest zone first, and may fall back to lower ones, but only as
 far as lowmem_reserve leaves there, so that ordinary requests do not use up what others have no
 substitute for. The watermarks keep a rest of each zone for the moment in which memory is short:
-ordinary requests stop above the low mark, and only what can not wait goes on to the minimum.
+ordinary requests stop above the low mark, and only what cannot wait goes on to the minimum.
 
 Free CMA pages count as free, but only movable requests may have them. A zone whose free memory is
 mostly CMA would so be full for the kernel long before it is empty. Therefore movable requests take

@@ -1,4 +1,4 @@
-"""What a kernel says when it dies in early boot: each request that it can not do without."""
+"""What a kernel says when it dies in early boot: each request that it cannot do without."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def struck(*refusals: Refusal, gib: int = 8) -> EarlyBoot:
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("direct map page", "alloc_low_pages: can not alloc memory"),
+        ("direct map page", "alloc_low_pages: cannot alloc memory"),
         ("node data", "Cannot allocate 12480 bytes for node 0 data"),
         ("hpet resource", OR_PANIC.format(73)),
         ("ioapic resource", OR_PANIC.format(75)),

@@ -1,4 +1,4 @@
-"""What advise can not answer."""
+"""What advise cannot answer."""
 
 from __future__ import annotations
 

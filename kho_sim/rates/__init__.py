@@ -1,5 +1,5 @@
 """From counts of work to simulated nanoseconds; every rate has its source."""
 
-from kho_sim.cost.measured import PHASE_RATES, RATES, WORK_RATES, Rate, nanoseconds
+from kho_sim.rates.measured import PHASE_RATES, RATES, WORK_RATES, Rate, nanoseconds
 
 __all__ = ["PHASE_RATES", "RATES", "WORK_RATES", "Rate", "nanoseconds"]
