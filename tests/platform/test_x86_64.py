@@ -14,6 +14,7 @@ from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.x86_64 import X86_64
 from kho_sim.scenario import spec
 from kho_sim.scenario.fields import ADDRESS_LIMIT
+from kho_sim.scenario.machine import MOST_BYTES
 from tests.memory.boots import early_boot, handover_at
 
 MIB = 1 << 20
@@ -135,7 +136,7 @@ def test_low_memory_ends_at_4_gib_for_a_boot_loader():
 def test_the_schema_has_the_limits_of_the_platform():
     platform = X86_64()
     assert 1 << platform.address_bits == ADDRESS_LIMIT
-    assert platform.direct_map_bytes == spec.MOST_BYTES
+    assert platform.direct_map_bytes == MOST_BYTES
     assert platform.command_line_max_bytes == spec.COMMAND_LINE_MAX_BYTES
 
 

@@ -1,0 +1,116 @@
+"""The machine of a scenario: its memory, by size or range by range, firmware, nodes and CPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from kho_sim.base.units import format_exact
+from kho_sim.base.words import FIRMWARES, PLATFORMS
+from kho_sim.scenario.fields import (
+    PAGE_BYTES,
+    Choice,
+    ListOf,
+    Node,
+    Size,
+    SizeOrZero,
+    SizeRule,
+)
+from kho_sim.scenario.section import BrokenRule, Section
+
+FOUR_GIB = 4 << 30
+BOOTABLE = 64 << 20
+"""Room that a boot loader needs below 4 GiB for kernel and initrd."""
+LEAST_BYTES = 16 << 20
+MOST_BYTES = 1 << 46
+"""The reach of the direct map of x86-64 with four-level page tables, 64 TiB."""
+Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
+
+
+class MemoryRange(Section):
+    """One range of the firmware's memory map, [start, end) in bytes."""
+
+    start: SizeOrZero
+    end: Size
+    node: Node = 0
+    kind: Annotated[str, Choice(("usable", "reserved"), "a kind of range")] = "usable"
+    """Only usable ranges are memory; reserved ones matter as entries of the map."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.end <= self.start:
+            yield ("end",), f"the range ends at {self.end:#x}, not above its start {self.start:#x}"
+
+
+def _default_nodes(data: dict[str, Any]) -> int:
+    nodes: list[int] = [part.node + 1 for part in data["memory_map"] or ()]
+    return max([len(data["node_memory"] or ()), 1, *nodes])
+
+
+class Machine(Section):
+    """The hardware, the same for all kernels of the chain."""
+
+    platform: Annotated[str, Choice(PLATFORMS, "a platform")] = PLATFORMS[0]
+    """The architecture."""
+    memory_map: Annotated[ListOf[MemoryRange], Field(min_length=1)] | None = None
+    """Ranges in ascending order, for a real machine; in place of memory and firmware."""
+    node_memory: Annotated[ListOf[Memory], Field(min_length=1)] | None = None
+    """The memory of each node, where it is not split equally."""
+    memory: Memory | None = Field(
+        default_factory=lambda data: sum(data["node_memory"] or ()) or None
+    )
+    """All memory; with node_memory its sum, with memory_map none."""
+    firmware: Annotated[str, Choice(FIRMWARES, "a firmware")] | None = Field(
+        default_factory=lambda data: None if data["memory_map"] else FIRMWARES[0]
+    )
+    """Firmware, which decides the holes of the memory map: qemu-pc (the default) or qemu-q35."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
+    """NUMA nodes; memory is split equally unless node_memory has the sizes."""
+    cpus: Annotated[int, Field(ge=1, le=8192)] = 4
+
+    @property
+    def total_bytes(self) -> int:
+        """All memory, however it was given."""
+        usable = [part for part in self.memory_map or () if part.kind == "usable"]
+        return self.memory or sum(part.end - part.start for part in usable)
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.memory_map:
+            yield from self._broken_map_rules()
+        elif not self.memory:
+            yield (), "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
+        elif self.memory > MOST_BYTES:
+            yield ("node_memory",), f"this adds up to more than {format_exact(MOST_BYTES)}"
+        elif self.node_memory and self.memory != sum(self.node_memory):
+            total = format_exact(sum(self.node_memory))
+            yield ("memory",), f"memory is not the {total} that node_memory adds up to"
+        elif self.memory // self.nodes < LEAST_BYTES:
+            yield ("nodes",), f"{self.nodes} nodes would have less than 16MiB of memory each"
+        if self.node_memory and self.nodes != len(self.node_memory):
+            yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
+
+    def _broken_map_rules(self) -> Iterator[BrokenRule]:
+        ranges = self.memory_map or ()
+        for index, (left, right) in enumerate(pairwise(ranges), start=1):
+            if right.start < left.end:
+                text = f"starts at {right.start:#x}, but the range before ends at {left.end:#x}"
+                yield ("memory_map", index, "start"), text
+        for index, part in enumerate(ranges):
+            if part.node >= self.nodes:
+                yield (
+                    ("memory_map", index, "node"),
+                    f"node {part.node} is not there; nodes: {self.nodes}",
+                )
+        usable = [part for part in ranges if part.kind == "usable"]
+        if not any(part.start < FOUR_GIB and part.end - part.start >= BOOTABLE for part in usable):
+            yield ("memory_map",), "no usable range of 64MiB below 4GiB, where a kernel is started"
+        if self.total_bytes > MOST_BYTES:
+            yield ("memory_map",), f"this adds up to more than {format_exact(MOST_BYTES)}"
+        if self.firmware:
+            yield ("firmware",), "firmware goes with memory; a memory_map needs none"
+        if self.node_memory:
+            yield ("node_memory",), "node_memory goes with memory; memory_map has a node per range"
+        elif self.memory:
+            yield ("memory",), "memory is what memory_map adds up to; leave it out"
