@@ -61,6 +61,7 @@ CIRCLES_OF_TYPES = {
         "kho_sim.memory.early.boot",
         "kho_sim.platform.platform",
         "kho_sim.platform.x86_64",
+        "kho_sim.platform.x86_efi",
     ): "a platform's steps are handed the early boot that they are steps of",
     (
         "kho_sim.logs.importing.imported",

@@ -8,6 +8,28 @@ from __future__ import annotations
 PLATFORMS = ("x86_64",)
 FIRMWARES = ("qemu-pc", "qemu-q35")
 """The first is the default."""
+EFI_MEMORY = (
+    "conventional",
+    "loader code",
+    "loader data",
+    "boot code",
+    "boot data",
+    "runtime code",
+    "runtime data",
+    "acpi reclaim",
+    "acpi nvs",
+    "mmio",
+    "mmio port",
+    "pal code",
+    "persistent",
+    "unaccepted",
+    "unusable",
+)
+"""Types of an EFI memory map beside ``reserved``."""
+MEMORY_KINDS = ("usable", "reserved", *EFI_MEMORY)
+"""Kinds of range in an explicit memory map; the first is the default."""
+USABLE_MEMORY = ("usable", *EFI_MEMORY[:5])
+"""Those that a kernel has as memory once it runs."""
 STRATEGIES = (
     "blocks",
     "none",

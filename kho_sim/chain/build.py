@@ -7,24 +7,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
-from kho_sim.base.extent import round_up
+from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds import Build, EarlyRequest, load_build
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.machine import Machine
+from kho_sim.machine import Machine, NodeRange
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.platform.firmware import FIRMWARES
-from kho_sim.platform.firmware.e820 import from_memory_map
+from kho_sim.platform.firmware.e820 import MapBeside, from_memory_map
 from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.platform.platform import PLATFORMS, Platform
 from kho_sim.releases import load_release
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec
+    from kho_sim.scenario import machine as machine_section
 
 BUILD_KEYS = {
     "image": "image_bytes",
@@ -75,11 +76,33 @@ def build_machine(scenario: Scenario) -> Machine:
     wanted = scenario.machine
     if wanted.memory_map:
         ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
-        return from_memory_map(ranges, cpus=wanted.cpus)
+        return from_memory_map(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
     total = wanted.total_bytes
     shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
     make = FIRMWARES[wanted.firmware or next(iter(FIRMWARES))]
-    return make(total, cpus=wanted.cpus, node_bytes=shares)
+    machine = make(total, cpus=wanted.cpus, node_bytes=shares)
+    return replace(machine, hotplug=_hotplug(wanted))
+
+
+def _beside_map(wanted: machine_section.Machine) -> MapBeside:
+    tables, efi = wanted.firmware_tables, wanted.efi
+    return MapBeside(
+        tables=None if tables is None else tuple(Extent(t.start, t.end) for t in tables),
+        hotplug=_hotplug(wanted),
+        efi=efi is not None,
+        runtime_ranges=efi.runtime_ranges if efi else None,
+        memory_map=_extent(efi.memory_map) if efi else None,
+        attributes=_extent(efi.attributes) if efi else None,
+        initrd_end=efi.initrd_end if efi else 0,
+    )
+
+
+def _hotplug(wanted: machine_section.Machine) -> tuple[NodeRange, ...]:
+    return tuple(NodeRange(part.start, part.end, part.node) for part in wanted.hotplug or ())
+
+
+def _extent(span: machine_section.Span | None) -> Extent | None:
+    return Extent(span.start, span.end) if span else None
 
 
 def build_kernel(

@@ -98,6 +98,7 @@ class RunningMemory:
         """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
         pages = open_allocator(machine, booted, booted.early.revived, interleaving, drawn)
         initialise_deferred(pages, booted, setup, machine.cpus)
+        pages.give_late(booted.early.late_memory)
         memory = cls(setup, booted, pages)
         memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
         for request in setup.options.hugepages:
@@ -240,7 +241,7 @@ class RunningMemory:
 
         Raises PreserveFailed with -ENOMEM if there are no pages for the image until the jump.
         """
-        platform, request = next_setup.platform, _load_request(next_setup)
+        platform, request = next_setup.platform, self._load_request(next_setup)
         placed = place_kernel(platform, self.booted.scratch_areas, request)
         if not isinstance(placed, LoadRefused):
             try:
@@ -257,7 +258,7 @@ class RunningMemory:
             raise ModelError("a hand-over needs KHO")
         descriptors = next(place for place in placed if place.name == "descriptors")
         return Handover(
-            loaded=next_setup.platform.load_kexec(placed, _load_request(next_setup)),
+            loaded=next_setup.platform.load_kexec(placed, self._load_request(next_setup)),
             kho=KhoData(
                 compatible=self.setup.release.kho_compatible,
                 fdt_address=luo.fdt_address,
@@ -272,6 +273,11 @@ class RunningMemory:
             kexec_count=self.kexec_count + 1,
         )
 
+    def _load_request(self, setup: KernelSetup) -> LoadRequest:
+        efi = self.booted.early.machine.efi
+        ranges = efi.runtime_ranges if efi else 0
+        return LoadRequest(setup.build, setup.options.command_line_bytes, ranges)
+
     def work(self) -> Work:
         """Return the work that preserving has done so far."""
         return self.outgoing.work if self.outgoing else Work()
@@ -284,7 +290,3 @@ def _touch_anonymous(pages: PageAllocator, page_count: int) -> None:
         pages.alloc(1, 0, UNMOVABLE)
         pages.alloc(step, 0, MOVABLE)
         page_count -= step
-
-
-def _load_request(setup: KernelSetup) -> LoadRequest:
-    return LoadRequest(setup.build, setup.options.command_line_bytes)

@@ -1,8 +1,7 @@
 """A machine as its firmware describes it to each kernel of a chain.
 
-Models the e820 map, the SRAT's memory affinity and the number of CPUs. Left out: everything that
-does not decide where early allocations land (devices, memory types beyond usable and not,
-distances).
+Models the e820 map, what EFI adds to it, the SRAT's memory affinity and the number of CPUs. Left
+out: everything that does not decide where early allocations land (devices, distances).
 """
 
 from __future__ import annotations
@@ -14,8 +13,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kho_sim.base.extent import Extent, round_down, round_up
+from kho_sim.machine.efi import Efi
 
 USABLE = "usable"
+RESERVED = "reserved"
+MMIO = "mmio"
+"""Registers of devices, as EFI names them: kernels on x86 take such entries out of their map."""
 
 
 class FirmwareRange(NamedTuple):
@@ -41,14 +44,18 @@ class Machine:
     ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint;
     memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU.
     ``firmware_tables``: the ranges outside of memory that ACPI makes a kernel reserve.
-    ``lowest_address``: no kernel uses memory below it. ``page_bytes``: the page size of all kernels
-    of a chain. ``assumptions``: what ``explain`` shows.
+    ``efi``: what EFI adds to the map, None on a machine that a BIOS started. ``hotplug``: where
+    memory may be plugged in later, by node. ``lowest_address``: no kernel uses memory below it.
+    ``page_bytes``: the page size of all kernels of a chain. ``assumptions``: what ``explain``
+    shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
     cpu_nodes: tuple[int, ...]
     node_ranges: tuple[NodeRange, ...] = ()
     firmware_tables: tuple[Extent, ...] = ()
+    efi: Efi | None = None
+    hotplug: tuple[NodeRange, ...] = ()
     lowest_address: int = 0
     page_bytes: int = 4096
     assumptions: tuple[str, ...] = ()
@@ -73,6 +80,11 @@ class Machine:
     @property
     def end_of_memory(self) -> int:
         return self.memory[-1].end
+
+    @property
+    def end_of_possible_memory(self) -> int:
+        """Where memory can end, with all that may be plugged in."""
+        return max([self.end_of_memory, *(place.end for place in self.hotplug)])
 
     @cached_property
     def node_spans(self) -> tuple[NodeRange, ...]:

@@ -20,12 +20,14 @@ class LoadedKernel:
 
     ``image``: text to the end of bss. ``initrd``: in whole pages, None without one.
     ``parameters``: what tells a kernel of its handover (x86: KHO's setup_data; arm64: the device
-    tree), None if it has nothing of the kind. ``by_kexec``: whether another kernel loaded it.
+    tree), None if it has nothing of the kind. ``efi_map``: EFI's map of memory, None without EFI.
+    ``by_kexec``: whether another kernel loaded it.
     """
 
     image: Extent
     initrd: Extent | None = None
     parameters: Extent | None = None
+    efi_map: Extent | None = None
     by_kexec: bool = False
 
 
@@ -33,11 +35,13 @@ class LoadedKernel:
 class LoadRequest:
     """What decides which pieces kexec_file_load() has to place.
 
-    ``command_line_bytes``: of the next kernel, without its NUL.
+    ``command_line_bytes``: of the next kernel, without its NUL. ``efi_ranges``: descriptors of
+    EFI's map that are passed on, 0 on a machine without EFI.
     """
 
     build: Build
     command_line_bytes: int
+    efi_ranges: int = 0
 
 
 @dataclass(frozen=True, slots=True)

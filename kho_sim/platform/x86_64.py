@@ -1,9 +1,9 @@
 """x86_64: what Linux keeps in arch/x86 of early boot, of kexec and of the layout of memory.
 
 Models setup_arch() and what it calls, as far as it takes memory, and bzImage64_load(); 4 KiB pages,
-a BIOS, five-level page tables, no KASLR (kernel-facts sections 1, 6 and 11). Left out: reservations
-below 1 MiB that the later reservation of all of it swallows (MP table), the direct map's probing
-steps beyond the pages that they take, and IMA or EFI data in the boot parameters.
+a BIOS or EFI (``x86_efi``), five-level page tables, no KASLR (kernel-facts sections 1, 6 and 11).
+Left out: reservations below 1 MiB that the later reservation of all of it swallows (MP table), the
+direct map's probing steps beyond the pages that they take, and IMA data in the boot parameters.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_down, round_up
+from kho_sim.machine.machine import MMIO
+from kho_sim.platform import x86_efi
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
@@ -42,8 +44,12 @@ ELFCOREHDR_TEXT_BYTES = 30
 SETUP_DATA_BYTES = 16 + 32
 """A struct setup_data with 32 bytes behind its header: EFI's, the random seed's and KHO's."""
 SETUP_DATA_COUNT = 3
+EFI_SETUP_DATA_BYTES = 16 + 96
+"""EFI's on an EFI machine; it then lies before KHO's, and the next kernel reserves it as well."""
 RESERVED_SETUP_DATA_BYTES = 0x60
 """What the next kernel reserves of them, from KHO's on."""
+EFI_PARAMETERS_BYTES = EFI_SETUP_DATA_BYTES + RESERVED_SETUP_DATA_BYTES
+"""What it reserves of them on an EFI machine."""
 KERNEL_ALIGN_BYTES = 2 * MIB
 MIN_PURGATORY_ADDRESS = 0x3000
 MIN_BOOT_PARAMS_ADDRESS = 0x3000
@@ -88,18 +94,31 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         """Return the image where it was linked for, the initrd below the end of low memory.
 
         An initrd that is larger than all of that begins at address 0 (no boot loader would load
-        it; the kernel dies of it later).
+        it; the kernel dies of it later). On an EFI machine the loader of EFI puts both.
         """
-        image = Extent(build.image_address, build.image_address + build.image_bytes)
-        if not build.initrd_bytes:
-            return LoadedKernel(image)
+        efi, page_bytes = machine.efi, self.geometry.page_bytes
+        address = build.image_address
+        if efi:
+            size = build.init_size_bytes
+            address = x86_efi.image_address(efi, size, MIN_KERNEL_ADDRESS, KERNEL_ALIGN_BYTES)
+        return LoadedKernel(
+            image=Extent(address, address + build.image_bytes),
+            initrd=self._cold_initrd(machine, round_up(build.initrd_bytes, page_bytes)),
+            efi_map=efi.memory_map if efi else None,
+        )
+
+    def _cold_initrd(self, machine: Machine, size: int) -> Extent | None:
+        if not size:
+            return None
+        placed = x86_efi.initrd_of(machine.efi, size) if machine.efi else None
+        if placed is not None:
+            return placed
         page_bytes = self.geometry.page_bytes
         low_end = max(
             min(extent.end, FOUR_GIB) for extent in machine.memory if extent.start < FOUR_GIB
         )
-        size = round_up(build.initrd_bytes, page_bytes)
         start = max(round_down(low_end - size, page_bytes), 0)
-        return LoadedKernel(image, Extent(start, start + size))
+        return Extent(start, start + size)
 
     def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:
         """Return the segments of a bzImage; an initrd of 0 bytes gets none.
@@ -117,17 +136,25 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         return segments if build.initrd_bytes else segments[:-1]
 
     def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
-        """Return where the jump leaves everything; KHO's setup_data lies in the boot parameters.
+        """Return where the jump leaves everything; KHO's setup_data lies in the boot parameters,
+        and on an EFI machine its map and its setup_data before it.
 
-        Source: kho_setup_boot_parameters().
+        Source: kho_setup_boot_parameters(), setup_efi_state().
         """
         at = {place.name: place for place in placed}
         image = at["kernel"].start
         setup_data = at["boot_params"].start + _setup_data_offset(request)
+        reserved = Extent(setup_data, setup_data + RESERVED_SETUP_DATA_BYTES)
+        efi_map = None
+        if ranges := request.efi_ranges:
+            reserved = reserved._replace(start=setup_data - EFI_SETUP_DATA_BYTES)
+            start = reserved.start - x86_efi.map_bytes(ranges)
+            efi_map = Extent(start, start + ranges * x86_efi.DESCRIPTOR_BYTES)
         return LoadedKernel(
             image=Extent(image, image + request.build.image_bytes),
             initrd=at["initrd"].extent if "initrd" in at else None,
-            parameters=Extent(setup_data, setup_data + RESERVED_SETUP_DATA_BYTES),
+            parameters=reserved,
+            efi_map=efi_map,
             by_kexec=True,
         )
 
@@ -141,8 +168,14 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         yield Step("setup data", boot.reserve_parameters, "memblock_x86_reserve_range_setup_data()")
         yield Step("BIOS area", partial(_reserve_bios_area, boot), "reserve_bios_regions()")
         yield Step("KHO", boot.populate_kho, "kho_populate()")
+        if boot.machine.efi:
+            reserve = partial(x86_efi.reserve_tables, boot)
+            yield Step("EFI tables", reserve, "efi_memblock_x86_reserve_range()")
         yield Step("brk", partial(_reserve_brk, boot), "reserve_brk()")
         yield Step("memory", partial(_add_memory, boot), "e820__memblock_setup()")
+        if boot.machine.efi:
+            reserve = partial(x86_efi.reserve_boot_services, boot)
+            yield Step("boot services", reserve, "efi_reserve_boot_services()")
         yield Step("real mode", partial(_set_up_real_mode, boot), "reserve_real_mode()")
         yield Step("direct map", partial(_map_memory, boot), "init_mem_mapping()")
         yield Step("log buffer", boot.set_up_log_buffer, "setup_log_buf(1)")
@@ -155,7 +188,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         """Yield the generic steps of start_kernel() with those of x86 behind them."""
         yield from boot.steps_of_start_kernel()
         yield Step("CPU entry areas", partial(_allocate_entry_areas, boot), "trap_init()")
-        if _has_memory_above_4g(boot.machine):
+        if boot.machine.end_of_possible_memory > FOUR_GIB:
             yield Step("bounce buffers", boot.allocate_bounce_buffers, "swiotlb_init()")
 
 
@@ -166,7 +199,9 @@ def _has_memory_above_4g(machine: Machine) -> bool:
 def _setup_data_offset(request: LoadRequest) -> int:
     """Boot parameters, command line and the room for one more option come before any setup_data."""
     line_bytes = request.command_line_bytes + 1 + ELFCOREHDR_TEXT_BYTES
-    return round_up(BOOT_PARAMS_BYTES + line_bytes, 16)
+    of_efi = EFI_SETUP_DATA_BYTES if request.efi_ranges else 0
+    of_efi += x86_efi.map_bytes(request.efi_ranges)
+    return round_up(BOOT_PARAMS_BYTES + line_bytes, 16) + of_efi
 
 
 def _reserve_first_64_kib(boot: EarlyBoot) -> None:
@@ -224,8 +259,9 @@ def _map_memory(boot: EarlyBoot) -> None:
 
 
 def _allocate_resources(boot: EarlyBoot) -> None:
-    """Names of what the HPET, the IO-APIC and each entry of the firmware's map take."""
-    build, entries = boot.build, len(boot.machine.firmware) + 1
+    """Names of what the HPET, the IO-APIC and each entry of the firmware's map take: page 0 is one
+    more, and registers that EFI names are none (efi_remove_e820_mmio())."""
+    build, entries = boot.build, 1 + sum(entry.kind != MMIO for entry in boot.machine.firmware)
     boot.alloc_or_panic(requesters.HPET_RESOURCE, build.hpet_resource_bytes)
     boot.alloc_or_panic(requesters.IOAPIC_RESOURCE, build.ioapic_resource_bytes)
     boot.alloc_or_panic(requesters.E820_RESOURCES, build.e820_resource_bytes * entries)

@@ -11,6 +11,7 @@ from typing import Any
 
 from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
+from kho_sim.base.words import USABLE_MEMORY
 from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import PLAIN, Layout
 from kho_sim.releases import strategy_in
@@ -120,7 +121,7 @@ def _note_lines(notes: Sequence[str], layout: Layout) -> list[str]:
 
 def _machine_text(machine: dict[str, Any]) -> str:
     ranges = machine.get("memory_map", ())
-    usable = [part for part in ranges if part["kind"] == "usable"]
+    usable = [part for part in ranges if part["kind"] in USABLE_MEMORY]
     memory = machine.get("memory") or sum(part["end"] - part["start"] for part in usable)
     nodes, cpus = machine["nodes"], machine["cpus"]
     where = machine.get("firmware") or "memory map of a real machine"

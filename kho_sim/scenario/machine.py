@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kho_sim.base.units import format_exact
-from kho_sim.base.words import FIRMWARES, PLATFORMS
+from kho_sim.base.words import FIRMWARES, MEMORY_KINDS, PLATFORMS, USABLE_MEMORY
 from kho_sim.scenario.fields import (
     PAGE_BYTES,
     Choice,
@@ -36,12 +36,52 @@ class MemoryRange(Section):
     start: SizeOrZero
     end: Size
     node: Node = 0
-    kind: Annotated[str, Choice(("usable", "reserved"), "a kind of range")] = "usable"
-    """Only usable ranges are memory; reserved ones matter as entries of the map."""
+    kind: Annotated[str, Choice(MEMORY_KINDS, "a kind of range")] = MEMORY_KINDS[0]
+    """usable or reserved as in an e820 map, or the type of an EFI descriptor. What a kernel has as
+    memory is usable, conventional, or of loader or boot; the rest matters as entries of the map."""
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether a kernel that runs has it as memory."""
+        return self.kind in USABLE_MEMORY
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        if self.end <= self.start:
-            yield ("end",), f"the range ends at {self.end:#x}, not above its start {self.start:#x}"
+        yield from _broken_ends(self.start, self.end)
+
+
+class Span(Section):
+    """A range of addresses, [start, end) in bytes."""
+
+    start: SizeOrZero
+    end: Size
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        yield from _broken_ends(self.start, self.end)
+
+
+class HotplugRange(Span):
+    """A place where memory may be plugged in later (SRAT)."""
+
+    node: Node = 0
+
+
+class Efi(Section):
+    """The tables that EFI leaves in memory, on a machine that it started."""
+
+    memory_map: Span | None = None
+    """The place of the map for the first kernel; kexec makes later kernels a shorter one."""
+    attributes: Span | None = None
+    """The memory attributes table; the boot services data that hold it are never given back."""
+    runtime_ranges: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """Descriptors that kexec passes on; if left out, those of runtime services and mmio, and one
+    for the attributes."""
+    initrd_end: SizeOrZero = 0
+    """The end of the first kernel's initrd; 0: below all that the firmware holds in low memory."""
+
+
+def _broken_ends(start: int, end: int) -> Iterator[BrokenRule]:
+    if end <= start:
+        yield ("end",), f"the range ends at {end:#x}, not above its start {start:#x}"
 
 
 def _default_nodes(data: dict[str, Any]) -> int:
@@ -69,16 +109,26 @@ class Machine(Section):
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
     """NUMA nodes; memory is split equally unless node_memory has the sizes."""
     cpus: Annotated[int, Field(ge=1, le=8192)] = 4
+    firmware_tables: ListOf[Span] | None = None
+    """Tables of ACPI outside of memory, with memory_map, where they are known."""
+    efi: Efi | None = None
+    """The tables of EFI, with a memory_map; any type of EFI in the map makes it an EFI map."""
+    hotplug: ListOf[HotplugRange] | None = None
+    """Places where memory may be plugged in later."""
 
     @property
     def total_bytes(self) -> int:
         """All memory, however it was given."""
-        usable = [part for part in self.memory_map or () if part.kind == "usable"]
+        usable = [part for part in self.memory_map or () if part.is_memory]
         return self.memory or sum(part.end - part.start for part in usable)
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.memory_map:
             yield from self._broken_map_rules()
+        elif self.efi:
+            yield ("efi",), "efi goes with a memory_map; a firmware on EFI lays its own tables"
+        elif self.firmware_tables:
+            yield ("firmware_tables",), "firmware_tables goes with a memory_map"
         elif not self.memory:
             yield (), "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
         elif self.memory > MOST_BYTES:
@@ -103,7 +153,7 @@ class Machine(Section):
                     ("memory_map", index, "node"),
                     f"node {part.node} is not there; nodes: {self.nodes}",
                 )
-        usable = [part for part in ranges if part.kind == "usable"]
+        usable = [part for part in ranges if part.is_memory]
         if not any(part.start < FOUR_GIB and part.end - part.start >= BOOTABLE for part in usable):
             yield ("memory_map",), "no usable range of 64MiB below 4GiB, where a kernel is started"
         if self.total_bytes > MOST_BYTES:

@@ -148,7 +148,9 @@ def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
         build = replace(build, initrd_bytes=log.initrd.size)
     observed = landing(log, len(areas))
     command_line = log.command_line or kernel.command_line
-    place = predicted_landing(areas, LoadRequest(build, len(command_line.encode())))
+    efi = build_machine(scenario).efi
+    ranges = efi.runtime_ranges if efi else 0
+    place = predicted_landing(areas, LoadRequest(build, len(command_line.encode()), ranges))
     predicted: Mapping[str, Any] = {} if isinstance(place, LoadRefused) else place
     refused = place.message if isinstance(place, LoadRefused) else None
     return {

@@ -69,6 +69,8 @@ class EarlyBoot:
     named_areas: list[NamedArea] = field(default_factory=list)
     handed_areas: tuple[NamedArea, ...] = ()
     """The named areas that were handed over and found."""
+    late_memory: list[Extent] = field(default_factory=list)
+    """What is reserved only until the page allocator runs: it gets that at arch_initcall."""
     revived: bool = False
     """Whether scratch areas were handed over and found: this is a KHO boot."""
     free_pages: int = 0

@@ -143,6 +143,12 @@ class PageAllocator:
         self._free.clear()
         set_watermarks(self._zones, self._online_cpus)
 
+    def give_late(self, extents: Iterable[tuple[int, int]]) -> None:
+        """Free what was reserved in early boot only (bytes, whole pages): memblock_free_late()."""
+        for start, end in extents:
+            for zone, run in self._by_zone(self._run_of_bytes(start, end)):
+                give_early(zone, [Extent(*run.extent())])
+
     def release_scratch(self) -> None:
         """Turn the first kernel's scratch into free CMA pageblocks: kho_init()."""
         order, pageblock_pages = self.geometry.pageblock_order, self.geometry.pageblock_pages

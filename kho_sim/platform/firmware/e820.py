@@ -7,9 +7,13 @@ the move of high memory beyond 1 TiB and the size of the SMBIOS tables are state
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from kho_sim.base.extent import Extent, round_up
-from kho_sim.machine.machine import USABLE, FirmwareRange, Machine, NodeRange
+from kho_sim.base.words import EFI_MEMORY, USABLE_MEMORY
+from kho_sim.machine.efi import RUNTIME, Efi, EfiDescriptor
+from kho_sim.machine.machine import RESERVED, USABLE, FirmwareRange, Machine, NodeRange
+from kho_sim.platform.firmware.efi import e820_of
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -71,34 +75,79 @@ def qemu_machine(
     )
 
 
-def from_memory_map(ranges: Sequence[tuple[int, int, int, str]], *, cpus: int) -> Machine:
+@dataclass(frozen=True, kw_only=True)
+class MapBeside:
+    """What a scenario says of firmware beside the ranges of its map; nothing by default.
+
+    ``tables``: where ACPI's tables lie, if that is known. ``efi``: whether EFI started the
+    machine; the others are as in ``machine.Efi``, ``runtime_ranges`` None where the map has them.
+    """
+
+    tables: tuple[Extent, ...] | None = None
+    hotplug: tuple[NodeRange, ...] = ()
+    efi: bool = False
+    runtime_ranges: int | None = None
+    memory_map: Extent | None = None
+    attributes: Extent | None = None
+    initrd_end: int = 0
+
+
+def from_memory_map(
+    ranges: Sequence[tuple[int, int, int, str]], *, cpus: int, beside: MapBeside | None = None
+) -> Machine:
     """Return the machine of an explicit firmware map: (start, end, node, kind) ranges.
 
     The nodes of usable ranges count; usable ranges that touch are one entry of the map that was cut
-    at a node border. A reserved range that begins where low memory ends is taken to hold the ACPI
-    tables, as SeaBIOS lays them.
+    at a node border. With types of EFI it is an EFI map, and the e820 map is made of it. Where
+    nothing says where the ACPI tables are, a reserved range that begins where low memory ends is
+    taken to hold them, as SeaBIOS lays them.
     """
+    beside = beside or MapBeside()
     entries = sorted(ranges)
-    usable = [NodeRange(start, end, nid) for start, end, nid, kind in entries if kind == USABLE]
+    usable = [NodeRange(*entry[:3]) for entry in entries if entry[3] in USABLE_MEMORY]
     nodes = sorted({entry.nid for entry in usable})
     shares = _deal_cpus(cpus, len(nodes))
-    low_end = max((e.end for e in usable if e.start < FOUR_GIB), default=0)
-    tables = [
-        Extent(start, start + ACPI_TABLES_BYTES)
-        for start, end, _, kind in entries
-        if kind != USABLE and start == low_end and end - start >= ACPI_TABLES_BYTES
-    ]
+    descriptors = tuple(EfiDescriptor(start, end, kind) for start, end, _, kind in entries)
+    has_efi = beside.efi or any(kind in EFI_MEMORY for *_, kind in entries)
     return Machine(
-        firmware=_joined(FirmwareRange(start, end, kind) for start, end, _, kind in entries),
+        firmware=e820_of(descriptors) if has_efi else _joined(descriptors),
         cpu_nodes=tuple(nodes[share] for share in shares),
         node_ranges=() if nodes == [0] else tuple(usable),
-        firmware_tables=tuple(tables),
+        firmware_tables=_tables_behind_memory(entries) if beside.tables is None else beside.tables,
+        efi=_efi_of(descriptors, beside) if has_efi else None,
+        hotplug=beside.hotplug,
         lowest_address=PAGE_BYTES,
         assumptions=("CPUs are dealt to the nodes in equal consecutive shares",),
     )
 
 
-def _joined(entries: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
+def _efi_of(descriptors: tuple[EfiDescriptor, ...], beside: MapBeside) -> Efi:
+    """The attributes table makes its own descriptor one more that kexec passes on."""
+    count = sum(descriptor.kind in RUNTIME for descriptor in descriptors)
+    if beside.attributes is not None:
+        count += 1
+    return Efi(
+        descriptors,
+        count if beside.runtime_ranges is None else beside.runtime_ranges,
+        beside.memory_map,
+        beside.attributes,
+        beside.initrd_end,
+    )
+
+
+def _tables_behind_memory(entries: Sequence[tuple[int, int, int, str]]) -> tuple[Extent, ...]:
+    low_end = max(
+        (end for start, end, _, kind in entries if kind in USABLE_MEMORY and start < FOUR_GIB),
+        default=0,
+    )
+    return tuple(
+        Extent(start, start + ACPI_TABLES_BYTES)
+        for start, end, _, kind in entries
+        if kind == RESERVED and start == low_end and end - start >= ACPI_TABLES_BYTES
+    )
+
+
+def _joined(entries: Iterable[EfiDescriptor]) -> tuple[FirmwareRange, ...]:
     """Join usable neighbours: the kernel's map has no borders inside memory, and it counts
     entries."""
     joined: list[FirmwareRange] = []
@@ -107,7 +156,7 @@ def _joined(entries: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
         if last and last.end == entry.start and last.kind == entry.kind == USABLE:
             joined[-1] = FirmwareRange(last.start, entry.end)
         else:
-            joined.append(entry)
+            joined.append(FirmwareRange(entry.start, entry.end, entry.kind))
     return tuple(joined)
 
 
