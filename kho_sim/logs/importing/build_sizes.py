@@ -14,6 +14,7 @@ from dataclasses import replace
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds import load_build
 from kho_sim.kho.load import LoadRefused
+from kho_sim.logs.importing.efi import ranges_passed_to
 from kho_sim.logs.importing.imported import PAGE_BYTES, Source
 from kho_sim.logs.importing.landing import landing, predicted_landing
 from kho_sim.logs.reader import BootLog
@@ -51,6 +52,7 @@ class Load:
         self.areas = areas
         self.command_line_bytes = len(next_log.command_line)
         self.initrd_bytes = next_log.initrd.size if next_log.initrd else 0
+        self.efi_ranges = ranges_passed_to(next_log) if next_log.efi.present else 0
         self.landed = landing(next_log, len(areas)) if next_log.command_line else {}
 
     def explained_by(self, purgatory_bytes: int, init_size_bytes: int) -> bool:
@@ -61,7 +63,8 @@ class Load:
             init_size_bytes=init_size_bytes,
             initrd_bytes=self.initrd_bytes,
         )
-        place = predicted_landing(self.areas, LoadRequest(build, self.command_line_bytes))
+        request = LoadRequest(build, self.command_line_bytes, self.efi_ranges)
+        place = predicted_landing(self.areas, request)
         if isinstance(place, LoadRefused):
             return False
         return all(place.get(name) == address for name, address in self.landed.items())

@@ -52,7 +52,7 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     cold = next((log for log in logs if not log.starts_late), logs[0])
     if cold.boot == trace.extra["boots"][0].boot:
         source.lines = lines or {}
-    find_memory(source, cold)
+    find_memory(source, logs[logs.index(cold) :])
     _find_cpus(source, cold)
     _find_kernels(source, logs)
     find_build_sizes(source, cold, _loads(trace, logs))
@@ -64,6 +64,8 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
 LOCATED = (
     "BIOS-e820: ",
     "efi: mem",
+    "efi: ",
+    "ACPI: Reserving ",
     "SRAT: Node ",
     "Early memory node ranges",
     "Memory: ",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from kho_sim.base.errors import InputError
 from kho_sim.base.extent import Extent, merged, round_down, round_up
 from kho_sim.base.notebook import text_html
+from kho_sim.base.words import USABLE_MEMORY
 from kho_sim.logs.importing.write import scenario_text
 from kho_sim.machine.machine import USABLE, FirmwareRange, NodeRange
 from kho_sim.platform.geometry import PAGES_4K
@@ -169,7 +170,7 @@ def usable(ranges: Iterable[FirmwareRange], grain_bytes: int = PAGE_BYTES) -> li
             round_down(part.end, PAGE_BYTES),
         )
         for part in ranges
-        if part.kind == USABLE
+        if part.kind in USABLE_MEMORY
     )
     if grain_bytes == PAGE_BYTES:
         return pages
@@ -198,7 +199,9 @@ def _map_entries(chosen: dict[str, Finding]) -> list[dict[str, Any]]:
     entries = []
     for part in sorted(chosen[MEMORY_MAP].value):
         pieces = (
-            _by_node(part, spans) if part.kind == USABLE else [NodeRange(part.start, part.end, 0)]
+            _by_node(part, spans)
+            if part.kind in USABLE_MEMORY
+            else [NodeRange(part.start, part.end, 0)]
         )
         for start, end, nid in pieces:
             entry = {"start": start, "end": end}

@@ -1,7 +1,8 @@
 """Where kexec's segments landed, as the log of the kernel that was started tells it.
 
 The reservations of a KHO boot's first steps (kernel-facts 6.1) show them: image and initrd, the
-scratch descriptors (16 bytes an area, aligned to 64 KiB) and KHO's setup_data (0x60 bytes, 12.1).
+scratch descriptors (16 bytes an area, aligned to 64 KiB) and KHO's setup_data (0x60 bytes, 12.1;
+0xd0 with EFI's, kernel-facts-distro 1).
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from kho_sim.logs.reader import BootLog
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import PLATFORMS
-from kho_sim.platform.x86_64 import KERNEL_ALIGN_BYTES, RESERVED_SETUP_DATA_BYTES
+from kho_sim.platform.x86_64 import (
+    EFI_PARAMETERS_BYTES,
+    KERNEL_ALIGN_BYTES,
+    RESERVED_SETUP_DATA_BYTES,
+)
 
 LANDED = ("kernel", "initrd", "descriptors", "setup_data")
 
@@ -37,7 +42,8 @@ def landing(log: BootLog, area_count: int) -> dict[str, int]:
         found["kernel"] = kernel
     for start, end, flags in regions:
         size = end - start
-        if flags & RSRV_KERN and size == RESERVED_SETUP_DATA_BYTES:
+        parameters = EFI_PARAMETERS_BYTES if log.efi.present else RESERVED_SETUP_DATA_BYTES
+        if flags & RSRV_KERN and size == parameters:
             found["setup_data"] = start
         aligned = start % DESCRIPTORS_ALIGN_BYTES == 0
         if not flags and size == DESCRIPTOR_BYTES * area_count and aligned:

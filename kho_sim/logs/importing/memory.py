@@ -7,9 +7,17 @@ x/yK"). Where both agree and the firmware's map has more, the kernel left memory
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from kho_sim.base.extent import Extent, intersected, subtracted, total_size
+from kho_sim.base.extent import Extent, intersected, merged, subtracted, total_size
+from kho_sim.base.words import MEMORY_KINDS, USABLE_MEMORY
+from kho_sim.logs.importing.efi import (
+    EFI_MAP_LINE,
+    EfiTraces,
+    say_efi,
+    with_types,
+    without_registers,
+)
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
@@ -18,7 +26,7 @@ from kho_sim.logs.importing.imported import (
     usable,
 )
 from kho_sim.logs.reader import BootLog
-from kho_sim.machine.machine import USABLE, FirmwareRange
+from kho_sim.machine.machine import RESERVED, USABLE, FirmwareRange
 
 USABLE_KINDS = ("usable", "System RAM")
 RESERVED_KINDS = (
@@ -34,16 +42,10 @@ RESERVED_KINDS = (
     "type",
 )
 """How kernels of several releases call entries that are no memory; a number may follow."""
-EFI_USABLE_KINDS = (
-    "Loader Code",
-    "Loader Data",
-    "Boot Code",
-    "Boot Data",
-    "Conventional",
-    "Conventional Memory",
-)
-"""What the kernel may use after it has taken over from EFI."""
+EFI_RESERVED_KINDS = {"ACPI data": "acpi reclaim", "ACPI NVS": "acpi nvs"}
+"""Entries of an e820 map that was made of EFI's, by the types that they had."""
 
+UNKNOWN_KIND = "'{}' in the memory map is not known; taken to be reserved"
 EARLY_NODES = "Early memory node ranges"
 MEMORY_LINE = "Memory: "
 PAGE_ZERO_BYTES = PAGE_BYTES
@@ -52,48 +54,55 @@ MAP_BEGINS = "BIOS-provided physical RAM map:"
 E820_LINE = "BIOS-e820: "
 
 
-def find_memory(source: Source, cold: BootLog) -> None:
-    """Add the map and the nodes of a boot to ``source``, and what else the log says of them."""
+def find_memory(source: Source, chain: Sequence[BootLog]) -> None:
+    """Add the map and the nodes of a chain's machine to ``source``, and what else its log says of
+    them. The first boot is the one that firmware started."""
+    cold = chain[0]
     if cold.e820:
-        ranges = [r._replace(kind=_kind(r.kind in USABLE_KINDS)) for r in cold.e820]
+        kinds = EFI_RESERVED_KINDS if cold.efi.present else {}
+        ranges = [r._replace(kind=_kind(r.kind, kinds)) for r in cold.e820]
         _note_unknown_kinds(source, cold.e820)
-        _say_map(source, cold, ranges, E820_LINE)
-    elif cold.efi:
-        ranges = [r._replace(kind=_kind(r.kind in EFI_USABLE_KINDS)) for r in cold.efi]
-        _say_map(source, cold, joined(ranges), "efi: mem")
+        _say_map(source, chain, ranges, E820_LINE)
+    elif cold.efi.descriptors:
+        types = {part.kind for part in cold.efi.descriptors}
+        kinds = {kind: kind if kind in MEMORY_KINDS else RESERVED for kind in types}
+        parts = sorted(cold.efi.descriptors)
+        ranges = [FirmwareRange(start, end, kinds[kind]) for start, end, kind, _ in parts]
+        for kind in sorted(types - set(MEMORY_KINDS)):
+            source.notes.append(UNKNOWN_KIND.format(kind))
+        _say_map(source, chain, ranges, EFI_MAP_LINE)
+    if cold.acpi_tables:
+        tables = [table._asdict() for table in merged(cold.acpi_tables)]
+        source.say("machine.firmware_tables", tables, "ACPI: Reserving ")
+    if cold.hotplug:
+        places = [place._asdict() for place in cold.hotplug]
+        hotplug = [{"start": p["start"], "end": p["end"], "node": p["nid"]} for p in places]
+        source.say("machine.hotplug", hotplug, "SRAT: Node ", "SRAT, hotplug ranges")
     if cold.srat:
         source.say(NODE_RANGES, cold.srat, "SRAT: Node ")
     elif cold.node_ranges:
         source.say(NODE_RANGES, cold.node_ranges, EARLY_NODES)
 
 
-def joined(ranges: Sequence[FirmwareRange]) -> list[FirmwareRange]:
-    """Join neighbours of one kind, as the kernel does before it lists its map."""
-    result: list[FirmwareRange] = []
-    for part in sorted(ranges):
-        if result and result[-1].end == part.start and result[-1].kind == part.kind:
-            result[-1] = result[-1]._replace(end=part.end)
-        else:
-            result.append(part)
-    return result
-
-
-def _kind(is_usable: bool) -> str:
-    return USABLE if is_usable else "reserved"
+def _kind(printed: str, kinds: Mapping[str, str]) -> str:
+    return USABLE if printed in USABLE_KINDS else kinds.get(printed, RESERVED)
 
 
 def _note_unknown_kinds(source: Source, ranges: Sequence[FirmwareRange]) -> None:
     for kind in dict.fromkeys(part.kind for part in ranges):
         word = kind.partition(" (")[0].rstrip(" 0123456789")
         if kind not in USABLE_KINDS and word not in RESERVED_KINDS:
-            source.notes.append(f"'{kind}' in the memory map is not known; taken to be reserved")
+            source.notes.append(UNKNOWN_KIND.format(kind))
 
 
-def _say_map(source: Source, cold: BootLog, ranges: list[FirmwareRange], text: str) -> None:
+def _say_map(
+    source: Source, chain: Sequence[BootLog], ranges: list[FirmwareRange], text: str
+) -> None:
     """Say the map, less what the kernel left out of it; what does not fit becomes a disagreement.
 
     Source: kernel-facts section 1: node ranges and ``Memory:`` are those of memblock's memory.
     """
+    cold = chain[0]
     nodes = usable([FirmwareRange(start, end) for start, end, _ in cold.node_ranges])
     total_bytes = cold.memory.total_bytes if cold.memory else 0
     is_counted = bool(nodes) and _adds_up(nodes, total_bytes)
@@ -104,6 +113,8 @@ def _say_map(source: Source, cold: BootLog, ranges: list[FirmwareRange], text: s
             "(mem=, memmap= or MTRRs); so does this scenario"
         )
         ranges = [piece for part in ranges for piece in _without(part, left_out)]
+    if cold.efi.present:
+        ranges = _of_efi(source, chain, ranges)
     source.say(MEMORY_MAP, ranges, text)
     if nodes:
         taken = [FirmwareRange(*extent) for extent in nodes]
@@ -116,16 +127,26 @@ def _say_map(source: Source, cold: BootLog, ranges: list[FirmwareRange], text: s
         source.miss(MEMORY_MAP, text, f"no line '{MAP_BEGINS}': entries may be lost before it")
 
 
+def _of_efi(
+    source: Source, chain: Sequence[BootLog], ranges: list[FirmwareRange]
+) -> list[FirmwareRange]:
+    traces = EfiTraces(chain, usable(ranges))
+    say_efi(source, chain, traces)
+    typed = traces.typed()
+    parts = (without_registers(chain[0], part) for part in ranges)
+    return [piece for part in parts for piece in with_types(part, typed)]
+
+
 def _adds_up(memory: Sequence[Extent], total_bytes: int) -> bool:
     return 0 <= total_bytes - total_size(memory) <= PAGE_ZERO_BYTES
 
 
 def _without(part: FirmwareRange, left_out: Sequence[Extent]) -> Iterator[FirmwareRange]:
     """Cut an entry where the kernel left memory out; that becomes reserved."""
-    if part.kind != USABLE:
+    if part.kind not in USABLE_MEMORY:
         yield part
         return
     whole = [(part.start, part.end)]
-    kept = [FirmwareRange(*extent) for extent in subtracted(whole, left_out)]
-    lost = [FirmwareRange(*extent, "reserved") for extent in intersected(whole, left_out)]
+    kept = [FirmwareRange(*extent, part.kind) for extent in subtracted(whole, left_out)]
+    lost = [FirmwareRange(*extent, RESERVED) for extent in intersected(whole, left_out)]
     yield from sorted(kept + lost)

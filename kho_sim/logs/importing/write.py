@@ -23,7 +23,7 @@ SIZES = (
     "folio",
     "align",
 )
-ADDRESSES = ("start", "end")
+ADDRESSES = ("start", "end", "initrd_end")
 
 
 def scenario_text(imported: ImportedScenario) -> str:

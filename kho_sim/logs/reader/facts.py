@@ -2,7 +2,8 @@
 
 Ranges are half-open bytes as the kernel printed them, before any page rounding. A field that stays
 None (or empty) means that the log does not tell. The kind of a firmware range is as printed
-('System RAM', 'usable', 'Conventional Memory'), the node of a region -1 where none is printed.
+('System RAM', 'usable'), that of an EFI descriptor in our words, the node of a region -1 where none
+is printed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kho_sim.base.extent import Extent
+from kho_sim.machine.efi import EfiDescriptor
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.memory.regions import Region
 from kho_sim.trace.records import Event, RegionRow
@@ -95,6 +97,19 @@ class Resource(NamedTuple):
     name: str
 
 
+@dataclass(slots=True)
+class EfiLines:
+    """What the `efi:` lines of a boot say. ``present``: EFI started the machine. ``attributes``:
+    the address of the memory attributes table. ``removed``: entries taken out of the e820 map as
+    registers of devices. ``freed_bytes``: what boot services had held."""
+
+    present: bool = False
+    descriptors: list[EfiDescriptor] = field(default_factory=list)
+    attributes: int | None = None
+    removed: list[Extent] = field(default_factory=list)
+    freed_bytes: int | None = None
+
+
 class RegionCounts(NamedTuple):
     """`memory.cnt N reserved.cnt N` at a moment."""
 
@@ -117,8 +132,12 @@ class BootLog:
     map_begins: bool = False
     """Whether the line is there that opens the firmware's map."""
     e820: list[FirmwareRange] = field(default_factory=list)
-    efi: list[FirmwareRange] = field(default_factory=list)
+    efi: EfiLines = field(default_factory=EfiLines)
+    acpi_tables: list[Extent] = field(default_factory=list)
+    """What the kernel reserves of ACPI's tables."""
     srat: list[NodeRange] = field(default_factory=list)
+    hotplug: list[NodeRange] = field(default_factory=list)
+    """Ranges of the SRAT that may be plugged in later."""
     node_ranges: list[NodeRange] = field(default_factory=list)
     possible_cpus: int | None = None
     """Present and hotplug ones: the kernel lays out memory for all of them."""

@@ -11,15 +11,25 @@ import re
 from kho_sim.base.extent import Extent
 from kho_sim.logs.reader.facts import BootLog, Dump, MemoryLine, PerCpu
 from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known, ordered
+from kho_sim.machine.efi import EfiDescriptor
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.memory.regions import Region
+from kho_sim.platform.firmware.efi import word_of
 
 _MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _E820 = re.compile(_MEM + r"\s+(\S.*)")
 _OLD_E820 = re.compile(r"([0-9a-f]{1,16}) - ([0-9a-f]{1,16}) \(([^)]+)\)")
 """Until release 3.5; the second address is the end itself."""
-_EFI = re.compile(r"mem\d+: \[([^|\]]*)[|\]].*range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]")
-_SRAT = re.compile(r"SRAT: Node (\d+) PXM \d+ " + _MEM)
+_EFI_RANGE = r"range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]"
+_EFI = re.compile(r"mem\d+: \[([^|\]]*)\|?([^\]]*)\].*" + _EFI_RANGE)
+_EFI_REMOVED = re.compile(r"Remove mem\d+: MMIO " + _EFI_RANGE)
+_EFI_ATTRIBUTES = re.compile(r"MEMATTR=0x([0-9a-f]+)")
+_EFI_FREED = re.compile(r"Freeing EFI boot services memory: (\d+)K")
+_EFI_VERSION = re.compile(r"EFI v\d")
+_NO_TABLE = 2**64 - 1
+"""The address that kexec leaves in place of a table that is gone."""
+_SRAT = re.compile(r"SRAT: Node (\d+) PXM \d+ " + _MEM + r"(.*)")
+_ACPI_TABLE = re.compile(r"Reserving \S+ table memory at " + _MEM)
 _EARLY_NODE = re.compile(r"(\d+): " + _MEM)
 _RAMDISK = re.compile(_MEM)
 _POSSIBLE = re.compile(r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?")
@@ -58,15 +68,33 @@ def map_begins(log: BootLog, text: str) -> None:
 
 
 def efi(log: BootLog, text: str) -> None:
-    """`efi: mem00: [Conventional Memory| ...] range=[a-b] (0MB)`."""
+    """`efi: EFI v2.7 by EDK II`, `efi: SMBIOS=0x... MEMATTR=0x...`, the map's descriptors, and what
+    became of them."""
+    lines = log.efi
     if match := _EFI.match(text):
-        log.efi.append(FirmwareRange(*half_open(match[2], match[3]), match[1].strip()))
+        attributes = tuple(word for word in match[2].replace("|", " ").split() if word)
+        extent = half_open(match[3], match[4])
+        lines.descriptors.append(EfiDescriptor(*extent, word_of(match[1]), attributes))
+    elif match := _EFI_REMOVED.match(text):
+        lines.removed.append(Extent(*half_open(match[1], match[2])))
+    elif match := _EFI_FREED.match(text):
+        lines.freed_bytes = decimal(match[1]) * KIB
+    elif match := _EFI_ATTRIBUTES.search(text):
+        address = hexadecimal(match[1])
+        lines.attributes = address if address < _NO_TABLE else None
+    elif not _EFI_VERSION.match(text):
+        return
+    lines.present = True
 
 
 def acpi(log: BootLog, text: str) -> None:
-    """`ACPI: SRAT: Node 0 PXM 0 [mem a-b]`, among many that say nothing of memory."""
-    if text.startswith("SRAT: Node") and (match := _SRAT.match(text)):
-        log.srat.append(NodeRange(*half_open(match[2], match[3]), decimal(match[1])))
+    """`ACPI: SRAT: Node 0 PXM 0 [mem a-b]`, with ` hotplug` where it may come later, and `ACPI:
+    Reserving APIC table memory at [mem a-b]`, among many that say nothing of memory."""
+    if match := _SRAT.match(text):
+        place = NodeRange(*half_open(match[2], match[3]), decimal(match[1]))
+        (log.hotplug if "hotplug" in match[4] else log.srat).append(place)
+    elif match := _ACPI_TABLE.match(text):
+        log.acpi_tables.append(Extent(*half_open(match[1], match[2])))
 
 
 def node(log: BootLog, text: str) -> None:

@@ -181,7 +181,7 @@ def test_the_recorded_builds_have_no_early_allocation_of_their_own(read_recorded
         assert "early" not in imported(read_recorded(name)).scenario["kernel"]
 
 
-def test_an_efi_map_counts_what_boot_services_leave(read_recorded):
+def test_an_efi_map_keeps_its_types():
     stamp = "[    0.000000]"
     parts = (
         ("Conventional Memory", 0, 0xA0000),
@@ -197,8 +197,9 @@ def test_an_efi_map_counts_what_boot_services_leave(read_recorded):
     lines.append(f"{stamp} CPU topo: Allowing 8 present CPUs plus 0 hotplug CPUs\n")
     machine = imported(read_boot_log_lines(map(str.encode, lines), "efi")).scenario["machine"]
     assert machine["memory_map"] == [
-        {"start": 0, "end": 0xA0000},
-        {"start": 0x100000, "end": 0x80000000},
+        {"start": 0, "end": 0xA0000, "kind": "conventional"},
+        {"start": 0x100000, "end": 0x800000, "kind": "boot data"},
+        {"start": 0x800000, "end": 0x80000000, "kind": "conventional"},
         {"start": 0xFE000000, "end": 0xFE010000, "kind": "reserved"},
     ]
     assert machine["cpus"] == 8

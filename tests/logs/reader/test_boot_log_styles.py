@@ -111,7 +111,7 @@ def test_the_excerpt_says_what_it_says(plain):
 def test_the_excerpt_tells_the_machine(plain):
     log = plain.extra["boots"][0]
     assert log.e820 == [(0, 0x9FC00, "System RAM"), (0x100000, 0x40000000, "usable")]
-    assert log.efi == [(0x100000, 0x40000000, "Conventional Memory")]
+    assert log.efi.descriptors == [(0x100000, 0x40000000, "conventional", ())]
     assert log.srat == [(0, 0x20000000, 0), (0x20000000, 0x40000000, 1)]
     assert log.node_ranges == [(0x100000, 0x20000000, 0), (0x20000000, 0x40000000, 1)]
     assert (log.possible_cpus, log.nr_cpu_ids, log.nr_node_ids) == (2, 2, 2)
