@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from kho_sim.base.data_file import names_in, read_data_file
-from kho_sim.builds.build import Build, EarlyRequest, PageDemand
+from kho_sim.builds.build import Build, Config, EarlyRequest, PageDemand
 
 FOLDER = Path(__file__).parent
 BUILDS = names_in(FOLDER)
@@ -20,4 +20,13 @@ def load_build(name: str = DEFAULT_BUILD) -> Build:
     return read_data_file(FOLDER / f"{name}.toml", Build)
 
 
-__all__ = ["BUILDS", "DEFAULT_BUILD", "FOLDER", "Build", "EarlyRequest", "PageDemand", "load_build"]
+__all__ = [
+    "BUILDS",
+    "DEFAULT_BUILD",
+    "FOLDER",
+    "Build",
+    "Config",
+    "EarlyRequest",
+    "PageDemand",
+    "load_build",
+]

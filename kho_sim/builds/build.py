@@ -47,6 +47,23 @@ class PageDemand:
     """Unmovable pages from LUO's objects until init is ready."""
 
 
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Options of a kernel's configuration that take or move early memory, by their names in it; one
+    that is left out is off."""
+
+    cpumask_offstack: bool = False
+    """CPU masks are allocated, as kernels for very many CPUs do."""
+    efi: bool = False
+    """The kernel can run on EFI; kexec then passes room for EFI's data on any machine."""
+    firmware_memmap: bool = False
+    """The firmware's map is kept for /sys/firmware."""
+    hibernation: bool = False
+    """What is no memory is listed, so that nobody saves it."""
+    page_extension: bool = False
+    """A section's record has a place for data beside its struct pages."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build(DataFile):
     """Sizes of one kernel build, in bytes unless the name says otherwise."""
@@ -74,13 +91,14 @@ class Build(DataFile):
     """The log buffer without ``log_buf_len=`` (CONFIG_LOG_BUF_SHIFT)."""
     log_buffer_per_cpu_bytes: int
     """What each CPU but the first adds to what the log may need (CONFIG_LOG_CPU_MAX_BUF_SHIFT)."""
-    section_root_array_bytes: int
     usage_map_bytes: int
     """For each section."""
     per_cpu_static_bytes: int
     """The static per-cpu section of one CPU."""
     per_cpu_dynamic_bytes: int
     """Room for dynamic per-cpu allocations behind it."""
+    per_cpu_reserved_bytes: int = 0
+    """Room between the two for the per-cpu variables of modules."""
     entry_area_pages_per_cpu: int
     """Pages of a CPU's entry area: they decide how many page tables the areas need."""
     swiotlb_bytes: int
@@ -88,5 +106,6 @@ class Build(DataFile):
     unknown_words: tuple[str, ...]
     """Words of a command line that this build does not know and passes to init."""
     demand: PageDemand
+    config: Config = Config()
     early: tuple[EarlyRequest, ...] = ()
     """Early allocations that a scenario adds; never in a data file."""

@@ -46,8 +46,9 @@ class Machine:
     ``firmware_tables``: the ranges outside of memory that ACPI makes a kernel reserve.
     ``efi``: what EFI adds to the map, None on a machine that a BIOS started. ``hotplug``: where
     memory may be plugged in later, by node. ``lowest_address``: no kernel uses memory below it.
-    ``page_bytes``: the page size of all kernels of a chain. ``assumptions``: what ``explain``
-    shows.
+    ``page_bytes``: the page size of all kernels of a chain. ``page_table_levels``: what its CPUs
+    can walk; more levels reach more addresses. ``has_node_distances``: whether the firmware says
+    how far nodes are from each other (SLIT). ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
@@ -58,6 +59,8 @@ class Machine:
     hotplug: tuple[NodeRange, ...] = ()
     lowest_address: int = 0
     page_bytes: int = 4096
+    page_table_levels: int = 5
+    has_node_distances: bool = False
     assumptions: tuple[str, ...] = ()
 
     @property

@@ -33,7 +33,8 @@ class EarlyRules:
     ``low_address``: the last byte of low memory, for bounce buffers and the first scratch area
     (ARCH_LOW_ADDRESS_LIMIT). ``memmap_address``: where the memory map and per-CPU units are looked
     for first, and from there up (MAX_DMA_ADDRESS). ``memmap_upper_tables``: page tables above those
-    that map the memory map. ``per_cpu_atom_bytes``: the unit in which memory for per-CPU areas is
+    that map the memory map. ``physical_address_bits``: they decide how many sections there can
+    be (MAX_PHYSMEM_BITS). ``per_cpu_atom_bytes``: the unit in which memory for per-CPU areas is
     taken. ``crash_low_end``: a crash kernel goes below it if it fits there, at a multiple of
     ``crash_align_bytes``.
     """
@@ -41,6 +42,7 @@ class EarlyRules:
     low_address: int
     memmap_address: int
     memmap_upper_tables: int
+    physical_address_bits: int
     per_cpu_atom_bytes: int
     crash_low_end: int
     crash_align_bytes: int

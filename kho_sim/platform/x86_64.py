@@ -1,7 +1,7 @@
 """x86_64: what Linux keeps in arch/x86 of early boot, of kexec and of the layout of memory.
 
 Models setup_arch() and what it calls, as far as it takes memory, and bzImage64_load(); 4 KiB pages,
-a BIOS or EFI (``x86_efi``), five-level page tables, no KASLR (kernel-facts sections 1, 6 and 11).
+a BIOS or EFI (``x86_efi``), no KASLR (kernel-facts sections 1, 6 and 11; kernel-facts-distro 1).
 Left out: reservations below 1 MiB that the later reservation of all of it swallows (MP table), the
 direct map's probing steps beyond the pages that they take, and IMA data in the boot parameters.
 """
@@ -30,11 +30,18 @@ FOUR_GIB = 4 << 30
 
 # Early boot
 
+ADDRESS_BITS = {4: 46, 5: 52}
+"""Bits of physical addresses by levels of page tables (MAX_PHYSMEM_BITS)."""
+TABLES_BELOW_UPPER = 3
+"""Of the levels that map the memmap: one of huge pages, one that is counted by windows, and the top
+level, which the kernel has in its image."""
 LOWEST_RESERVED_BYTES = 0x10000
 BIOS_AREA = Extent(0x9F000, MIB)
 PROBE_BYTES = 2 * MIB
 DIRECT_MAP_PAGES = 2
 DIRECT_MAP_WINDOW_BYTES = 512 * MIB
+FIRMWARE_MAP_ENTRY_BYTES = 104
+NOSAVE_REGION_BYTES = 32
 
 # kexec
 
@@ -45,7 +52,8 @@ SETUP_DATA_BYTES = 16 + 32
 """A struct setup_data with 32 bytes behind its header: EFI's, the random seed's and KHO's."""
 SETUP_DATA_COUNT = 3
 EFI_SETUP_DATA_BYTES = 16 + 96
-"""EFI's on an EFI machine; it then lies before KHO's, and the next kernel reserves it as well."""
+"""EFI's where the kernel is built for it, on any machine: it then lies before KHO's. The next
+kernel reserves it as well if the machine has EFI."""
 RESERVED_SETUP_DATA_BYTES = 0x60
 """What the next kernel reserves of them, from KHO's on."""
 EFI_PARAMETERS_BYTES = EFI_SETUP_DATA_BYTES + RESERVED_SETUP_DATA_BYTES
@@ -63,6 +71,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     name = "x86_64"
     geometry = Geometry()
     address_bits = 52
+    """With five-level page tables, see ADDRESS_BITS."""
     direct_map_bytes = 1 << 46
     """With four-level page tables, which every CPU has."""
     command_line_max_bytes = 2047
@@ -77,12 +86,14 @@ class X86_64:  # noqa: N801 (the name of the architecture)
             ZoneLimit("Normal", FOUR_GIB, 1 << self.address_bits),
         )
 
-    def early_rules(self, machine: Machine) -> EarlyRules:  # noqa: ARG002
-        """Return the same for every machine."""
+    def early_rules(self, machine: Machine) -> EarlyRules:
+        """Return what follows from the levels of page tables, and what is always the same."""
+        levels = machine.page_table_levels
         return EarlyRules(
             low_address=FOUR_GIB - 1,
             memmap_address=16 * MIB,
-            memmap_upper_tables=2,
+            memmap_upper_tables=levels - TABLES_BELOW_UPPER,
+            physical_address_bits=ADDRESS_BITS[levels],
             per_cpu_atom_bytes=self.geometry.huge_page_bytes,
             crash_low_end=FOUR_GIB,
             crash_align_bytes=16 * MIB,
@@ -183,6 +194,13 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         yield Step("nodes", boot.initialise_nodes, "initmem_init()")
         yield Step(requesters.CRASH_KERNEL, boot.reserve_crash_kernel, "arch_reserve_crashkernel()")
         yield Step("resources", partial(_allocate_resources, boot), "e820__reserve_resources()")
+        config = boot.build.config
+        if config.firmware_memmap:
+            keep = partial(_keep_firmware_map, boot)
+            yield Step("firmware map", keep, "e820__setup_firmware_memmap()")
+        if config.hibernation:
+            register = partial(_register_nosave_regions, boot)
+            yield Step("nosave regions", register, "e820__register_nosave_regions()")
 
     def after_extension(self, boot: EarlyBoot) -> Iterator[Step]:
         """Yield the generic steps of start_kernel() with those of x86 behind them."""
@@ -197,9 +215,10 @@ def _has_memory_above_4g(machine: Machine) -> bool:
 
 
 def _setup_data_offset(request: LoadRequest) -> int:
-    """Boot parameters, command line and the room for one more option come before any setup_data."""
+    """Boot parameters, command line and the room for one more option come before any setup_data,
+    and EFI's before KHO's (kernel-facts-distro 1, after 4)."""
     line_bytes = request.command_line_bytes + 1 + ELFCOREHDR_TEXT_BYTES
-    of_efi = EFI_SETUP_DATA_BYTES if request.efi_ranges else 0
+    of_efi = EFI_SETUP_DATA_BYTES if request.build.config.efi else 0
     of_efi += x86_efi.map_bytes(request.efi_ranges)
     return round_up(BOOT_PARAMS_BYTES + line_bytes, 16) + of_efi
 
@@ -237,7 +256,8 @@ def _map_memory(boot: EarlyBoot) -> None:
     """The direct map: a probe that is given back, and on cold boots pages for its tables.
 
     The tables normally come from the brk behind the image; on a cold boot of a machine with memory
-    above 4 GiB two of them cannot (kernel-facts 6.1, step 11).
+    above 4 GiB two of them cannot, unless the image lies there as well (kernel-facts 6.1, step 11;
+    kernel-facts-distro 3.4).
     """
     requests, end, page_bytes = boot.requests, boot.machine.end_of_memory, boot.geometry.page_bytes
     boot.memblock.current_limit = end
@@ -246,7 +266,8 @@ def _map_memory(boot: EarlyBoot) -> None:
         requests.free(probe, 0, PROBE_BYTES)
     else:
         boot.messages.append("Failed to release memory for alloc_low_pages()")
-    if boot.loaded.by_kexec or not _has_memory_above_4g(boot.machine):
+    is_low = boot.loaded.image.start < FOUR_GIB
+    if boot.loaded.by_kexec or not is_low or not _has_memory_above_4g(boot.machine):
         return
     low, panic = (
         max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB),
@@ -265,6 +286,24 @@ def _allocate_resources(boot: EarlyBoot) -> None:
     boot.alloc_or_panic(requesters.HPET_RESOURCE, build.hpet_resource_bytes)
     boot.alloc_or_panic(requesters.IOAPIC_RESOURCE, build.ioapic_resource_bytes)
     boot.alloc_or_panic(requesters.E820_RESOURCES, build.e820_resource_bytes * entries)
+
+
+def _keep_firmware_map(boot: EarlyBoot) -> None:
+    """One record for each entry; it is no error if there is no memory for one."""
+    for _ in boot.machine.firmware:
+        boot.requests.alloc(requesters.FIRMWARE_MAP_ENTRY, FIRMWARE_MAP_ENTRY_BYTES, 64)
+
+
+def _register_nosave_regions(boot: EarlyBoot) -> None:
+    """One record for each stretch that is no memory below the end of memory: page 0, and the holes.
+
+    Source: kernel-facts-distro 1.
+    """
+    end = 0
+    for extent in boot.machine.memory:
+        if extent.start > end:
+            boot.alloc_or_panic(requesters.NOSAVE_REGION, NOSAVE_REGION_BYTES)
+        end = extent.end
 
 
 def _allocate_entry_areas(boot: EarlyBoot) -> None:

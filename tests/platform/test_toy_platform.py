@@ -61,6 +61,7 @@ class Toy:
             low_address=2 * GIB - 1,
             memmap_address=GIB,
             memmap_upper_tables=0,
+            physical_address_bits=40,
             per_cpu_atom_bytes=PAGE,
             crash_low_end=2 * GIB,
             crash_align_bytes=2 * MIB,

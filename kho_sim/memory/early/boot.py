@@ -22,7 +22,7 @@ from kho_sim.memory.early.gigantic import GiganticPages, allocate_gigantic_pages
 from kho_sim.memory.early.hashes import allocate_early_hashes, free_pages_for_sizing
 from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.options import BootOptions
-from kho_sim.memory.early.percpu import set_up_per_cpu
+from kho_sim.memory.early.percpu import allocate_cpumasks, set_up_per_cpu
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
@@ -163,7 +163,11 @@ class EarlyBoot:
         self.messages += messages
 
     def initialise_nodes(self) -> None:
-        """Give everything its node and allocate each node's own data. Source: numa_init()."""
+        """Give everything its node and allocate each node's own data, and before it the table of
+        their distances, if the firmware has any. Source: numa_init(), numa_alloc_distance()."""
+        if self.machine.has_node_distances:
+            size = (max(self.machine.nodes) + 1) ** 2
+            self.requests.alloc(requesters.NODE_DISTANCES, size, self.geometry.page_bytes)
         for span in self.machine.node_spans:
             self.memblock.set_node(span.start, span.end - span.start, span.nid)
         for span in self.machine.node_spans:
@@ -224,6 +228,8 @@ class EarlyBoot:
     def _set_up_per_cpu(self) -> None:
         cpus_by_node = {nid: self.machine.cpus_of(nid) for nid in self.machine.nodes}
         set_up_per_cpu(self.requests, self.build, self.rules, cpus_by_node)
+        if self.build.config.cpumask_offstack:
+            allocate_cpumasks(self.requests, self.machine.cpus, max(self.machine.nodes) + 1)
 
     def _pass_unknown_words_to_init(self) -> None:
         if self.options.unknown_words:

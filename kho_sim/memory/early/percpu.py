@@ -1,12 +1,14 @@
 """The first per-CPU chunk: steps 28 to 30 of kernel-facts section 6.
 
 Models pcpu_embed_first_chunk(): how many units share an atom, one block per group of CPUs, the
-tails that are freed again, and the metadata. CPUs of one node form a group.
+tails that are freed again, and the metadata; then the CPU masks of a kernel that keeps them off its
+stacks (kernel-facts-distro 1). CPUs of one node form a group.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import round_down, round_up
@@ -17,6 +19,7 @@ from kho_sim.platform.rules import EarlyRules
 PAGE_BLOCK_RECORD_BYTES = 32
 CHUNK_RECORD_BYTES = 136
 SLOT_BYTES = 16
+MASK_WORD_BITS = 64
 NO_AREAS = "Failed to initialize percpu areas."
 
 
@@ -37,7 +40,8 @@ def unit_layout(
     From the most units down: too much waste (over a third of the CPUs) is skipped, and the first
     choice that needs more atoms than the one before ends the search.
     """
-    kept = round_up(build.per_cpu_static_bytes + build.per_cpu_dynamic_bytes, page_bytes)
+    wanted = build.per_cpu_static_bytes + build.per_cpu_reserved_bytes + build.per_cpu_dynamic_bytes
+    kept = round_up(wanted, page_bytes)
     atom = round_up(kept, atom_bytes)
     best, fewest = 1, None
     for units in range(atom // kept, 0, -1):
@@ -93,10 +97,16 @@ def _free_tails(requests: Requests, layout: UnitLayout, block: int, cpus: int, u
 def _allocate_metadata(
     requests: Requests, build: Build, layout: UnitLayout, groups: list[tuple[int, int]]
 ) -> None:
-    """Source: pcpu_setup_first_chunk(), pcpu_alloc_first_chunk()."""
+    """Modules' reserved room is a chunk of its own, before the dynamic one.
+
+    Source: pcpu_setup_first_chunk(), pcpu_alloc_first_chunk().
+    """
     page_bytes = requests.geometry.page_bytes
     cpus = sum(count for _, count in groups)
-    region = layout.kept_bytes - round_down(build.per_cpu_static_bytes, page_bytes)
+    static, reserved = build.per_cpu_static_bytes, build.per_cpu_reserved_bytes
+    regions = [layout.kept_bytes - round_down(static + reserved, page_bytes)]
+    if reserved:
+        regions.insert(0, round_up(static % page_bytes + reserved, page_bytes))
     slots = layout.unit_bytes.bit_length() + 1
     pieces = (
         (requesters.PER_CPU_GROUP_OFFSETS, 8 * len(groups)),
@@ -104,10 +114,26 @@ def _allocate_metadata(
         (requesters.PER_CPU_UNIT_MAP, 4 * cpus),
         (requesters.PER_CPU_UNIT_OFFSETS, 8 * cpus),
         (requesters.PER_CPU_CHUNK_SLOTS, SLOT_BYTES * slots),
-        (requesters.PER_CPU_CHUNK, CHUNK_RECORD_BYTES),
-        (requesters.PER_CPU_ALLOCATION_MAP, region // 32),
-        (requesters.PER_CPU_BOUNDARY_MAP, region // 32 + 8),
-        (requesters.PER_CPU_PAGE_BLOCKS, region // page_bytes * PAGE_BLOCK_RECORD_BYTES),
     )
-    for what, size in pieces:
+    chunks = [
+        (
+            (requesters.PER_CPU_CHUNK, CHUNK_RECORD_BYTES),
+            (requesters.PER_CPU_ALLOCATION_MAP, region // 32),
+            (requesters.PER_CPU_BOUNDARY_MAP, region // 32 + 8),
+            (requesters.PER_CPU_PAGE_BLOCKS, region // page_bytes * PAGE_BLOCK_RECORD_BYTES),
+        )
+        for region in regions
+    ]
+    for what, size in chain(pieces, *chunks):
         requests.alloc(what, size, 64, or_panic=f"pcpu_alloc: Failed to allocate {size} bytes")
+
+
+def allocate_cpumasks(requests: Requests, cpus: int, node_ids: int) -> None:
+    """Allocate a mask of all CPUs for each node number there can be, and one more.
+
+    Source: setup_node_to_cpumask_map(), alloc_bootmem_cpumask_var(); kernel-facts-distro 1.
+    """
+    size = round_up(cpus, MASK_WORD_BITS) // 8
+    panic = f"__memblock_alloc_or_panic: Failed to allocate {size} bytes"
+    for _ in range(node_ids + 1):
+        requests.alloc(requesters.CPUMASK, size, 64, or_panic=panic)

@@ -14,22 +14,35 @@ from kho_sim.base import requesters
 from kho_sim.builds import Build
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import NOLEAKTRACE
+from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.rules import EarlyRules
 
 SECTION_RECORD_BYTES = 16
-"""struct mem_section; a root is a page of them (4 KiB pages: 32 GiB)."""
+EXTENDED_SECTION_RECORD_BYTES = 32
+"""struct mem_section, without and with CONFIG_PAGE_EXTENSION; a root is a page of them (4 KiB
+pages: 32 or 16 GiB)."""
+ROOT_POINTER_BYTES = 8
+
+
+def section_root_array_bytes(geometry: Geometry, build: Build, rules: EarlyRules) -> int:
+    """Return the size of the array that has a pointer for each root that there can be.
+
+    Source: memory_present(); kernel-facts 6.1 [22], kernel-facts-distro 1 [22].
+    """
+    sections = 1 << rules.physical_address_bits - geometry.section_shift
+    return sections // _sections_in_root(geometry, build) * ROOT_POINTER_BYTES
 
 
 def initialise_sections(requests: Requests, build: Build, rules: EarlyRules) -> None:
     """Allocate all that describes memory in sections. Raises BootPanic where the kernel would."""
-    size = build.section_root_array_bytes
+    size = section_root_array_bytes(requests.geometry, build, rules)
     requests.alloc(
         requesters.SECTION_ROOT_ARRAY,
         size,
         64,
         or_panic=f"memory_present: Failed to allocate {size} bytes",
     )
-    sections = _allocate_roots(requests)
+    sections = _allocate_roots(requests, build)
     memmap = _Memmap(requests, rules)
     for nid, group in _groups(sections):
         requests.alloc(
@@ -42,15 +55,23 @@ def initialise_sections(requests: Requests, build: Build, rules: EarlyRules) -> 
         memmap.allocate(group, nid)
 
 
-def _allocate_roots(requests: Requests) -> list[tuple[int, int]]:
+def _sections_in_root(geometry: Geometry, build: Build) -> int:
+    extended = build.config.page_extension
+    return geometry.page_bytes // (
+        EXTENDED_SECTION_RECORD_BYTES if extended else SECTION_RECORD_BYTES
+    )
+
+
+def _allocate_roots(requests: Requests, build: Build) -> list[tuple[int, int]]:
     """Return (section, node) of every present section, ascending; its root is allocated on
     the way."""
     page_bytes, section_bytes = requests.geometry.page_bytes, requests.geometry.section_bytes
+    in_root = _sections_in_root(requests.geometry, build)
     present: dict[int, int] = {}
     roots: set[int] = set()
     for region in requests.memblock.memory[:]:
         for section in range(region.base // section_bytes, -(-region.end // section_bytes)):
-            root = section // (page_bytes // SECTION_RECORD_BYTES)
+            root = section // in_root
             if root not in roots:
                 roots.add(root)
                 requests.alloc(

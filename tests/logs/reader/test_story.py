@@ -26,6 +26,8 @@ NOT_OF_THE_MODEL = {
     ("tiny-64G-8M_16M_16M", requesters.LOST_REQUEST): "boot 1 begins with an answer",
 }
 """Names of recorded logs that no simulation has, with the reason."""
+DISTRO = "x86-distro/d-q35-numa2-8G-dist"
+"""A kernel of a distribution, with distances between its nodes."""
 NEVER_RECORDED = {requesters.CRASH_KERNEL: "no recorded command line has crashkernel="}
 
 
@@ -71,7 +73,7 @@ def test_recorded_names_are_those_of_the_model(recorded, recorded_name):
 
 
 def test_all_names_of_the_model_are_recorded(read_recorded):
-    logs = ("seed-case1", "tiny-8G-8M_16M_16M", "huge30-64G", "b-noext-8G-16M_16M_16M")
+    logs = ("seed-case1", "tiny-8G-8M_16M_16M", "huge30-64G", "b-noext-8G-16M_16M_16M", DISTRO)
     seen = {row.what for name in logs for row in read_recorded(name)["allocations"]}
     assert set(requesters.REQUESTERS) - seen == set(NEVER_RECORDED)
 
