@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -31,16 +30,7 @@ from tests.memory.boots import X86, early_boot, handover_at
 LOG = Path(__file__).parents[1] / "recorded" / "x86-distro" / "d-efi-4G-nokaslr.log.xz"
 MIB = 1 << 20
 GIB = 1 << 30
-SIZES = {
-    "image_bytes": 0x1400000,
-    "brk_bytes": 0x11000,
-    "init_size_bytes": 0x1CE1000,
-    "initrd_bytes": 0x4AF000,
-    "trampoline_bytes": 0x7000,
-    "node_data_bytes": 0x2B080,
-}
-"""kernel-facts-distro, Build."""
-BUILD = replace(load_build(), **SIZES)
+BUILD = load_build("distro")
 
 
 @cache
