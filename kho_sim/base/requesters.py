@@ -30,8 +30,14 @@ NODE_DISTANCES = "node distances"
 """numa_alloc_distance(), before the node data, if the firmware has a SLIT."""
 NODE_DATA = "node data"
 """[16] alloc_node_data(), one per node with memory."""
+CMA_AREA = "cma area"
+"""``cma=``: dma_contiguous_reserve(); a log shows its answer only."""
 CRASH_KERNEL = "crash kernel"
 """reserve_crashkernel_generic()."""
+CRASH_KERNEL_LOW = "crash kernel low"
+"""reserve_crashkernel_low(): beside a crash kernel above low memory."""
+CRASH_KERNEL_CMA = "crash kernel cma area"
+"""reserve_crashkernel_cma()."""
 HPET_RESOURCE = "hpet resource"
 """[17] acpi_parse_hpet()."""
 IOAPIC_RESOURCE = "ioapic resource"
@@ -47,6 +53,8 @@ DIGEST_PAGE = "digest page"
 
 # After the extension
 
+HUGETLB_CMA_AREA = "hugetlb cma area"
+"""[21] ``hugetlb_cma=``: hugetlb_cma_reserve(); a log shows its answer only."""
 GIGANTIC_PAGE = "gigantic page"
 """[21] alloc_bootmem_huge_page()."""
 SECTION_ROOT_ARRAY = "section root array"
@@ -114,11 +122,6 @@ them do."""
 
 # Seen in logs, not asked for by any modelled build yet (kernel-facts-distro 1, 6, 7)
 
-CMA_AREA = "cma area"
-"""``cma=``: dma_contiguous_reserve(), after the node data; a log shows its answer only."""
-HUGETLB_CMA_AREA = "hugetlb cma area"
-"""``hugetlb_cma=``: hugetlb_cma_reserve(), before the gigantic pages; a log shows its answer
-only."""
 MEMMAP_TAIL_PAGE = "memmap tail page"
 """vmemmap_populate_hvo(): the page that the tails of all gigantic pages of a node share."""
 KFENCE_POOL = "kfence pool"

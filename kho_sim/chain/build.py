@@ -171,7 +171,9 @@ def _options(
         command_line_bytes=line.length,
         log_buffer_bytes=line.log_buf_len or 0,
         hugepages=line.hugepages(len(machine.nodes)),
-        crashkernel_bytes=sum(c.size_bytes for c in line.crashkernel),
+        hugetlb_cma=line.hugetlb_cma,
+        crashkernel=line.crashkernel,
+        cma=line.cma,
         reserve_mem=(*line.reserve_mem, *named),
         unknown_words=tuple(w for w in build.unknown_words if w in line.text.split()),
     )

@@ -65,6 +65,8 @@ def initialise_deferred(
         else:
             pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
     pages.finish_deferred()
+    if booted.early.cma_areas:
+        pages.release_cma(booted.early.cma_areas)
     pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from kho_sim.base.extent import Extent
+
 KEY_ADDRESS_BITS = 64
 """A key of the radix tree holds a 64-bit address less the bits of the page."""
 BITS_PER_BYTE_SHIFT = 3
@@ -39,6 +41,14 @@ class Geometry:
     third_level_pages: bool = True
 
     # Pages and page tables
+
+    def pages_inside(self, start: int, end: int) -> Extent:
+        """Return the pages that lie in [start, end) bytes as a whole, as page frame numbers."""
+        return Extent(-(-start >> self.page_shift), end >> self.page_shift)
+
+    def pages_around(self, start: int, end: int) -> Extent:
+        """Return the pages that have a byte of [start, end), as page frame numbers."""
+        return Extent(start >> self.page_shift, -(-end >> self.page_shift))
 
     @cached_property
     def page_bytes(self) -> int:

@@ -36,7 +36,8 @@ class EarlyRules:
     that map the memory map. ``physical_address_bits``: they decide how many sections there can
     be (MAX_PHYSMEM_BITS). ``per_cpu_atom_bytes``: the unit in which memory for per-CPU areas is
     taken. ``crash_low_end``: a crash kernel goes below it if it fits there, at a multiple of
-    ``crash_align_bytes``.
+    ``crash_align_bytes``, else up to ``crash_high_end`` with ``crash_low_bytes`` of low memory
+    beside it, or what bounce buffers need if it ``crash_low_holds_bounce_buffers``.
     """
 
     low_address: int
@@ -46,3 +47,6 @@ class EarlyRules:
     per_cpu_atom_bytes: int
     crash_low_end: int
     crash_align_bytes: int
+    crash_high_end: int
+    crash_low_bytes: int
+    crash_low_holds_bounce_buffers: bool

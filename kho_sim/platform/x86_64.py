@@ -97,6 +97,9 @@ class X86_64:  # noqa: N801 (the name of the architecture)
             per_cpu_atom_bytes=self.geometry.huge_page_bytes,
             crash_low_end=FOUR_GIB,
             crash_align_bytes=16 * MIB,
+            crash_high_end=self.direct_map_bytes,
+            crash_low_bytes=256 * MIB,
+            crash_low_holds_bounce_buffers=True,
         )
 
     # Loading
@@ -192,6 +195,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         yield Step("log buffer", boot.set_up_log_buffer, "setup_log_buf(1)")
         yield Step("ACPI tables", boot.reserve_firmware_tables, "acpi_boot_table_init()")
         yield Step("nodes", boot.initialise_nodes, "initmem_init()")
+        yield Step(requesters.CMA_AREA, boot.reserve_cma, "dma_contiguous_reserve()")
         yield Step(requesters.CRASH_KERNEL, boot.reserve_crash_kernel, "arch_reserve_crashkernel()")
         yield Step("resources", partial(_allocate_resources, boot), "e820__reserve_resources()")
         config = boot.build.config

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from kho_sim.base.command_line import HugepageRequest, ReserveMem, ScratchRequest
+from kho_sim.base.command_line import Crashkernel, HugepageRequest, ReserveMem, ScratchRequest
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds import load_build
 from kho_sim.kernel.boot import KernelSetup, boot_memory
@@ -65,6 +65,9 @@ class Toy:
             per_cpu_atom_bytes=PAGE,
             crash_low_end=2 * GIB,
             crash_align_bytes=2 * MIB,
+            crash_high_end=1 << 48,
+            crash_low_bytes=128 * MIB,
+            crash_low_holds_bounce_buffers=False,
         )
 
     def load_cold(self, machine, build):
@@ -103,7 +106,7 @@ SETUP = KernelSetup(
     BootOptions(
         command_line_bytes=20,
         log_buffer_bytes=MIB,
-        crashkernel_bytes=8 * MIB,
+        crashkernel=(Crashkernel(8 * MIB),),
         reserve_mem=(ReserveMem(PAGE // 2, 64, "half"),),
     ),
     scratch=ScratchRequest(0, 64 * MIB, 32 * MIB, 32 * MIB),

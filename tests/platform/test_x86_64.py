@@ -33,12 +33,14 @@ BEFORE = [
     "log buffer",
     "ACPI tables",
     "nodes",
+    "cma area",
     "crash kernel",
     "resources",
 ]
-"""Steps 1 to 17 of kernel-facts 6.1, and the crash kernel behind the nodes."""
+"""Steps 1 to 17 of kernel-facts 6.1, and CMA and the crash kernel behind the nodes."""
 AFTER = [
     "free pages",
+    "hugetlb areas",
     "gigantic pages",
     "sections",
     "command line",

@@ -1,8 +1,14 @@
 """The kernel's command line, read as the kernel reads it. A base room: every other may use it."""
 
+from kho_sim.base.command_line.crashkernel import (
+    Crashkernel,
+    CrashkernelRange,
+    CrashRequest,
+    crash_request,
+)
 from kho_sim.base.command_line.hugepages import HugepageRequest, HugetlbCma
 from kho_sim.base.command_line.options import (
-    Crashkernel,
+    CmaRequest,
     ReserveMem,
     ScratchRequest,
     Swiotlb,
@@ -11,13 +17,17 @@ from kho_sim.base.command_line.parse import CommandLine, parse_command_line
 from kho_sim.base.command_line.remarks import Remark
 
 __all__ = [
+    "CmaRequest",
     "CommandLine",
+    "CrashRequest",
     "Crashkernel",
+    "CrashkernelRange",
     "HugepageRequest",
     "HugetlbCma",
     "Remark",
     "ReserveMem",
     "ScratchRequest",
     "Swiotlb",
+    "crash_request",
     "parse_command_line",
 ]

@@ -28,12 +28,13 @@ class ReserveMem:
 
 
 @dataclass(frozen=True, slots=True)
-class Crashkernel:
-    """One ``crashkernel=size[@offset]`` or ``size,kind``: '' (plain), 'high', 'low' or 'cma'."""
+class CmaRequest:
+    """``cma=size@start-end``: the area for contiguous memory, in [start, end); an ``end`` of 0 is
+    that of memory, a size of 0 bytes no area."""
 
-    size_bytes: int
-    offset_bytes: int = 0
-    kind: str = ""
+    size_bytes: int = 0
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

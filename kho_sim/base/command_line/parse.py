@@ -3,8 +3,7 @@
 Models parse_args() and the handlers of the options that decide where memory goes, Linux 7.3.
 Nothing is ever an error here: what the kernel would refuse stays at its default, ``messages`` holds
 the line that the kernel prints about it, and ``remarks`` names each word that the kernel refuses or
-the model leaves out. Left out: what ``remarks.MOVES_MEMORY`` lists, and the range form and offset
-of ``crashkernel=``.
+the model leaves out. Left out: what ``remarks.MOVES_MEMORY`` lists.
 """
 
 from __future__ import annotations
@@ -12,6 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from kho_sim.base.command_line.crashkernel import (
+    FORMS,
+    HIGH,
+    LOW,
+    PLAIN,
+    Crashkernel,
+    read_crashkernel,
+)
 from kho_sim.base.command_line.hugepages import (
     MAX_HUGEPAGE_OPTIONS,
     HugepageRequest,
@@ -21,14 +28,14 @@ from kho_sim.base.command_line.hugepages import (
     resolve_hugepages,
 )
 from kho_sim.base.command_line.options import (
-    Crashkernel,
+    CmaRequest,
     ReserveMem,
     ScratchRequest,
     Swiotlb,
 )
 from kho_sim.base.command_line.remarks import (
+    IGNORED,
     MALFORMED,
-    NOT_MODELLED,
     Remark,
     remark_on,
 )
@@ -71,6 +78,7 @@ class CommandLine:
     reserve_mem: tuple[ReserveMem, ...] = ()
     crashkernel: tuple[Crashkernel, ...] = ()
     """The last one of each kind, in order of first appearance."""
+    cma: CmaRequest = field(default_factory=CmaRequest)
     swiotlb: Swiotlb = field(default_factory=Swiotlb)
     nr_cpus: int | None = None
     maxcpus: int | None = None
@@ -121,11 +129,12 @@ def parse_command_line(
         if word.name == "--" and word.value is None:
             break
         reading.read(word)
+    reading.remark_on_crash_kernels()
     return replace(
         reading.line,
         other=tuple(reading.other),
         messages=tuple(reading.messages),
-        remarks=tuple(reading.remarks),
+        remarks=tuple(sorted(reading.remarks, key=lambda remark: remark.at)),
     )
 
 
@@ -141,10 +150,12 @@ class _Reading:
     other: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    crash_words: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """The ``crashkernel=`` words that count, by kind, and where they stand."""
 
     def read(self, word: Word) -> None:
         name, value, start, end = word
-        self._written, self._at = self.line.text[start:end], start
+        self.written, self.at = self.line.text[start:end], start
         handler = _HANDLERS.get(name.replace("-", "_"))
         remarks = len(self.remarks)
         if handler is None:
@@ -157,7 +168,16 @@ class _Reading:
 
     def remark(self, kind: str, text: str) -> None:
         """Remark on the word that is being read."""
-        self.remarks.append(Remark(kind, self._written, self._at, text))
+        self.remarks.append(Remark(kind, self.written, self.at, text))
+
+    def remark_on_crash_kernels(self) -> None:
+        """Remark on the ``crashkernel=`` that others make ineffective."""
+        if PLAIN in self.crash_words and HIGH in self.crash_words:
+            text = "the kernel ignores this beside a crashkernel= without ',high'"
+            self.remarks.append(Remark(IGNORED, *self.crash_words[HIGH], text))
+        if LOW in self.crash_words and (PLAIN in self.crash_words or HIGH not in self.crash_words):
+            text = "the kernel takes ',low' beside ',high' only"
+            self.remarks.append(Remark(IGNORED, *self.crash_words[LOW], text))
 
     def set(self, **values: object) -> bool:
         self.line = replace(self.line, **values)  # type: ignore[arg-type]
@@ -282,22 +302,25 @@ def _why_dropped(good: bool, taken: bool) -> str:
 def _crashkernel(reading: _Reading, value: str | None) -> bool:
     if value is None:
         return False
-    size_bytes, rest = memparse(value)
-    offset_bytes, kind, readable = 0, "", rest != value
-    if rest.startswith("@"):
-        offset_bytes, rest = memparse(rest[1:])
-    elif rest in (",high", ",low", ",cma"):
-        kind, rest = rest[1:], ""
-    if rest or not readable:
-        reading.other.append(f"crashkernel={value}")
-        reading.remark(NOT_MODELLED, "this form is not read; no memory is reserved for it")
-        return True
-    if offset_bytes or kind:
-        form = "its place" if offset_bytes else f"',{kind}'"
-        reading.remark(NOT_MODELLED, f"{form} is left out: it is reserved like a plain size")
+    option, is_whole = read_crashkernel(value)
+    if not is_whole:
+        reading.remark(MALFORMED, f"the kernel can not read this; it takes {FORMS}")
     areas = {area.kind: area for area in reading.line.crashkernel}
-    areas[kind] = Crashkernel(size_bytes, offset_bytes, kind)
+    areas[option.kind] = option
+    reading.crash_words[option.kind] = (reading.written, reading.at)
     return reading.set(crashkernel=tuple(areas.values()))
+
+
+def _cma(reading: _Reading, value: str | None) -> bool:
+    """Source: early_cma(), kernel/dma/contiguous.c."""
+    if not value:
+        return False
+    size_bytes, rest = memparse(value)
+    start = end = 0
+    if rest.startswith("@"):
+        start, rest = memparse(rest[1:])
+        end = memparse(rest[1:])[0] if rest.startswith("-") else start + size_bytes
+    return reading.set(cma=CmaRequest(size_bytes, start, end))
 
 
 def _swiotlb(reading: _Reading, value: str | None) -> bool:
@@ -351,6 +374,7 @@ _HANDLERS: dict[str, _Handler] = {
     "hugetlb_free_vmemmap": _hugetlb_free_vmemmap,
     "reserve_mem": _reserve_mem,
     "crashkernel": _crashkernel,
+    "cma": _cma,
     "swiotlb": _swiotlb,
     "nr_cpus": _cpu_count("nr_cpus", 1),
     "maxcpus": _cpu_count("maxcpus", 0),

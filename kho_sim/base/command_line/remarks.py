@@ -1,8 +1,9 @@
 """What a reader of a command line should know of it: words that the kernel or this model drops.
 
-A remark is of one of three kinds. 'malformed': the kernel itself refuses the value and uses its
-default. 'not modelled': the kernel would place memory differently for it, and the model does not.
-'unknown': a word that is in none of the lists here; it is taken to have no effect on memory.
+A remark is of one of four kinds. 'malformed': the kernel itself refuses the value and uses its
+default. 'ignored': another word of the line takes the effect away. 'not modelled': the kernel would
+place memory differently for it, and the model does not. 'unknown': a word that is in none of the
+lists here; it is taken to have no effect on memory.
 
 Source: the kernel's list of parameters (Documentation/admin-guide/kernel-parameters) for the names
 and what they do; kernel-facts-distro sections 3 to 7 for those that were recorded.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-MALFORMED, NOT_MODELLED, UNKNOWN = "malformed", "not modelled", "unknown"
+MALFORMED, IGNORED, NOT_MODELLED, UNKNOWN = "malformed", "ignored", "not modelled", "unknown"
 
 
 class Remark(NamedTuple):
@@ -30,7 +31,6 @@ class Remark(NamedTuple):
 MOVES_MEMORY = {
     "acpi": "switches off or changes the firmware tables that nodes and CPUs come from",
     "add_efi_memmap": "takes the memory map from EFI",
-    "cma": "reserves an area for contiguous allocations before the extension",
     "cma_pernuma": "reserves an area on each node",
     "debug_pagealloc": "maps memory by pages, which takes more page tables",
     "dhash_entries": "sets the size of the dentry hash",
@@ -41,7 +41,6 @@ MOVES_MEMORY = {
     "efi_fake_mem": "changes the EFI memory map",
     "enable_mtrr_cleanup": "changes which memory is used",
     "gbpages": "changes the pages of the direct map",
-    "hugetlb_cma": "reserves areas for gigantic pages",
     "hugetlb_cma_only": "takes gigantic pages from these areas only",
     "hugetlb_free_vmemmap": "gives back the memory map of huge pages",
     "ihash_entries": "sets the size of the inode hash",

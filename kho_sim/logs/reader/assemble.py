@@ -61,11 +61,15 @@ def boot_record(log: BootLog) -> Boot:
 
 
 def allocation_records(log: BootLog) -> list[Allocation]:
-    """Return each early allocation; ``source`` only where the scratch areas are known."""
+    """Return each early allocation; ``source`` only where the scratch areas are known.
+
+    A crash kernel that is looked for elsewhere after a refusal is one allocation.
+    """
     areas = scratch_areas(log) or ()
     kho = is_kho(log)
     rows = []
-    for sequence, call in enumerate(call for call in log.calls if call.op == "alloc"):
+    asked = [call for call in log.calls if call.op == "alloc"]
+    for sequence, call in enumerate(call for call in asked if not _is_tried_again(call, asked)):
         rows.append(
             Allocation(
                 boot=log.boot,
@@ -83,6 +87,14 @@ def allocation_records(log: BootLog) -> list[Allocation]:
             )
         )
     return rows
+
+
+def _is_tried_again(call: MemblockCall, asked: list[MemblockCall]) -> bool:
+    """Whether a refused request was made again, for another place; so it is no failure by
+    itself."""
+    if call.result or call.what != requesters.CRASH_KERNEL:
+        return False
+    return next(c for c in reversed(asked) if c.what == call.what) is not call
 
 
 def gigantic_records(log: BootLog) -> list[GiganticPage]:

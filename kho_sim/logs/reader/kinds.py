@@ -84,7 +84,14 @@ BEFORE: tuple[Stage, ...] = (
     ),
     (_kind(names.NODE_DATA, forms.answer_on_node, place=places.with_lines_before_it),),
     (
+        _kind(names.CRASH_KERNEL_CMA, forms.cma_area, place=places.after(names.CRASH_KERNEL)),
         _kind(names.CMA_AREA, forms.cma_area, place=places.after(names.NODE_DATA)),
+        _kind(
+            names.CRASH_KERNEL_LOW,
+            forms.crash_kernel,
+            "reserve_crashkernel_low",
+            place=places.after(names.CRASH_KERNEL),
+        ),
         _kind(names.CRASH_KERNEL, forms.crash_kernel, "reserve_crashkernel_generic"),
     ),
     _once(names.HPET_RESOURCE, forms.exactly(73), place=places.at_the_start),

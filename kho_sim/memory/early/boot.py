@@ -18,6 +18,8 @@ from kho_sim.base.extent import Extent, round_up
 from kho_sim.builds import Build
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
+from kho_sim.memory.early.cma import reserve_default_area, reserve_hugetlb_areas
+from kho_sim.memory.early.crash import reserve_crash_kernel
 from kho_sim.memory.early.gigantic import GiganticPages, allocate_gigantic_pages
 from kho_sim.memory.early.hashes import allocate_early_hashes, free_pages_for_sizing
 from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
@@ -33,6 +35,9 @@ from kho_sim.releases import Release, load_release
 
 if TYPE_CHECKING:
     from kho_sim.platform.platform import Platform
+
+
+SKIPPED_GIGANTIC_PAGES = "HugeTLB: hugetlb_cma is enabled, skip boot time allocation"
 
 
 class NamedArea(NamedTuple):
@@ -66,6 +71,8 @@ class EarlyBoot:
     release: Release = field(default_factory=load_release)
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
+    cma_areas: list[Extent] = field(default_factory=list)
+    """Areas that the page allocator gets as CMA when initcalls begin."""
     named_areas: list[NamedArea] = field(default_factory=list)
     handed_areas: tuple[NamedArea, ...] = ()
     """The named areas that were handed over and found."""
@@ -79,6 +86,7 @@ class EarlyBoot:
     def __post_init__(self) -> None:
         self.requests = Requests(self.memblock)
         self._log_buffer_pending = True
+        self._gigantic_pages_in_cma = False
 
     @property
     def geometry(self) -> Geometry:
@@ -109,6 +117,7 @@ class EarlyBoot:
     def steps_of_start_kernel(self) -> Iterator[Step]:
         """Yield the generic steps after the extension, the same on every platform."""
         yield Step("free pages", self._count_free_pages, "calc_nr_kernel_pages()")
+        yield Step("hugetlb areas", self._reserve_hugetlb_cma, "hugetlb_cma_reserve()")
         yield Step("gigantic pages", self._allocate_gigantic_pages, "hugetlb_bootmem_alloc()")
         yield Step("sections", self._initialise_sections, "sparse_init()")
         yield Step(requesters.COMMAND_LINE, self._copy_command_line, "setup_command_line()")
@@ -177,19 +186,16 @@ class EarlyBoot:
             panic = f"Cannot allocate {size} bytes for node {nid} data"
             self.requests.alloc(requesters.NODE_DATA, size, 64, nid=nid, or_panic=panic)
 
-    def reserve_crash_kernel(self) -> None:
-        """Reserve memory for a crash kernel: in low memory, or above if it does not fit there.
+    def reserve_cma(self) -> None:
+        """Reserve the area of ``cma=``."""
+        end = self.machine.end_of_memory
+        self._note_cma(reserve_default_area(self.requests, self.options.cma, end))
 
-        Source: reserve_crashkernel_generic().
-        """
-        size, low_end = self.options.crashkernel_bytes, self.rules.crash_low_end
-        if not size:
-            return
-        align = self.rules.crash_align_bytes
-        for low, high in ((align, low_end), (low_end, 0)):
-            if self.requests.alloc_range(requesters.CRASH_KERNEL, size, align, low, high):
-                return
-        self.messages.append("crashkernel reservation failed - No suitable area found.")
+    def reserve_crash_kernel(self) -> None:
+        """Reserve memory for a crash kernel."""
+        bounce_bytes = self.build.swiotlb_bytes
+        crashkernel = self.options.crashkernel
+        self._note_cma(reserve_crash_kernel(self.requests, crashkernel, self.rules, bounce_bytes))
 
     def allocate_bounce_buffers(self) -> None:
         """Allocate the software IO TLB in low memory, unless ``swiotlb=`` does without."""
@@ -208,7 +214,22 @@ class EarlyBoot:
     def _count_free_pages(self) -> None:
         self.free_pages = free_pages_for_sizing(self.requests)
 
+    def _reserve_hugetlb_cma(self) -> None:
+        wanted, nodes = self.options.hugetlb_cma, self.machine.nodes
+        reserved = reserve_hugetlb_areas(self.requests, wanted, nodes)
+        self._gigantic_pages_in_cma = bool(reserved[0])
+        self._note_cma(reserved)
+
+    def _note_cma(self, reserved: tuple[list[Extent], list[str]]) -> None:
+        areas, messages = reserved
+        self.cma_areas += areas
+        self.messages += messages
+
     def _allocate_gigantic_pages(self) -> None:
+        """From memblock, unless areas are there from which they are made at run time."""
+        if self._gigantic_pages_in_cma and self.options.gigantic_pages:
+            self.messages.append(SKIPPED_GIGANTIC_PAGES)
+            return
         self.gigantic = allocate_gigantic_pages(
             self.requests,
             self.options,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from kho_sim.base.command_line import HugepageRequest, ReserveMem
+from kho_sim.base.command_line import (
+    CmaRequest,
+    Crashkernel,
+    HugepageRequest,
+    HugetlbCma,
+    ReserveMem,
+)
 
 GIGANTIC_PAGE_BYTES = 1 << 30
 
@@ -17,7 +23,9 @@ class BootOptions:
     log_buffer_bytes: int = 0
     """From ``log_buf_len=``; 0 keeps the built-in buffer."""
     hugepages: tuple[HugepageRequest, ...] = ()
-    crashkernel_bytes: int = 0
+    hugetlb_cma: HugetlbCma = field(default_factory=HugetlbCma)
+    crashkernel: tuple[Crashkernel, ...] = ()
+    cma: CmaRequest = field(default_factory=CmaRequest)
     reserve_mem: tuple[ReserveMem, ...] = ()
     unknown_words: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ is a failure that the extension avoided.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -57,7 +58,15 @@ class Refusal(NamedTuple):
 REFUSED_BY_FAULT = "refused by a fault of the scenario"
 """The reason of such a refusal."""
 Call = tuple[Any, ...]
-"""A method of Memblock that allocates, and its arguments."""
+"""What allocates on a Memblock, and its further arguments."""
+
+
+class Window(NamedTuple):
+    """Where to search: [low, high), a ``high`` of 0 being the end of accessible memory."""
+
+    low: int
+    high: int
+    bottom_up: bool = False
 
 
 class _Asked(NamedTuple):
@@ -146,6 +155,21 @@ class Requests:
         call = (Memblock.phys_alloc_range, size, align, low, high)
         address = self._ask(_Asked(what, size, align, NO_NODE, low, high, call))
         return _or_panic(address, or_panic)
+
+    def alloc_in_windows(
+        self, what: str, size: int, align: int, windows: Sequence[Window], *, nid: int = NO_NODE
+    ) -> int:
+        """Allocate in the first window that has room, on exactly that node: one request, so a
+        window that has none is no failure."""
+        call = (_found_in_windows, size, align, nid, tuple(windows))
+        low = min(window.low for window in windows)
+        high = max(window.high for window in windows) if all(w.high for w in windows) else 0
+        address = self._ask(_Asked(what, size, align, nid, low, high, call))
+        for low, high, _ in windows:
+            if address and low <= address and (not high or address < high):
+                self.rows[-1].min_address, self.rows[-1].max_address = low, high
+                break
+        return address
 
     def alloc_exact(self, what: str, size: int, align: int, nid: int) -> int:
         """Allocate on exactly that node."""
@@ -290,6 +314,19 @@ def _or_panic(address: int, message: str) -> int:
 def _searched_from(call: Call, low: int) -> int:
     """Return where the last search began: memblock_alloc_try_nid() gives up the lower limit."""
     return 0 if call[0] is Memblock.alloc_try_nid_raw else low
+
+
+def _found_in_windows(
+    memblock: Memblock, size: int, align: int, nid: int, windows: Sequence[Window]
+) -> int:
+    direction = memblock.bottom_up
+    for low, high, bottom_up in windows:
+        memblock.bottom_up = bottom_up or direction
+        found = memblock.alloc_range_nid(size, align, low, high, nid, True)
+        memblock.bottom_up = direction
+        if found:
+            return found
+    return 0
 
 
 def _made_on(memblock: Memblock, call: Call) -> int:

@@ -88,9 +88,13 @@ class PageAllocator:
         geometry: Geometry = PAGES_4K,
     ):
         self.geometry = geometry
-        self._memory = [(*self._pages_inside(start, end), nid) for start, end, nid in memory]
-        self.scratch = [self._pages_around(start, start + size) for start, size in scratch if size]
-        """Where CMA is, in pages: from the beginning, or from ``release_scratch`` on."""
+        self._memory = [(*geometry.pages_inside(start, end), nid) for start, end, nid in memory]
+        self._scratch = [
+            geometry.pages_around(start, start + size) for start, size in scratch if size
+        ]
+        self.movable_only = list(self._scratch)
+        """Where nothing may stay for long, in pages: CMA, from the beginning or from when it is
+        released on."""
         self._interleaving = interleaving
         self._drawn = drawn or random.Random(0)
         self._online_cpus = sum(cpus_by_node)
@@ -109,7 +113,7 @@ class PageAllocator:
         """What each zone was given by memblock, until all of it is initialised."""
         self._deferred: dict[int, int] = {}
         if kho_boot:
-            for area in self.scratch:
+            for area in self._scratch:
                 self._mark_cma(area)
 
     # Hand-over from memblock
@@ -121,7 +125,7 @@ class PageAllocator:
 
     def open_early(self, reserved: Iterable[tuple[int, int]]) -> None:
         """Take over what memblock_free_all() frees; the rest of each node stays deferred."""
-        taken = [self._pages_around(start, end) for start, end in reserved]
+        taken = [self.geometry.pages_around(start, end) for start, end in reserved]
         for zone in self._zones:
             own = extents_of(self._memory, zone)
             self._free[zone] = subtracted(own, taken)
@@ -151,14 +155,13 @@ class PageAllocator:
 
     def release_scratch(self) -> None:
         """Turn the first kernel's scratch into free CMA pageblocks: kho_init()."""
-        order, pageblock_pages = self.geometry.pageblock_order, self.geometry.pageblock_pages
-        for area in self.scratch:
-            self._mark_cma(area)
-            for pfn in range(area.start, area.end, pageblock_pages):
-                _, zone = self._owner_of(pfn)
-                zone.managed_pages += pageblock_pages
-                zone.free(Run(pfn, 1), order)
-        set_lowmem_reserve(self._zones)
+        self._release(self._scratch)
+
+    def release_cma(self, areas: Iterable[Extent]) -> None:
+        """Turn contiguous areas (bytes) into free CMA pageblocks: cma_init_reserved_areas()."""
+        pages = [self.geometry.pages_inside(*area) for area in areas]
+        self.movable_only += pages
+        self._release(pages)
 
     def adopt_gigantic(self, extents: Iterable[tuple[int, int]]) -> None:
         """Note gigantic pages taken from memblock (bytes): managed, never free; hugetlb_init().
@@ -370,6 +373,16 @@ class PageAllocator:
             pfn = until
         return parts[:: run.step]
 
+    def _release(self, areas: Iterable[Extent]) -> None:
+        order, pageblock_pages = self.geometry.pageblock_order, self.geometry.pageblock_pages
+        for area in areas:
+            self._mark_cma(area)
+            for pfn in range(area.start, area.end, pageblock_pages):
+                _, zone = self._owner_of(pfn)
+                zone.managed_pages += pageblock_pages
+                zone.free(Run(pfn, 1), order)
+        set_lowmem_reserve(self._zones)
+
     def _mark_cma(self, area: Extent) -> None:
         for zone in self._zones:
             inside = area.clip(Extent(zone.start_pfn, zone.end_pfn))
@@ -379,14 +392,6 @@ class PageAllocator:
     def _run_of_bytes(self, start: int, end: int) -> Run:
         shift = self.geometry.page_shift
         return Run(start >> shift, (end - start) >> shift)
-
-    def _pages_inside(self, start: int, end: int) -> Extent:
-        shift = self.geometry.page_shift
-        return Extent(-(-start >> shift), end >> shift)
-
-    def _pages_around(self, start: int, end: int) -> Extent:
-        shift = self.geometry.page_shift
-        return Extent(start >> shift, -(-end >> shift))
 
 
 def _blocks(runs: list[Run]) -> int:

@@ -53,10 +53,10 @@ def migrate_out_of_cma(
 def _split_at_cma(
     pages: PageAllocator, runs: Iterable[Run], order: int
 ) -> Iterator[tuple[Run, bool]]:
-    """Cut runs of blocks at the borders of scratch; the flag says which parts lie inside."""
+    """Cut runs of blocks at the borders of CMA; the flag says which parts lie inside."""
     for run in runs:
         extent = run.extent(order)
-        touched = [area for area in pages.scratch if area.overlaps(extent)]
+        touched = [area for area in pages.movable_only if area.overlaps(extent)]
         if not touched:
             yield run, False
             continue

@@ -6,11 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.command_line import (
+    CmaRequest,
+    Crashkernel,
+    CrashkernelRange,
+    CrashRequest,
+    crash_request,
+    parse_command_line,
+)
 from kho_sim.base.command_line.hugepages import HugepageRequest, HugetlbCma
 from kho_sim.base.command_line.parse import (
     _HANDLERS,
-    Crashkernel,
     ReserveMem,
     ScratchRequest,
     Swiotlb,
@@ -266,13 +272,13 @@ def test_options_about_memory():
     line = parse_command_line(
         "reserve_mem=4M:4K:trace reserve_mem=1M:8:small reserve_mem=1M:4K:trace reserve_mem=1M "
         "reserve_mem=1M:4K: reserve_mem=1M:4K:abcdefghijklmnop reserve_mem=0:4K:none "
-        "crashkernel=256M crashkernel=1G@16M crashkernel=64M,low crashkernel=1G-4G:64M "
+        "crashkernel=256M crashkernel=1G@16M crashkernel=64M,low "
         "swiotlb=1000,force mem=8G mem=4G mem=6G mem=none nr_cpus=0 nr_cpus=12 maxcpus=0 nokaslr "
         "memblock=debug hugetlb_free_vmemmap hugetlb_cma_only=on liveupdate=off"
     )
     assert line.reserve_mem == (ReserveMem(4 * MIB, 4096, "trace"), ReserveMem(MIB, 64, "small"))
     assert line.crashkernel == (Crashkernel(GIB, 16 * MIB), Crashkernel(64 * MIB, kind="low"))
-    assert line.other == ("crashkernel=1G-4G:64M",)
+    assert line.other == ()
     assert line.swiotlb == Swiotlb(slabs=1024, force=True)
     assert line.mem_limit == 4 * GIB
     assert (line.nr_cpus, line.maxcpus) == (12, 0)
@@ -282,6 +288,74 @@ def test_options_about_memory():
     assert line.hugetlb_cma_only
     assert not line.liveupdate
     assert line.messages == ("Malformed early option 'mem'",)
+
+
+@pytest.mark.parametrize(
+    ("text", "memory", "wanted"),
+    [
+        ("crashkernel=256M", 8, CrashRequest(256 * MIB)),
+        ("crashkernel=256M@1G", 8, CrashRequest(256 * MIB, GIB)),
+        ("crashkernel=1G-4G:192M,4G-64G:256M,64G-:512M", 3, CrashRequest(192 * MIB)),
+        ("crashkernel=1G-4G:192M,4G-64G:256M,64G-:512M", 8, CrashRequest(256 * MIB)),
+        ("crashkernel=1G-4G:192M,4G-64G:256M,64G-:512M", 64, CrashRequest(512 * MIB)),
+        ("crashkernel=4G-64G:256M@64M", 8, CrashRequest(256 * MIB, 64 * MIB)),
+        ("crashkernel=4G-:256M", 2, CrashRequest()),
+        ("crashkernel=2G-:2G", 2, CrashRequest()),
+        ("crashkernel=512M,high", 8, CrashRequest(512 * MIB, high_first=True)),
+        (
+            "crashkernel=64M,low crashkernel=512M,high crashkernel=1G,cma",
+            8,
+            CrashRequest(512 * MIB, 0, True, 64 * MIB, GIB),
+        ),
+        ("crashkernel=512M,high crashkernel=0,low", 8, CrashRequest(512 * MIB, 0, True, 0)),
+        ("crashkernel=512M,high crashkernel=1G crashkernel=64M,low", 8, CrashRequest(GIB)),
+        ("crashkernel=512M,high crashkernel=what", 8, CrashRequest()),
+        ("crashkernel=1G,cma", 8, CrashRequest()),
+        ("", 8, CrashRequest()),
+    ],
+)
+def test_a_crash_kernel_gets_what_the_line_says_for_that_memory(text, memory, wanted):
+    assert crash_request(parse_command_line(text).crashkernel, memory * GIB) == wanted
+
+
+def test_memory_that_firmware_keeps_counts_for_the_range():
+    """A machine of 4 GiB has less than that in its memory map."""
+    options = parse_command_line("crashkernel=1G-4G:192M,4G-:256M").crashkernel
+    assert crash_request(options, 4 * GIB - 96 * MIB).size_bytes == 256 * MIB
+    assert crash_request(options, 4 * GIB - 128 * MIB).size_bytes == 192 * MIB
+
+
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("1G-2G:8M,2G-:16M", [(GIB, 2 * GIB, 8 * MIB), (2 * GIB, 0, 16 * MIB)]),
+        ("1G-2G:8M,2G-1G:16M", [(GIB, 2 * GIB, 8 * MIB)]),
+        ("1G-2G:8M,2G:16M", [(GIB, 2 * GIB, 8 * MIB)]),
+        ("1G-2G:8M,2G-3G", [(GIB, 2 * GIB, 8 * MIB)]),
+        ("1G-2G:8M,2G-x:1M", [(GIB, 2 * GIB, 8 * MIB)]),
+        ("1G-2G:", []),
+        ("-2G:8M", []),
+        ("1G-2G:8Mx", []),
+    ],
+)
+def test_ranges_are_read_up_to_the_one_that_is_wrong(text, ranges):
+    line = parse_command_line(f"crashkernel={text}")
+    (option,) = line.crashkernel
+    assert option == Crashkernel(ranges=tuple(CrashkernelRange(*part) for part in ranges))
+    assert bool(line.remarks) == (text != "1G-2G:8M,2G-:16M")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("cma=256M", CmaRequest(256 * MIB)),
+        ("cma=256M@1G", CmaRequest(256 * MIB, GIB, GIB + 256 * MIB)),
+        ("cma=256M@1G-4G", CmaRequest(256 * MIB, GIB, 4 * GIB)),
+        ("cma=64M cma=0", CmaRequest()),
+    ],
+)
+def test_an_area_for_contiguous_memory_has_a_size_and_maybe_a_place(text, wanted):
+    assert parse_command_line(text).cma == wanted
 
 
 def test_swiotlb_can_be_switched_off():

@@ -5,6 +5,7 @@ import pytest
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.command_line.remarks import (
     HARMLESS,
+    IGNORED,
     MALFORMED,
     MOVES_MEMORY,
     NOT_MODELLED,
@@ -37,9 +38,10 @@ def test_no_word_is_in_two_lists() -> None:
         ("kho=maybe", MALFORMED),
         ("reserve_mem=1M:4096", MALFORMED),
         ("nr_cpus=none", MALFORMED),
-        ("crashkernel=1G-4G:256M,4G-:512M", NOT_MODELLED),
-        ("crashkernel=256M@1G", NOT_MODELLED),
-        ("crashkernel=1G,high", NOT_MODELLED),
+        ("crashkernel=1G-4G:256M,4G", MALFORMED),
+        ("crashkernel=auto", MALFORMED),
+        ("crashkernel=64M,low", IGNORED),
+        ("cma=", MALFORMED),
         ("kfence.sample-interval=100", NOT_MODELLED),
         ("frobnicate=1", UNKNOWN),
     ],
@@ -49,17 +51,36 @@ def test_what_has_no_effect_is_named(word: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["kho_scratch=50%", "crashkernel=256M", "reserve_mem=1M:4096:a", "rd.luks.uuid=1"]
+    "word",
+    [
+        "kho_scratch=50%",
+        "crashkernel=256M",
+        "crashkernel=1G-4G:64M,4G-:1G@64M",
+        "crashkernel=1G,high",
+        "cma=64M@1G-2G",
+        "hugetlb_cma=0:1G",
+        "reserve_mem=1M:4096:a",
+        "rd.luks.uuid=1",
+    ],
 )
 def test_what_has_its_effect_is_not_named(word: str) -> None:
     assert kinds(word) == []
 
 
 def test_a_remark_says_where_its_word_stands() -> None:
-    text = 'kho=on  "cma=256M" mem=4G'
+    text = 'kho=on  "memtest=4" mem=4G'
     remarks = parse_command_line(text).remarks
     assert [text[r.at :].startswith(r.word) for r in remarks] == [True, True]
-    assert [remark.at for remark in remarks] == [8, 19]
+    assert [remark.at for remark in remarks] == [8, 20]
+
+
+def test_a_crash_kernel_that_another_word_hides_is_named_where_it_stands() -> None:
+    text = "crashkernel=1G,high crashkernel=64M,low crashkernel=256M quiet"
+    remarks = parse_command_line(text).remarks
+    assert [(r.kind, r.word, r.at) for r in remarks] == [
+        (IGNORED, "crashkernel=1G,high", 0),
+        (IGNORED, "crashkernel=64M,low", 20),
+    ]
 
 
 def test_words_after_two_dashes_are_for_init() -> None:

@@ -28,7 +28,13 @@ NOT_OF_THE_MODEL = {
 """Names of recorded logs that no simulation has, with the reason."""
 DISTRO = "x86-distro/d-q35-numa2-8G-dist"
 """A kernel of a distribution, with distances between its nodes."""
-NEVER_RECORDED = {requesters.CRASH_KERNEL: "no recorded command line has crashkernel="}
+NEVER_RECORDED = {
+    requesters.CMA_AREA: "no recorded command line has cma=",
+    requesters.CRASH_KERNEL: "no recorded command line has crashkernel=",
+    requesters.CRASH_KERNEL_LOW: "no recorded command line has crashkernel=",
+    requesters.CRASH_KERNEL_CMA: "no recorded command line has crashkernel=",
+    requesters.HUGETLB_CMA_AREA: "no recorded command line has hugetlb_cma=",
+}
 
 
 def names(*lines: str) -> list[tuple[str, str]]:
@@ -97,10 +103,12 @@ IN_A_RANGE = {
     requesters.DIRECT_MAP_PROBE,
     requesters.DIRECT_MAP_PAGE,
     requesters.CRASH_KERNEL,
+    requesters.CRASH_KERNEL_LOW,
     requesters.LOWMEM_SCRATCH,
     requesters.GLOBAL_SCRATCH,
     requesters.reserve_mem("area"),
 }
+ANSWER_ONLY = {requesters.NODE_DATA, requesters.CMA_AREA}
 RAW = {requesters.VMEMMAP_TABLE, requesters.MEMMAP, requesters.MEMMAP_PAGE}
 
 
@@ -118,11 +126,8 @@ def printed(trace: Trace, cpus: int, nodes: int) -> list[str]:
 
 
 def printed_request(row: Allocation) -> list[str]:
-    is_answer_only = row.what == requesters.NODE_DATA or row.what == requesters.node_scratch(
-        row.nid
-    )
-    if is_answer_only:
-        return [answer(row.size_bytes, row.nid, row.address)]
+    if row.what in (*ANSWER_ONLY, requesters.node_scratch(row.nid)):
+        return [] if row.failed else [answer(row.size_bytes, row.nid, row.address)]
     window = f"from={row.min_address:#x} max_addr={row.max_address:#x} f+0x1/0x2"
     size = f"{row.size_bytes} bytes"
     if row.what == requesters.GIGANTIC_PAGE:
@@ -143,7 +148,8 @@ def printed_request(row: Allocation) -> list[str]:
     nodes=st.integers(1, 3),
     words=st.sets(
         st.sampled_from(
-            ["log_buf_len=4M", "crashkernel=64M", "hugepagesz=1G hugepages=2", "foo=bar", "nokaslr",
+            ["log_buf_len=4M", "crashkernel=64M", "crashkernel=96M,high", "cma=8M",
+             "hugepagesz=1G hugepages=2", "foo=bar", "nokaslr",
              "reserve_mem=4M:4K:area"]
         )
     ),
@@ -166,7 +172,8 @@ def test_a_simulated_chain_that_is_printed_is_read_with_its_names(
     trace = run_scenario(scenario)
     rows = read_boot_log_lines([x.encode() for x in printed(trace, cpus, nodes)], "printed")
     found = [(r.boot, r.phase, r.what, r.failed) for r in rows["allocations"]]
-    assert found == [(r.boot, r.phase, r.what, r.failed) for r in trace["allocations"]]
+    asked = [r for r in trace["allocations"] if not (r.failed and r.what in ANSWER_ONLY)]
+    assert found == [(r.boot, r.phase, r.what, r.failed) for r in asked]
 
 
 # Requests that no modelled build makes
@@ -333,3 +340,20 @@ def test_named_memory_has_the_names_of_the_command_line():
 def test_gigantic_pages_of_7_2_are_requests_like_any_other():
     asked = raw(1 << 30, "alloc_bootmem")
     assert names(*answered(asked)) == [("after", requesters.GIGANTIC_PAGE)]
+
+
+def test_a_crash_kernel_that_goes_above_is_one_allocation_with_a_low_part():
+    low, high = (0, 4 << 30), (4 << 30, 1 << 46)
+    lines = [
+        in_range(4 << 30, 16 << 20, *low),
+        *answered(in_range(4 << 30, 16 << 20, *high), in_range(256 << 20, 16 << 20, *low)),
+    ]
+    text = [line.encode() for line in (VERSION, *lines)]
+    rows = read_boot_log_lines(text, "log")["allocations"]
+    assert [(row.what, row.failed) for row in rows] == [
+        (requesters.CRASH_KERNEL, False),
+        (requesters.CRASH_KERNEL_LOW, False),
+    ]
+    text[2:] = [line.encode() for line in answered(request(0x49, 64))]
+    crash, _ = read_boot_log_lines(text, "log")["allocations"]
+    assert crash.failed

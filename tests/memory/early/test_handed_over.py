@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kho_sim.base.command_line import HugepageRequest, ReserveMem
+from kho_sim.base.command_line import Crashkernel, HugepageRequest, ReserveMem
 from kho_sim.builds import load_build
 from kho_sim.kho.handover import Damage, Handover
 from kho_sim.kho.populate import data_found, populate, scratch_found
@@ -192,7 +192,7 @@ def test_pages_that_were_handed_over_count_once_for_all_requests():
 
 def test_a_crash_kernel_lies_on_16_mib_and_named_memory_on_what_was_asked_for():
     options = BootOptions(
-        crashkernel_bytes=10 * MIB, reserve_mem=(ReserveMem(PAGE + 1, 1, "small"),)
+        crashkernel=(Crashkernel(10 * MIB),), reserve_mem=(ReserveMem(PAGE + 1, 1, "small"),)
     )
     early = early_boot(qemu_machine(4 * GIB, cpus=2), options=options)
     early.before_extension()
@@ -202,17 +202,19 @@ def test_a_crash_kernel_lies_on_16_mib_and_named_memory_on_what_was_asked_for():
         for what in ("crash kernel", "reserve_mem small")
     )
     assert (crash.size_bytes, crash.align_bytes) == (10 * MIB, 16 * MIB)
-    assert (crash.min_address, crash.max_address) == (16 * MIB, 4 * GIB)
+    assert (crash.min_address, crash.max_address) == (0, 4 * GIB)
     assert (named.size_bytes, named.align_bytes) == (2 * PAGE, PAGE)
     assert (named.min_address, named.max_address) == (0, 0)
 
 
 def test_a_crash_kernel_that_does_not_fit_below_4_gib_is_looked_for_up_to_the_end():
-    options = BootOptions(crashkernel_bytes=4 * GIB)
+    options = BootOptions(crashkernel=(Crashkernel(4 * GIB),))
     early = early_boot(qemu_machine(16 * GIB, cpus=2), options=options)
     early.before_extension()
-    crash = [row for row in early.requests.rows if row.what == "crash kernel"]
-    assert [(row.min_address, row.max_address) for row in crash] == [
-        (16 * MIB, 4 * GIB),
-        (4 * GIB, 0),
+    crash = [row for row in early.requests.rows if row.what.startswith("crash kernel")]
+    assert [(row.size_bytes, row.min_address, row.max_address) for row in crash] == [
+        (4 * GIB, 4 * GIB, 1 << 46),
+        (256 * MIB, 0, 4 * GIB),
     ]
+    assert crash[0].address + 4 * GIB <= early.machine.end_of_memory
+    assert crash[0].address >= 4 * GIB

@@ -207,7 +207,7 @@ def test_files_are_cut_at_the_borders_of_scratch(places, order):
         run_of((first << order, first + blocks << order), order, step)
         for first, blocks, step in places
     ]
-    cut = list(_split_at_cma(SimpleNamespace(scratch=scratch), runs, order))
+    cut = list(_split_at_cma(SimpleNamespace(movable_only=scratch), runs, order))
     assert [(pfn, flag) for run, flag in cut for pfn in run.pfns(order)] == naive_split(
         runs, order, scratch
     )
@@ -234,15 +234,15 @@ def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
     )
     pages.open([])
     data = pages.alloc(600, 0, MOVABLE, 1)
-    assert all(run.extent().overlaps(pages.scratch[0]) for run in data)
+    assert all(run.extent().overlaps(pages.movable_only[0]) for run in data)
     pinned, migrated = migrate_out_of_cma(pages, data, 0, node)
     assert migrated == 600
     for run in pinned:
         assert (run.first_pfn >= 128 * MIB >> 12) == (node == 1)
-        assert not run.extent().overlaps(pages.scratch[0])
+        assert not run.extent().overlaps(pages.movable_only[0])
     counts = [sum(zone.buddy._movable) for zone in pages._zones]
     assert sorted(counts) == [0, 600]
-    first, end = pages.scratch[0]
+    first, end = pages.movable_only[0]
     _, zone = pages._owner_of(first)
     blocks = slice((first - zone.buddy.base_pfn) >> 9, (end - zone.buddy.base_pfn) >> 9)
     assert not any(zone.buddy._movable[blocks])

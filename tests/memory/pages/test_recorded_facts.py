@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from kho_sim.base.extent import Extent
 from kho_sim.memory.pages import (
     INTERLEAVINGS,
     MOVABLE,
@@ -178,3 +179,27 @@ def test_a_file_of_pages_that_come_back_in_reverse_is_few_runs():
     pages.free(reversed_file, user=True)
     pages.free(pinned, user=True)
     pages.check()
+
+
+def test_a_contiguous_area_is_for_movable_pages_until_they_are_pinned():
+    area = Extent(4 * GIB, 4 * GIB + 512 * MIB)
+    pages = PageAllocator([(4 * GIB, 5 * GIB, 0)], [], [4], zones=ZONES, kho_boot=False)
+    pages.open([area])
+    assert pages.free_pages().cma_pages == 0
+    pages.release_cma([area])
+    pages.check()
+    assert 0 <= 512 * MIB // PAGE - pages.free_pages().cma_pages <= 512 * 11
+    kernel = pages.alloc(64 * MIB // PAGE, 0, UNMOVABLE)
+    user = pages.alloc(256 * MIB // PAGE, 0, MOVABLE)
+    assert min(starts_in_order(kernel)) >= area.end
+    assert min(starts_in_order(user)) < area.end
+    pinned = migrate_out_of_cma(pages, user)
+    assert 0 < pinned.migrated <= 256 * MIB // PAGE
+    assert min(starts_in_order(pinned.runs)) >= area.end
+
+
+def test_without_cma_pinning_moves_nothing():
+    pages = machine(4, 2)
+    pages.open([])
+    user = pages.alloc(1000)
+    assert migrate_out_of_cma(pages, user) == (user, 0)
