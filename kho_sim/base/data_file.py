@@ -3,9 +3,9 @@
     image_bytes = { value = 0x87f000, source = "kernel-facts 1" }
 
 A file becomes a frozen dataclass, a subclass of ``DataFile``. Fields that are ints, truth values,
-texts or lists of texts are such pairs; fields that are dataclasses are tables of pairs. A field
-with a default may be left out; fields of any other type are never read from a file. Nothing here
-knows what the values mean.
+texts or lists of texts are such pairs; fields that are dataclasses (or one and None)
+are tables of pairs. A field with a default may be left out; fields of any other type are never read
+from a file. Nothing here knows what the values mean.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from kho_sim.base.errors import ModelError, Problem, nearest
 
@@ -101,7 +102,7 @@ class _Reading:
         self, at: tuple[str, ...], table: Mapping[str, Any], kind: type
     ) -> dict[str, object]:
         """Return the fields of a dataclass that a table gives."""
-        hints = get_type_hints(kind)
+        hints = {key: _table_type(hint) for key, hint in get_type_hints(kind).items()}
         known = {one.name: one for one in fields(kind) if one.name not in HEAD}
         known = {key: one for key, one in known.items() if _is_read(hints[key])}
         values = {}
@@ -158,6 +159,12 @@ class _Reading:
             elif table == at[:-1] and re.match(rf"{re.escape(at[-1])}\s*=", line):
                 return number
         return found
+
+
+def _table_type(hint: Any) -> Any:
+    """Return the dataclass of a field that may be None, any other type as it is."""
+    given = [part for part in get_args(hint) if part is not NoneType]
+    return given[0] if len(given) == 1 and is_dataclass(given[0]) else hint
 
 
 def _is_read(hint: object) -> bool:

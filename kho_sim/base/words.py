@@ -49,6 +49,8 @@ WORKLOADS = (
 )
 WORKERS = ("drawn", "parallel", "emulated")
 """Ways in which the workers of deferred initialisation take turns."""
+HANDOVER_PARTS = ("luo", "memfd", "reserve_mem", "metadata")
+"""Parts of a handover that have a version of their own, beside KHO's."""
 OUTCOMES = (
     "completed",
     "kho_disabled",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from kho_sim.base.units import format_size
 from kho_sim.chain.incidents import Failure
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.handover import UNDAMAGED, Damage, Handover
 from kho_sim.kho.populate import NO_MAP, NO_REVIVAL
 from kho_sim.memory.early import Refusal
@@ -39,7 +40,8 @@ OTHER_FDT = "kho-v0"
 class BootFaults:
     """The faults of one kernel.
 
-    ``damage`` is done to the handover before the kernel reads it. The first ``loads_refused``
+    ``damage`` is done to the handover before the kernel reads it, and ``foreign_parts`` of it are
+    of versions that no kernel here knows. The first ``loads_refused``
     attempts to load the next kernel fail with ``load_error``. ``panic`` is (phase, message).
     """
 
@@ -47,13 +49,21 @@ class BootFaults:
     load_error: str = ""
     loads_refused: int = 0
     panic: tuple[str, str] = ("", "")
+    foreign_parts: tuple[str, ...] = ()
 
     def damaged(self, handover: Handover) -> Handover:
         """Return the handover as the kernel finds it."""
         damage, areas = self.damage, len(handover.kho.scratch_areas)
         if damage.sound_areas is not None and damage.sound_areas >= areas:
             damage = replace(damage, sound_areas=None)
-        return replace(handover, damage=damage)
+        versions = handover.versions
+        for part in self.foreign_parts:
+            versions = versions.foreign(part)
+        return replace(handover, damage=damage, versions=versions)
+
+    def foreign(self, *parts: str) -> str:
+        """Return the kind of the fault that one of these parts of a handover has, '' if none."""
+        return "version" if set(parts) & set(self.foreign_parts) else ""
 
 
 NO_FAULTS = BootFaults()
@@ -71,6 +81,8 @@ def _with_fault(boot: BootFaults, fault: Fault) -> BootFaults:
     if fault.kind == "fdt":
         found = "" if fault.found == "invalid" else OTHER_FDT
         return replace(boot, damage=replace(boot.damage, fdt=found))
+    if fault.kind == "version":
+        return replace(boot, foreign_parts=(*boot.foreign_parts, *fault.of))
     if fault.kind == "descriptors":
         return replace(boot, damage=replace(boot.damage, sound_areas=fault.after))
     if fault.kind == "tree_root":
@@ -94,14 +106,23 @@ def with_early_faults(setup: KernelSetup, faults: Iterable[Fault], boot: int) ->
     return replace(setup, refusals=refusals, extend_fails_after=after)
 
 
-def lost_handover(booted: BootedMemory) -> Failure:
-    """Return the fault that kept a kernel from its handover, by what it found and printed."""
+def lost_handover(booted: BootedMemory, faults: BootFaults) -> Failure:
+    """Return what kept a kernel from its handover, by what it found and printed: a fault, or a
+    kernel before it that wrote another version of KHO's format."""
     early = booted.early
     if early.revived:
         return Failure("tree_root", NO_MAP, injected=True)
     found = next((line for line in early.messages if "handover FDT" in line), "")
     kind = "fdt" if found else "descriptors"
-    return Failure(kind, "; ".join(filter(None, (found, NO_REVIVAL))), injected=True)
+    injected = faults.damage != UNDAMAGED
+    return Failure(kind, "; ".join(filter(None, (found, NO_REVIVAL))), injected=injected)
+
+
+def refused_objects(memory: RunningMemory, faults: BootFaults) -> Failure:
+    """Return why a kernel can not use what it was handed and has found."""
+    injected = faults.foreign("memfd", "reserve_mem")
+    why = memory.why_disabled or "a format of another release"
+    return Failure(injected or "version", why, injected=bool(injected))
 
 
 def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Failure]:

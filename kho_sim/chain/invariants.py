@@ -8,7 +8,7 @@ checked: the contents of memory, and memory that was never preserved.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from kho_sim.base.errors import ModelError, ensure
@@ -38,9 +38,15 @@ def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
             _ensure_clear(occupied, Extent(region.base, region.end), region)
 
 
-def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[HandedObject]) -> None:
+def check_survivors(
+    booted: BootedMemory,
+    handover: Handover,
+    kept: Iterable[HandedObject],
+    refused: Sequence[HandedObject] = (),
+) -> None:
     """The objects that were ``kept`` are those whose memory the retrieval reserved: no file was
-    lost without need, and nothing is said to live in memory that anyone may have taken.
+    lost without need, and nothing is said to live in memory that anyone may have taken. What was
+    ``refused`` is lost though its memory is still reserved.
 
     Of the kernel's own objects a later kernel need not ask for all.
     """
@@ -56,6 +62,7 @@ def check_survivors(booted: BootedMemory, handover: Handover, kept: Iterable[Han
         for handed in handover.objects
         if not subtracted(sorted(_memory_of(handed, handover.tree.geometry)), protected)
         and (handed.session or handed in kept)
+        and handed not in refused
     ]
     names = [[one.name for one in objects] for objects in (survivors, kept)]
     ensure(survivors == kept, "{} survived, but {} are kept", *names)
@@ -70,8 +77,10 @@ def _memory_of(handed: HandedObject, geometry: Geometry) -> Iterator[Extent]:
 
 def check_running(memory: RunningMemory, handover: Handover) -> None:
     """Every object that was handed over and is asked for is there again, at the same place and as
-    long as before; files always are."""
+    long as before; files always are, but for those that were refused."""
     for handed in handover.objects:
+        if handed in memory.refused:
+            continue
         if handed.session or handed in memory.retrieved:
             live = (memory.files if handed.session else memory.own).get(handed.name)
             if live is None:

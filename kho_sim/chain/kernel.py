@@ -16,7 +16,7 @@ import simpy
 from kho_sim.base.errors import KhoSimError
 from kho_sim.base.seeds import stream
 from kho_sim.base.work import Work
-from kho_sim.chain.faults import NO_FAULTS, lost_handover, tolerated
+from kho_sim.chain.faults import NO_FAULTS, lost_handover, refused_objects, tolerated
 from kho_sim.chain.incidents import Failure, PersistentObject, persistent_objects
 from kho_sim.chain.invariants import (
     check_early_boot,
@@ -35,6 +35,7 @@ from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.populate import data_found
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.folio_file import DEADLOCK
+from kho_sim.kho.versions import luo_messages
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.platform.loader import Placement
@@ -105,8 +106,8 @@ class Kernel:
         booted = yield from self._boot()
         yield from self._start_user_space(booted)
         yield from self._serve()
-        if not self.memory.kho_enabled:
-            raise self._end("kho_disabled", _why_disabled(booted))
+        if self.memory.why_disabled:
+            raise self._end("kho_disabled", self.memory.why_disabled)
         if not self.is_last:
             placed = yield from self._update()
             yield from self._jump(placed)
@@ -122,7 +123,7 @@ class Kernel:
 
     def preserve(self, names: list[str]) -> None:
         """Preserve files now; the time it takes is booked when the kernel preserves the rest."""
-        if not self.is_last and self.memory.kho_enabled:
+        if not self.is_last and not self.memory.why_disabled:
             self._try_to_preserve(lambda: self.memory.preserve(names))
 
     @property
@@ -161,6 +162,7 @@ class Kernel:
     def _start_user_space(self, booted: BootedMemory) -> Process:
         """From the page allocator to files: initcalls, retrieval by user space, then the
         workloads."""
+        self._read_luo_state(booted)
         try:
             self.memory = RunningMemory.start(
                 self.plan.machine,
@@ -176,12 +178,11 @@ class Kernel:
             self.say(message)
         yield from self._spend("initcalls", round(PHASE_RATES["initcalls"].ns))
         self._maybe_panic("initcalls", "boot_failed")
-        if not self.memory.kho_enabled and self.plan.on_failure != "cold_boot":
-            raise self._end("kho_disabled", _why_disabled(booted))
         try:
             if self.handover and booted.incoming is not None:
-                self.memory.retrieve(self.handover)
-                check_running(self.memory, self.handover)
+                self._retrieve(self.handover)
+            if self.memory.why_disabled and self.plan.on_failure != "cold_boot":
+                raise self._end("kho_disabled", self.memory.why_disabled)
             self._note_survivors(booted)
             for workload in self.workloads:
                 workload.arrive(self)
@@ -189,6 +190,29 @@ class Kernel:
             raise self._end("preserve_failed", DEADLOCK, fatal=True) from error
         self._is_up = True
         self._note_gigantic(booted)
+
+    def _read_luo_state(self, booted: BootedMemory) -> None:
+        """LUO's early initcall: what it can not read of its state is a panic, unless KHO is off."""
+        if self.handover and booted.incoming is not None and self.setup.kho:
+            said = luo_messages(self.handover.versions, self.setup.release)
+            for message in said[:-1]:
+                self.say(message)
+            if said:
+                raise self._end("boot_failed", said[-1], self.faults.foreign("luo"), fatal=True)
+
+    def _retrieve(self, handover: Handover) -> None:
+        """User space and the kernel find what was handed over; what they can not read is lost."""
+        memory, before = self.memory, len(self.memory.messages)
+        memory.retrieve(handover)
+        check_running(memory, handover)
+        for message in memory.messages[before:]:
+            self.say(message)
+        if memory.refused:
+            failure = refused_objects(memory, self.faults)
+            number = self.journal.note_incident(self.index, self.now_ns, failure, GOES_ON)
+            lost = list(map(PersistentObject.of, memory.refused))
+            self.journal.note_file_outcomes(number, lost, kept=False)
+            self._handed_objects = [one for one in self._handed_objects if one not in lost]
 
     def _serve(self) -> Process:
         """The workloads run beside each other until the next update is due."""
@@ -248,6 +272,7 @@ class Kernel:
     def _jump(self, placed: tuple[Placement, ...]) -> Process:
         handover = self.memory.hand_over(placed, self._setup_of(self.index + 1))
         check_hand_over(handover)
+        self._note_left_behind()
         self.journal.note_files(self.index, persistent_objects(handover), self._inherited())
         yield from self._spend("jump", round(PHASE_RATES["jump"].ns))
         self.next_handover = handover
@@ -296,7 +321,7 @@ class Kernel:
         release = self.plan.kernels[self.index].release
         if self.handover is None or not data_found(self.handover, release):
             return []
-        return _gigantic_pages(self.handover)
+        return self.handover.gigantic_pages()
 
     def _spend(self, what: str, duration_ns: int) -> Process:
         begin = self.now_ns
@@ -326,7 +351,8 @@ class Kernel:
         for a handover that is not found: all of it is lost at once."""
         journal, now = self.journal, self.now_ns
         if self.handover and not data_found(self.handover, self.setup.release):
-            number = journal.note_incident(self.index, now, lost_handover(booted), GOES_ON)
+            lost = lost_handover(booted, self.faults)
+            number = journal.note_incident(self.index, now, lost, GOES_ON)
             journal.note_file_outcomes(number, self._handed_objects, kept=False)
             self._handed_objects = []
         for failure in tolerated(booted, self.setup):
@@ -335,9 +361,17 @@ class Kernel:
     def _note_survivors(self, booted: BootedMemory) -> None:
         """After the retrieval: whoever is there lived through the faults of early boot."""
         if self.handover and (self._survived or self.begins_anew):
-            check_survivors(booted, self.handover, self.memory.retrieved)
+            check_survivors(booted, self.handover, self.memory.retrieved, self.memory.refused)
         for number in self._survived:
             self.journal.note_file_outcomes(number, self._handed_objects, kept=True)
+
+    def _note_left_behind(self) -> None:
+        """In a release without live update files end with their kernel."""
+        files = [one for one in self._objects_at_risk() if one.session]
+        if files and self.setup.release.luo is None:
+            failure = Failure("no_live_update", f"{self.setup.release.name} has no live update")
+            number = self.journal.note_incident(self.index, self.now_ns, failure, GOES_ON)
+            self.journal.note_file_outcomes(number, files, kept=False)
 
     def _objects_at_risk(self) -> list[PersistentObject]:
         """Return what is lost if this kernel goes now."""
@@ -349,19 +383,3 @@ class Kernel:
 
     def _inherited(self) -> set[str]:
         return {one.name for one in self._handed_objects}
-
-
-def _why_disabled(booted: BootedMemory) -> str:
-    return booted.reservation.messages[0] if booted.reservation else "KHO: disabled"
-
-
-def _gigantic_pages(handover: Handover) -> list[int]:
-    """Return the addresses of the gigantic pages that a kernel was handed."""
-    geometry = handover.tree.geometry
-    return [
-        address
-        for handed in handover.objects
-        for folios in handed.data
-        if folios.order > geometry.max_order
-        for address in folios.addresses(geometry.page_shift)
-    ]

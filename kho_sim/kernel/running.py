@@ -38,6 +38,7 @@ from kho_sim.kho.preserve import (
     Outgoing,
     PreserveFailed,
 )
+from kho_sim.kho.versions import file_messages, metadata_message, versions_of
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
@@ -52,6 +53,10 @@ from kho_sim.platform.loader import LoadRequest, Placement
 
 EXEC_FROM = "KHO: exec from: {} (count {})"
 """What KHO's initcall says of the kernel before (kernel-facts 12.1)."""
+KHO_OFF = "luo: Disabling liveupdate because KHO is disabled"
+NO_DEVICE = "open liveupdate: No such file or directory"
+BROKEN_DEVICE = "open liveupdate: Input/output error"
+"""Where the kernel's own message came before: what user space is told."""
 
 
 @dataclass
@@ -74,6 +79,10 @@ class RunningMemory:
     """Free 2 MiB pages, likewise."""
     retrieved: list[HandedObject] = field(default_factory=list)
     """What it was handed and has found again."""
+    refused: list[HandedObject] = field(default_factory=list)
+    """What it was handed and can not use; all but areas that are allocated anew stays reserved."""
+    device_error: str = ""
+    """Why user space can not open the device of live update, if it can not for ever."""
     handed: list[HandedObject] = field(default_factory=list)
     """What it has preserved for the next kernel, in that order."""
     messages: list[str] = field(default_factory=list)
@@ -82,6 +91,16 @@ class RunningMemory:
     def kho_enabled(self) -> bool:
         """Whether this kernel can hand memory on."""
         return self.setup.kho and bool(self.booted.scratch_areas)
+
+    @property
+    def why_disabled(self) -> str:
+        """Why this kernel hands nothing on, in its words; '' if it does."""
+        reservation = self.booted.reservation
+        if self.kho_enabled:
+            return self.device_error
+        if reservation and reservation.failed:
+            return reservation.messages[0]
+        return KHO_OFF if self.setup.release.luo else NO_DEVICE
 
     # Boot, from memblock_free_all() to init
 
@@ -113,27 +132,66 @@ class RunningMemory:
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
         pages.home = node_of_user_space(machine)
-        if handover and booted.incoming is not None:
-            memory.kexec_count = handover.kexec_count
-            if setup.release.kexec_metadata:
-                origin = (handover.release, handover.kexec_count)
-                memory.messages.append(EXEC_FROM.format(*origin))
+        if handover and booted.incoming is not None and memory.kho_enabled:
+            memory._read_metadata(handover)
         return memory
+
+    def _read_metadata(self, handover: Handover) -> None:
+        """The count of kexecs begins anew after a kernel that left none, or one of another
+        version."""
+        if not (self.setup.release.kexec_metadata and handover.versions.metadata):
+            return
+        refused = metadata_message(handover.versions)
+        self.messages.append(refused or EXEC_FROM.format(handover.release, handover.kexec_count))
+        self.kexec_count = 0 if refused else handover.kexec_count
 
     # Preserved objects, old and new
 
     def retrieve(self, handover: Handover) -> None:
         """Find what was handed over: user space reads its sessions and retrieves every file, the
-        kernel its own. Data stays, records are freed. Raises OutOfMemory."""
-        for run, order in handover.luo_pages:
+        kernel its own. Data stays, records are freed; what is refused stays as it is. Raises
+        OutOfMemory."""
+        self.refused = self._unreadable(handover)
+        asked = {area.name for area in self.booted.early.named_areas}
+        sessions_read = self._has_device and not self.device_error
+        for run, order in handover.luo_pages if sessions_read else ():
             self.pages.free([run], order)
         for handed in handover.objects:
-            live = KINDS[handed.kind].retrieve(self, handed)
+            live = None if handed in self.refused else KINDS[handed.kind].retrieve(self, handed)
             if live is not None:
                 self.retrieved.append(handed)
                 (self.files if handed.session else self.own)[handed.name] = live
+            elif not handed.session and handed.name in asked:
+                self.refused.append(handed)
         for handed in handover.objects:
-            self.pages.free(handed.metadata)
+            if handed not in self.refused:
+                self.pages.free(handed.metadata)
+
+    @property
+    def _has_device(self) -> bool:
+        return self.luo is not None and self.luo.has_device
+
+    def _unreadable(self, handover: Handover) -> list[HandedObject]:
+        """Return the files that this kernel can not read: all of them without the device of live
+        update, or where one that has no handler breaks it; else that one and those behind it in
+        its session (kernel-facts-releases 6)."""
+        files = [handed for handed in handover.objects if handed.session]
+        luo, versions = self.setup.release.luo, handover.versions
+        if luo is None or not self._has_device:
+            return files
+        unknown = [handed for handed in files if handed.kind == "memfd"]
+        said = file_messages(versions, self.setup.release, (one.session for one in unknown))
+        if not unknown or not said:
+            return []
+        self.messages += said
+        if luo.unknown_file_refuses_device:
+            self.device_error = BROKEN_DEVICE
+            return files
+        lost: list[HandedObject] = []
+        for handed in files:
+            if handed in unknown or handed.session in {one.session for one in lost}:
+                lost.append(handed)
+        return lost
 
     def create(
         self,
@@ -187,10 +245,13 @@ class RunningMemory:
     # Preservation and kexec
 
     def preserve(self, names: Iterable[str]) -> None:
-        """Preserve objects of user space in this order. Raises PreserveFailed."""
+        """Preserve objects of user space in this order; none in a release without live update.
+
+        Raises PreserveFailed.
+        """
         if self.luo is None:
             raise PreserveFailed("KHO is disabled")
-        for name in names:
+        for name in names if self._has_device else ():
             self._preserve(self.luo, self.files[name])
 
     def preserve_own(self) -> None:
@@ -271,6 +332,7 @@ class RunningMemory:
             luo_pages=luo.state_pages(),
             release=self.setup.release.name,
             kexec_count=self.kexec_count + 1,
+            versions=versions_of(self.setup.release),
         )
 
     def _load_request(self, setup: KernelSetup) -> LoadRequest:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.kho.versions import Versions
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.pages import Run
 from kho_sim.platform.loader import LoadedKernel
@@ -87,6 +88,7 @@ class Damage:
 
 
 UNDAMAGED = Damage()
+NO_VERSIONS = Versions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Handover:
     ``loaded`` is the next kernel itself, ``tree`` its incoming tree, ``objects`` those of sessions
     in the order in which they were preserved, then the kernel's own. ``luo_pages``: the order-0 and
     larger pages of LUO's own state that are freed when sessions are read, as (run, order).
+    ``versions``: those of all parts but KHO's own, which is in ``kho``.
     """
 
     loaded: LoadedKernel
@@ -105,4 +108,16 @@ class Handover:
     luo_pages: tuple[tuple[Run, int], ...]
     release: str
     kexec_count: int
+    versions: Versions = NO_VERSIONS
     damage: Damage = UNDAMAGED
+
+    def gigantic_pages(self) -> list[int]:
+        """Return the addresses of the gigantic pages among what is handed over."""
+        geometry = self.tree.geometry
+        return [
+            address
+            for handed in self.objects
+            for folios in handed.data
+            if folios.order > geometry.max_order
+            for address in folios.addresses(geometry.page_shift)
+        ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kho_sim.base.extent import Extent
 from kho_sim.kho.handover import Handover
+from kho_sim.kho.versions import reserve_mem_message
 from kho_sim.memory.early import EarlyBoot
 from kho_sim.memory.memblock import MAX_NUMNODES
 from kho_sim.releases import Release
@@ -42,7 +43,8 @@ def populate(handover: Handover, release: Release, boot: EarlyBoot) -> None:
     """
     kho, damage, memblock = handover.kho, handover.damage, boot.memblock
     if _version(handover) != release.kho_compatible:
-        found = "incompatible" if _version(handover) else "invalid"
+        own = release.kho_compatible
+        found = f"incompatible with '{own}': 1" if _version(handover) else "invalid"
         boot.messages += [f"KHO: setup: handover FDT ({kho.fdt_address:#x}) is {found}", NO_REVIVAL]
         return
     for number, (start, size) in enumerate(kho.scratch_areas):
@@ -59,8 +61,10 @@ def populate(handover: Handover, release: Release, boot: EarlyBoot) -> None:
     )
     boot.messages.append("KHO: found kexec handover data.")
     boot.revived = True
-    if data_found(handover, release):
-        boot.handed_areas = kho.named_areas
+    if data_found(handover, release) and kho.named_areas:
+        refused = reserve_mem_message(handover.versions)
+        boot.handed_areas = () if refused else kho.named_areas
+        boot.messages += [refused] * bool(refused and boot.options.reserve_mem)
 
 
 def _version(handover: Handover) -> str:

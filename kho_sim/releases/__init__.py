@@ -7,7 +7,14 @@ from functools import cache
 from pathlib import Path
 
 from kho_sim.base.data_file import names_in, read_data_file
-from kho_sim.releases.release import ListLayout, LuoLayout, Release, ScratchRules
+from kho_sim.releases.release import (
+    EVIDENCE,
+    ListLayout,
+    LuoLayout,
+    Release,
+    ScratchRules,
+    Tracker,
+)
 
 FOLDER = Path(__file__).parent
 RELEASES = names_in(FOLDER)
@@ -60,12 +67,14 @@ def nearest_release(text: str) -> str:
 
 __all__ = [
     "DEFAULT_RELEASE",
+    "EVIDENCE",
     "FOLDER",
     "RELEASES",
     "ListLayout",
     "LuoLayout",
     "Release",
     "ScratchRules",
+    "Tracker",
     "load_release",
     "nearest_release",
     "release_of",

@@ -15,12 +15,14 @@ from pydantic import Field
 from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.errors import nearest
-from kho_sim.scenario.fields import AtLeastOne, Choice, Count
+from kho_sim.base.words import HANDOVER_PARTS
+from kho_sim.scenario.fields import AtLeastOne, Choice, Count, ListOf
 from kho_sim.scenario.section import BrokenRule, Section
 
 if TYPE_CHECKING:
     from kho_sim.scenario.spec import Scenario
 
+HandoverPart = Annotated[str, Choice(HANDOVER_PARTS, "a part of a handover")]
 BootNumber = Annotated[int, Field(ge=0, le=999)]
 
 
@@ -54,6 +56,17 @@ class FdtFault(Section):
     boot: BootNumber
     found: Annotated[str, Choice(("invalid", "incompatible"), "a finding")] = "invalid"
     """invalid: no FDT any more; incompatible: of another version of KHO."""
+
+
+class VersionFault(Section):
+    """Parts of what a kernel is handed are of versions that it does not know, as a vendor's kernel
+    may write them."""
+
+    kind: Literal["version"]
+    boot: BootNumber
+    of: Annotated[ListOf[HandoverPart], Field(min_length=1)]
+    """luo: the kernel panics; memfd: files are lost, and since 7.2 every open of the device fails;
+    reserve_mem: areas are allocated anew; metadata: the count of kexecs begins anew."""
 
 
 class DescriptorsFault(Section):
@@ -104,6 +117,7 @@ Fault = Annotated[
     AllocationFault
     | ExtendFault
     | FdtFault
+    | VersionFault
     | DescriptorsFault
     | TreeRootFault
     | LoadFault
@@ -111,7 +125,7 @@ Fault = Annotated[
     Field(discriminator="kind"),
 ]
 
-OF_A_HANDOVER = ("extend", "fdt", "descriptors", "tree_root")
+OF_A_HANDOVER = ("extend", "fdt", "version", "descriptors", "tree_root")
 
 
 def broken_fault_rules(scenario: Scenario) -> Iterator[BrokenRule]:

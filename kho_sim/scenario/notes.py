@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.command_line.remarks import MALFORMED
-from kho_sim.releases import load_release, strategy_in
+from kho_sim.releases import EVIDENCE, load_release, strategy_in
 from kho_sim.scenario.spec import Kernel, Scenario
 from kho_sim.scenario.yaml_tree import Path, path_text
 
@@ -29,6 +29,8 @@ class Note(NamedTuple):
         return f"{path_text(self.path)}: {self.kind}: {self.text}"
 
 
+SOURCE_ONLY = "source only"
+"""Kind of the note on a release of which no log was compared."""
 NOT_MODELLED = "not modelled"
 """Kind of the notes on what a release does otherwise than the model."""
 NO_EXTENSION = "no extension"
@@ -68,7 +70,10 @@ def _on_releases(kernel: Kernel) -> Iterator[Note]:
     first = {name: path for path, name in reversed(named)}
     for path, name in named:
         if first.get(name) == path:
-            for text in load_release(name).not_modelled:
+            release = load_release(name)
+            if release.evidence != "recorded":
+                yield Note(path, 0, SOURCE_ONLY, f"release {name}: {EVIDENCE[release.evidence]}")
+            for text in release.not_modelled:
                 yield Note(path, 0, NOT_MODELLED, f"release {name}: {text}")
     if "strategy" in kernel.extend.model_fields_set:
         wanted = kernel.extend.strategy

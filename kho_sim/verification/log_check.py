@@ -18,6 +18,7 @@ from kho_sim.trace.records import Boot, Outcome
 from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Comparison
 from kho_sim.verification.facts import Facts, check_facts, check_outcome
+from kho_sim.verification.handovers import ending_of_recorder
 from kho_sim.verification.placements import Placements, check_placements
 from kho_sim.verification.steps import check_steps
 
@@ -151,4 +152,4 @@ def _simulate_blindly(
     facts = check_facts(trace, simulated, scenario)
     if not scenario.workload:
         return None, [facts[0], *nothing[1:]], ["without a workload only the first kernel is blind"]
-    return simulated.outcome, facts, []
+    return ending_of_recorder(simulated), facts, []

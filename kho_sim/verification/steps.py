@@ -2,7 +2,8 @@
 
 The extension from the logged tree and regions (kernel-facts 5), gigantic pages after it (7.2),
 scratch areas from the logged reservations (3.2, 3.3), the growth of memblock.reserved at the
-retrieval (12.2), and where kexec put the next kernel (11). A step whose state the log does not show
+retrieval (12.2), where kexec put the next kernel (11), and what the releases of two kernels say of
+the handover between them (``handovers``). A step whose state the log does not show
 is left out.
 """
 
@@ -30,6 +31,7 @@ from kho_sim.scenario import Scenario
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Comparison, compare
+from kho_sim.verification.handovers import expected_handover, observed_handover
 from kho_sim.verification.logged_state import Areas, chain_areas, memblock_at, tree_of
 
 Steps = dict[str, Comparison]
@@ -49,7 +51,9 @@ def check_steps(trace: Trace, scenario: Scenario) -> list[Steps]:
             if number and areas:
                 steps |= _kexec(log, areas, scenario)
         else:
-            steps |= _scratch(log, areas, scenario)
+            steps |= _scratch(log, boot.scratch_areas, scenario)
+        if number:
+            steps |= _handover(logs[number - 1], log, scenario)
         checked.append(steps)
     return checked
 
@@ -157,6 +161,17 @@ def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
         f"{name}_address": compare(predicted.get(name, refused), address)
         for name, address in observed.items()
     }
+
+
+def _handover(sender: BootLog, log: BootLog, scenario: Scenario) -> Steps:
+    """Whether this kernel finds what the one before it left."""
+    sent = sender.jumped and not sender.disabled and not sender.live_update_off
+    if not sent or log.starts_late:
+        return {}
+    before, kernel = scenario.kernel.at(sender.boot), scenario.kernel.at(log.boot)
+    releases = load_release(before.release), load_release(kernel.release)
+    expected = expected_handover(releases[0], sender.foreign_parts, releases[1], log.command_line)
+    return _known(handover=(expected, observed_handover(log) or None))
 
 
 def _known(**pairs: tuple[Any, Any]) -> Steps:

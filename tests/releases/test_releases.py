@@ -6,6 +6,7 @@ import pytest
 
 from kho_sim.releases import (
     DEFAULT_RELEASE,
+    EVIDENCE,
     FOLDER,
     RELEASES,
     ListLayout,
@@ -16,30 +17,57 @@ from kho_sim.releases import (
 
 KIB = 1 << 10
 NEEDED = {
+    "evidence",
     "kho_compatible",
     "kexec_metadata",
-    "luo.flb",
     "extends_scratch",
     "gigantic_pages_avoid_scratch",
     "scratch.gigantic_pages_count",
     "scratch.aligned_to_largest_block",
     "scratch.explicit_sizes_rounded",
     "scratch.global_excludes_rounded_lowmem",
+    "scratch.given_late",
+    "struct_pages_deferred",
+    "memmap_failure_is_said",
+    "restores_gigantic_blocks",
+    "sizes_have_64_bits",
+    "checksum",
+    "fdt_page_freed",
+    "scratch_option",
+    "on_by_default",
+    "debugfs",
+    "tracker.finalized",
+}
+NEEDED_OF_LUO = {
+    "luo.compatible",
+    "luo.memfd_compatible",
+    "luo.unknown_file_refuses_device",
+    "luo.flb",
     "luo.sessions_at_start",
     *(
         f"luo.{of}.{key}"
         for of in ("sessions", "files")
-        for key in ("record_bytes", "header_bytes")
+        for key in ("record_bytes", "header_bytes", "blocks_max")
     ),
 }
-OPTIONAL = {"aliases", "not_modelled", "luo.sessions.block_bytes", "luo.files.block_bytes"}
+OPTIONAL = {
+    "aliases",
+    "known_faults",
+    "not_modelled",
+    "tracker.bitmap_bytes",
+    "luo.sessions.block_bytes",
+    "luo.files.block_bytes",
+}
 
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_release_has_every_rule_and_its_source(name):
     release = load_release(name)
     assert release.name == name
-    assert NEEDED <= set(release.sources) <= NEEDED | OPTIONAL
+    needed = NEEDED | NEEDED_OF_LUO if release.luo else NEEDED
+    assert needed <= set(release.sources) <= needed | OPTIONAL
+    assert release.evidence in EVIDENCE
+    assert release.tracker.finalized in ("by hand", "at the reboot", "never")
     assert all(source.strip() for source in release.sources.values())
 
 
@@ -78,6 +106,9 @@ def test_names_and_aliases_lead_to_one_release_each(name):
         ("17.3", ""),
         ("7.3.x", ""),
         ("99.1.0-29-generic", ""),
+        ("6.16.12", "6.16"),
+        ("7.0.0-30-generic", "7.0"),
+        ("6.12.0-1-amd64", ""),
         ("", ""),
     ],
 )
@@ -125,6 +156,5 @@ def test_luos_lists_at_each_page_size(release, of, page, order, records):
 
 
 def test_a_block_of_an_odd_size_takes_the_order_that_holds_it():
-    assert [ListLayout(8, 0, pages * KIB * 4).block_order(4 * KIB) for pages in (1, 2, 3, 5)] == [
-        0, 1, 2, 3,
-    ]  # fmt: skip
+    layouts = [ListLayout(8, 0, 1, pages * 4 * KIB) for pages in (1, 2, 3, 5)]
+    assert [layout.block_order(4 * KIB) for layout in layouts] == [0, 1, 2, 3]

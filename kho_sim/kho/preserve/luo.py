@@ -1,16 +1,16 @@
 """LUO's own state in preserved memory: fixed objects, sessions, and the blocks that list files.
 
 Models kernel/liveupdate/luo_*.c and kho_block.c (kernel-facts 10.1). How the lists are laid out is
-the release's (``releases/``). Left out: the limits on sessions and on files of a session.
+the release's (``releases/``), and so is how many records they can have.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kho_sim.kho.preserve.outgoing import Outgoing
+from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
 from kho_sim.memory.pages import Run
-from kho_sim.releases import ListLayout, Release
+from kho_sim.releases import ListLayout, LuoLayout, Release
 
 
 @dataclass
@@ -25,18 +25,31 @@ class LiveUpdate:
     """The outgoing side of one kernel: what exists before any file, then sessions and files.
 
     FDT, metadata and FLB header are never given back by the next kernel; ``pages`` and the blocks
-    that list sessions and files are, when it reads the sessions.
+    that list sessions and files are, when it reads the sessions. A release without LUO has the FDT
+    alone.
     """
 
     def __init__(self, outgoing: Outgoing, release: Release):
         self.outgoing = outgoing
         self._page_bytes = outgoing.pages.geometry.page_bytes
-        self.layout = release.luo
+        self._luo = release.luo
         self.has_metadata = release.kexec_metadata
         self.sessions: dict[str, Session] = {}
         self.pages: list[tuple[Run, int]] = []
         self.fdt_address = 0
         self.session_blocks: list[tuple[Run, int]] = []
+
+    @property
+    def has_device(self) -> bool:
+        """Whether user space can preserve anything."""
+        return self._luo is not None
+
+    @property
+    def layout(self) -> LuoLayout:
+        """How the lists are laid out. Raises PreserveFailed in a release without LUO."""
+        if self._luo is None:
+            raise PreserveFailed("open liveupdate: No such file or directory")
+        return self._luo
 
     def start_kho(self) -> None:
         """kho_init(): the FDT page, and the kexec metadata where there are any."""
@@ -47,6 +60,8 @@ class LiveUpdate:
     def start_luo(self) -> None:
         """luo_late_startup(): LUO's state, the array of sessions and the FLB header where there
         are any."""
+        if not self.has_device:
+            return
         self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
         if self.layout.sessions_at_start:
             self.pages += self._new_block(self.layout.sessions)
@@ -54,14 +69,20 @@ class LiveUpdate:
             self.outgoing.allocate_preserved()
 
     def add_file(self, session_name: str) -> None:
-        """Make room in a session's list of files for one more; the session begins with its
-        first."""
-        session = self.sessions.get(session_name)
+        """Make room in a session's list of files for one more; the session begins with its first.
+
+        Raises PreserveFailed: -ENOMEM or -ENOSPC if a list is full, -ENOMEM without a page for it.
+        """
+        layout, session = self.layout, self.sessions.get(session_name)
         if session is None:
+            if self._is_full(len(self.sessions), layout.sessions):
+                raise PreserveFailed("-ENOMEM" if layout.sessions_at_start else "-ENOSPC")
             session = self.sessions[session_name] = Session()
             self._grow_sessions()
-        if self._fills_blocks(session.files, self.layout.files):
-            session.blocks += self._new_block(self.layout.files)
+        if self._is_full(session.files, layout.files):
+            raise PreserveFailed("-ENOSPC")
+        if self._fills_blocks(session.files, layout.files):
+            session.blocks += self._new_block(layout.files)
         session.files += 1
 
     def remove_file(self, session_name: str) -> None:
@@ -97,6 +118,9 @@ class LiveUpdate:
     def _fills_blocks(self, records: int, layout: ListLayout) -> bool:
         """Whether so many records leave no room in their last block."""
         return records % layout.records_per_block(self._page_bytes) == 0
+
+    def _is_full(self, records: int, layout: ListLayout) -> bool:
+        return records >= layout.records_max(self._page_bytes)
 
     def _give_back(self, blocks: list[tuple[Run, int]]) -> None:
         run, order = blocks.pop()

@@ -46,8 +46,12 @@ class ReserveMem:
         _delete_keys(luo.outgoing, handed.data)
 
     def retrieve(self, home: Home, handed: HandedObject) -> LiveObject | None:
-        """None if the command line of this kernel does not name the area."""
-        return LiveObject.of(handed) if handed.name in home.named_areas else None
+        """None if the command line of this kernel does not name the area, or if it was allocated
+        anew, as its list could not be read."""
+        area, shift = home.named_areas.get(handed.name), home.pages.geometry.page_shift
+        if area is None or area.start != handed.data[0].run.first_pfn << shift:
+            return None
+        return LiveObject.of(handed)
 
     def close(self, home: Home, live: LiveObject) -> None:
         """Free the area; it was not the page allocator's before. Source:

@@ -15,6 +15,7 @@ from kho_sim.base.errors import TraceError
 from kho_sim.logs.importing.build_sizes import Load, find_build_sizes
 from kho_sim.logs.importing.chains import chain_of
 from kho_sim.logs.importing.early import find_early_allocations
+from kho_sim.logs.importing.foreign import EMITTED, find_foreign_versions
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     ImportedScenario,
@@ -57,6 +58,7 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     _find_kernels(source, logs)
     find_build_sizes(source, cold, _loads(trace, logs))
     find_early_allocations(source, cold)
+    find_foreign_versions(source, logs)
     find_workload(source, cold.command_line, logs)
     return source
 
@@ -81,6 +83,7 @@ LOCATED = (
     "percpu: Embedded",
     "Linux version",
     "kexec handover data",
+    EMITTED,
 )
 """Texts of a log that findings are read at."""
 

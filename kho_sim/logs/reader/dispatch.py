@@ -72,6 +72,12 @@ def _init(reader: ChainReader, word: str, rest: str) -> None:
         reader.event("message", f"{word} {rest}")
 
 
+def _luo(reader: ChainReader, word: str, rest: str) -> None:
+    if rest.startswith("Disabling liveupdate"):
+        reader.log.live_update_off = f"{word} {rest}".strip()
+    reader.event("message", f"{word} {rest}")
+
+
 def _message(reader: ChainReader, word: str, rest: str) -> None:
     reader.event("message", f"{word} {rest}")
 
@@ -120,7 +126,7 @@ HANDLERS: dict[str, Handler] = {
     "kexec:": _jump,
     "reboot:": _reboot,
     "Run": _init,
-    "luo:": _message,
+    "luo:": _luo,
     "SWIOTLB": _message,
     "Out": _message,
     "HugeTLB:": _huge,

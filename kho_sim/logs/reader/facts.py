@@ -172,6 +172,8 @@ class BootLog:
     """By moment, as in records.RegionRow."""
     scratch_before_bytes: int | None = None
     extension_off: bool = False
+    foreign_parts: list[str] = field(default_factory=list)
+    """Parts of its handover that a recorder's kernel says it writes in a version of its own."""
     extend_ns: int = 0
     extended_bytes: int | None = None
     busy_blocks: list[int] = field(default_factory=list)
@@ -190,6 +192,8 @@ class BootLog:
 
     disabled: str = ""
     """Why KHO is off, in the kernel's words."""
+    live_update_off: str = ""
+    """Why user space finds no device of live update, in the kernel's words."""
     panic: str = ""
     user_failure: tuple[str, str] | None = None
     """What failed in the workload, and errno's text."""

@@ -119,6 +119,12 @@ def _noext(log: BootLog, _calls: CallReader, _words: list[str]) -> None:
     log.extension_off = True
 
 
+def _emit(log: BootLog, _calls: CallReader, words: list[str]) -> None:
+    """`emit foreign PART`, once or more for each part."""
+    if words[1] not in log.foreign_parts:
+        log.foreign_parts.append(words[1])
+
+
 _OBSERVED: dict[str, Reader] = {
     "node": _node,
     "key": _key,
@@ -130,4 +136,5 @@ _OBSERVED: dict[str, Reader] = {
     "busy": _busy,
     "scratch": _scratch,
     "noext": _noext,
+    "emit": _emit,
 }

@@ -38,8 +38,11 @@ def _failure(log: BootLog) -> Outcome | None:
     if log.panic:
         return Outcome(kind=_panic_kind(log), boot=log.boot, message=log.panic)
     if log.user_failure is not None:
+        kind = _failure_kind(log.user_failure[0])
         message = ": ".join(part for part in log.user_failure if part)
-        return Outcome(kind=_failure_kind(log.user_failure[0]), boot=log.boot, message=message)
+        if kind == "kho_disabled" and log.live_update_off:
+            message = log.live_update_off
+        return Outcome(kind=kind, boot=log.boot, message=message)
     return None
 
 

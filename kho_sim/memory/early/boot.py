@@ -25,7 +25,7 @@ from kho_sim.memory.early.hashes import allocate_early_hashes, free_pages_for_si
 from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.percpu import allocate_cpumasks, set_up_per_cpu
-from kho_sim.memory.early.requests import Requests
+from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
 from kho_sim.platform.geometry import Geometry
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 
 SKIPPED_GIGANTIC_PAGES = "HugeTLB: hugetlb_cma is enabled, skip boot time allocation"
+MEMMAP_MISSING = (
+    "sparse_init_nid: node[{}] memory map backing failed. Some memory will not be available."
+)
+DEAD_IDLE_TASK = "Attempted to kill the idle task!"
+"""What a kernel says that goes on without struct pages, and the panic that it ends with."""
 
 
 class NamedArea(NamedTuple):
@@ -239,7 +244,12 @@ class EarlyBoot:
         self.messages += self.gigantic.messages
 
     def _initialise_sections(self) -> None:
-        initialise_sections(self.requests, self.build, self.rules)
+        """A kernel that goes on without struct pages dies when it needs the first of them."""
+        said = self.release.memmap_failure_is_said
+        lacking = initialise_sections(self.requests, self.build, self.rules, said)
+        self.messages += [MEMMAP_MISSING.format(nid) for nid in lacking]
+        if lacking:
+            raise BootPanic(DEAD_IDLE_TASK)
 
     def _copy_command_line(self) -> None:
         """One copy to keep, one that parsing cuts up."""

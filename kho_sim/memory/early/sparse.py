@@ -33,8 +33,18 @@ def section_root_array_bytes(geometry: Geometry, build: Build, rules: EarlyRules
     return sections // _sections_in_root(geometry, build) * ROOT_POINTER_BYTES
 
 
-def initialise_sections(requests: Requests, build: Build, rules: EarlyRules) -> None:
-    """Allocate all that describes memory in sections. Raises BootPanic where the kernel would."""
+class NoMemmap(BootPanic):
+    """There is no room for the struct pages of a section."""
+
+
+def initialise_sections(
+    requests: Requests, build: Build, rules: EarlyRules, memmap_or_panic: bool = True
+) -> list[int]:
+    """Allocate all that describes memory in sections; return the nodes that lack struct pages.
+
+    ``memmap_or_panic``: whether the kernel panics for the first section that has none; else it goes
+    on with the next node (kernel-facts-releases 11). Raises BootPanic where the kernel would.
+    """
     size = section_root_array_bytes(requests.geometry, build, rules)
     requests.alloc(
         requesters.SECTION_ROOT_ARRAY,
@@ -44,6 +54,7 @@ def initialise_sections(requests: Requests, build: Build, rules: EarlyRules) -> 
     )
     sections = _allocate_roots(requests, build)
     memmap = _Memmap(requests, rules)
+    lacking: list[int] = []
     for nid, group in _groups(sections):
         requests.alloc(
             requesters.USAGE_MAP,
@@ -52,7 +63,13 @@ def initialise_sections(requests: Requests, build: Build, rules: EarlyRules) -> 
             nid=nid,
             or_panic=f"Failed to allocate usemap for node {nid}",
         )
-        memmap.allocate(group, nid)
+        try:
+            memmap.allocate(group, nid)
+        except NoMemmap:
+            if memmap_or_panic:
+                raise
+            lacking.append(nid)
+    return lacking
 
 
 def _sections_in_root(geometry: Geometry, build: Build) -> int:
@@ -157,5 +174,5 @@ class _Memmap:
         )
 
 
-def _no_memmap(section: int) -> BootPanic:
-    return BootPanic(f"Failed to allocate memmap for section {section}")
+def _no_memmap(section: int) -> NoMemmap:
+    return NoMemmap(f"Failed to allocate memmap for section {section}")

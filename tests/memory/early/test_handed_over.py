@@ -61,7 +61,9 @@ def test_a_scratch_area_that_begins_at_1_mib_stays_whole():
     assert scratch_of(booted(areas)) == list(areas)
 
 
-@pytest.mark.parametrize(("fdt", "found"), [("kho-v3", "incompatible"), ("", "invalid")])
+@pytest.mark.parametrize(
+    ("fdt", "found"), [("kho-v3", "incompatible with 'kho-v4': 1"), ("", "invalid")]
+)
 def test_an_fdt_that_is_not_understood_makes_a_first_kernel(fdt, found):
     early = booted(fdt=fdt)
     said = [f"KHO: setup: handover FDT (0x12345000) is {found}", NO_REVIVAL]
@@ -100,7 +102,10 @@ def test_a_release_finds_what_is_written_in_its_own_format_only():
     assert not scratch_found(handover, other)
     early = early_boot(qemu_machine(4 * GIB, cpus=2), handover=handover)
     populate(handover, other, early)
-    assert early.messages == ["KHO: setup: handover FDT (0x12345000) is incompatible", NO_REVIVAL]
+    assert early.messages == [
+        "KHO: setup: handover FDT (0x12345000) is incompatible with 'kho-v3': 1",
+        NO_REVIVAL,
+    ]
     theirs = replace(handover, kho=replace(handover.kho, compatible="kho-v3"))
     assert data_found(theirs, other)
 
