@@ -6,7 +6,7 @@ A test holds each list to the model's registry of that name.
 from __future__ import annotations
 
 PLATFORMS = ("x86_64",)
-FIRMWARES = ("qemu-pc", "qemu-q35")
+FIRMWARES = ("qemu-pc", "qemu-q35", "ovmf-q35")
 """The first is the default."""
 EFI_MEMORY = (
     "conventional",

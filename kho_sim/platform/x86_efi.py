@@ -71,5 +71,9 @@ def image_address(efi: Efi, size_bytes: int, lowest: int, align_bytes: int) -> i
 
 
 def initrd_of(efi: Efi, size_bytes: int) -> Extent | None:
-    """Return where the loader puts the initrd, None where only the end of memory says it."""
-    return Extent(efi.initrd_end - size_bytes, efi.initrd_end) if efi.initrd_end else None
+    """Return where the loader puts the initrd, None where only the end of memory says it.
+
+    One that is larger than all below begins at address 0, as below the end of memory.
+    """
+    end = efi.initrd_end
+    return Extent(max(end - size_bytes, 0), end) if end else None

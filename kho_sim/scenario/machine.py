@@ -27,6 +27,8 @@ BOOTABLE = 64 << 20
 LEAST_BYTES = 16 << 20
 MOST_BYTES = 1 << 46
 """The reach of the direct map of x86-64 with four-level page tables, 64 TiB."""
+LEAST_BYTES_OF_FIRMWARE = {"ovmf-q35": (256 << 20, 64 << 10)}
+"""Firmware that needs more: bytes, and more of them for each CPU."""
 Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
 
 
@@ -105,7 +107,8 @@ class Machine(Section):
     firmware: Annotated[str, Choice(FIRMWARES, "a firmware")] | None = Field(
         default_factory=lambda data: None if data["memory_map"] else FIRMWARES[0]
     )
-    """Firmware, which decides the holes of the memory map: qemu-pc (the default) or qemu-q35."""
+    """Firmware, which decides the holes of the memory map: SeaBIOS of QEMU's machines (qemu-pc, the
+    default, or qemu-q35), or OVMF, which is EFI, on the latter (ovmf-q35)."""
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
     """NUMA nodes; memory is split equally unless node_memory has the sizes."""
     cpus: Annotated[int, Field(ge=1, le=8192)] = 4
@@ -122,6 +125,11 @@ class Machine(Section):
         usable = [part for part in self.memory_map or () if part.is_memory]
         return self.memory or sum(part.end - part.start for part in usable)
 
+    @property
+    def _least_bytes(self) -> int:
+        least, per_cpu = LEAST_BYTES_OF_FIRMWARE.get(self.firmware or "", (LEAST_BYTES, 0))
+        return least + per_cpu * self.cpus
+
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.memory_map:
             yield from self._broken_map_rules()
@@ -133,6 +141,10 @@ class Machine(Section):
             yield (), "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
         elif self.memory > MOST_BYTES:
             yield ("node_memory",), f"this adds up to more than {format_exact(MOST_BYTES)}"
+        elif self.memory < self._least_bytes:
+            least = format_exact(self._least_bytes)
+            text = f"firmware {self.firmware} with {self.cpus} CPUs needs {least} of memory or more"
+            yield ("memory",), text
         elif self.node_memory and self.memory != sum(self.node_memory):
             total = format_exact(sum(self.node_memory))
             yield ("memory",), f"memory is not the {total} that node_memory adds up to"

@@ -37,15 +37,28 @@ NO_EXTENSION = "no extension"
 """Kind of the note on a strategy that a release does not have."""
 NO_UPDATE = "no update"
 """Kind of the note on a chain of one kernel."""
+ASSUMED = "assumed"
+"""Kind of the notes on what no recorded boot shows."""
+ASSUMED_OF_FIRMWARE = {
+    "ovmf-q35": "where OVMF leaves its tables and what its boot services hold is known of recorded "
+    "boots with 1, 2 and 4 CPUs, and assumed for others; explain has the assumptions",
+}
 
 
 def notes_of(scenario: Scenario) -> tuple[Note, ...]:
     """Return the notes on a scenario, in the order of its keys."""
     return (
+        *_on_machine(scenario),
         *_on_releases(scenario.kernel),
         *_on_command_lines(scenario),
         *_on_chain(scenario),
     )
+
+
+def _on_machine(scenario: Scenario) -> Iterator[Note]:
+    text = ASSUMED_OF_FIRMWARE.get(scenario.machine.firmware or "")
+    if text:
+        yield Note(("machine", "firmware"), 0, ASSUMED, text)
 
 
 def _on_command_lines(scenario: Scenario) -> Iterator[Note]:

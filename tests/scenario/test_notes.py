@@ -7,7 +7,7 @@ import pytest
 from kho_sim.releases import load_release
 from kho_sim.scenario import loads
 from kho_sim.scenario.loader import load_with_notes
-from kho_sim.scenario.notes import NO_EXTENSION, NO_UPDATE, notes_of
+from kho_sim.scenario.notes import ASSUMED, NO_EXTENSION, NO_UPDATE, notes_of
 
 MACHINE = "machine: {memory: 4GiB}\n"
 
@@ -82,3 +82,10 @@ def test_a_strategy_that_a_release_does_not_have_is_noted() -> None:
     assert NO_EXTENSION not in [note.kind for note in notes_of(loads(f"{MACHINE}{none}"))]
     by_default = "kernel: {release: '7.2'}\n"
     assert NO_EXTENSION not in [note.kind for note in notes_of(loads(f"{MACHINE}{by_default}"))]
+
+
+def test_what_is_assumed_of_a_firmware_stands_at_its_name(tmp_path: Path) -> None:
+    text = "machine: {memory: 4GiB, firmware: ovmf-q35}\n"
+    assert places(tmp_path, text) == [(1, 35, "machine.firmware")]
+    assert [note.kind for note in notes_of(loads(text))] == [ASSUMED]
+    assert not notes_of(loads(text.replace("ovmf", "qemu")))

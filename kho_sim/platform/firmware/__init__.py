@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kho_sim.machine import Machine
 from kho_sim.platform.firmware.e820 import qemu_machine
+from kho_sim.platform.firmware.ovmf import ovmf_machine
 
 
 class MakeMachine(Protocol):
@@ -21,5 +22,6 @@ class MakeMachine(Protocol):
 FIRMWARES: Mapping[str, MakeMachine] = {
     "qemu-pc": partial(qemu_machine, firmware="qemu-pc"),
     "qemu-q35": partial(qemu_machine, firmware="qemu-q35"),
+    "ovmf-q35": ovmf_machine,
 }
 """By the name that ``machine.firmware`` of a scenario uses."""

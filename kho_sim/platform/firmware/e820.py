@@ -50,9 +50,9 @@ def qemu_machine(
 
     Source: kernel-facts section 1. CPUs are dealt to nodes in equal consecutive shares.
     """
-    low_end = _end_of_low_memory(memory_bytes, firmware)
+    low_end = end_of_low_memory(memory_bytes, firmware)
     high_bytes = memory_bytes - low_end if memory_bytes > low_end else 0
-    high_start = _start_of_high_memory(high_bytes)
+    high_start = start_of_high_memory(high_bytes)
     reserved_bytes = ACPI_AREA_BYTES + _smbios_bytes(memory_bytes)
     tables = low_end - ACPI_AREA_BYTES
     entries = [FirmwareRange(0, 0x9FC00), *LOW_RESERVED]
@@ -67,8 +67,8 @@ def qemu_machine(
     shares = list(node_bytes) or [memory_bytes]
     return Machine(
         firmware=tuple(sorted(entries, key=lambda entry: entry.start)),
-        cpu_nodes=_deal_cpus(cpus, len(shares)),
-        node_ranges=_deal_memory(shares, low_end, high_start) if len(shares) > 1 else (),
+        cpu_nodes=deal_cpus(cpus, len(shares)),
+        node_ranges=deal_memory(shares, low_end, high_start) if len(shares) > 1 else (),
         firmware_tables=(Extent(tables, tables + ACPI_TABLES_BYTES),),
         lowest_address=PAGE_BYTES,
         assumptions=_assumptions(memory_bytes, firmware, high_start),
@@ -106,7 +106,7 @@ def from_memory_map(
     entries = sorted(ranges)
     usable = [NodeRange(*entry[:3]) for entry in entries if entry[3] in USABLE_MEMORY]
     nodes = sorted({entry.nid for entry in usable})
-    shares = _deal_cpus(cpus, len(nodes))
+    shares = deal_cpus(cpus, len(nodes))
     descriptors = tuple(EfiDescriptor(start, end, kind) for start, end, _, kind in entries)
     has_efi = beside.efi or any(kind in EFI_MEMORY for *_, kind in entries)
     return Machine(
@@ -160,13 +160,13 @@ def _joined(entries: Iterable[EfiDescriptor]) -> tuple[FirmwareRange, ...]:
     return tuple(joined)
 
 
-def _end_of_low_memory(memory_bytes: int, firmware: str) -> int:
+def end_of_low_memory(memory_bytes: int, firmware: str) -> int:
     if firmware == "qemu-q35":
         return 2 * GIB if memory_bytes >= 0xB0000000 else memory_bytes
     return 3 * GIB if memory_bytes >= 0xE0000000 else memory_bytes
 
 
-def _start_of_high_memory(high_bytes: int) -> int:
+def start_of_high_memory(high_bytes: int) -> int:
     """QEMU moves all of it to 1 TiB rather than let it run into the HyperTransport hole."""
     return HYPERTRANSPORT.end if FOUR_GIB + high_bytes > HYPERTRANSPORT.start else FOUR_GIB
 
@@ -181,7 +181,7 @@ def _smbios_bytes(memory_bytes: int) -> int:
     return round_up(table_bytes, PAGE_BYTES) if table_bytes > SMBIOS_LOW_LIMIT_BYTES else 0
 
 
-def _deal_memory(node_bytes: Sequence[int], low_end: int, high_start: int) -> tuple[NodeRange, ...]:
+def deal_memory(node_bytes: Sequence[int], low_end: int, high_start: int) -> tuple[NodeRange, ...]:
     """Give each node its share of memory in ascending order; SRAT ranges break at the hole."""
     ranges = []
     offset = 0
@@ -196,7 +196,7 @@ def _deal_memory(node_bytes: Sequence[int], low_end: int, high_start: int) -> tu
     return tuple(ranges)
 
 
-def _deal_cpus(cpus: int, nodes: int) -> tuple[int, ...]:
+def deal_cpus(cpus: int, nodes: int) -> tuple[int, ...]:
     return tuple(cpu * nodes // cpus for cpu in range(cpus))
 
 
