@@ -17,8 +17,6 @@ KHO_SCRATCH = 0x40
 RSRV_HUGETLB = 0x80
 RSRV_NOINIT = 0x10
 LOW_MEMORY_END = 1 << 20
-GIGANTIC_BYTES = 1 << 30
-PAGE_SHIFT = 12
 
 
 def is_kho(log: BootLog) -> bool:
@@ -173,7 +171,7 @@ def _tree_sums(
         return None, None, None
     counts: dict[int, int] = {}
     for run in log.retrieved_runs:
-        count = (run.end - run.start) >> (PAGE_SHIFT + run.order)
+        count = (run.end - run.start) >> (log.geometry.page_shift + run.order)
         counts[run.order] = counts.get(run.order, 0) + count
     size_bytes = sum(run.end - run.start for run in log.retrieved_runs)
     return log.retrieved_count, size_bytes, tuple(sorted(counts.items()))
@@ -203,10 +201,16 @@ def _gigantic_requested(log: BootLog) -> int | None:
         return None
     highest = max((place.nid for place in log.node_ranges), default=0)
     requests = parse_command_line(log.command_line).hugepages(log.nr_node_ids or highest + 1)
-    return sum(request.count for request in requests if request.size_bytes == GIGANTIC_BYTES)
+    sizes = _gigantic_sizes(log)
+    return sum(request.count for request in requests if request.size_bytes in sizes)
 
 
 def _gigantic_allocated(log: BootLog, counted: bool) -> int | None:
-    if GIGANTIC_BYTES in log.huge_pages:
-        return log.huge_pages[GIGANTIC_BYTES]
+    told = [count for size, count in log.huge_pages.items() if size in _gigantic_sizes(log)]
+    if told:
+        return sum(told)
     return len(gigantic_records(log)) if counted or log.regions else None
+
+
+def _gigantic_sizes(log: BootLog) -> set[int]:
+    return {log.geometry.page_bytes << order for order in log.geometry.gigantic_orders}

@@ -44,7 +44,8 @@ REQUESTS = (
     "memblock_phys_alloc_range",
     "memblock_alloc_hugetlb",
 )
-PAGE_BYTES = 4096
+
+ADDRESSES_END = 1 << 64
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class CallReader:
         size = decimal(match[1])
         align = hexadecimal(match[2] or "0") if function != "memblock_alloc_hugetlb" else size
         self.log.memblock_debug = True
+        if function == "memblock_phys_alloc_range" and not self.story.progress.begun:
+            self.log.learn_page_size(align)
         call = self.story.recognise(
             MemblockCall(
                 op="alloc",
@@ -85,11 +88,11 @@ class CallReader:
     def range_call(self, function: str, text: str) -> None:
         """Read a line that names a range: an answer, or a call of its own."""
         match = known(_RANGE.match(text))
-        start, end = half_open(match[1], match[2])
+        op = RANGE_OPS[function]
+        start, end = _range_of(op, match[1], match[2])
         flags = hexadecimal(match[4] or "0")
         nid = decimal(match[3] or "-1")
         caller = match[5] or ""
-        op = RANGE_OPS[function]
         self.log.memblock_debug = True
         if op == "reserve" and caller in ALLOCATOR_CALLERS:
             self._answer(start, end - start, nid, flags)
@@ -110,7 +113,7 @@ class CallReader:
 
     def retrieved(self, start: int, end: int) -> None:
         """Fold one reservation of preserved memory into the runs."""
-        order = max((end - start) // PAGE_BYTES, 1).bit_length() - 1
+        order = max((end - start) >> self.log.geometry.page_shift, 1).bit_length() - 1
         runs = self.log.retrieved_runs
         if not runs:
             self._add(MemblockCall("retrieve"))
@@ -152,3 +155,10 @@ class CallReader:
             "alloc", size=size, nid=nid, flags=flags, result=start, result_nid=nid
         )
         self.log.calls.append(self.story.recognise(answer))
+
+
+def _range_of(op: str, first: str, last: str) -> tuple[int, int]:
+    """A removal of all that lies above an address has a size that runs over the end."""
+    if op == "remove" and hexadecimal(last) < hexadecimal(first):
+        return hexadecimal(first), ADDRESSES_END
+    return half_open(first, last)

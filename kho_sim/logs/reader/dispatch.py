@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from kho_sim.logs.reader import machine_lines
+from kho_sim.logs.reader import arm64_lines, machine_lines
 from kho_sim.logs.reader.calls import RANGE_OPS, REQUESTS
 from kho_sim.logs.reader.facts import BootLog
 from kho_sim.logs.reader.kho_lines import kho
 from kho_sim.logs.reader.user_lines import user
+from kho_sim.logs.reader.words import decimal
 
 if TYPE_CHECKING:
     from kho_sim.logs.reader.reader import ChainReader
@@ -117,6 +118,10 @@ def _of_machine(read: Callable[[BootLog, str], None]) -> Handler:
     return lambda reader, _word, rest: read(reader.log, rest.strip())
 
 
+def _node_data(reader: ChainReader, word: str, rest: str) -> None:
+    arm64_lines.node_data(reader.log, decimal(word.partition("(")[2].rstrip(")")), rest)
+
+
 HANDLERS: dict[str, Handler] = {
     "Command": _command_line,
     "Kernel": _kernel,
@@ -139,6 +144,11 @@ HANDLERS: dict[str, Handler] = {
     "MEMBLOCK": _dump,
     "memory[": _dumped,
     "reserved[": _dumped,
+    "NODE_DATA(": _node_data,
+    "cma:": _of_machine(arm64_lines.cma),
+    "SLUB:": _of_machine(arm64_lines.slub),
+    "arch_timer:": _of_machine(arm64_lines.timer),
+    "OF:": _of_machine(arm64_lines.open_firmware),
     "memblock:": lambda reader, _word, rest: reader.calls.doubled(rest),
     "BIOS-provided": _of_machine(machine_lines.map_begins),
     "BIOS-e820:": _of_machine(machine_lines.e820),
@@ -161,7 +171,7 @@ HANDLERS: dict[str, Handler] = {
         for name in RANGE_OPS
     },
 }
-"""First words, or what stands before an index: `memory[0x0]`."""
+"""First words, or what stands before an index: `memory[0x0]`, `NODE_DATA(0)`."""
 
 FIRST_WORDS = {word for word in HANDLERS if word.startswith(("memblock_", "__memblock", "BIOS"))}
 FIRST_WORDS |= {"KHO:", "luo:", "HugeTLB:", "MEMBLOCK", "RAMDISK:", "percpu:"}

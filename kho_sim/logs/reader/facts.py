@@ -15,7 +15,13 @@ from kho_sim.base.extent import Extent
 from kho_sim.machine.efi import EfiDescriptor
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.memory.regions import Region
+from kho_sim.platform.geometry import ARM64_GEOMETRIES, PAGES_4K, Geometry
 from kho_sim.trace.records import Event, RegionRow
+
+ARM64 = "arm64"
+"""The architecture of logs whose kernels say so; all others are taken to be of x86_64."""
+GEOMETRIES = {"": PAGES_4K, ARM64: ARM64_GEOMETRIES[4096]}
+"""Those of kernels that have not shown their page size yet."""
 
 
 class KeyRun(NamedTuple):
@@ -97,15 +103,28 @@ class Resource(NamedTuple):
     name: str
 
 
+class ReservedNode(NamedTuple):
+    """A /reserved-memory node of a device tree, in half-open bytes."""
+
+    start: int
+    end: int
+    name: str
+    nomap: bool
+    reusable: bool
+    """A CMA area, from which movable pages are allocated."""
+
+
 @dataclass(slots=True)
 class EfiLines:
     """What the `efi:` lines of a boot say. ``present``: EFI started the machine. ``attributes``:
-    the address of the memory attributes table. ``removed``: entries taken out of the e820 map as
-    registers of devices. ``freed_bytes``: what boot services had held."""
+    the address of the memory attributes table. ``reserved_list``: that of the list of what kernels
+    leave to the next one. ``removed``: entries taken out of the e820 map as registers of devices.
+    ``freed_bytes``: what boot services had held."""
 
     present: bool = False
     descriptors: list[EfiDescriptor] = field(default_factory=list)
     attributes: int | None = None
+    reserved_list: int | None = None
     removed: list[Extent] = field(default_factory=list)
     freed_bytes: int | None = None
 
@@ -125,6 +144,10 @@ class BootLog:
     starts_late: bool = False
     """The first lines of this boot are missing (an overrun ring buffer, a cut log)."""
     release: str = ""
+    architecture: str = ""
+    """'arm64', or '' where nothing says so."""
+    geometry: Geometry = PAGES_4K
+    """That of the page size, as far as the log has shown it so far."""
     command_line: str = ""
     found_handover: bool = False
     memblock_debug: bool = False
@@ -147,6 +170,13 @@ class BootLog:
     nr_node_ids: int | None = None
     node_cpus: dict[int, list[int]] = field(default_factory=dict)
     """Secondary CPUs by node, as SMP bring-up prints them; CPU 0 is not among them."""
+    timer_hz: int | None = None
+    """The frequency of an arm64 CPU's counter."""
+    reserved_nodes: list[ReservedNode] = field(default_factory=list)
+    node_data_bytes: dict[int, int] = field(default_factory=dict)
+    """Size of each node's NODE_DATA."""
+    cma_bytes: int | None = None
+    """The default CMA area as asked for."""
     initrd: Extent | None = None
     memory: MemoryLine | None = None
     percpu: PerCpu | None = None
@@ -202,3 +232,8 @@ class BootLog:
     powered_down: bool = False
     jumped: bool = False
     """The kernel said that it starts the next one."""
+
+    def learn_page_size(self, page_bytes: int) -> None:
+        """Take note of what an arm64 kernel shows its page size to be; other sizes are none."""
+        if self.architecture == ARM64:
+            self.geometry = ARM64_GEOMETRIES.get(page_bytes, self.geometry)

@@ -1,7 +1,8 @@
 """Forms of early requests: what one request says of itself, wherever in the boot it comes.
 
-A form looks at function, size, alignment, node and window. Sizes are those of kernel-facts 6.1 and
-kernel-facts-distro 1; steps of the former are given as [n].
+A form looks at function, size, alignment, node and window, in pages and blocks of the kernel's
+geometry. Sizes are those of kernel-facts 6.1, kernel-facts-distro 1 and kernel-facts-arm64 5.1;
+steps of the first are given as [n].
 """
 
 from __future__ import annotations
@@ -9,187 +10,240 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kho_sim.logs.reader.facts import MemblockCall
+from kho_sim.platform.geometry import Geometry
 
-PAGE_BYTES = 4096
 MIB = 1 << 20
 GIB = 1 << 30
 CACHE_LINE_BYTES = 64
-LOW_ADDRESS_LIMIT = 0xFFFFFFFF
-SCRATCH_ALIGNS = (2 * MIB, 4 * MIB)
-"""Up to 7.2, and from 7.3 on (kernel-facts-releases)."""
 CRASHKERNEL_ALIGN = 16 * MIB
-CMA_ALIGN = 4 * MIB
-PER_CPU_ATOM_BYTES = 2 * MIB
-MEMMAP_BYTES = 2 * MIB
-"""The struct pages of one section, if they find a block of their own."""
 ROOT_ARRAY_BYTES = 16 << 10
-"""The smallest: 46 bits of physical address, 16 bytes a section (kernel-facts-distro 1, [22])."""
+"""The smallest of x86_64: 46 bits of physical address, 16 bytes a section (kernel-facts-distro 1,
+[22])."""
 TEXT_LIMIT_BYTES = 2048
 """The longest command line, and so the longest list of its words."""
+NO_LEAK_TRACE = 1
+"""How a log shows the upper end of a window that has none, where no leak detector looks
+(MEMBLOCK_ALLOC_NOLEAKTRACE)."""
 
-Form = Callable[[MemblockCall], bool]
+Form = Callable[[MemblockCall, Geometry], bool]
 
 
-def zeroed(call: MemblockCall) -> bool:
+# Ways to ask
+
+
+def _zeroed(call: MemblockCall) -> bool:
     return call.function == "memblock_alloc_try_nid"
 
 
-def raw(call: MemblockCall) -> bool:
+def _raw(call: MemblockCall) -> bool:
     return call.function in ("memblock_alloc_try_nid_raw", "memblock_alloc_exact_nid_raw")
 
 
-def in_range(call: MemblockCall) -> bool:
+def _in_range(call: MemblockCall) -> bool:
     return call.function == "memblock_phys_alloc_range"
 
 
-def answer_only(call: MemblockCall) -> bool:
+def _is_answer_only(call: MemblockCall) -> bool:
     """A search whose request the kernel does not print."""
     return not call.function
+
+
+def _has_end(call: MemblockCall) -> bool:
+    return call.max_address > NO_LEAK_TRACE
 
 
 # Structures and pages
 
 
-def small(call: MemblockCall) -> bool:
+def small(call: MemblockCall, _geometry: Geometry) -> bool:
     """A structure on any node, aligned to a cache line."""
     window = call.min_address or call.max_address
-    return zeroed(call) and call.align == CACHE_LINE_BYTES and call.nid < 0 and not window
+    return _zeroed(call) and call.align == CACHE_LINE_BYTES and call.nid < 0 and not window
 
 
-def small_of_node(call: MemblockCall) -> bool:
-    return zeroed(call) and call.align == CACHE_LINE_BYTES and call.nid >= 0
+def small_of_node(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _zeroed(call) and call.align == CACHE_LINE_BYTES and call.nid >= 0
 
 
-def pages(call: MemblockCall) -> bool:
+def pages(call: MemblockCall, geometry: Geometry) -> bool:
     """Something on any node, aligned to a page."""
-    return zeroed(call) and call.align == PAGE_BYTES and call.nid < 0 and not call.max_address
+    anywhere = call.nid < 0 and not call.max_address
+    return _zeroed(call) and call.align == geometry.page_bytes and anywhere
 
 
-def page(call: MemblockCall) -> bool:
-    return pages(call) and call.size == PAGE_BYTES
+def page(call: MemblockCall, geometry: Geometry) -> bool:
+    return pages(call, geometry) and call.size == geometry.page_bytes
 
 
-def whole_pages(call: MemblockCall) -> bool:
-    return pages(call) and not call.size % PAGE_BYTES
+def whole_pages(call: MemblockCall, geometry: Geometry) -> bool:
+    return pages(call, geometry) and not call.size % geometry.page_bytes
 
 
-def several_pages(call: MemblockCall) -> bool:
-    return whole_pages(call) and call.size > PAGE_BYTES
+def several_pages(call: MemblockCall, geometry: Geometry) -> bool:
+    return whole_pages(call, geometry) and call.size > geometry.page_bytes
+
+
+def small_whole_pages(call: MemblockCall, geometry: Geometry) -> bool:
+    """A structure that takes whole pages, but need not begin at one."""
+    return small(call, geometry) and call.size > 0 and not call.size % geometry.page_bytes
 
 
 def multiple(of_bytes: int) -> Form:
     """A structure of entries of that size."""
-    return lambda call: small(call) and call.size > 0 and not call.size % of_bytes
+    return lambda call, geometry: (
+        small(call, geometry) and call.size > 0 and not call.size % of_bytes
+    )
 
 
 def exactly(size_bytes: int) -> Form:
     """A structure of that size."""
-    return lambda call: small(call) and call.size == size_bytes
+    return lambda call, geometry: small(call, geometry) and call.size == size_bytes
 
 
-def text(call: MemblockCall) -> bool:
+def text(call: MemblockCall, geometry: Geometry) -> bool:
     """The command line, or words of it."""
-    return small(call) and call.size <= TEXT_LIMIT_BYTES
+    return small(call, geometry) and call.size <= TEXT_LIMIT_BYTES
 
 
-def log_buffer(call: MemblockCall) -> bool:
-    return zeroed(call) and call.align == 8
+def log_buffer(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _zeroed(call) and call.align == 8
 
 
-# Before the extension
+# Before the extension, on x86_64
 
 
-def trampoline(call: MemblockCall) -> bool:
-    return in_range(call) and 0 < call.max_address <= MIB
+def trampoline(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _in_range(call) and 0 < call.max_address <= MIB
 
 
-def direct_map_probe(call: MemblockCall) -> bool:
-    return in_range(call) and call.size == call.align == 2 * MIB and call.min_address == MIB
+def direct_map_probe(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _in_range(call) and call.size == call.align == 2 * MIB and call.min_address == MIB
 
 
-def direct_map_page(call: MemblockCall) -> bool:
-    return in_range(call) and call.size == call.align == PAGE_BYTES and call.min_address > 0
+def direct_map_page(call: MemblockCall, geometry: Geometry) -> bool:
+    return _is_page_in_range(call, geometry) and call.min_address > 0
 
 
-def answer_on_node(call: MemblockCall) -> bool:
-    return answer_only(call) and call.nid >= 0
+def crash_kernel(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _in_range(call) and call.align == CRASHKERNEL_ALIGN
 
 
-def cma_area(call: MemblockCall) -> bool:
-    return answer_only(call) and call.nid < 0 and not call.size % CMA_ALIGN
-
-
-def crash_kernel(call: MemblockCall) -> bool:
-    return in_range(call) and call.align == CRASHKERNEL_ALIGN
-
-
-def e820_resources(call: MemblockCall) -> bool:
+def e820_resources(call: MemblockCall, geometry: Geometry) -> bool:
     """64 bytes an entry; fewer entries than a section root array has bytes."""
-    return multiple(64)(call) and call.size < ROOT_ARRAY_BYTES
+    return multiple(64)(call, geometry) and call.size < ROOT_ARRAY_BYTES
+
+
+def section_root_array(call: MemblockCall, geometry: Geometry) -> bool:
+    return power_of_two(call, geometry) and call.size >= ROOT_ARRAY_BYTES
+
+
+def per_cpu_units(call: MemblockCall, geometry: Geometry) -> bool:
+    """Taken in units of huge pages."""
+    return _zeroed(call) and call.align == geometry.huge_page_bytes
+
+
+# The same on arm64
+
+
+def linear_map_table(call: MemblockCall, geometry: Geometry) -> bool:
+    return _is_page_in_range(call, geometry) and not (call.min_address or _has_end(call))
+
+
+def kfence_pool(call: MemblockCall, geometry: Geometry) -> bool:
+    """Pairs of pages, before the linear map has tables."""
+    aligned = _in_range(call) and call.align == geometry.page_bytes
+    return aligned and call.size > call.align and not call.size % (2 * call.align)
+
+
+def device_tree(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _zeroed(call) and call.align == 8 and call.nid < 0
+
+
+def arm64_crash_kernel(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _in_range(call) and call.align == 2 * MIB
+
+
+def per_cpu_pages(call: MemblockCall, geometry: Geometry) -> bool:
+    """Taken in pages, on the node of the CPUs."""
+    return _zeroed(call) and call.align == geometry.page_bytes and call.nid >= 0
+
+
+# Before the extension, on all
+
+
+def answer_on_node(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _is_answer_only(call) and call.nid >= 0
+
+
+def cma_area(call: MemblockCall, geometry: Geometry) -> bool:
+    return _is_answer_only(call) and call.nid < 0 and not call.size % geometry.pageblock_bytes
 
 
 # After the extension
 
 
-def hugetlb_cma_area(call: MemblockCall) -> bool:
-    return answer_on_node(call) and not call.size % GIB
+def hugetlb_cma_area(call: MemblockCall, geometry: Geometry) -> bool:
+    return answer_on_node(call, geometry) and not call.size % GIB
 
 
-def gigantic_page(call: MemblockCall) -> bool:
+def gigantic_page(call: MemblockCall, geometry: Geometry) -> bool:
     """Up to 7.2 a request like any other; from 7.3 on of a function of its own."""
-    whole = raw(call) and call.size == call.align >= GIB
+    whole = _raw(call) and call.size == call.align > geometry.scratch_align_bytes
     return whole or call.function == "memblock_alloc_hugetlb"
 
 
-def section_root_array(call: MemblockCall) -> bool:
-    return small(call) and _is_power_of_two(call.size) and call.size >= ROOT_ARRAY_BYTES
+def power_of_two(call: MemblockCall, geometry: Geometry) -> bool:
+    return small(call, geometry) and _is_power_of_two(call.size)
 
 
-def section_root(call: MemblockCall) -> bool:
-    return small_of_node(call) and call.size == PAGE_BYTES
+def section_root(call: MemblockCall, geometry: Geometry) -> bool:
+    return small_of_node(call, geometry) and call.size == geometry.page_bytes
 
 
-def memmap(call: MemblockCall) -> bool:
-    return raw(call) and call.size == call.align == MEMMAP_BYTES
+def memmap(call: MemblockCall, geometry: Geometry) -> bool:
+    """The struct pages of one section, in a block of their own."""
+    return _raw(call) and call.size == call.align == geometry.huge_page_bytes
 
 
-def memmap_page(call: MemblockCall) -> bool:
+def memmap_page(call: MemblockCall, geometry: Geometry) -> bool:
     """A page of struct pages, or of the tables that map them."""
-    return raw(call) and call.size == call.align == PAGE_BYTES
+    return _raw(call) and call.size == call.align == geometry.page_bytes
 
 
-def per_cpu_units(call: MemblockCall) -> bool:
-    return zeroed(call) and call.align == PER_CPU_ATOM_BYTES
+def named_memory(call: MemblockCall, _geometry: Geometry) -> bool:
+    return _in_range(call) and not (call.min_address or call.max_address)
 
 
-def named_memory(call: MemblockCall) -> bool:
-    return in_range(call) and not (call.min_address or call.max_address)
+def hash_table(call: MemblockCall, geometry: Geometry) -> bool:
+    return power_of_two(call, geometry) and call.size >= geometry.page_bytes
 
 
-def hash_table(call: MemblockCall) -> bool:
-    return small(call) and _is_power_of_two(call.size) and call.size >= PAGE_BYTES
+def bounce_buffers(call: MemblockCall, geometry: Geometry) -> bool:
+    """In low memory."""
+    return _zeroed(call) and call.align == geometry.page_bytes and _has_end(call)
 
 
-def bounce_buffers(call: MemblockCall) -> bool:
-    low = call.max_address == LOW_ADDRESS_LIMIT
-    return zeroed(call) and call.align == PAGE_BYTES and low
-
-
-def scratch_array(call: MemblockCall) -> bool:
+def scratch_array(call: MemblockCall, geometry: Geometry) -> bool:
     """16 bytes an area."""
-    return pages(call) and call.size < PAGE_BYTES and not call.size % 16
+    return pages(call, geometry) and call.size < geometry.page_bytes and not call.size % 16
 
 
-def lowmem_scratch(call: MemblockCall) -> bool:
-    return _scratch(call) and call.max_address == LOW_ADDRESS_LIMIT
+def lowmem_scratch(call: MemblockCall, geometry: Geometry) -> bool:
+    return _scratch(call, geometry) and _has_end(call)
 
 
-def global_scratch(call: MemblockCall) -> bool:
-    return _scratch(call) and not call.max_address
+def global_scratch(call: MemblockCall, geometry: Geometry) -> bool:
+    return _scratch(call, geometry) and not call.max_address
 
 
-def _scratch(call: MemblockCall) -> bool:
-    return in_range(call) and call.align in SCRATCH_ALIGNS and not call.min_address
+def _scratch(call: MemblockCall, geometry: Geometry) -> bool:
+    """Aligned to a pageblock up to 7.2, and to the largest block from 7.3 on."""
+    aligns = (geometry.pageblock_bytes, geometry.scratch_align_bytes)
+    return _in_range(call) and call.align in aligns and not call.min_address
+
+
+def _is_page_in_range(call: MemblockCall, geometry: Geometry) -> bool:
+    return _in_range(call) and call.size == call.align == geometry.page_bytes
 
 
 def _is_power_of_two(size: int) -> bool:

@@ -16,9 +16,6 @@ from kho_sim.trace.records import RegionRow
 
 FOUND = "found kexec handover data"
 DISABLED = ("Failed to reserve", "disabled in the kdump kernel")
-PAGE_SHIFT = 12
-MAX_ORDER = 52
-"""An order-52 key would cover all of a 64-bit address space."""
 
 MOMENTS = {
     "before": "before_extend",
@@ -58,7 +55,8 @@ def _node(log: BootLog, _calls: CallReader, words: list[str]) -> None:
 def _key(log: BootLog, _calls: CallReader, words: list[str]) -> None:
     order = decimal(words[0])
     start, end = ordered(hexadecimal(words[1]), hexadecimal(words[2]))
-    if not 0 <= order <= MAX_ORDER or (end - start) % (1 << (PAGE_SHIFT + order)):
+    pages = log.geometry
+    if not 0 <= order <= pages.order_0_bit or (end - start) % (pages.page_bytes << order):
         raise ValueError(f"{end - start:#x} bytes are no run of order {order}")
     log.keys.append(KeyRun(order, start, end))
 

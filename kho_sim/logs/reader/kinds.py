@@ -1,4 +1,6 @@
-"""The kinds of early requests that a log can show, in the stages of a boot.
+"""The kinds of early requests that a log can show, in stages that boots of all architectures have.
+
+What an architecture asks for, and the order of all of it, is in ``stages``.
 
 Each kind has a form (``forms``), a place (``places``), and the functions that are known to ask for
 it. Some functions ask for several kinds, most small requests come through one function that says
@@ -36,7 +38,7 @@ MEMMAP = (
     "vmemmap_populate_address",
 )
 HASHES = "alloc_large_system_hash"
-BOUNCE_BUFFERS = "swiotlb_init_remap"
+SWIOTLB = "swiotlb_init_remap"
 KFENCE = "kfence_alloc_pool_and_metadata"
 
 
@@ -53,147 +55,125 @@ class Kind(NamedTuple):
 Stage = tuple[Kind, ...]
 
 
-def _kind(
+def kind(
     name: str, fits: Form, *callers: str, place: Place = places.anywhere, times: int = 0
 ) -> Kind:
     return Kind(name, fits, callers, place, times)
 
 
-def _once(name: str, fits: Form, *callers: str, place: Place = places.anywhere) -> Stage:
+def once(name: str, fits: Form, *callers: str, place: Place = places.anywhere) -> Stage:
     return (Kind(name, fits, callers, place, 1),)
 
 
 LOG_BUFFER_KINDS: Stage = (
-    _kind(names.LOG_BUFFER_DESCRIPTORS, forms.log_buffer, LOG_BUFFER, place=places.log_share(24)),
-    _kind(names.LOG_BUFFER_INFOS, forms.log_buffer, LOG_BUFFER, place=places.log_share(88)),
-    _kind(names.LOG_BUFFER_TEXT, forms.log_buffer, LOG_BUFFER),
+    kind(names.LOG_BUFFER_DESCRIPTORS, forms.log_buffer, LOG_BUFFER, place=places.log_share(24)),
+    kind(names.LOG_BUFFER_INFOS, forms.log_buffer, LOG_BUFFER, place=places.log_share(88)),
+    kind(names.LOG_BUFFER_TEXT, forms.log_buffer, LOG_BUFFER),
 )
 
-BEFORE: tuple[Stage, ...] = (
-    (_kind(names.TRAMPOLINE, forms.trampoline, "reserve_real_mode"),),
-    (
-        _kind(names.DIRECT_MAP_PROBE, forms.direct_map_probe, "init_mem_mapping"),
-        _kind(names.DIRECT_MAP_PAGE, forms.direct_map_page, "alloc_low_pages"),
-    ),
-    LOG_BUFFER_KINDS,
-    _once(
-        names.NODE_DISTANCES,
-        forms.pages,
-        "numa_alloc_distance",
-        place=places.node_distances,
-    ),
-    (_kind(names.NODE_DATA, forms.answer_on_node, place=places.with_lines_before_it),),
-    (
-        _kind(names.CRASH_KERNEL_CMA, forms.cma_area, place=places.after(names.CRASH_KERNEL)),
-        _kind(names.CMA_AREA, forms.cma_area, place=places.after(names.NODE_DATA)),
-        _kind(
-            names.CRASH_KERNEL_LOW,
-            forms.crash_kernel,
-            "reserve_crashkernel_low",
-            place=places.after(names.CRASH_KERNEL),
-        ),
-        _kind(names.CRASH_KERNEL, forms.crash_kernel, "reserve_crashkernel_generic"),
-    ),
-    _once(names.HPET_RESOURCE, forms.exactly(73), place=places.at_the_start),
-    _once(names.IOAPIC_RESOURCE, forms.multiple(75), place=places.at_the_start),
-    _once(names.E820_RESOURCES, forms.e820_resources, place=places.at_the_start),
-    (
-        _kind(
-            names.FIRMWARE_MAP_ENTRY,
-            forms.exactly(104),
-            "firmware_map_add_early",
-            place=places.at_the_start,
-        ),
-    ),
-    (_kind(names.NOSAVE_REGION, forms.exactly(32), place=places.at_the_start),),
-    (_kind(names.DIGEST_PAGE, forms.page, *EARLY_RADIX, place=places.of_a_handover),),
+DISTANCES = once(
+    names.NODE_DISTANCES, forms.pages, "numa_alloc_distance", place=places.node_distances
 )
-"""Up to the extension: in a KHO boot all of it lies in original scratch."""
+NODES: Stage = (kind(names.NODE_DATA, forms.answer_on_node, place=places.with_lines_before_it),)
+BUSY_TREE: Stage = (kind(names.DIGEST_PAGE, forms.page, *EARLY_RADIX, place=places.of_a_handover),)
+
+
+def areas(crash_kernel: Form) -> Stage:
+    """Areas of ``cma=`` and ``crashkernel=``; architectures align crash kernels differently."""
+    after_another = places.after(names.CRASH_KERNEL)
+    return (
+        kind(names.CRASH_KERNEL_CMA, forms.cma_area, place=after_another),
+        kind(names.CMA_AREA, forms.cma_area, place=places.after(names.NODE_DATA)),
+        kind(names.CRASH_KERNEL_LOW, crash_kernel, "reserve_crashkernel_low", place=after_another),
+        kind(names.CRASH_KERNEL, crash_kernel, "reserve_crashkernel_generic"),
+    )
+
 
 SECTIONS: Stage = (
-    _kind(
+    kind(
         names.USAGE_MAP,
         forms.small_of_node,
         "sparse_init_nid",
         place=places.after(names.SECTION_ROOT),
     ),
-    _kind(
+    kind(
         names.MEMMAP_TAIL_PAGE,
         forms.memmap_page,
         "vmemmap_populate_hvo",
         place=places.where_its_caller_says,
     ),
-    _kind(names.MEMMAP_PAGE, forms.memmap_page, *MEMMAP, place=places.where_pages_are_due),
-    _kind(names.VMEMMAP_TABLE, forms.memmap_page, *MEMMAP, place=places.in_sections),
-    _kind(names.MEMMAP, forms.memmap, *MEMMAP),
+    kind(names.MEMMAP_PAGE, forms.memmap_page, *MEMMAP, place=places.where_pages_are_due),
+    kind(names.VMEMMAP_TABLE, forms.memmap_page, *MEMMAP, place=places.in_sections),
+    kind(names.MEMMAP, forms.memmap, *MEMMAP),
 )
 """Again for each node."""
 
-PER_CPU: tuple[Stage, ...] = (
-    _once(
+PER_CPU_GROUPS: tuple[Stage, ...] = (
+    once(
         names.PER_CPU_GROUP_INFO,
         forms.whole_pages,
         "pcpu_build_alloc_info",
         place=places.after(names.COMMAND_LINE),
     ),
-    _once(
+    once(
         names.PER_CPU_AREAS,
-        forms.multiple(forms.PAGE_BYTES),
+        forms.small_whole_pages,
         "pcpu_embed_first_chunk",
         place=places.after(names.PER_CPU_GROUP_INFO),
     ),
+)
+
+
+def per_cpu_units(fits: Form) -> Stage:
+    """The units of each group of CPUs; architectures take them in different blocks."""
+    callers = ("pcpu_fc_alloc", "pcpu_embed_first_chunk")
+    return (kind(names.PER_CPU_UNITS, fits, *callers, place=places.after(names.PER_CPU_AREAS)),)
+
+
+PER_CPU: tuple[Stage, ...] = (
+    once(names.PER_CPU_GROUP_OFFSETS, forms.multiple(8), place=places.per_group),
+    once(names.PER_CPU_GROUP_SIZES, forms.multiple(8), place=places.per_group),
+    once(names.PER_CPU_UNIT_MAP, forms.multiple(4), place=places.per_cpu(4)),
+    once(names.PER_CPU_UNIT_OFFSETS, forms.multiple(8), place=places.per_cpu(8)),
+    once(names.PER_CPU_CHUNK_SLOTS, forms.multiple(16), place=places.in_per_cpu),
     (
-        _kind(
-            names.PER_CPU_UNITS,
-            forms.per_cpu_units,
-            "pcpu_fc_alloc",
-            "pcpu_embed_first_chunk",
-            place=places.after(names.PER_CPU_AREAS),
-        ),
-    ),
-    _once(names.PER_CPU_GROUP_OFFSETS, forms.multiple(8), place=places.per_group),
-    _once(names.PER_CPU_GROUP_SIZES, forms.multiple(8), place=places.per_group),
-    _once(names.PER_CPU_UNIT_MAP, forms.multiple(4), place=places.per_cpu(4)),
-    _once(names.PER_CPU_UNIT_OFFSETS, forms.multiple(8), place=places.per_cpu(8)),
-    _once(names.PER_CPU_CHUNK_SLOTS, forms.multiple(16), place=places.in_per_cpu),
-    (
-        _kind(
+        kind(
             names.PER_CPU_PAGE_BLOCKS,
             forms.multiple(32),
             place=places.once_for_each(names.PER_CPU_BOUNDARY_MAP, names.PER_CPU_PAGE_BLOCKS),
         ),
-        _kind(names.PER_CPU_BOUNDARY_MAP, forms.multiple(8), place=places.boundary_map),
-        _kind(
+        kind(names.PER_CPU_BOUNDARY_MAP, forms.multiple(8), place=places.boundary_map),
+        kind(
             names.PER_CPU_ALLOCATION_MAP,
             forms.multiple(8),
             place=places.once_for_each(names.PER_CPU_CHUNK, names.PER_CPU_ALLOCATION_MAP),
         ),
-        _kind(names.PER_CPU_CHUNK, forms.multiple(8), place=places.next_chunk),
+        kind(names.PER_CPU_CHUNK, forms.multiple(8), place=places.next_chunk),
     ),
-    (_kind(names.CPUMASK, forms.multiple(8), place=places.cpumask),),
+    (kind(names.CPUMASK, forms.multiple(8), place=places.cpumask),),
 )
 
 SCRATCH_STAGES: tuple[Stage, ...] = (
-    _once(
+    once(
         names.SCRATCH_ARRAY,
         forms.scratch_array,
         *SCRATCH,
         place=places.after(names.PER_CPU_PAGE_BLOCKS),
     ),
-    _once(
+    once(
         names.LOWMEM_SCRATCH,
         forms.lowmem_scratch,
         *SCRATCH,
         place=places.after(names.SCRATCH_ARRAY),
     ),
-    _once(
+    once(
         names.GLOBAL_SCRATCH,
         forms.global_scratch,
         *SCRATCH,
         place=places.after(names.LOWMEM_SCRATCH),
     ),
     (
-        _kind(
+        kind(
             ANY_NODE_SCRATCH,
             forms.answer_on_node,
             place=places.after(names.LOWMEM_SCRATCH, names.GLOBAL_SCRATCH),
@@ -201,76 +181,58 @@ SCRATCH_STAGES: tuple[Stage, ...] = (
     ),
 )
 
-AFTER: tuple[Stage, ...] = (
-    (_kind(names.NODE_DATA, forms.small, place=places.like_node_data),),
-    (
-        _kind(names.HUGETLB_CMA_AREA, forms.hugetlb_cma_area, place=places.before_scratch),
-        _kind(names.GIGANTIC_PAGE, forms.gigantic_page, *GIGANTIC),
+HUGE_PAGES: Stage = (
+    kind(names.HUGETLB_CMA_AREA, forms.hugetlb_cma_area, place=places.before_scratch),
+    kind(names.GIGANTIC_PAGE, forms.gigantic_page, *GIGANTIC),
+)
+SECTION_ROOTS: Stage = (
+    kind(
+        names.SECTION_ROOT,
+        forms.section_root,
+        "sparse_index_alloc",
+        place=places.after(names.SECTION_ROOT_ARRAY),
     ),
-    _once(names.SECTION_ROOT_ARRAY, forms.section_root_array, place=places.at_the_start),
-    (
-        _kind(
-            names.SECTION_ROOT,
-            forms.section_root,
-            "sparse_index_alloc",
-            place=places.after(names.SECTION_ROOT_ARRAY),
-        ),
+)
+COMMAND_LINES: Stage = (
+    kind(
+        names.COMMAND_LINE,
+        forms.text,
+        place=places.after(names.MEMMAP, names.MEMMAP_PAGE),
+        times=2,
     ),
-    SECTIONS,
-    (
-        _kind(
-            names.COMMAND_LINE,
-            forms.text,
-            place=places.after(names.MEMMAP, names.MEMMAP_PAGE),
-            times=2,
-        ),
-    ),
-    *PER_CPU,
-    _once(
+)
+
+PARAMETERS: tuple[Stage, ...] = (
+    once(
         names.UNKNOWN_PARAMETERS,
         forms.text,
         "start_kernel",
         "print_unknown_bootoptions",
         place=places.after(names.PER_CPU_PAGE_BLOCKS),
     ),
-    (
-        _kind(
-            ANY_NAMED_MEMORY,
-            forms.named_memory,
-            place=places.named_on_the_command_line,
-        ),
-    ),
+    (kind(ANY_NAMED_MEMORY, forms.named_memory, place=places.named_on_the_command_line),),
     LOG_BUFFER_KINDS,
-    _once(names.DENTRY_HASH, forms.hash_table, HASHES, place=places.before_dentries),
-    _once(names.INODE_HASH, forms.hash_table, HASHES, place=places.after_dentries),
+    once(names.DENTRY_HASH, forms.hash_table, HASHES, place=places.before_dentries),
+    once(names.INODE_HASH, forms.hash_table, HASHES, place=places.after_dentries),
+)
+
+BOUNCE_BUFFERS: tuple[Stage, ...] = (
     (
-        _kind(
-            names.ENTRY_AREA_TABLE,
-            forms.page,
-            "spp_getpage",
-            "init_cpu_entry_area_ptes",
-            place=places.after(names.PER_CPU_PAGE_BLOCKS),
-        ),
-    ),
-    (
-        _kind(
+        kind(
             names.SWIOTLB,
             forms.bounce_buffers,
-            BOUNCE_BUFFERS,
+            SWIOTLB,
             place=places.after(names.PER_CPU_PAGE_BLOCKS),
         ),
     ),
-    _once(names.SWIOTLB_SLOTS, forms.pages, BOUNCE_BUFFERS, place=places.describes_bounce_buffers),
-    _once(
+    once(names.SWIOTLB_SLOTS, forms.pages, SWIOTLB, place=places.describes_bounce_buffers),
+    once(
         names.SWIOTLB_AREAS,
         forms.multiple(16),
-        BOUNCE_BUFFERS,
+        SWIOTLB,
         place=places.after(names.SWIOTLB_SLOTS),
     ),
-    _once(names.KFENCE_POOL, forms.several_pages, KFENCE, place=places.with_kfence),
-    _once(names.KFENCE_METADATA, forms.pages, KFENCE, place=places.after(names.KFENCE_POOL)),
-    *SCRATCH_STAGES,
 )
-"""From the extension to the hand-over to the page allocator."""
-
-STAGES = BEFORE + AFTER
+KFENCE_METADATA = once(
+    names.KFENCE_METADATA, forms.pages, KFENCE, place=places.after(names.KFENCE_POOL)
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from kho_sim.base.extent import Extent
+from kho_sim.logs.reader import arm64_lines
 from kho_sim.logs.reader.facts import BootLog, Dump, MemoryLine, PerCpu
 from kho_sim.logs.reader.words import decimal, half_open, hexadecimal, known, ordered
 from kho_sim.machine.efi import EfiDescriptor
@@ -22,6 +23,7 @@ _OLD_E820 = re.compile(r"([0-9a-f]{1,16}) - ([0-9a-f]{1,16}) \(([^)]+)\)")
 """Until release 3.5; the second address is the end itself."""
 _EFI_RANGE = r"range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _EFI = re.compile(r"mem\d+: \[([^|\]]*)\|?([^\]]*)\].*" + _EFI_RANGE)
+_EFI_OF_ARM64 = re.compile(r"0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]*)\|?([^\]]*)\]")
 _EFI_REMOVED = re.compile(r"Remove mem\d+: MMIO " + _EFI_RANGE)
 _EFI_ATTRIBUTES = re.compile(r"MEMATTR=0x([0-9a-f]+)")
 _EFI_FREED = re.compile(r"Freeing EFI boot services memory: (\d+)K")
@@ -43,7 +45,7 @@ _DUMPED = re.compile(
     r"(?: on node (\d+))? flags: 0x([0-9a-f]+)"
 )
 _DEFERRED = re.compile(r"(\d+) deferred pages initialised in (\d+)ms")
-_HASH = re.compile(r"(.+) hash table entries: \d+ \(order: -?\d+, (\d+) bytes")
+_HASH = re.compile(r"(.+) hash table entries: \d+ \(order: (-?\d+), (\d+) bytes")
 _HUGE = re.compile(r"registered (\d+(?:\.\d+)?) ([KMG])iB page size, pre-allocated (\d+) pages")
 
 KIB = 1024
@@ -75,6 +77,10 @@ def efi(log: BootLog, text: str) -> None:
         attributes = tuple(word for word in match[2].replace("|", " ").split() if word)
         extent = half_open(match[3], match[4])
         lines.descriptors.append(EfiDescriptor(*extent, word_of(match[1]), attributes))
+    elif match := _EFI_OF_ARM64.match(text):
+        attributes = tuple(word for word in match[4].replace("|", " ").split() if word)
+        extent = half_open(match[1], match[2])
+        lines.descriptors.append(EfiDescriptor(*extent, word_of(match[3]), attributes))
     elif match := _EFI_REMOVED.match(text):
         lines.removed.append(Extent(*half_open(match[1], match[2])))
     elif match := _EFI_FREED.match(text):
@@ -82,6 +88,7 @@ def efi(log: BootLog, text: str) -> None:
     elif match := _EFI_ATTRIBUTES.search(text):
         address = hexadecimal(match[1])
         lines.attributes = address if address < _NO_TABLE else None
+        arm64_lines.reserved_list(log, text)
     elif not _EFI_VERSION.match(text):
         return
     lines.present = True
@@ -150,6 +157,7 @@ def percpu(log: BootLog, text: str) -> None:
     """`percpu: Embedded 39 pages/cpu s129944 r0 d29800 u524288`."""
     if match := _PERCPU.match(text):
         log.percpu = PerCpu(*(decimal(number) for number in match.groups()))
+        log.learn_page_size(log.percpu.unit_bytes // max(log.percpu.pages, 1))
 
 
 def dump_begins(log: BootLog, text: str) -> None:
@@ -174,7 +182,9 @@ def dumped_region(log: BootLog, text: str) -> None:
 def hash_table(log: BootLog, text: str) -> None:
     """`Dentry cache hash table entries: 1048576 (order: 11, 8388608 bytes, linear)`."""
     match = known(_HASH.match(text))
-    log.hash_bytes[match[1]] = decimal(match[2])
+    log.hash_bytes[match[1]] = size_bytes = decimal(match[3])
+    if (order := int(match[2])) >= 0:
+        log.learn_page_size(size_bytes >> order)
 
 
 def huge_pages(log: BootLog, text: str) -> None:

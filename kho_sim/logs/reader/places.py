@@ -11,7 +11,6 @@ from collections.abc import Callable
 from kho_sim.base import requesters
 from kho_sim.base.extent import round_up
 from kho_sim.logs.reader.facts import MemblockCall
-from kho_sim.logs.reader.forms import PAGE_BYTES
 from kho_sim.logs.reader.progress import Progress
 
 LOG_RECORD_BYTES = 32
@@ -26,6 +25,11 @@ Place = Callable[[Progress, MemblockCall], bool]
 
 def anywhere(_progress: Progress, _call: MemblockCall) -> bool:
     return True
+
+
+def first_of_all(progress: Progress, _call: MemblockCall) -> bool:
+    """Before any other request."""
+    return not progress.begun
 
 
 def where_its_caller_says(_progress: Progress, _call: MemblockCall) -> bool:
@@ -62,6 +66,10 @@ def node_distances(progress: Progress, call: MemblockCall) -> bool:
 def with_lines_before_it(progress: Progress, _call: MemblockCall) -> bool:
     """An answer that opens a log may belong to a request whose line is lost."""
     return not progress.log.starts_late or progress.begun
+
+
+def before_nodes(progress: Progress, _call: MemblockCall) -> bool:
+    return not progress.has(requesters.NODE_DATA)
 
 
 def of_a_handover(progress: Progress, _call: MemblockCall) -> bool:
@@ -152,7 +160,7 @@ def after_dentries(progress: Progress, _call: MemblockCall) -> bool:
 
 def describes_bounce_buffers(progress: Progress, call: MemblockCall) -> bool:
     slabs = progress.size_bytes(requesters.SWIOTLB) // SLAB_BYTES
-    return call.size == round_up(slabs * SLOT_BYTES, PAGE_BYTES) > 0
+    return call.size == round_up(slabs * SLOT_BYTES, progress.log.geometry.page_bytes) > 0
 
 
 def with_kfence(progress: Progress, _call: MemblockCall) -> bool:

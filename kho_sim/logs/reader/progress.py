@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.extent import round_up
 from kho_sim.logs.reader.facts import BootLog, MemblockCall
-from kho_sim.logs.reader.forms import MEMMAP_BYTES, PAGE_BYTES
+from kho_sim.logs.reader.vmemmap import is_in_pages, page_names
 
 HVO_CALLER = "vmemmap_populate_address"
 HVO_PAGES = 9
@@ -30,12 +31,18 @@ class Progress:
     _section_refused: bool = False
     _memmap_pages_due: int = 0
     _hvo_pages: int = 0
+    _memmap_pages: Iterator[str] | None = None
+    """What the pages of the present node's memory map are, where it has no blocks."""
+    _next_page: str = ""
 
     def note(self, call: MemblockCall) -> None:
         """Take note of a request that has a name; it counts as answered until ``refused``."""
         self._answered[call.what] += 1
         self._sizes[call.what] = call.size
+        if call.what == requesters.USAGE_MAP:
+            self._memmap_pages, self._next_page = None, ""
         if call.what in (requesters.MEMMAP_PAGE, requesters.VMEMMAP_TABLE):
+            self._next_page = ""
             self._count_memmap_page(call)
 
     def refused(self, call: MemblockCall) -> None:
@@ -63,15 +70,23 @@ class Progress:
         """Return the name of the ``reserve_mem=`` area that this asks for; '' if of none."""
         for area in parse_command_line(self.log.command_line).reserve_mem:
             name = requesters.reserve_mem(area.name)
-            sizes = (area.size_bytes, round_up(area.size_bytes, PAGE_BYTES))
+            sizes = (area.size_bytes, round_up(area.size_bytes, self.log.geometry.page_bytes))
             if call.size in sizes and not self.has(name):
                 return name
         return ""
 
     def is_memmap_page_due(self, call: MemblockCall) -> bool:
         """Whether a page is for struct pages, not for a table."""
+        if is_in_pages(self.log.geometry):
+            return self._name_of_page(call) == requesters.MEMMAP_PAGE
         head = call.caller == HVO_CALLER and self._hvo_pages % HVO_PAGES == 1
         return self._memmap_pages_due > 0 or (head and not self._section_refused)
+
+    def _name_of_page(self, call: MemblockCall) -> str:
+        if self._memmap_pages is None:
+            self._memmap_pages = page_names(self.log, call.nid, call.min_address)
+        self._next_page = self._next_page or next(self._memmap_pages, requesters.MEMMAP_PAGE)
+        return self._next_page
 
     def _count_memmap_page(self, call: MemblockCall) -> None:
         """A section without a block of its own takes one table, and then single pages."""
@@ -79,6 +94,7 @@ class Progress:
             self._memmap_pages_due -= 1
         elif self._section_refused:
             self._section_refused = False
-            self._memmap_pages_due = MEMMAP_BYTES // PAGE_BYTES
+            geometry = self.log.geometry
+            self._memmap_pages_due = geometry.section_memmap_bytes // geometry.page_bytes
         elif call.caller == HVO_CALLER:
             self._hvo_pages += 1

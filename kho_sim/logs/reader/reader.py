@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kho_sim.logs.reader.arm64_lines import BOOTING, architecture_of
 from kho_sim.logs.reader.calls import CallReader
 from kho_sim.logs.reader.clean import Message, clean
 from kho_sim.logs.reader.dispatch import FAILURES, FIRST_WORDS, HANDLERS
-from kho_sim.logs.reader.facts import BootLog
+from kho_sim.logs.reader.facts import ARM64, GEOMETRIES, BootLog
 from kho_sim.trace.records import Event
 
 _VERSION = re.compile(r"Linux version (\d[\w.+~-]*) \(")
@@ -45,6 +46,8 @@ class ChainReader:
     _boot_began_ns: int = 0
     _stamped: bool = False
     """Whether the kernel of this boot prints time stamps."""
+    _announced: str = ""
+    """The architecture of the kernel whose version comes next, if a line before it says so."""
 
     @property
     def log(self) -> BootLog:
@@ -85,8 +88,11 @@ class ChainReader:
             self.header = _header(raw)
             return
         for message in clean(raw):
+            if message.text.startswith("Booting") and BOOTING.match(message.text):
+                self._announced = ARM64
             if "Linux version " in message.text and (release := self._new_release(message)):
                 self._begin(release, starts_late=False)
+                self._learn_architecture(message.text)
             if message.stamp_ns is not None:
                 self._now_ns = max(self._now_ns, self._boot_began_ns + message.stamp_ns)
                 self._stamped = True
@@ -94,8 +100,7 @@ class ChainReader:
 
     def _read_message(self, text: str) -> None:
         word, _, rest = text.lstrip().partition(" ")
-        array, indexed, _ = word.partition("[0x")
-        handler = HANDLERS.get(array + "[" if indexed else word)
+        handler = HANDLERS.get(_without_index(word))
         if handler is None:
             if self.boots and any(words in text for words in FAILURES):
                 self.event("message", text)
@@ -132,12 +137,31 @@ class ChainReader:
     def _between_boots(self) -> bool:
         return not self.boots or self.log.jumped
 
+    def _learn_architecture(self, version: str) -> None:
+        """The pages of an arm64 chain keep their size; a kernel of x86 has others."""
+        architecture = self._announced or architecture_of(version)
+        if architecture != self.log.architecture:
+            self.log.architecture = architecture
+            self.log.geometry = GEOMETRIES[architecture]
+        self._announced = ""
+
     def _begin(self, release: str, starts_late: bool) -> None:
         self.calls.refuse()
-        self.boots.append(BootLog(boot=len(self.boots), release=release, starts_late=starts_late))
-        self.calls = CallReader(self.boots[-1])
+        log = BootLog(boot=len(self.boots), release=release, starts_late=starts_late)
+        if self.boots:
+            log.architecture, log.geometry = self.log.architecture, self.log.geometry
+        self.boots.append(log)
+        self.calls = CallReader(log)
         self._boot_began_ns = self._now_ns
         self._stamped = False
+
+
+def _without_index(word: str) -> str:
+    """`memory[0x0]` is read as `memory[`, `NODE_DATA(0)` as `NODE_DATA(`."""
+    array, indexed, _ = word.partition("[0x")
+    if indexed:
+        return array + "["
+    return "NODE_DATA(" if word.startswith("NODE_DATA(") else word
 
 
 def _header(raw: bytes) -> object:

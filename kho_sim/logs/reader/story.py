@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from kho_sim.base import requesters
 from kho_sim.logs.reader.facts import BootLog, MemblockCall
-from kho_sim.logs.reader.kinds import ANY_NAMED_MEMORY, ANY_NODE_SCRATCH, BEFORE, STAGES, Kind
+from kho_sim.logs.reader.kinds import ANY_NAMED_MEMORY, ANY_NODE_SCRATCH, Kind
 from kho_sim.logs.reader.progress import Progress
+from kho_sim.logs.reader.stages import Stages, stages_of
 
 Found = tuple[int, Kind]
 """A kind, and the number of its stage."""
@@ -40,21 +41,27 @@ class Story:
             what = requesters.other(call.caller) if call.caller else requesters.LOST_REQUEST
             return call._replace(what=what, phase="after" if self.late else "before")
         self._stage, kind = found
-        phase = "before" if self._stage < len(BEFORE) else "after"
+        phase = "before" if self._stage < len(self._stages.before) else "after"
         self.late |= phase == "after"
         named = call._replace(what=self._name(kind, call), phase=phase)
         self.progress.note(named)
         return named
 
+    @property
+    def _stages(self) -> Stages:
+        return stages_of(self.log.architecture)
+
     def _find(self, call: MemblockCall) -> Found | None:
         """Kinds that know the caller may be of any stage, as a log may have lost lines."""
+        before, after = self._stages
         fitting = [
             (stage, kind)
-            for stage, kinds in enumerate(STAGES)
+            for stage, kinds in enumerate(before + after)
             for kind in kinds
-            if kind.fits(call) and not 0 < kind.times <= self.progress.count(kind.name)
+            if kind.fits(call, self.log.geometry)
+            and not 0 < kind.times <= self.progress.count(kind.name)
         ]
-        first = max(self._stage, len(BEFORE) - 1) if self.late else self._stage
+        first = max(self._stage, len(before) - 1) if self.late else self._stage
         ahead = [found for found in fitting if found[0] >= first]
         hinted = [found for found in fitting if call.caller in found[1].callers]
         hinted_ahead = [found for found in ahead if call.caller in found[1].callers]
