@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
+from kho_sim.base.errors import Problem, ScenarioError
 from kho_sim.base.extent import Extent, round_up
+from kho_sim.base.units import format_exact
 from kho_sim.builds import Build, EarlyRequest, load_build
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.machine import Machine, NodeRange
+from kho_sim.machine import Machine, MachineLimits, NodeRange
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
@@ -22,6 +24,7 @@ from kho_sim.platform.firmware.e820 import MapBeside, from_memory_map
 from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.platform.platform import PLATFORMS, Platform
 from kho_sim.releases import load_release
+from kho_sim.scenario.machine import BOOTABLE, FOUR_GIB
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec
@@ -71,6 +74,20 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     )
 
 
+def _seen(machine: Machine, limits: MachineLimits) -> Machine:
+    """Return what a kernel sees of the machine. Raises ScenarioError if no kernel fits in it."""
+    seen = limits.seen(machine)
+    if limits.edits and not any(
+        part.start < FOUR_GIB and part.size >= BOOTABLE for part in seen.memory
+    ):
+        message = (
+            "mem= and memmap= leave no memory for a kernel; accepted: at least "
+            f"{format_exact(BOOTABLE)} in one piece below 4 GiB"
+        )
+        raise ScenarioError([Problem("", 0, 0, "kernel.command_line", message)])
+    return seen
+
+
 def build_machine(scenario: Scenario) -> Machine:
     """Return the machine of a scenario."""
     wanted = scenario.machine
@@ -110,7 +127,8 @@ def build_kernel(
 ) -> KernelSetup:
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
-    build = build_of(kernel)
+    build, limits = build_of(kernel), MachineLimits.of(line)
+    machine = _seen(machine, limits)
     return KernelSetup(
         platform=platform,
         build=_with_bounce_buffers(build, line.swiotlb),
@@ -118,6 +136,7 @@ def build_kernel(
         release=load_release(kernel.release),
         kho=line.kho,
         scratch=line.kho_scratch,
+        limits=limits,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),
         messages=(*line.messages, *line.hugepage_messages(len(machine.nodes))),

@@ -127,6 +127,12 @@ def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:
     setup = plan.kernels[boot.boot]
     yield ""
     yield f"Boot {boot.boot} ({boot.kind}, release {boot.release}) {boot.command_line!r}"
+    seen = setup.limits.running(plan.machine)
+    if seen is not plan.machine:
+        yield (
+            f"  sees {setup.limits.seen(plan.machine).cpus} CPUs ({seen.cpus} started), "
+            f"{len(seen.nodes)} node(s), {format_size(seen.memory_bytes)} of memory"
+        )
     for phase in ("before", "after"):
         yield f"  early memory {phase} the point of the extension:"
         yield from _early_memory(trace, boot.boot, phase)

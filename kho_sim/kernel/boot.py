@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kho_sim.base import requesters
 from kho_sim.base.command_line import ScratchRequest
+from kho_sim.base.extent import subtracted
 from kho_sim.base.work import Work
 from kho_sim.builds import Build
 from kho_sim.kho.extend import ExtendOptions, Extension, extend_scratch, strategy_of
@@ -22,7 +23,7 @@ from kho_sim.kho.populate import NO_MAP, data_found, populate, scratch_found
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve import Retrieval, retrieve
 from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
-from kho_sim.machine.machine import Machine
+from kho_sim.machine import Machine, MachineLimits
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
@@ -44,6 +45,8 @@ class KernelSetup:
     release: Release = field(default_factory=load_release)
     kho: bool = True
     scratch: ScratchRequest = field(default_factory=ScratchRequest)
+    limits: MachineLimits = field(default_factory=MachineLimits)
+    """What its command line leaves of the machine."""
     strategy: str = "blocks"
     extend: ExtendOptions = field(default_factory=ExtendOptions)
     messages: tuple[str, ...] = ()
@@ -90,6 +93,7 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     kind = Memblock if setup.extend_fails_after is None else FailingMarks
     memblock = kind(platform.geometry)
     loaded = handover.loaded if handover else platform.load_cold(machine, setup.build)
+    machine = setup.limits.seen(machine)
     step = partial(populate, handover, setup.release) if handover else None
     early = EarlyBoot(
         platform, machine, setup.build, setup.options, loaded, step, memblock, setup.release
@@ -107,6 +111,8 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         if booted.incoming is not None:
             _extend(booted, setup, booted.incoming)
         _counted(booted, early.after_extension)
+        if booted.incoming is not None and setup.limits.edits:
+            _check_reach(early.memblock, booted.incoming)
     except BootPanic as panic:
         booted.panic = str(panic)
         return booted
@@ -124,6 +130,18 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")
     return booted
+
+
+def _check_reach(memblock: Memblock, incoming: FrozenRadixTree) -> None:
+    """Raise BootPanic if something that was preserved is no memory to this kernel; words are
+    ours."""
+    memory = [(region.base, region.end) for region in memblock.memory]
+    outside = subtracted(incoming.preserved_extents(), memory)
+    if outside:
+        raise BootPanic(
+            f"KHO: preserved memory at {outside[0].start:#x} is no memory to this kernel "
+            "(its command line leaves it out)"
+        )
 
 
 def _counted(booted: BootedMemory, half: Callable[[], None]) -> None:

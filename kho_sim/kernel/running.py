@@ -115,6 +115,7 @@ class RunningMemory:
         drawn: random.Random,
     ) -> RunningMemory:
         """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
+        machine = setup.limits.running(machine)
         pages = open_allocator(machine, booted, booted.early.revived, interleaving, drawn)
         initialise_deferred(pages, booted, setup, machine.cpus)
         pages.give_late(booted.early.late_memory)

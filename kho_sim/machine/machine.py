@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from kho_sim.base.extent import Extent, round_down, round_up
+from kho_sim.base.extent import Extent, round_down, round_up, total_size
 from kho_sim.machine.efi import Efi
 
 USABLE = "usable"
@@ -48,7 +48,8 @@ class Machine:
     memory may be plugged in later, by node. ``lowest_address``: no kernel uses memory below it.
     ``page_bytes``: the page size of all kernels of a chain. ``page_table_levels``: what its CPUs
     can walk; more levels reach more addresses. ``has_node_distances``: whether the firmware says
-    how far nodes are from each other (SLIT). ``assumptions``: what ``explain`` shows.
+    how far nodes are from each other (SLIT). ``first_seen``: the map before a command line changed
+    it, if one did. ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
@@ -61,11 +62,22 @@ class Machine:
     page_bytes: int = 4096
     page_table_levels: int = 5
     has_node_distances: bool = False
+    first_seen: tuple[FirmwareRange, ...] = ()
     assumptions: tuple[str, ...] = ()
 
     @property
     def cpus(self) -> int:
         return len(self.cpu_nodes)
+
+    @property
+    def map_first_seen(self) -> tuple[FirmwareRange, ...]:
+        """The firmware's map, whatever a command line makes of it."""
+        return self.first_seen or self.firmware
+
+    @property
+    def memory_bytes(self) -> int:
+        """All usable memory."""
+        return total_size(self.memory)
 
     @cached_property
     def memory(self) -> tuple[Extent, ...]:

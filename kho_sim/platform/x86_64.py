@@ -294,7 +294,7 @@ def _allocate_resources(boot: EarlyBoot) -> None:
 
 def _keep_firmware_map(boot: EarlyBoot) -> None:
     """One record for each entry; it is no error if there is no memory for one."""
-    for _ in boot.machine.firmware:
+    for _ in boot.machine.map_first_seen:
         boot.requests.alloc(requesters.FIRMWARE_MAP_ENTRY, FIRMWARE_MAP_ENTRY_BYTES, 64)
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from kho_sim.base import requesters
+from kho_sim.base.command_line import parse_command_line
 from kho_sim.kho.extend import ExtendOptions, strategy_of
 from kho_sim.kho.scratch import alignment_bytes
 from kho_sim.logs.reader import BootLog, MemblockCall
-from kho_sim.machine.machine import Machine
+from kho_sim.machine import Machine, MachineLimits
 from kho_sim.memory.memblock import MAX_NUMNODES, SMP_CACHE_BYTES, Memblock
 from kho_sim.platform.geometry import Geometry
 from kho_sim.releases import load_release
@@ -71,7 +72,8 @@ class _Replay:
         self.trace = trace
         self.log = log
         self.kho = boot.kind == "kho"
-        self.machine = machine
+        line = parse_command_line(kernel.command_line)
+        self.machine = MachineLimits.of(line).seen(machine)
         self.areas = areas or boot.scratch_areas
         self.extend = kernel.extend
         self.scratch_rules = load_release(kernel.release).scratch

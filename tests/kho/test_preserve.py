@@ -328,7 +328,7 @@ def test_mount_tables_above_the_largest_block_come_from_vmalloc():
     pages = allocator(64)
     before = held(pages)
     booted = SimpleNamespace(
-        early=SimpleNamespace(free_pages=1 << 30, geometry=Geometry())
+        early=SimpleNamespace(cma_areas=[], free_pages=1 << 30, geometry=Geometry())
     )  # 4 TiB: 8 MiB a table
     build = replace(load_build(), demand=PageDemand(0, 0, 0, 0, 0, 0))
     setup = KernelSetup(X86_64(), build, BootOptions())

@@ -21,9 +21,9 @@ def places(folder: Path, text: str) -> list[tuple[int, int, str]]:
 @pytest.mark.parametrize(
     ("line", "column"),
     [
-        ("kernel: {command_line: kho=on cma=256M}", 31),
-        ('kernel: {command_line: "kho=on cma=256M"}', 32),
-        ("kernel: {command_line: 'kho=on  cma=256M mem=', release: 7.3}", 33),
+        ("kernel: {command_line: kho=on acpi=256}", 31),
+        ('kernel: {command_line: "kho=on acpi=256"}', 32),
+        ("kernel: {command_line: 'kho=on  acpi=256 mem=', release: 7.3}", 33),
     ],
 )
 def test_a_note_stands_at_its_word(tmp_path: Path, line: str, column: int) -> None:
@@ -32,21 +32,21 @@ def test_a_note_stands_at_its_word(tmp_path: Path, line: str, column: int) -> No
 
 
 def test_a_note_on_a_folded_line_stands_at_its_value(tmp_path: Path) -> None:
-    text = f"{MACHINE}kernel:\n  command_line: >-\n    kho=on\n    cma=256M\n"
+    text = f"{MACHINE}kernel:\n  command_line: >-\n    kho=on\n    acpi=256\n"
     assert places(tmp_path, text) == [(3, 17, "kernel.command_line")]
 
 
 def test_each_kernel_of_a_chain_has_its_own_notes(tmp_path: Path) -> None:
     text = (
         f"{MACHINE}kernel:\n  command_line: kho=on\n"
-        "  releases:\n  - {}\n  - {command_line: kho=on nr_cpus=2}\n"
+        "  releases:\n  - {}\n  - {command_line: kho=on memtest=2}\n"
     )
     assert places(tmp_path, text) == [(6, 27, "kernel.releases[1].command_line")]
 
 
 def test_a_line_beside_a_profile_is_noted_in_the_scenario(tmp_path: Path) -> None:
     (tmp_path / "build.yaml").write_text("image: 9MiB\n")
-    text = f"{MACHINE}kernel: {{profile: build.yaml, command_line: cma=1M}}\n"
+    text = f"{MACHINE}kernel: {{profile: build.yaml, command_line: acpi=1}}\n"
     assert places(tmp_path, text) == [(2, 45, "kernel.command_line")]
 
 

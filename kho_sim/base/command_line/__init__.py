@@ -7,6 +7,7 @@ from kho_sim.base.command_line.crashkernel import (
     crash_request,
 )
 from kho_sim.base.command_line.hugepages import HugepageRequest, HugetlbCma
+from kho_sim.base.command_line.memory_map import MemoryEdit
 from kho_sim.base.command_line.options import (
     CmaRequest,
     ReserveMem,
@@ -24,6 +25,7 @@ __all__ = [
     "CrashkernelRange",
     "HugepageRequest",
     "HugetlbCma",
+    "MemoryEdit",
     "Remark",
     "ReserveMem",
     "ScratchRequest",

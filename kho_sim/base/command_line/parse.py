@@ -27,6 +27,7 @@ from kho_sim.base.command_line.hugepages import (
     parse_hugetlb_cma,
     resolve_hugepages,
 )
+from kho_sim.base.command_line.memory_map import TYPES, MemoryEdit, read_mem, read_memmap
 from kho_sim.base.command_line.options import (
     CmaRequest,
     ReserveMem,
@@ -36,9 +37,11 @@ from kho_sim.base.command_line.options import (
 from kho_sim.base.command_line.remarks import (
     IGNORED,
     MALFORMED,
+    NOT_MODELLED,
     Remark,
     remark_on,
 )
+from kho_sim.base.command_line.scratch import read_scratch
 from kho_sim.base.command_line.words import SPACES, Word, boolean, split_words, whole_number
 from kho_sim.base.extent import round_up
 from kho_sim.base.units import memparse
@@ -54,8 +57,6 @@ RESERVE_MEM_MAX = 8
 RESERVE_MEM_NAME_MAX = 15
 RESERVE_MEM_MIN_ALIGN_BYTES = 64
 """SMP_CACHE_BYTES: a smaller alignment is raised to it."""
-
-_UINT_MAX = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,9 @@ class CommandLine:
     maxcpus: int | None = None
     nokaslr: bool = False
     memblock_debug: bool = False
-    mem_limit: int | None = None
-    """``mem=``: memory from this address on is not used."""
+    memory_edits: tuple[MemoryEdit, ...] = ()
+    """What ``mem=`` and ``memmap=`` make of the firmware's map, in order."""
+    numa_off: bool = False
     other: tuple[str, ...] = ()
     """Words that nothing here reads, quotes removed, in order."""
     messages: tuple[str, ...] = ()
@@ -197,42 +199,12 @@ def _flag(name: str) -> _Handler:
 
 
 def _kho_scratch(reading: _Reading, value: str | None) -> bool:
-    """Source: kho_parse_scratch_size(), kernel/liveupdate/kexec_handover.c; kernel-facts 3.1."""
-    if not value:
+    read = read_scratch(value, reading.line.kho_scratch) if value else None
+    if read is None:
         return False
-    if value.endswith("%"):
-        return _scratch_scale(reading, value)
-    sizes, rest = [], value
-    for index in range(3):
-        if index:
-            if not rest.startswith(","):
-                return False
-            rest = rest[1:]
-        size_bytes, after = memparse(rest)
-        if after == rest:
-            return False
-        sizes.append(size_bytes)
-        rest = after
-    if sum(sizes) % (1 << 64) == 0 or rest:
-        return False
-    lowmem, global_, pernode = (size_bytes >> 20 for size_bytes in sizes)
-    reading.messages.append(
-        f"KHO: scratch areas: lowmem: {lowmem}MiB global: {global_}MiB pernode: {pernode}MiB"
-    )
-    return reading.set(kho_scratch=ScratchRequest(0, *sizes))
-
-
-def _scratch_scale(reading: _Reading, value: str) -> bool:
-    digits = value[:-1].removeprefix("+").removesuffix("\n")
-    if len(value) > 11 or not (digits.isascii() and digits.isdigit()):
-        return False
-    percent = int(digits)
-    if percent > _UINT_MAX:
-        return False
-    # The kernel prints the unsigned number as a signed one.
-    printed = percent if percent <= _UINT_MAX >> 1 else percent - _UINT_MAX - 1
-    reading.messages.append(f"KHO: scratch scale is {printed}%")
-    return reading.set(kho_scratch=replace(reading.line.kho_scratch, scale_percent=percent))
+    request, message = read
+    reading.messages.append(message)
+    return reading.set(kho_scratch=request)
 
 
 def _log_buf_len(reading: _Reading, value: str | None) -> bool:
@@ -354,11 +326,33 @@ def _memblock(reading: _Reading, value: str | None) -> bool:
 
 
 def _mem(reading: _Reading, value: str | None) -> bool:
-    """Each one cuts off what is above it: the smallest stays. Source: arch/x86/kernel/e820.c."""
-    size_bytes = memparse(value or "")[0]
-    if not size_bytes:
-        return False
-    return reading.set(mem_limit=min(size_bytes, reading.line.mem_limit or size_bytes))
+    """Source: parse_memopt(), arch/x86/kernel/e820.c."""
+    edit = read_mem(value or "")
+    return edit is not None and _edit_memory(reading, edit)
+
+
+def _memmap(reading: _Reading, value: str | None) -> bool:
+    """Source: parse_memmap_opt(), arch/x86/kernel/e820.c."""
+    for part in (value or "").split(","):
+        if TYPES in part:
+            reading.remark(NOT_MODELLED, "a change of types is left out")
+            continue
+        edit = read_memmap(part)
+        if edit is None:
+            return False
+        _edit_memory(reading, edit)
+    return True
+
+
+def _edit_memory(reading: _Reading, edit: MemoryEdit) -> bool:
+    return reading.set(memory_edits=(*reading.line.memory_edits, edit))
+
+
+def _numa(reading: _Reading, value: str | None) -> bool:
+    if value == "off":
+        return reading.set(numa_off=True)
+    reading.remark(NOT_MODELLED, "changes the nodes; only 'off' is modelled")
+    return True
 
 
 _HANDLERS: dict[str, _Handler] = {
@@ -381,4 +375,6 @@ _HANDLERS: dict[str, _Handler] = {
     "nokaslr": _nokaslr,
     "memblock": _memblock,
     "mem": _mem,
+    "memmap": _memmap,
+    "numa": _numa,
 }

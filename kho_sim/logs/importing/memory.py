@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.extent import Extent, intersected, merged, subtracted, total_size
 from kho_sim.base.words import MEMORY_KINDS, USABLE_MEMORY
 from kho_sim.logs.importing.efi import (
@@ -26,6 +27,7 @@ from kho_sim.logs.importing.imported import (
     usable,
 )
 from kho_sim.logs.reader import BootLog
+from kho_sim.machine.limits import MachineLimits, edited
 from kho_sim.machine.machine import RESERVED, USABLE, FirmwareRange
 
 USABLE_KINDS = ("usable", "System RAM")
@@ -107,15 +109,20 @@ def _say_map(
     total_bytes = cold.memory.total_bytes if cold.memory else 0
     is_counted = bool(nodes) and _adds_up(nodes, total_bytes)
     left_out = subtracted(usable(ranges), nodes) if is_counted else []
-    if left_out and not subtracted(nodes, usable(ranges)):
+    by_line = is_counted and _seen(cold, ranges) == nodes
+    if left_out and (by_line or not subtracted(nodes, usable(ranges))):
+        how = "its command line says so" if by_line else "mem=, memmap= or MTRRs"
         source.notes.append(
             f"the kernel left out {total_size(left_out)} bytes of the firmware's memory map "
-            "(mem=, memmap= or MTRRs); so does this scenario"
+            f"({how}); so does this scenario"
         )
-        ranges = [piece for part in ranges for piece in _without(part, left_out)]
+        if not by_line:
+            ranges = [piece for part in ranges for piece in _without(part, left_out)]
     if cold.efi.present:
         ranges = _of_efi(source, chain, ranges)
     source.say(MEMORY_MAP, ranges, text)
+    if by_line:
+        return
     if nodes:
         taken = [FirmwareRange(*extent) for extent in nodes]
         source.say(MEMORY_MAP, taken, EARLY_NODES)
@@ -125,6 +132,15 @@ def _say_map(
         source.miss(MEMORY_MAP, text, found)
     if cold.e820 and not cold.map_begins and not is_whole:
         source.miss(MEMORY_MAP, text, f"no line '{MAP_BEGINS}': entries may be lost before it")
+
+
+def _seen(cold: BootLog, ranges: Sequence[FirmwareRange]) -> list[Extent] | None:
+    """Return the memory that ``mem=`` and ``memmap=`` leave of a map; None without them."""
+    edits = MachineLimits.of(parse_command_line(cold.command_line)).edits
+    if not edits:
+        return None
+    memory = [r._replace(kind=USABLE) if r.kind in USABLE_MEMORY else r for r in ranges]
+    return usable(edited(memory, edits))
 
 
 def _of_efi(

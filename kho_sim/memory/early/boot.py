@@ -186,10 +186,17 @@ class EarlyBoot:
             self.memblock.set_node(span.start, span.end - span.start, span.nid)
         for span in self.machine.node_spans:
             self.memblock.set_reserved_node(span.start, span.end - span.start, span.nid)
+        self._give_other_scratch_a_node()
         size = self.build.node_data_bytes
         for nid in self.machine.nodes:
             panic = f"Cannot allocate {size} bytes for node {nid} data"
             self.requests.alloc(requesters.NODE_DATA, size, 64, nid=nid, or_panic=panic)
+
+    def _give_other_scratch_a_node(self) -> None:
+        """Scratch that was handed over stays memory where a command line leaves the rest out."""
+        for region in self.memblock.memory[:]:
+            if region.nid == MAX_NUMNODES:
+                self.memblock.set_node(region.base, region.size, self.machine.nodes[0])
 
     def reserve_cma(self) -> None:
         """Reserve the area of ``cma=``."""

@@ -11,6 +11,7 @@ from kho_sim.base.command_line import (
     Crashkernel,
     CrashkernelRange,
     CrashRequest,
+    MemoryEdit,
     crash_request,
     parse_command_line,
 )
@@ -280,7 +281,7 @@ def test_options_about_memory():
     assert line.crashkernel == (Crashkernel(GIB, 16 * MIB), Crashkernel(64 * MIB, kind="low"))
     assert line.other == ()
     assert line.swiotlb == Swiotlb(slabs=1024, force=True)
-    assert line.mem_limit == 4 * GIB
+    assert line.memory_edits == tuple(MemoryEdit("limit", gib * GIB) for gib in (8, 4, 6))
     assert (line.nr_cpus, line.maxcpus) == (12, 0)
     assert line.nokaslr
     assert line.memblock_debug

@@ -38,6 +38,9 @@ def test_no_word_is_in_two_lists() -> None:
         ("kho=maybe", MALFORMED),
         ("reserve_mem=1M:4096", MALFORMED),
         ("nr_cpus=none", MALFORMED),
+        ("memmap=1G?4G", MALFORMED),
+        ("memmap=1G%4G-1+2", NOT_MODELLED),
+        ("numa=fake=4", NOT_MODELLED),
         ("crashkernel=1G-4G:256M,4G", MALFORMED),
         ("crashkernel=auto", MALFORMED),
         ("crashkernel=64M,low", IGNORED),
@@ -59,6 +62,11 @@ def test_what_has_no_effect_is_named(word: str, kind: str) -> None:
         "crashkernel=1G,high",
         "cma=64M@1G-2G",
         "hugetlb_cma=0:1G",
+        "mem=4G",
+        "memmap=1G$4G,exactmap",
+        "numa=off",
+        "nr_cpus=2",
+        "maxcpus=0",
         "reserve_mem=1M:4096:a",
         "rd.luks.uuid=1",
     ],
@@ -68,7 +76,7 @@ def test_what_has_its_effect_is_not_named(word: str) -> None:
 
 
 def test_a_remark_says_where_its_word_stands() -> None:
-    text = 'kho=on  "memtest=4" mem=4G'
+    text = 'kho=on  "memtest=4" dhash_entries=4'
     remarks = parse_command_line(text).remarks
     assert [text[r.at :].startswith(r.word) for r in remarks] == [True, True]
     assert [remark.at for remark in remarks] == [8, 20]
@@ -84,7 +92,7 @@ def test_a_crash_kernel_that_another_word_hides_is_named_where_it_stands() -> No
 
 
 def test_words_after_two_dashes_are_for_init() -> None:
-    assert kinds("kho=on -- mem=4G") == []
+    assert kinds("kho=on -- memtest=4") == []
 
 
 def test_the_name_of_an_area_is_taken_once() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kho_sim.chain.build import build_machine, build_plan
 from kho_sim.cli.app import call
 from kho_sim.logs.importing import import_files
 from kho_sim.logs.importing.memory import MAP_BEGINS
@@ -15,22 +16,14 @@ GIB = 1 << 30
 KIB = 1 << 10
 
 
-def usable_bytes(found):
-    """Bytes of whole pages without page 0, as the kernel counts them."""
-    total = 0
-    for part in found.scenario["machine"]["memory_map"]:
-        if part.get("kind", "usable") == "usable":
-            total += part["end"] // 4096 * 4096 - max(part["start"], 4096)
-    return total
-
-
 @pytest.mark.parametrize(
     ("name", "nodes_kib", "left_out_bytes"),
     [("mem-limit", 3145208, 13 * GIB), ("memmap", 8388088, 8 * GIB)],
 )
 def test_memory_that_the_kernel_left_out_is_left_out(name, nodes_kib, left_out_bytes):
     found = import_files([DATA / f"{name}.log"])
-    assert usable_bytes(found) == nodes_kib * KIB
+    limits = build_plan(found.to_scenario()).kernels[0].limits
+    assert limits.seen(build_machine(found.to_scenario())).memory_bytes == nodes_kib * KIB
     assert found.disagreements == ()
     assert any(f"left out {left_out_bytes} bytes" in note for note in found.notes)
 
