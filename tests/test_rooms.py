@@ -59,6 +59,10 @@ CIRCLES_OF_TYPES = {
     (
         "kho_sim.memory.early",
         "kho_sim.memory.early.boot",
+        "kho_sim.platform.arm64",
+        "kho_sim.platform.arm64.early",
+        "kho_sim.platform.arm64.linear_map",
+        "kho_sim.platform.arm64.platform",
         "kho_sim.platform.platform",
         "kho_sim.platform.x86_64",
         "kho_sim.platform.x86_efi",

@@ -5,9 +5,18 @@ A test holds each list to the model's registry of that name.
 
 from __future__ import annotations
 
-PLATFORMS = ("x86_64",)
-FIRMWARES = ("qemu-pc", "qemu-q35", "ovmf-q35")
+PLATFORMS = ("x86_64", "arm64")
 """The first is the default."""
+PAGE_SIZES = {"x86_64": (4096,), "arm64": (4096, 16384, 65536)}
+"""Platform -> the sizes that its kernels can have pages of, in bytes."""
+PLATFORM_FIRMWARES = {
+    "x86_64": ("qemu-pc", "qemu-q35", "ovmf-q35"),
+    "arm64": ("qemu-virt", "qemu-virt-uefi"),
+}
+"""Platform -> its kinds of firmware; the first is the default."""
+FIRMWARES = tuple(name for names in PLATFORM_FIRMWARES.values() for name in names)
+PLATFORM_BUILDS = {"x86_64": "lab", "arm64": "arm64-lab"}
+"""Platform -> the build that its kernels have by default."""
 EFI_MEMORY = (
     "conventional",
     "loader code",
@@ -26,8 +35,8 @@ EFI_MEMORY = (
     "unusable",
 )
 """Types of an EFI memory map beside ``reserved``."""
-MEMORY_KINDS = ("usable", "reserved", *EFI_MEMORY)
-"""Kinds of range in an explicit memory map; the first is the default."""
+MEMORY_KINDS = ("usable", "reserved", "nomap", *EFI_MEMORY)
+"""Kinds of range in an explicit memory map; the first is the default, nomap is of arm64."""
 USABLE_MEMORY = ("usable", *EFI_MEMORY[:5])
 """Those that a kernel has as memory once it runs."""
 STRATEGIES = (

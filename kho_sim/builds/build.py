@@ -68,25 +68,26 @@ class Config:
 class Build(DataFile):
     """Sizes of one kernel build, in bytes unless the name says otherwise."""
 
+    platform: str = "x86_64"
     image_bytes: int
     """Text to the end of bss."""
-    brk_bytes: int
-    """Early page tables behind the image."""
-    image_address: int
-    """Where a boot loader puts the kernel on a cold boot."""
+    brk_bytes: int = 0
+    """Early page tables behind the image (x86)."""
+    image_address: int = 0
+    """Where a boot loader puts the kernel on a cold boot (x86)."""
     initrd_bytes: int
     """The initrd file."""
-    init_size_bytes: int
-    """What kexec must find for the kernel segment."""
-    purgatory_bytes: int
-    trampoline_bytes: int
-    """The real-mode trampoline below 1 MiB."""
+    init_size_bytes: int = 0
+    """What kexec must find for the kernel segment (x86)."""
+    purgatory_bytes: int = 0
+    trampoline_bytes: int = 0
+    """The real-mode trampoline below 1 MiB (x86)."""
     node_data_bytes: int
     """NODE_DATA, for each node."""
-    hpet_resource_bytes: int
-    ioapic_resource_bytes: int
-    e820_resource_bytes: int
-    """A resource for each firmware entry, and one more."""
+    hpet_resource_bytes: int = 0
+    ioapic_resource_bytes: int = 0
+    e820_resource_bytes: int = 0
+    """A resource for each firmware entry, and one more (x86)."""
     default_log_buffer_bytes: int
     """The log buffer without ``log_buf_len=`` (CONFIG_LOG_BUF_SHIFT)."""
     log_buffer_per_cpu_bytes: int
@@ -99,10 +100,20 @@ class Build(DataFile):
     """Room for dynamic per-cpu allocations behind it."""
     per_cpu_reserved_bytes: int = 0
     """Room between the two for the per-cpu variables of modules."""
-    entry_area_pages_per_cpu: int
-    """Pages of a CPU's entry area: they decide how many page tables the areas need."""
+    entry_area_pages_per_cpu: int = 0
+    """Pages of a CPU's entry area: they decide how many page tables the areas need (x86)."""
     swiotlb_bytes: int
-    """Bounce buffers without ``swiotlb=``."""
+    """Bounce buffers without ``swiotlb=``; arm64 takes fewer on small machines."""
+    cma_bytes: int = 0
+    """The area for contiguous allocations without ``cma=`` (CONFIG_CMA_SIZE_MBYTES)."""
+    init_section_offset: int = 0
+    """Where in the image the part begins that is freed before user space runs (arm64)."""
+    init_section_bytes: int = 0
+    bss_end_offset: int = 0
+    """Where in the image bss ends (arm64: where its mapping ends)."""
+    kfence_pool_objects: int = 0
+    """Objects of KFENCE's pool, of two pages each, and a guard; 0 in a build without KFENCE."""
+    kfence_metadata_bytes: int = 0
     unknown_words: tuple[str, ...]
     """Words of a command line that this build does not know and passes to init."""
     demand: PageDemand

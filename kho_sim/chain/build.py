@@ -6,10 +6,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kho_sim.base.command_line import CommandLine, ReserveMem, Swiotlb, parse_command_line
+from kho_sim.base.command_line import (
+    CmaRequest,
+    CommandLine,
+    ReserveMem,
+    Swiotlb,
+    parse_command_line,
+)
 from kho_sim.base.errors import Problem, ScenarioError
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.base.units import format_exact
+from kho_sim.base.words import PLATFORM_BUILDS, PLATFORM_FIRMWARES
 from kho_sim.builds import Build, EarlyRequest, load_build
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf
@@ -19,11 +26,11 @@ from kho_sim.machine import Machine, MachineLimits, NodeRange
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
-from kho_sim.platform.firmware import FIRMWARES
-from kho_sim.platform.firmware.e820 import MapBeside, from_memory_map
-from kho_sim.platform.geometry import PAGES_4K
-from kho_sim.platform.platform import PLATFORMS, Platform
+from kho_sim.platform.firmware import FIRMWARES, MEMORY_MAPS
+from kho_sim.platform.firmware.ranges import MapBeside
+from kho_sim.platform.platform import Platform, platform_of
 from kho_sim.releases import load_release
+from kho_sim.scenario.fields import ADDRESS_LIMIT
 from kho_sim.scenario.machine import BOOTABLE, FOUR_GIB
 
 if TYPE_CHECKING:
@@ -45,7 +52,8 @@ BUILD_KEYS = {
 def build_plan(scenario: Scenario) -> ChainPlan:
     """Return the chain that a scenario describes. Raises ScenarioError for what cannot be
     built."""
-    machine, platform = build_machine(scenario), PLATFORMS[scenario.machine.platform]
+    machine = build_machine(scenario)
+    platform = platform_of(scenario.machine.platform, scenario.kernel.page_size)
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
     named = [
         ReserveMem(entry.size, entry.align, entry.name)
@@ -74,29 +82,32 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     )
 
 
-def _seen(machine: Machine, limits: MachineLimits) -> Machine:
+def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machine:
     """Return what a kernel sees of the machine. Raises ScenarioError if no kernel fits in it."""
     seen = limits.seen(machine)
-    if limits.edits and not any(
-        part.start < FOUR_GIB and part.size >= BOOTABLE for part in seen.memory
-    ):
+    end, where = (FOUR_GIB, " below 4 GiB") if platform.name == "x86_64" else (ADDRESS_LIMIT, "")
+    if limits.edits and not any(part.start < end and part.size >= BOOTABLE for part in seen.memory):
         message = (
             "mem= and memmap= leave no memory for a kernel; accepted: at least "
-            f"{format_exact(BOOTABLE)} in one piece below 4 GiB"
+            f"{format_exact(BOOTABLE)} in one piece{where}"
         )
         raise ScenarioError([Problem("", 0, 0, "kernel.command_line", message)])
     return seen
 
 
 def build_machine(scenario: Scenario) -> Machine:
-    """Return the machine of a scenario."""
-    wanted = scenario.machine
+    """Return the machine of a scenario, as kernels with its page size see it."""
+    return replace(_machine(scenario.machine), page_bytes=scenario.kernel.page_size)
+
+
+def _machine(wanted: machine_section.Machine) -> Machine:
     if wanted.memory_map:
         ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
-        return from_memory_map(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
+        make_mapped = MEMORY_MAPS[wanted.platform]
+        return make_mapped(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
     total = wanted.total_bytes
     shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
-    make = FIRMWARES[wanted.firmware or next(iter(FIRMWARES))]
+    make = FIRMWARES[wanted.firmware or PLATFORM_FIRMWARES[wanted.platform][0]]
     machine = make(total, cpus=wanted.cpus, node_bytes=shares)
     return replace(machine, hotplug=_hotplug(wanted))
 
@@ -127,8 +138,8 @@ def build_kernel(
 ) -> KernelSetup:
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
-    build, limits = build_of(kernel), MachineLimits.of(line)
-    machine = _seen(machine, limits)
+    build, limits = build_of(kernel, platform), MachineLimits.of(line)
+    machine = _seen(machine, limits, platform)
     return KernelSetup(
         platform=platform,
         build=_with_bounce_buffers(build, line.swiotlb),
@@ -143,8 +154,9 @@ def build_kernel(
     )
 
 
-def build_of(kernel: spec.Kernel) -> Build:
-    """Return the kernel's build: the one that it names, with the scenario's differences.
+def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
+    """Return the kernel's build: the one that it names, or its platform's, with the scenario's
+    differences.
 
     A kernel whose image is larger than that build's has an init_size that holds it.
     """
@@ -159,12 +171,14 @@ def build_of(kernel: spec.Kernel) -> Build:
         )
         for entry in kernel.early
     )
-    build = replace(load_build(kernel.build), early=early)
+    page_bytes = platform.geometry.page_bytes
+    name = kernel.build or PLATFORM_BUILDS[platform.name]
+    build = replace(load_build(name, page_bytes), early=early)
     for key, field in BUILD_KEYS.items():
         if (given := getattr(kernel, key)) is not None:
             build = _with(build, f"kernel.{key} of the scenario", **{field: given})
-    in_memory = round_up(build.image_bytes + build.brk_bytes, PAGES_4K.page_bytes)
-    if in_memory <= build.init_size_bytes:
+    in_memory = round_up(build.image_bytes + build.brk_bytes, page_bytes)
+    if not build.init_size_bytes or in_memory <= build.init_size_bytes:
         return build
     return _with(build, "what image and brk take", init_size_bytes=in_memory)
 
@@ -192,9 +206,13 @@ def _options(
         hugepages=line.hugepages(len(machine.nodes)),
         hugetlb_cma=line.hugetlb_cma,
         crashkernel=line.crashkernel,
-        cma=line.cma,
+        cma=line.cma or CmaRequest(build.cma_bytes),
         reserve_mem=(*line.reserve_mem, *named),
         unknown_words=tuple(w for w in build.unknown_words if w in line.text.split()),
+        kfence_interval=line.kfence_interval,
+        maps_by_blocks=line.rodata in ("noalias", "off")
+        and bool(line.kfence_interval or not build.kfence_pool_objects),
+        swiotlb_given=bool(line.swiotlb.slabs),
     )
 
 

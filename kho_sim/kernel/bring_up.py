@@ -8,12 +8,14 @@ objects, the initramfs, LUO's objects. How much each part takes is the build's `
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.preserve import LiveUpdate, Outgoing
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.gigantic import shortfall
 from kho_sim.memory.early.hashes import table_bytes
+from kho_sim.memory.memblock import NOMAP
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
@@ -47,7 +49,8 @@ def open_allocator(
         drawn=drawn,
         geometry=memblock.geometry,
     )
-    pages.open_early((r.base, r.end) for r in memblock.reserved)
+    kept_off = (r for r in memblock.memory if r.flags & NOMAP)
+    pages.open_early((r.base, r.end) for r in chain(memblock.reserved, kept_off))
     return pages
 
 

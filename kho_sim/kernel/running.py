@@ -304,10 +304,12 @@ class RunningMemory:
         Raises PreserveFailed with -ENOMEM if there are no pages for the image until the jump.
         """
         platform, request = next_setup.platform, self._load_request(next_setup)
+        early = self.booted.early
         placed = place_kernel(platform, self.booted.scratch_areas, request)
         if not isinstance(placed, LoadRefused):
             try:
-                self.pages.alloc(source_page_count(platform.geometry, placed), 0, UNMOVABLE)
+                count = source_page_count(platform.geometry, placed) + platform.pages_to_load(early)
+                self.pages.alloc(count, 0, UNMOVABLE)
             except OutOfMemory as error:
                 self.pages.free(error.allocated)
                 raise PreserveFailed("Cannot allocate memory") from error
@@ -337,9 +339,14 @@ class RunningMemory:
         )
 
     def _load_request(self, setup: KernelSetup) -> LoadRequest:
-        efi = self.booted.early.machine.efi
-        ranges = efi.runtime_ranges if efi else 0
-        return LoadRequest(setup.build, setup.options.command_line_bytes, ranges)
+        machine = self.booted.early.machine
+        return LoadRequest(
+            setup.build,
+            setup.options.command_line_bytes,
+            efi_ranges=machine.efi.runtime_ranges if machine.efi else 0,
+            device_tree=machine.device_tree,
+            kexec_count=self.kexec_count,
+        )
 
     def work(self) -> Work:
         """Return the work that preserving has done so far."""

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from kho_sim.base.extent import Extent, round_down, round_up
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.platform.geometry import Geometry
-from kho_sim.platform.loader import LoadRequest, Placement, Segment
+from kho_sim.platform.loader import (
+    ADDRESS_MAX,
+    REACH_UNIT_BYTES,
+    LoadRequest,
+    Placement,
+    Segment,
+)
 
 if TYPE_CHECKING:
     from kho_sim.platform.platform import Platform
@@ -48,18 +54,31 @@ def place_kernel(
 def place_segments(
     page_bytes: int, areas: Sequence[tuple[int, int]], segments: Iterable[Segment]
 ) -> tuple[Placement, ...] | LoadRefused:
-    """Place every segment, or return the first for which no area has room.
+    """Place every segment, or return the one for which no area has room.
 
-    The areas are tried in array order, and inside an area the highest place is taken. Source:
-    kho_locate_mem_hole(), locate_mem_hole_top_down().
+    The areas are tried in array order, and inside an area the lowest or the highest place is taken.
+    A segment that has to lie above another one and finds no place there makes that one move up.
+    Source: kho_locate_mem_hole(), locate_mem_hole_top_down(), locate_mem_hole_bottom_up().
     """
+    extents = [Extent(start, start + size) for start, size in areas]
+    wanted = tuple(segments)
     placed: list[Placement] = []
-    for segment in segments:
+    lowest: dict[str, int] = {}
+    short: Segment | None = None
+    while len(placed) < len(wanted):
+        segment = wanted[len(placed)]
         size_bytes = round_up(segment.size_bytes, page_bytes)
-        start = _first_hole(areas, segment, size_bytes, placed)
-        if start is None:
-            return LoadRefused(segment)
-        placed.append(Placement(segment.name, start, size_bytes))
+        lowest_start = lowest.get(segment.name, segment.min_address)
+        start = _first_hole(extents, segment, size_bytes, lowest_start, placed)
+        if start is not None:
+            placed.append(Placement(segment.name, start, size_bytes))
+        elif segment.above:
+            short = segment
+            index = next(i for i, one in enumerate(placed) if one.name == segment.above)
+            lowest[segment.above] = placed[index].end
+            del placed[index:]
+        else:
+            return LoadRefused(short or segment)
     return tuple(placed)
 
 
@@ -76,29 +95,50 @@ def source_page_count(geometry: Geometry, placements: Iterable[Placement]) -> in
 
 
 def _first_hole(
-    areas: Sequence[tuple[int, int]],
+    areas: Sequence[Extent],
     segment: Segment,
-    size_bytes: int,
+    size: int,
+    low: int,
     placed: Sequence[Placement],
 ) -> int | None:
-    for start, size in areas:
-        hole = _highest_hole(Extent(start, start + size), segment, size_bytes, placed)
+    """Return where a segment goes, from ``low`` on, or None."""
+    high = ADDRESS_MAX
+    anchor = next((one for one in placed if one.name == segment.above), None)
+    if anchor:
+        low = max(low, anchor.end)
+        high = round_down(anchor.start, REACH_UNIT_BYTES) + segment.reach_bytes
+    search = _lowest_hole if segment.bottom_up else _highest_hole
+    for area in areas:
+        hole = search(area.clip(Extent(low, high + 1)), size, segment.align_bytes, placed)
         if hole is not None:
             return hole
     return None
 
 
-def _highest_hole(
-    area: Extent, segment: Segment, size_bytes: int, placed: Sequence[Placement]
-) -> int | None:
+def _highest_hole(area: Extent, size: int, align: int, placed: Sequence[Placement]) -> int | None:
     """Return the highest aligned start in an area at which nothing placed is hit.
 
     The kernel steps down page by page; going right below what is hit finds the same place.
     """
-    start = round_down(area.end - size_bytes, segment.align_bytes)
-    while start >= max(area.start, segment.min_address):
-        hit = [p.start for p in placed if p.start < start + size_bytes and start < p.end]
+    start = round_down(area.end - size, align)
+    while start >= area.start:
+        hit = _hit(placed, start, size)
         if not hit:
             return start
-        start = round_down(min(hit) - size_bytes, segment.align_bytes)
+        start = round_down(min(one.start for one in hit) - size, align)
     return None
+
+
+def _lowest_hole(area: Extent, size: int, align: int, placed: Sequence[Placement]) -> int | None:
+    """Return the lowest such start; the kernel steps up page by page."""
+    start = round_up(area.start, align)
+    while start + size <= area.end:
+        hit = _hit(placed, start, size)
+        if not hit:
+            return start
+        start = round_up(max(one.end for one in hit), align)
+    return None
+
+
+def _hit(placed: Sequence[Placement], start: int, size: int) -> list[Placement]:
+    return [one for one in placed if one.start < start + size and start < one.end]

@@ -2,6 +2,15 @@
 
 from kho_sim.machine.efi import Efi, EfiDescriptor
 from kho_sim.machine.limits import MachineLimits
-from kho_sim.machine.machine import FirmwareRange, Machine, NodeRange
+from kho_sim.machine.machine import BootLoader, DeviceTree, FirmwareRange, Machine, NodeRange
 
-__all__ = ["Efi", "EfiDescriptor", "FirmwareRange", "Machine", "MachineLimits", "NodeRange"]
+__all__ = [
+    "BootLoader",
+    "DeviceTree",
+    "Efi",
+    "EfiDescriptor",
+    "FirmwareRange",
+    "Machine",
+    "MachineLimits",
+    "NodeRange",
+]

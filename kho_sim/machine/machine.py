@@ -1,7 +1,8 @@
 """A machine as its firmware describes it to each kernel of a chain.
 
-Models the e820 map, what EFI adds to it, the SRAT's memory affinity and the number of CPUs. Left
-out: everything that does not decide where early allocations land (devices, distances).
+Models the memory map, what EFI adds to it, the nodes of memory, the number of CPUs, and how large
+a device tree is. Left out: everything that does not decide where early allocations land (devices,
+distances).
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ USABLE = "usable"
 RESERVED = "reserved"
 MMIO = "mmio"
 """Registers of devices, as EFI names them: kernels on x86 take such entries out of their map."""
+NOMAP = "nomap"
+"""Memory that firmware keeps using: memblock knows it, but nobody allocates or maps it."""
 
 
 class FirmwareRange(NamedTuple):
-    """One entry of a firmware's map: [start, end) in bytes; only 'usable' ones are memory."""
+    """One entry of a firmware's map: [start, end) in bytes; 'usable' and 'nomap' ones are
+    memory."""
 
     start: int
     end: int
@@ -37,19 +41,49 @@ class NodeRange(NamedTuple):
     nid: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceTree:
+    """The sizes of a device tree that describes a machine, in bytes.
+
+    ``cold_bytes``: the blob as the boot loader leaves it. ``packed_bytes``: as kexec packs it,
+    without its command line. ``unflattened_bytes``: the block that a kernel makes of it, 0 where
+    ACPI describes the hardware. ``seed_bytes``: what each kexec adds, the seed of random numbers.
+    """
+
+    cold_bytes: int
+    packed_bytes: int
+    unflattened_bytes: int = 0
+    seed_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BootLoader:
+    """Where a boot loader puts a first kernel and what belongs to it, on arm64.
+
+    ``image``: its address, or 0 where it goes as high as ``image_end_max`` allows. ``initrd``: its
+    address, or 0 right below the image. ``device_tree``: its address, or 0 below the initrd.
+    """
+
+    image: int = 0
+    image_end_max: int = 0
+    initrd: int = 0
+    device_tree: int = 0
+
+
 @dataclass(frozen=True)
 class Machine:
     """What a kexec does not change.
 
     ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint;
     memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU.
-    ``firmware_tables``: the ranges outside of memory that ACPI makes a kernel reserve.
+    ``firmware_tables``: the ranges that firmware makes every kernel reserve, in memory or not.
     ``efi``: what EFI adds to the map, None on a machine that a BIOS started. ``hotplug``: where
-    memory may be plugged in later, by node. ``lowest_address``: no kernel uses memory below it.
-    ``page_bytes``: the page size of all kernels of a chain. ``page_table_levels``: what its CPUs
-    can walk; more levels reach more addresses. ``has_node_distances``: whether the firmware says
-    how far nodes are from each other (SLIT). ``first_seen``: the map before a command line changed
-    it, if one did. ``assumptions``: what ``explain`` shows.
+    memory may be plugged in later, by node. ``device_tree`` and ``boot_loader``: what each passes
+    to a kernel on arm64. ``lowest_address``: no kernel uses memory below it. ``page_bytes``: the
+    page size of all kernels of a chain. ``page_table_levels``: what its CPUs can walk; more levels
+    reach more addresses. ``has_node_distances``: whether the firmware says how far nodes are from
+    each other (SLIT). ``first_seen``: the map before a command line changed it, if one did.
+    ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
@@ -58,6 +92,8 @@ class Machine:
     firmware_tables: tuple[Extent, ...] = ()
     efi: Efi | None = None
     hotplug: tuple[NodeRange, ...] = ()
+    device_tree: DeviceTree | None = None
+    boot_loader: BootLoader | None = None
     lowest_address: int = 0
     page_bytes: int = 4096
     page_table_levels: int = 5
@@ -81,20 +117,21 @@ class Machine:
 
     @cached_property
     def memory(self) -> tuple[Extent, ...]:
-        """Usable memory in whole pages, as memblock sees it, ascending."""
-        pages = (
-            Extent(
-                max(round_up(entry.start, self.page_bytes), self.lowest_address),
-                round_down(entry.end, self.page_bytes),
-            )
-            for entry in self.firmware
-            if entry.kind == USABLE
-        )
-        return tuple(extent for extent in pages if extent.size)
+        """Usable memory in whole pages, ascending."""
+        return self._in_pages(USABLE)
+
+    @cached_property
+    def nomap(self) -> tuple[Extent, ...]:
+        """Memory that no kernel may map, in whole pages, ascending."""
+        return self._in_pages(NOMAP)
+
+    @property
+    def start_of_memory(self) -> int:
+        return min(extent.start for extent in (*self.memory, *self.nomap))
 
     @property
     def end_of_memory(self) -> int:
-        return self.memory[-1].end
+        return max(extent.end for extent in (*self.memory, *self.nomap))
 
     @property
     def end_of_possible_memory(self) -> int:
@@ -139,3 +176,14 @@ class Machine:
     def cpus_of(self, nid: int) -> int:
         """Return how many CPUs a node has."""
         return self.cpu_nodes.count(nid)
+
+    def _in_pages(self, kind: str) -> tuple[Extent, ...]:
+        pages = (
+            Extent(
+                max(round_up(entry.start, self.page_bytes), self.lowest_address),
+                round_down(entry.end, self.page_bytes),
+            )
+            for entry in self.firmware
+            if entry.kind == kind
+        )
+        return tuple(extent for extent in pages if extent.size > 0)

@@ -289,6 +289,10 @@ class Memblock:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
         return self._free.ascending()
 
+    def mapped_memory(self) -> Iterable[Extent]:
+        """Return memory that the kernel may map, in whole regions, ascending."""
+        return (Extent(r.base, r.end) for r in self.memory if not r.flags & NOMAP)
+
     def check(self) -> None:
         """Raise ModelError if the arrays or the list of free ranges contradict themselves."""
         self.memory.check()

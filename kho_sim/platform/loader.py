@@ -12,6 +12,9 @@ from kho_sim.base.extent import Extent
 
 if TYPE_CHECKING:
     from kho_sim.builds import Build
+    from kho_sim.machine import DeviceTree
+
+ADDRESS_MAX = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,38 @@ class LoadRequest:
     """What decides which pieces kexec_file_load() has to place.
 
     ``command_line_bytes``: of the next kernel, without its NUL. ``efi_ranges``: descriptors of
-    EFI's map that are passed on, 0 on a machine without EFI.
+    EFI's map that are passed on, 0 on a machine without EFI. ``device_tree``: what describes the
+    machine, where a platform has that. ``kexec_count``: how many kexecs led to the kernel that
+    loads.
     """
 
     build: Build
     command_line_bytes: int
     efi_ranges: int = 0
+    device_tree: DeviceTree | None = None
+    kexec_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece that kexec has to place, in whole pages; the alignment is a multiple of a page."""
+    """A piece that kexec has to place, in whole pages; the alignment is a multiple of a page.
+
+    ``bottom_up``: in an area the lowest place is taken, else the highest. ``above``: the name of a
+    segment placed before, whose end it must not begin below; where there is no place, that one is
+    placed anew, higher. ``reach_bytes``: it ends so far above that segment's start at most, which
+    counts from the multiple of ``REACH_UNIT_BYTES`` below it.
+    """
 
     name: str
     size_bytes: int
     align_bytes: int
     min_address: int = 0
+    bottom_up: bool = False
+    above: str = ""
+    reach_bytes: int = ADDRESS_MAX
+
+
+REACH_UNIT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)

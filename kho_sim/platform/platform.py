@@ -1,8 +1,8 @@
 """What a platform is: what Linux keeps in arch/ of early boot, kexec and the layout of memory.
 
 The generic rooms (``memory/``, ``kho/``, ``kernel/``) know a platform by this protocol only. A new
-one is a module beside ``x86_64.py`` and a line in ``PLATFORMS``. Left out: everything of a platform
-that moves no memory.
+one is a module beside ``x86_64.py``, or a package as ``arm64``, and a line in ``PLATFORMS``. Left
+out: everything of a platform that moves no memory.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from kho_sim.platform.arm64 import ARM64
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
@@ -57,9 +58,22 @@ class Platform(Protocol):
     def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:
         """Return what kexec has to place beside the scratch descriptors, in order."""
 
+    def pages_to_load(self, boot: EarlyBoot) -> int:
+        """Return the pages that the kernel of ``boot`` takes to load another one, besides its
+        segments."""
+
     def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
         """Return the kernel as the jump leaves it; its parameters lead it to KHO's data."""
 
 
-PLATFORMS: Mapping[str, Platform] = {platform.name: platform for platform in (X86_64(),)}
-"""By the name that ``machine.platform`` of a scenario uses."""
+_X86_64 = X86_64()
+PLATFORMS: Mapping[str, Mapping[int, Platform]] = {
+    _X86_64.name: {_X86_64.geometry.page_bytes: _X86_64},
+    "arm64": ARM64,
+}
+"""By the name that ``machine.platform`` of a scenario uses, and by page size in bytes."""
+
+
+def platform_of(name: str, page_bytes: int = 4096) -> Platform:
+    """Return a platform with pages of a size. Raises KeyError."""
+    return PLATFORMS[name][page_bytes]

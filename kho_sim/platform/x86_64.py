@@ -18,7 +18,7 @@ from kho_sim.machine.machine import MMIO
 from kho_sim.platform import x86_efi
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
-from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
+from kho_sim.platform.rules import EarlyRules, Step, UpperTables, ZoneLimit
 
 if TYPE_CHECKING:
     from kho_sim.builds import Build
@@ -39,6 +39,7 @@ LOWEST_RESERVED_BYTES = 0x10000
 BIOS_AREA = Extent(0x9F000, MIB)
 PROBE_BYTES = 2 * MIB
 DIRECT_MAP_PAGES = 2
+ONE_FOR_ALL = UpperTables(1 << 52, 1 << 52)
 DIRECT_MAP_WINDOW_BYTES = 512 * MIB
 FIRMWARE_MAP_ENTRY_BYTES = 104
 NOSAVE_REGION_BYTES = 32
@@ -92,9 +93,11 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         return EarlyRules(
             low_address=FOUR_GIB - 1,
             memmap_address=16 * MIB,
-            memmap_upper_tables=levels - TABLES_BELOW_UPPER,
+            memmap_origin=0,
+            memmap_upper_tables=(ONE_FOR_ALL,) * (levels - TABLES_BELOW_UPPER),
             physical_address_bits=ADDRESS_BITS[levels],
             per_cpu_atom_bytes=self.geometry.huge_page_bytes,
+            cma_align_bytes=self.geometry.scratch_align_bytes,
             crash_low_end=FOUR_GIB,
             crash_align_bytes=16 * MIB,
             crash_high_end=self.direct_map_bytes,
@@ -149,6 +152,10 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         )
         return segments if build.initrd_bytes else segments[:-1]
 
+    def pages_to_load(self, boot: EarlyBoot) -> int:  # noqa: ARG002
+        """Return 0: what maps memory for the jump is left out."""
+        return 0
+
     def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
         """Return where the jump leaves everything; KHO's setup_data lies in the boot parameters,
         and on an EFI machine its map and its setup_data before it.
@@ -195,7 +202,8 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         yield Step("log buffer", boot.set_up_log_buffer, "setup_log_buf(1)")
         yield Step("ACPI tables", boot.reserve_firmware_tables, "acpi_boot_table_init()")
         yield Step("nodes", boot.initialise_nodes, "initmem_init()")
-        yield Step(requesters.CMA_AREA, boot.reserve_cma, "dma_contiguous_reserve()")
+        cma = partial(boot.reserve_cma, boot.machine.end_of_memory)
+        yield Step(requesters.CMA_AREA, cma, "dma_contiguous_reserve()")
         yield Step(requesters.CRASH_KERNEL, boot.reserve_crash_kernel, "arch_reserve_crashkernel()")
         yield Step("resources", partial(_allocate_resources, boot), "e820__reserve_resources()")
         config = boot.build.config
@@ -211,7 +219,8 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         yield from boot.steps_of_start_kernel()
         yield Step("CPU entry areas", partial(_allocate_entry_areas, boot), "trap_init()")
         if boot.machine.end_of_possible_memory > FOUR_GIB:
-            yield Step("bounce buffers", boot.allocate_bounce_buffers, "swiotlb_init()")
+            bounce = partial(boot.allocate_bounce_buffers, boot.build.swiotlb_bytes)
+            yield Step("bounce buffers", bounce, "swiotlb_init()")
 
 
 def _has_memory_above_4g(machine: Machine) -> bool:

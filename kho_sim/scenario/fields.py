@@ -220,6 +220,7 @@ class BuildRule(FieldRule):
 Size = Annotated[int, SizeRule()]
 SizeOrZero = Annotated[int, SizeRule(least_bytes=0)]
 PowerOfTwo = Annotated[int, SizeRule(power_of_two=True)]
+PageSize = Annotated[int, SizeRule(among_bytes=(4 << 10, 16 << 10, 64 << 10))]
 Duration = Annotated[int, DurationRule()]
 Release = Annotated[str, ReleaseRule()]
 BuildName = Annotated[str, BuildRule()]

@@ -9,7 +9,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kho_sim.base.units import format_exact
-from kho_sim.base.words import FIRMWARES, MEMORY_KINDS, PLATFORMS, USABLE_MEMORY
+from kho_sim.base.words import (
+    FIRMWARES,
+    MEMORY_KINDS,
+    PLATFORM_FIRMWARES,
+    PLATFORMS,
+    USABLE_MEMORY,
+)
 from kho_sim.scenario.fields import (
     PAGE_BYTES,
     Choice,
@@ -40,7 +46,8 @@ class MemoryRange(Section):
     node: Node = 0
     kind: Annotated[str, Choice(MEMORY_KINDS, "a kind of range")] = MEMORY_KINDS[0]
     """usable or reserved as in an e820 map, or the type of an EFI descriptor. What a kernel has as
-    memory is usable, conventional, or of loader or boot; the rest matters as entries of the map."""
+    memory is usable, conventional, or of loader or boot; the rest matters as entries of the map.
+    nomap is memory of arm64 that firmware keeps using."""
 
     @property
     def is_memory(self) -> bool:
@@ -105,10 +112,13 @@ class Machine(Section):
     )
     """All memory; with node_memory its sum, with memory_map none."""
     firmware: Annotated[str, Choice(FIRMWARES, "a firmware")] | None = Field(
-        default_factory=lambda data: None if data["memory_map"] else FIRMWARES[0]
+        default_factory=lambda data: (
+            None if data["memory_map"] else PLATFORM_FIRMWARES[data["platform"]][0]
+        )
     )
     """Firmware, which decides the holes of the memory map: SeaBIOS of QEMU's machines (qemu-pc, the
-    default, or qemu-q35), or OVMF, which is EFI, on the latter (ovmf-q35)."""
+    default, or qemu-q35), or OVMF, which is EFI, on the latter (ovmf-q35); on arm64 none
+    (qemu-virt, the default, which has a device tree) or UEFI (qemu-virt-uefi)."""
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
     """NUMA nodes; memory is split equally unless node_memory has the sizes."""
     cpus: Annotated[int, Field(ge=1, le=8192)] = 4
@@ -150,6 +160,10 @@ class Machine(Section):
             yield ("memory",), f"memory is not the {total} that node_memory adds up to"
         elif self.memory // self.nodes < LEAST_BYTES:
             yield ("nodes",), f"{self.nodes} nodes would have less than 16MiB of memory each"
+        known = PLATFORM_FIRMWARES[self.platform]
+        if self.firmware and not self.memory_map and self.firmware not in known:
+            text = f"{self.firmware} is no firmware of {self.platform}"
+            yield ("firmware",), f"{text}; accepted: {', '.join(known)}"
         if self.node_memory and self.nodes != len(self.node_memory):
             yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
 
@@ -166,8 +180,17 @@ class Machine(Section):
                     f"node {part.node} is not there; nodes: {self.nodes}",
                 )
         usable = [part for part in ranges if part.is_memory]
-        if not any(part.start < FOUR_GIB and part.end - part.start >= BOOTABLE for part in usable):
-            yield ("memory_map",), "no usable range of 64MiB below 4GiB, where a kernel is started"
+        large = [part for part in usable if part.end - part.start >= BOOTABLE]
+        if self.platform == "x86_64":
+            if not any(part.start < FOUR_GIB for part in large):
+                text = "no usable range of 64MiB below 4GiB, where a kernel is started"
+                yield ("memory_map",), text
+            for index, part in enumerate(ranges):
+                if part.kind == "nomap":
+                    text = "x86_64 has no nomap ranges; accepted: usable, reserved, EFI types"
+                    yield ("memory_map", index, "kind"), text
+        elif not large:
+            yield ("memory_map",), "no usable range of 64MiB, where a kernel is started"
         if self.total_bytes > MOST_BYTES:
             yield ("memory_map",), f"this adds up to more than {format_exact(MOST_BYTES)}"
         if self.firmware:

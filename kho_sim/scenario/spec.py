@@ -17,17 +17,19 @@ from kho_sim.base import plugins
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
-from kho_sim.base.words import STRATEGIES, WORKERS
-from kho_sim.builds import DEFAULT_BUILD
+from kho_sim.base.words import PAGE_SIZES, PLATFORM_BUILDS, PLATFORMS, STRATEGIES, WORKERS
+from kho_sim.builds import DEFAULT_BUILD, FILES, file_of, load_build
 from kho_sim.releases import DEFAULT_RELEASE, strategy_in
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
+    PAGE_BYTES,
     BuildName,
     Choice,
     Duration,
     ListOf,
     Node,
+    PageSize,
     PluginChoice,
     PowerOfTwo,
     Release,
@@ -40,6 +42,8 @@ from kho_sim.scenario.shown import scenario_line, scenario_values
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
+X86_KEYS = ("brk", "init_size", "purgatory")
+"""Sizes of a build that only kernels of x86_64 have."""
 ON_FAILURE = ("stop", "retry", "cold_boot")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
@@ -144,8 +148,10 @@ class Kernel(BuildSizes):
 
     release: Release = DEFAULT_RELEASE
     """A release known here, by its name or a version of it, as 7.3.4 or 7.3.0-1-amd64."""
-    build: BuildName = DEFAULT_BUILD
-    """A recorded build, or a file as profile takes it."""
+    build: BuildName | None = None
+    """A recorded build, or a file as profile takes it; the platform's recorded one if left out."""
+    page_size: PageSize = PAGE_BYTES
+    """The size of pages, the same for the whole chain; arm64 also has 16KiB and 64KiB."""
     command_line: str = ""
     """As the kernel reads it. A scenario is about KHO: without kho= it is on, kho=off is off."""
     extend: Extend = Extend()
@@ -220,10 +226,35 @@ class Scenario(Section):
                 if allocation.node is not None and allocation.node >= self.machine.nodes:
                     text = f"node {allocation.node} is not there; nodes: {self.machine.nodes}"
                     yield (*place, "early", index, "node"), text
+            yield from self._broken_platform_rules(place, kernel)
         yield from broken_fault_rules(self)
         boots = max(len(self.kernel.releases), 1)
         lines = [parse_command_line(self.kernel.at(boot).command_line) for boot in range(boots)]
         yield from broken_between(self.workload, lines, self.machine.nodes)
+
+    def _broken_platform_rules(
+        self, place: tuple[str | int, ...], kernel: Kernel | KernelOverride
+    ) -> Iterator[BrokenRule]:
+        """Yield what of a kernel does not go with the platform of the machine."""
+        platform, page_bytes = self.machine.platform, self.kernel.page_size
+        if isinstance(kernel, Kernel) and page_bytes not in PAGE_SIZES[platform]:
+            known = ", ".join(map(format_exact, PAGE_SIZES[platform]))
+            text = f"{platform} has no pages of {format_exact(page_bytes)}; accepted: {known}"
+            yield (*place, "page_size"), text
+        elif kernel.build:
+            yield from (((*place, "build"), text) for text in self._wrong_build(kernel.build))
+        for key in X86_KEYS if platform != PLATFORMS[0] else ():
+            if getattr(kernel, key) is not None:
+                yield (*place, key), f"no kernel of {platform} has this; it is for {PLATFORMS[0]}"
+
+    def _wrong_build(self, build: str) -> Iterator[str]:
+        platform, page_bytes = self.machine.platform, self.kernel.page_size
+        of = load_build(build).platform
+        if of != platform:
+            text = f"build {build} is of {of}, and the machine is {platform}"
+            yield f"{text}; accepted: {PLATFORM_BUILDS[platform]}"
+        elif file_of(build, page_bytes) not in FILES:
+            yield f"build {build} was not recorded with pages of {format_exact(page_bytes)}"
 
     def __repr__(self) -> str:
         return scenario_line(self)
@@ -264,6 +295,8 @@ class Scenario(Section):
             resolved["chain"].pop("retries")
         if self.kernel.build == DEFAULT_BUILD:
             resolved["kernel"].pop("build")
+        if self.kernel.page_size == PAGE_BYTES:
+            resolved["kernel"].pop("page_size")
         return json.dumps(resolved, sort_keys=True, separators=(",", ":"))
 
 

@@ -25,7 +25,7 @@ from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, Memblock
 from kho_sim.platform.loader import LoadRequest
-from kho_sim.platform.platform import PLATFORMS
+from kho_sim.platform.platform import platform_of
 from kho_sim.releases import Release, load_release
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import Boot
@@ -134,7 +134,8 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
         return {}
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
     wanted = parse_command_line(log.command_line).kho_scratch
-    rules = PLATFORMS[scenario.machine.platform].early_rules(build_machine(scenario))
+    platform = platform_of(scenario.machine.platform, scenario.kernel.page_size)
+    rules = platform.early_rules(build_machine(scenario))
     release = load_release(scenario.kernel.at(log.boot).release)
     reservation = reserve_scratch(
         Requests(memblock), wanted, nodes, rules.low_address, release.scratch
@@ -147,7 +148,7 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
 def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
     """The place of this kernel against the place for which its predecessor loaded it."""
     kernel = scenario.kernel.at(log.boot)
-    build = build_of(kernel)
+    build = build_of(kernel, platform_of(scenario.machine.platform, kernel.page_size))
     if log.initrd:
         build = replace(build, initrd_bytes=log.initrd.size)
     observed = landing(log, len(areas))

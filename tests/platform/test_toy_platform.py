@@ -60,9 +60,11 @@ class Toy:
         return EarlyRules(
             low_address=2 * GIB - 1,
             memmap_address=GIB,
-            memmap_upper_tables=0,
+            memmap_origin=0,
+            memmap_upper_tables=(),
             physical_address_bits=40,
             per_cpu_atom_bytes=PAGE,
+            cma_align_bytes=2 * MIB,
             crash_low_end=2 * GIB,
             crash_align_bytes=2 * MIB,
             crash_high_end=1 << 48,
@@ -83,13 +85,17 @@ class Toy:
 
     def after_extension(self, boot):
         yield from boot.steps_of_start_kernel()
-        yield Step("bounce buffers", boot.allocate_bounce_buffers, "swiotlb_init()")
+        bounce = partial(boot.allocate_bounce_buffers, boot.build.swiotlb_bytes)
+        yield Step("bounce buffers", bounce, "swiotlb_init()")
 
     def kexec_segments(self, request):
         return (
             Segment("tree", PAGE, PAGE),
             Segment("kernel", request.build.image_bytes, 2 * MIB),
         )
+
+    def pages_to_load(self, boot):
+        return 0
 
     def load_kexec(self, placed, request):
         at = {place.name: place.extent for place in placed}
@@ -133,7 +139,8 @@ def test_a_cold_boot_asks_for_nothing_of_x86():
 
 def test_generic_requests_follow_the_pages_and_rules_of_the_platform():
     early = cold().early
-    assert sizes(early, "memmap") == [(512 * KIB, 512 * KIB)] * 16
+    assert not sizes(early, "memmap")
+    assert sizes(early, "memmap page") == [(PAGE, PAGE)] * 16 * 32
     assert sizes(early, "vmemmap table") == [(PAGE, PAGE)]
     assert sizes(early, "section root") == [(PAGE, 64)]
     unit = round_up(BUILD.per_cpu_static_bytes + BUILD.per_cpu_dynamic_bytes, PAGE)

@@ -21,8 +21,9 @@ from kho_sim.memory.early import BootOptions
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.memory.pages import PageAllocator
 from kho_sim.platform import x86_efi
-from kho_sim.platform.firmware.e820 import MapBeside, from_memory_map
+from kho_sim.platform.firmware.e820 import from_memory_map
 from kho_sim.platform.firmware.efi import E820_KINDS, e820_of, word_of
+from kho_sim.platform.firmware.ranges import MapBeside
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.rules import ZoneLimit
 from tests.memory.boots import X86, early_boot, handover_at
@@ -62,7 +63,7 @@ def booted(boot):
 
 
 def test_every_type_of_efi_has_a_word_and_an_e820_kind():
-    assert ("usable", "reserved", *EFI_MEMORY) == MEMORY_KINDS
+    assert ("usable", "reserved", "nomap", *EFI_MEMORY) == MEMORY_KINDS
     assert set(E820_KINDS) - {"usable"} <= set(EFI_MEMORY)
     assert {kind for kind, e820 in E820_KINDS.items() if e820 == "usable"} == set(USABLE_MEMORY)
 

@@ -79,7 +79,8 @@ class CommandLine:
     reserve_mem: tuple[ReserveMem, ...] = ()
     crashkernel: tuple[Crashkernel, ...] = ()
     """The last one of each kind, in order of first appearance."""
-    cma: CmaRequest = field(default_factory=CmaRequest)
+    cma: CmaRequest | None = None
+    """``cma=``; None is the build's own area."""
     swiotlb: Swiotlb = field(default_factory=Swiotlb)
     nr_cpus: int | None = None
     maxcpus: int | None = None
@@ -88,6 +89,9 @@ class CommandLine:
     memory_edits: tuple[MemoryEdit, ...] = ()
     """What ``mem=`` and ``memmap=`` make of the firmware's map, in order."""
     numa_off: bool = False
+    kfence_interval: int = 0
+    """``kfence.sample_interval=`` in milliseconds; the builds' own is 0."""
+    rodata: str = "full"
     other: tuple[str, ...] = ()
     """Words that nothing here reads, quotes removed, in order."""
     messages: tuple[str, ...] = ()
@@ -317,6 +321,14 @@ def _cpu_count(name: str, least: int) -> _Handler:
     return read_count
 
 
+def _kfence_interval(reading: _Reading, value: str | None) -> bool:
+    return reading.set(kfence_interval=whole_number(value or "") or 0)
+
+
+def _rodata(reading: _Reading, value: str | None) -> bool:
+    return reading.set(rodata=value or "")
+
+
 def _nokaslr(reading: _Reading, _value: str | None) -> bool:
     return reading.set(nokaslr=True)
 
@@ -372,6 +384,8 @@ _HANDLERS: dict[str, _Handler] = {
     "swiotlb": _swiotlb,
     "nr_cpus": _cpu_count("nr_cpus", 1),
     "maxcpus": _cpu_count("maxcpus", 0),
+    "kfence.sample_interval": _kfence_interval,
+    "rodata": _rodata,
     "nokaslr": _nokaslr,
     "memblock": _memblock,
     "mem": _mem,

@@ -14,7 +14,7 @@ from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.logs.reader import BootLog
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.platform.loader import LoadRequest
-from kho_sim.platform.platform import PLATFORMS
+from kho_sim.platform.platform import platform_of
 from kho_sim.platform.x86_64 import (
     EFI_PARAMETERS_BYTES,
     KERNEL_ALIGN_BYTES,
@@ -55,7 +55,7 @@ def predicted_landing(
     areas: tuple[tuple[int, int], ...], request: LoadRequest
 ) -> dict[str, int] | LoadRefused:
     """Return where the model puts the same."""
-    platform = PLATFORMS["x86_64"]
+    platform = platform_of("x86_64")
     placed = place_kernel(platform, areas, request)
     if isinstance(placed, LoadRefused):
         return placed

@@ -27,7 +27,7 @@ from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.percpu import allocate_cpumasks, set_up_per_cpu
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
-from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
+from kho_sim.memory.memblock import MAX_NUMNODES, NO_NODE, NOLEAKTRACE, NOMAP, Memblock
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.rules import EarlyRules, Step
@@ -76,8 +76,6 @@ class EarlyBoot:
     release: Release = field(default_factory=load_release)
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
-    cma_areas: list[Extent] = field(default_factory=list)
-    """Areas that the page allocator gets as CMA when initcalls begin."""
     named_areas: list[NamedArea] = field(default_factory=list)
     handed_areas: tuple[NamedArea, ...] = ()
     """The named areas that were handed over and found."""
@@ -85,6 +83,9 @@ class EarlyBoot:
     """What is reserved only until the page allocator runs: it gets that at arch_initcall."""
     revived: bool = False
     """Whether scratch areas were handed over and found: this is a KHO boot."""
+    cma_areas: list[Extent] = field(default_factory=list)
+    """Areas that the page allocator gets as CMA when initcalls begin."""
+    kfence_pool: Extent | None = None
     free_pages: int = 0
     """Free pages when table sizes were fixed (``nr`` of kernel-facts 6.3)."""
 
@@ -158,9 +159,11 @@ class EarlyBoot:
         """Add all memory of the firmware's map; its nodes are not known yet."""
         for extent in self.machine.memory:
             self.memblock.add(extent.start, extent.size, MAX_NUMNODES)
+        for extent in self.machine.nomap:
+            self.memblock.add(extent.start, extent.size, MAX_NUMNODES, NOMAP)
 
     def reserve_firmware_tables(self) -> None:
-        """Reserve ACPI's tables, which lie outside of memory."""
+        """Reserve what firmware left for every kernel: ACPI's tables, and those of UEFI."""
         for tables in self.machine.firmware_tables:
             self.memblock.reserve(tables.start, tables.size)
 
@@ -198,10 +201,10 @@ class EarlyBoot:
             if region.nid == MAX_NUMNODES:
                 self.memblock.set_node(region.base, region.size, self.machine.nodes[0])
 
-    def reserve_cma(self) -> None:
-        """Reserve the area of ``cma=``."""
-        end = self.machine.end_of_memory
-        self._note_cma(reserve_default_area(self.requests, self.options.cma, end))
+    def reserve_cma(self, end: int) -> None:
+        """Reserve the area of ``cma=``, or the build's own, below ``end``."""
+        align = self.rules.cma_align_bytes
+        self._note_cma(reserve_default_area(self.requests, self.options.cma, end, align))
 
     def reserve_crash_kernel(self) -> None:
         """Reserve memory for a crash kernel."""
@@ -209,9 +212,9 @@ class EarlyBoot:
         crashkernel = self.options.crashkernel
         self._note_cma(reserve_crash_kernel(self.requests, crashkernel, self.rules, bounce_bytes))
 
-    def allocate_bounce_buffers(self) -> None:
-        """Allocate the software IO TLB in low memory, unless ``swiotlb=`` does without."""
-        size, cpus = self.build.swiotlb_bytes, self.machine.cpus
+    def allocate_bounce_buffers(self, size: int) -> None:
+        """Allocate the software IO TLB in low memory, unless it has 0 bytes."""
+        cpus = self.machine.cpus
         if size:
             low = self.rules.low_address
             self.messages += allocate_bounce_buffers(self.requests, size, cpus, low)
@@ -220,6 +223,13 @@ class EarlyBoot:
         """Allocate what no kernel can do without. Source: memblock_alloc_or_panic()."""
         panic = f"__memblock_alloc_or_panic: Failed to allocate {size} bytes"
         return self.requests.alloc(what, size, align, or_panic=panic)
+
+    def alloc_pages_or_panic(self, what: str, count: int, panic: str) -> None:
+        """Allocate so many pages, one by one, that no kernel can do without."""
+        size = self.geometry.page_bytes
+        got = self.requests.alloc_run(what, size, size, count, nid=NO_NODE, low=0, high=NOLEAKTRACE)
+        if got < count:
+            raise BootPanic(panic)
 
     # The generic steps after the extension
 

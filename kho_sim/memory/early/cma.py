@@ -43,15 +43,15 @@ def declare_area(
 
 
 def reserve_default_area(
-    requests: Requests, wanted: CmaRequest, end: int
+    requests: Requests, wanted: CmaRequest, end: int, align: int
 ) -> tuple[list[Extent], list[str]]:
-    """Reserve the area of ``cma=`` below ``end``; return it and what the kernel prints.
+    """Reserve the area of ``cma=`` below ``end``, in whole multiples of ``align`` bytes; return it
+    and what the kernel prints.
 
     Source: dma_contiguous_reserve().
     """
     if not wanted.size_bytes:
         return [], []
-    align = requests.geometry.scratch_align_bytes
     limit = min(wanted.end or end, end)
     area = declare_area(
         requests, requesters.CMA_AREA, wanted.size_bytes, align, start=wanted.start, end=limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kho_sim.base import requesters
 from kho_sim.base.extent import round_up
 from kho_sim.memory.early.requests import BootPanic, Requests
+from kho_sim.memory.memblock import NOMAP
 from kho_sim.platform.geometry import Geometry
 
 ADAPT_BASE_BYTES = 64 << 30
@@ -23,6 +24,7 @@ def free_pages_for_sizing(requests: Requests) -> int:
     return sum(
         max(gap.end // page_bytes - -(-gap.start // page_bytes), 0)
         for gap in requests.memblock.free_ranges()
+        if not gap.flags & NOMAP
     )
 
 

@@ -28,6 +28,12 @@ class BootOptions:
     cma: CmaRequest = field(default_factory=CmaRequest)
     reserve_mem: tuple[ReserveMem, ...] = ()
     unknown_words: tuple[str, ...] = ()
+    kfence_interval: int = 0
+    """From ``kfence.sample_interval=``: with 0 there is no pool."""
+    maps_by_blocks: bool = False
+    """Whether memory may be mapped by blocks (arm64)."""
+    swiotlb_given: bool = False
+    """Whether ``swiotlb=`` says how many bounce buffers there are."""
 
     @property
     def gigantic_pages(self) -> int:

@@ -1,8 +1,8 @@
 """Sections and their struct pages: steps 22 to 26 of kernel-facts section 6.
 
 Models sparse_init() with SPARSEMEM_VMEMMAP: the array of section roots, a usage map per node, page
-tables of the virtual memmap, and 2 MiB of struct pages a section, or single pages where no 2 MiB
-fit.
+tables of the virtual memmap, and its struct pages: in huge pages where those of a section are
+whole ones (2 MiB, with pages of 4 KiB), else, and where none fits, in single pages.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from kho_sim.base import requesters
 from kho_sim.builds import Build
 from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.memblock import NOLEAKTRACE
-from kho_sim.platform.geometry import Geometry
-from kho_sim.platform.rules import EarlyRules
+from kho_sim.platform.geometry import STRUCT_PAGE_BYTES, Geometry
+from kho_sim.platform.rules import EarlyRules, UpperTables
 
 SECTION_RECORD_BYTES = 16
 EXTENDED_SECTION_RECORD_BYTES = 32
@@ -114,53 +114,69 @@ def _groups(sections: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
 
 
 class _Memmap:
-    """The virtual memmap: struct pages, a huge page of them a section, and its page tables.
+    """The virtual memmap: struct pages, in blocks of one size, and the page tables that map them.
 
-    Upper tables come once, then one table for each window of as many sections as it has entries
-    (4 KiB pages: 64 GiB), right before the first section that it maps. Everything is looked for on
-    the section's node, from the platform's lowest address up.
+    A table of each level is requested right before the first section that needs it. Everything is
+    looked for on the section's node, from the platform's lowest address up.
     """
 
     def __init__(self, requests: Requests, rules: EarlyRules):
         self._requests = requests
         self._low = rules.memmap_address
-        self._upper_tables = rules.memmap_upper_tables
-        self._windows: set[int] = set()
+        self._origin = rules.memmap_origin
+        geometry = requests.geometry
+        self._in_huge_pages = geometry.section_memmap_bytes % geometry.huge_page_bytes == 0
+        block_bytes = geometry.huge_page_bytes if self._in_huge_pages else geometry.page_bytes
+        block_reach = block_bytes // STRUCT_PAGE_BYTES * geometry.page_bytes
+        reach = geometry.table_entries * block_reach
+        self._levels = (*rules.memmap_upper_tables, UpperTables(reach, reach))
+        self._tables: set[tuple[int, int]] = set()
 
     def allocate(self, group: list[int], nid: int) -> None:
         """Allocate the struct pages of sections of one node, a table's worth at a time."""
-        size, entries = self._requests.geometry.section_memmap_bytes, self._table_entries
-        for _, window in groupby(group, key=lambda section: section // entries):
+        for _, window in groupby(group, key=self._window):
             sections = list(window)
             self._cover(sections[0], nid)
-            while sections:
-                done = self._run(requesters.MEMMAP, size, len(sections), nid)
-                if done < len(sections):
-                    self._allocate_pages(sections[done], nid)
-                sections = sections[done + 1 :]
+            if self._in_huge_pages:
+                self._allocate_blocks(sections, nid)
+            else:
+                self._allocate_pages(sections, nid)
 
-    @property
-    def _table_entries(self) -> int:
-        return self._requests.geometry.table_entries
+    def _window(self, section: int) -> int:
+        return self._levels[-1].number_of(self._offset(section))
+
+    def _offset(self, section: int) -> int:
+        return section * self._requests.geometry.section_bytes - self._origin
 
     def _cover(self, section: int, nid: int) -> None:
-        window = section // self._table_entries
-        if window in self._windows:
-            return
-        tables = 1 if self._windows else self._upper_tables + 1
-        if any(not self._allocate_table(nid) for _ in range(tables)):
-            raise _no_memmap(section)
-        self._windows.add(window)
+        """Request the tables of a section that are not there yet, the highest first."""
+        for level, tables in enumerate(self._levels):
+            table = level, tables.number_of(self._offset(section))
+            if table in self._tables:
+                continue
+            if not self._allocate_table(nid):
+                raise _no_memmap(section)
+            self._tables.add(table)
 
-    def _allocate_pages(self, section: int, nid: int) -> None:
-        """Where there is no huge page: a table of single ones."""
+    def _allocate_blocks(self, sections: list[int], nid: int) -> None:
+        """A huge page for each section; where there is none, a table of single ones."""
+        size = self._requests.geometry.section_memmap_bytes
+        while sections:
+            done = self._run(requesters.MEMMAP, size, len(sections), nid)
+            if done < len(sections):
+                if not self._allocate_table(nid):
+                    raise _no_memmap(sections[done])
+                self._allocate_pages([sections[done]], nid)
+            sections = sections[done + 1 :]
+
+    def _allocate_pages(self, sections: list[int], nid: int) -> None:
+        """Single pages for all of the sections."""
         geometry = self._requests.geometry
         pages = geometry.section_memmap_bytes // geometry.page_bytes
-        if (
-            not self._allocate_table(nid)
-            or self._run(requesters.MEMMAP_PAGE, geometry.page_bytes, pages, nid) < pages
-        ):
-            raise _no_memmap(section)
+        size, count = geometry.page_bytes, pages * len(sections)
+        done = self._run(requesters.MEMMAP_PAGE, size, count, nid)
+        if done < count:
+            raise _no_memmap(sections[done // pages])
 
     def _allocate_table(self, nid: int) -> int:
         size = self._requests.geometry.page_bytes

@@ -6,14 +6,14 @@ the move of high memory beyond 1 TiB and the size of the SMBIOS tables are state
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.base.words import EFI_MEMORY, USABLE_MEMORY
 from kho_sim.machine.efi import RUNTIME, Efi, EfiDescriptor
-from kho_sim.machine.machine import RESERVED, USABLE, FirmwareRange, Machine, NodeRange
+from kho_sim.machine.machine import RESERVED, FirmwareRange, Machine, NodeRange
 from kho_sim.platform.firmware.efi import e820_of
+from kho_sim.platform.firmware.ranges import MapBeside, deal_cpus, joined
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -75,23 +75,6 @@ def qemu_machine(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class MapBeside:
-    """What a scenario says of firmware beside the ranges of its map; nothing by default.
-
-    ``tables``: where ACPI's tables lie, if that is known. ``efi``: whether EFI started the
-    machine; the others are as in ``machine.Efi``, ``runtime_ranges`` None where the map has them.
-    """
-
-    tables: tuple[Extent, ...] | None = None
-    hotplug: tuple[NodeRange, ...] = ()
-    efi: bool = False
-    runtime_ranges: int | None = None
-    memory_map: Extent | None = None
-    attributes: Extent | None = None
-    initrd_end: int = 0
-
-
 def from_memory_map(
     ranges: Sequence[tuple[int, int, int, str]], *, cpus: int, beside: MapBeside | None = None
 ) -> Machine:
@@ -110,7 +93,7 @@ def from_memory_map(
     descriptors = tuple(EfiDescriptor(start, end, kind) for start, end, _, kind in entries)
     has_efi = beside.efi or any(kind in EFI_MEMORY for *_, kind in entries)
     return Machine(
-        firmware=e820_of(descriptors) if has_efi else _joined(descriptors),
+        firmware=e820_of(descriptors) if has_efi else joined(descriptors),
         cpu_nodes=tuple(nodes[share] for share in shares),
         node_ranges=() if nodes == [0] else tuple(usable),
         firmware_tables=_tables_behind_memory(entries) if beside.tables is None else beside.tables,
@@ -147,19 +130,6 @@ def _tables_behind_memory(entries: Sequence[tuple[int, int, int, str]]) -> tuple
     )
 
 
-def _joined(entries: Iterable[EfiDescriptor]) -> tuple[FirmwareRange, ...]:
-    """Join usable neighbours: the kernel's map has no borders inside memory, and it counts
-    entries."""
-    joined: list[FirmwareRange] = []
-    for entry in entries:
-        last = joined[-1] if joined else None
-        if last and last.end == entry.start and last.kind == entry.kind == USABLE:
-            joined[-1] = FirmwareRange(last.start, entry.end)
-        else:
-            joined.append(FirmwareRange(entry.start, entry.end, entry.kind))
-    return tuple(joined)
-
-
 def end_of_low_memory(memory_bytes: int, firmware: str) -> int:
     if firmware == "qemu-q35":
         return 2 * GIB if memory_bytes >= 0xB0000000 else memory_bytes
@@ -194,10 +164,6 @@ def deal_memory(node_bytes: Sequence[int], low_end: int, high_start: int) -> tup
             shift = high_start - low_end
             ranges.append(NodeRange(max(start, low_end) + shift, end + shift, nid))
     return tuple(ranges)
-
-
-def deal_cpus(cpus: int, nodes: int) -> tuple[int, ...]:
-    return tuple(cpu * nodes // cpus for cpu in range(cpus))
 
 
 def _assumptions(memory_bytes: int, firmware: str, high_start: int) -> tuple[str, ...]:

@@ -20,12 +20,12 @@ from kho_sim.platform.firmware.e820 import (
     FOUR_GIB,
     MIB,
     PAGE_BYTES,
-    deal_cpus,
     deal_memory,
     end_of_low_memory,
     start_of_high_memory,
 )
 from kho_sim.platform.firmware.efi import e820_of
+from kho_sim.platform.firmware.ranges import deal_cpus
 
 BELOW = (
     EfiDescriptor(0, 0xA0000, "conventional"),

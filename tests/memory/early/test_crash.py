@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.command_line import CmaRequest, parse_command_line
 from kho_sim.base.extent import Extent
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
@@ -25,7 +25,7 @@ def boot(text: str, gib: int = 8, nodes: int = 1) -> EarlyBoot:
     line = parse_command_line(text)
     options = BootOptions(
         crashkernel=line.crashkernel,
-        cma=line.cma,
+        cma=line.cma or CmaRequest(),
         hugetlb_cma=line.hugetlb_cma,
         hugepages=line.hugepages(nodes),
     )
