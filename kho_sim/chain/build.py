@@ -97,7 +97,9 @@ def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machin
 
 def build_machine(scenario: Scenario) -> Machine:
     """Return the machine of a scenario, as kernels with its page size see it."""
-    return replace(_machine(scenario.machine), page_bytes=scenario.kernel.page_size)
+    machine, present = _machine(scenario.machine), scenario.machine.present_cpus
+    machine = machine.with_present_cpus(present) if present else machine
+    return replace(machine, page_bytes=scenario.kernel.page_size)
 
 
 def _machine(wanted: machine_section.Machine) -> Machine:

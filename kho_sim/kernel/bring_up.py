@@ -42,7 +42,7 @@ def open_allocator(
     pages = PageAllocator(
         [(r.base, r.end, r.nid) for r in memblock.memory],
         booted.scratch_areas,
-        [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
+        [machine.present_cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
         zones=booted.early.platform.zones(machine),
         kho_boot=kho_boot,
         interleaving=interleaving,
@@ -112,5 +112,6 @@ def node_of_user_space(machine: Machine) -> int:
     has as many. Recorded: b-numa2-16G, where all of user space's memory is on node 1.
     """
     first, *others = machine.nodes
-    busiest_fit = machine.cpus_of(first)
-    return next((nid for nid in others if machine.cpus_of(nid) >= busiest_fit > 0), first)
+    busiest_fit = machine.present_cpus_of(first)
+    fits = (nid for nid in others if machine.present_cpus_of(nid) >= busiest_fit > 0)
+    return next(fits, first)

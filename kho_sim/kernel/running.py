@@ -117,7 +117,7 @@ class RunningMemory:
         """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
         machine = setup.limits.running(machine)
         pages = open_allocator(machine, booted, booted.early.revived, interleaving, drawn)
-        initialise_deferred(pages, booted, setup, machine.cpus)
+        initialise_deferred(pages, booted, setup, machine.present_cpus)
         pages.give_late(booted.early.late_memory)
         memory = cls(setup, booted, pages)
         memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]

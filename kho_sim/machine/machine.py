@@ -8,7 +8,7 @@ distances).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -75,8 +75,9 @@ class Machine:
     """What a kexec does not change.
 
     ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint;
-    memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU.
-    ``firmware_tables``: the ranges that firmware makes every kernel reserve, in memory or not.
+    memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each possible CPU,
+    present ones first. ``plugged_cpus``: how many of them are there from the beginning, None for
+    all. ``firmware_tables``: the ranges that firmware makes every kernel reserve, in memory or not.
     ``efi``: what EFI adds to the map, None on a machine that a BIOS started. ``hotplug``: where
     memory may be plugged in later, by node. ``device_tree`` and ``boot_loader``: what each passes
     to a kernel on arm64. ``lowest_address``: no kernel uses memory below it. ``page_bytes``: the
@@ -89,6 +90,7 @@ class Machine:
     firmware: tuple[FirmwareRange, ...]
     cpu_nodes: tuple[int, ...]
     node_ranges: tuple[NodeRange, ...] = ()
+    plugged_cpus: int | None = None
     firmware_tables: tuple[Extent, ...] = ()
     efi: Efi | None = None
     hotplug: tuple[NodeRange, ...] = ()
@@ -103,6 +105,7 @@ class Machine:
 
     @property
     def cpus(self) -> int:
+        """CPUs that are possible: a kernel lays out memory for all of them."""
         return len(self.cpu_nodes)
 
     @property
@@ -114,6 +117,11 @@ class Machine:
     def memory_bytes(self) -> int:
         """All usable memory."""
         return total_size(self.memory)
+
+    @property
+    def present_cpus(self) -> int:
+        """CPUs that are there from the beginning."""
+        return self.cpus if self.plugged_cpus is None else min(self.plugged_cpus, self.cpus)
 
     @cached_property
     def memory(self) -> tuple[Extent, ...]:
@@ -174,8 +182,19 @@ class Machine:
             yield Extent(start, end), self.node_of(start)
 
     def cpus_of(self, nid: int) -> int:
-        """Return how many CPUs a node has."""
+        """Return how many CPUs a node can have."""
         return self.cpu_nodes.count(nid)
+
+    def present_cpus_of(self, nid: int) -> int:
+        """Return how many CPUs a node has from the beginning."""
+        return self.cpu_nodes[: self.present_cpus].count(nid)
+
+    def with_present_cpus(self, present: int) -> Machine:
+        """Return the machine with so many of its CPUs present, dealt to its nodes like the rest."""
+        nodes = sorted(set(self.cpu_nodes))
+        groups = (present, self.cpus - present)
+        dealt = (nodes[cpu * len(nodes) // count] for count in groups for cpu in range(count))
+        return replace(self, cpu_nodes=tuple(dealt), plugged_cpus=present)
 
     def _in_pages(self, kind: str) -> tuple[Extent, ...]:
         pages = (

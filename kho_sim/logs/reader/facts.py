@@ -162,6 +162,7 @@ class BootLog:
     hotplug: list[NodeRange] = field(default_factory=list)
     """Ranges of the SRAT that may be plugged in later."""
     node_ranges: list[NodeRange] = field(default_factory=list)
+    present_cpus: int | None = None
     possible_cpus: int | None = None
     """Present and hotplug ones: the kernel lays out memory for all of them."""
     cpu_model: str = ""
