@@ -106,7 +106,8 @@ def _machine(wanted: machine_section.Machine) -> Machine:
     if wanted.memory_map:
         ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
         make_mapped = MEMORY_MAPS[wanted.platform]
-        return make_mapped(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
+        machine = make_mapped(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
+        return replace(machine, nodes_online=wanted.nodes)
     total = wanted.total_bytes
     shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
     make = FIRMWARES[wanted.firmware or PLATFORM_FIRMWARES[wanted.platform][0]]
@@ -141,14 +142,15 @@ def build_kernel(
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     build, limits = build_of(kernel, platform), MachineLimits.of(line)
+    release = load_release(kernel.release)
     machine = _seen(machine, limits, platform)
     return KernelSetup(
         platform=platform,
         build=_with_bounce_buffers(build, line.swiotlb),
         options=_options(line, build, machine, named),
-        release=load_release(kernel.release),
+        release=release,
         kho=line.kho,
-        scratch=line.kho_scratch,
+        scratch=line.scratch(release.scratch_option),
         limits=limits,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),

@@ -116,14 +116,17 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     except BootPanic as panic:
         booted.panic = str(panic)
         return booted
+    if not setup.release.struct_pages_deferred:
+        pages = early.memblock.memory_size() // early.geometry.page_bytes
+        booted.early_work += Work(pages_initialised=pages)
     booted.remember("before_retrieve")
     if booted.incoming is not None:
-        booted.retrieval = retrieve(early.memblock, booted.incoming)
+        booted.retrieval = retrieve(early.memblock, booted.incoming, setup.release)
     elif setup.kho and not early.revived:
         booted.reservation = reserve_scratch(
             early.requests,
             setup.scratch,
-            machine.nodes,
+            machine.nodes_for_scratch(setup.release.scratch.on_nodes_without_memory),
             early.rules.low_address,
             setup.release.scratch,
         )

@@ -33,11 +33,12 @@ are larger than the largest block."""
 def open_allocator(
     machine: Machine,
     booted: BootedMemory,
+    deferred: bool,
     kho_boot: bool,
     interleaving: Interleaving,
     drawn: random.Random,
 ) -> PageAllocator:
-    """Return the page allocator right after memblock_free_all(): the deferred part is still out."""
+    """Return the page allocator right after memblock_free_all(): a deferred part is still out."""
     memblock = booted.early.memblock
     pages = PageAllocator(
         [(r.base, r.end, r.nid) for r in memblock.memory],
@@ -50,7 +51,8 @@ def open_allocator(
         geometry=memblock.geometry,
     )
     kept_off = (r for r in memblock.memory if r.flags & NOMAP)
-    pages.open_early((r.base, r.end) for r in chain(memblock.reserved, kept_off))
+    reserved = ((r.base, r.end) for r in chain(memblock.reserved, kept_off))
+    pages.open_early(reserved, deferred)
     return pages
 
 
@@ -91,15 +93,24 @@ def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
     pages.adopt_gigantic(booted.early.gigantic.ranges)
 
 
-def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:
-    """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
-    demand = setup.build.demand
+def start_kho_and_luo(
+    pages: PageAllocator, setup: KernelSetup, release_scratch: bool
+) -> tuple[Outgoing, LiveUpdate]:
+    """Make the outgoing tree and LUO's objects, with what other initcalls take between them.
+
+    ``release_scratch``: whether the kernel has areas to give to the page allocator, as a first one.
+    """
+    demand, late = setup.build.demand, setup.release.scratch.given_late
+    if release_scratch and not late:
+        pages.release_scratch()
     outgoing = Outgoing(pages)
     luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)
     luo.start_luo()
+    if release_scratch and late:
+        pages.release_scratch()
     pages.alloc(demand.user_space, 0, UNMOVABLE)
     return outgoing, luo
 

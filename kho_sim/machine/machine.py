@@ -84,7 +84,8 @@ class Machine:
     page size of all kernels of a chain. ``page_table_levels``: what its CPUs can walk; more levels
     reach more addresses. ``has_node_distances``: whether the firmware says how far nodes are from
     each other (SLIT). ``first_seen``: the map before a command line changed it, if one did.
-    ``assumptions``: what ``explain`` shows.
+    ``nodes_online``: the firmware's nodes, with those that have no memory; 0 if there are none of
+    these. ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
@@ -101,6 +102,7 @@ class Machine:
     page_table_levels: int = 5
     has_node_distances: bool = False
     first_seen: tuple[FirmwareRange, ...] = ()
+    nodes_online: int = 0
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -166,6 +168,11 @@ class Machine:
     def nodes(self) -> tuple[int, ...]:
         """The nodes that have memory, ascending."""
         return tuple(sorted({span.nid for span in self.node_spans}))
+
+    def nodes_for_scratch(self, without_memory: bool) -> tuple[int, ...]:
+        """Return the nodes that get a scratch area: all that are online, or those with memory."""
+        online = range(self.nodes_online) if without_memory else ()
+        return tuple(sorted({*self.nodes, *online}))
 
     def node_of(self, address: int) -> int:
         """Return the node of an address; 0 outside of all spans."""
