@@ -62,6 +62,8 @@ class Config:
     """What is no memory is listed, so that nobody saves it."""
     page_extension: bool = False
     """A section's record has a place for data beside its struct pages."""
+    randomize_base: bool = False
+    """The kernel lies at a random place, unless its command line says nokaslr (KASLR)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.platform.firmware import FIRMWARES, MEMORY_MAPS
 from kho_sim.platform.firmware.ranges import MapBeside
+from kho_sim.platform.kaslr import Kaslr, Placed
 from kho_sim.platform.platform import Platform, platform_of
 from kho_sim.releases import load_release
 from kho_sim.scenario.fields import ADDRESS_LIMIT
@@ -45,8 +46,15 @@ BUILD_KEYS = {
     "per_cpu_static": "per_cpu_static_bytes",
     "log_buf_len": "default_log_buffer_bytes",
     "purgatory": "purgatory_bytes",
+    "node_data": "node_data_bytes",
+    "per_cpu_reserved": "per_cpu_reserved_bytes",
+    "per_cpu_dynamic": "per_cpu_dynamic_bytes",
 }
 """Keys of ``kernel`` in a scenario -> fields of the build."""
+
+
+KEEP_EFI_IMAGE = {"mem", "memmap", "hugepages"}
+"""Words of a command line with which EFI's loader does not move the image."""
 
 
 def build_plan(scenario: Scenario) -> ChainPlan:
@@ -63,7 +71,14 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     return ChainPlan(
         machine=machine,
         kernels=tuple(
-            with_early_faults(build_kernel(kernel, platform, machine, named), scenario.faults, boot)
+            with_early_faults(
+                replace(
+                    build_kernel(kernel, platform, machine, named),
+                    kaslr=_kaslr(kernel, platform, machine, scenario.chain.seed, boot),
+                ),
+                scenario.faults,
+                boot,
+            )
             for boot, kernel in enumerate(kernels)
         ),
         command_lines=tuple(kernel.command_line for kernel in kernels),
@@ -97,9 +112,7 @@ def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machin
 
 def build_machine(scenario: Scenario) -> Machine:
     """Return the machine of a scenario, as kernels with its page size see it."""
-    machine, present = _machine(scenario.machine), scenario.machine.present_cpus
-    machine = machine.with_present_cpus(present) if present else machine
-    return replace(machine, page_bytes=scenario.kernel.page_size)
+    return replace(_machine(scenario.machine), page_bytes=scenario.kernel.page_size)
 
 
 def _machine(wanted: machine_section.Machine) -> Machine:
@@ -107,12 +120,17 @@ def _machine(wanted: machine_section.Machine) -> Machine:
         ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
         make_mapped = MEMORY_MAPS[wanted.platform]
         machine = make_mapped(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
-        return replace(machine, nodes_online=wanted.nodes)
-    total = wanted.total_bytes
-    shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
-    make = FIRMWARES[wanted.firmware or PLATFORM_FIRMWARES[wanted.platform][0]]
-    machine = make(total, cpus=wanted.cpus, node_bytes=shares)
-    return replace(machine, hotplug=_hotplug(wanted))
+    else:
+        total = wanted.total_bytes
+        shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
+        make = FIRMWARES[wanted.firmware or PLATFORM_FIRMWARES[wanted.platform][0]]
+        machine = make(total, cpus=wanted.cpus, node_bytes=shares)
+        machine = replace(machine, hotplug=_hotplug(wanted))
+    return replace(
+        machine,
+        page_table_levels=wanted.page_table_levels or machine.page_table_levels,
+        has_node_distances=bool(wanted.node_distances),
+    )
 
 
 def _beside_map(wanted: machine_section.Machine) -> MapBeside:
@@ -142,20 +160,40 @@ def build_kernel(
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     build, limits = build_of(kernel, platform), MachineLimits.of(line)
-    release = load_release(kernel.release)
     machine = _seen(machine, limits, platform)
     return KernelSetup(
         platform=platform,
         build=_with_bounce_buffers(build, line.swiotlb),
         options=_options(line, build, machine, named),
-        release=release,
+        release=load_release(kernel.release),
         kho=line.kho,
-        scratch=line.scratch(release.scratch_option),
+        scratch=line.kho_scratch,
         limits=limits,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),
         messages=(*line.messages, *line.hugepage_messages(len(machine.nodes))),
     )
+
+
+def _kaslr(
+    kernel: spec.Kernel, platform: Platform, machine: Machine, seed: int, boot: int
+) -> Kaslr:
+    """Return how a boot is randomised.
+
+    EFI's loader moves no kernel whose command line limits memory or asks for huge pages
+    (kernel-facts-distro 3.2).
+    """
+    line = parse_command_line(kernel.command_line)
+    wanted = kernel.kaslr
+    if wanted is None:
+        wanted = build_of(kernel, platform).config.randomize_base
+    enabled = wanted and not line.nokaslr
+    names = {word.split("=")[0] for word in line.text.split()}
+    is_kept = machine.efi is not None and bool(names & KEEP_EFI_IMAGE)
+    known = kernel.placed[boot] if kernel.placed and boot < len(kernel.placed) else None
+    placed = Placed(**known.model_dump()) if known else Placed()
+    memory = MachineLimits.of(line).seen(machine).memory
+    return Kaslr(enabled, enabled and not is_kept, memory, (seed, boot), placed)
 
 
 def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
@@ -181,6 +219,11 @@ def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
     for key, field in BUILD_KEYS.items():
         if (given := getattr(kernel, key)) is not None:
             build = _with(build, f"kernel.{key} of the scenario", **{field: given})
+    if kernel.config:
+        given = kernel.config.model_dump(exclude_none=True)
+        sources = {f"config.{name}": "kernel.config of the scenario" for name in given}
+        config = replace(build.config, **given)
+        build = replace(build, sources=build.sources | sources, config=config)
     in_memory = round_up(build.image_bytes + build.brk_bytes, page_bytes)
     if not build.init_size_bytes or in_memory <= build.init_size_bytes:
         return build

@@ -28,6 +28,7 @@ from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Req
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Regions
+from kho_sim.platform.kaslr import NO_KASLR, Kaslr
 from kho_sim.releases import Release, load_release
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class KernelSetup:
     extend: ExtendOptions = field(default_factory=ExtendOptions)
     messages: tuple[str, ...] = ()
     """What the kernel prints about its command line."""
+    kaslr: Kaslr = NO_KASLR
     extend_fails_after: int | None = None
     """A fault: how many ranges the extension can mark before it fails with -ENOMEM."""
     refusals: tuple[Refusal, ...] = ()
@@ -92,12 +94,17 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     platform = setup.platform
     kind = Memblock if setup.extend_fails_after is None else FailingMarks
     memblock = kind(platform.geometry)
-    loaded = handover.loaded if handover else platform.load_cold(machine, setup.build)
+    if handover:
+        areas = handover.kho.scratch_areas
+        loaded = platform.moved_in_scratch(handover.loaded, areas, setup.build, setup.kaslr)
+    else:
+        loaded = platform.load_cold(machine, setup.build, setup.kaslr)
     machine = setup.limits.seen(machine)
     step = partial(populate, handover, setup.release) if handover else None
     early = EarlyBoot(
-        platform, machine, setup.build, setup.options, loaded, step, memblock, setup.release
-    )
+        platform, machine, setup.build, setup.options, loaded, step, memblock, setup.release,
+        kaslr=setup.kaslr,
+    )  # fmt: skip
     early.requests.refusals = setup.refusals
     booted = BootedMemory(early)
     if handover and scratch_found(handover, setup.release):
@@ -116,17 +123,14 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     except BootPanic as panic:
         booted.panic = str(panic)
         return booted
-    if not setup.release.struct_pages_deferred:
-        pages = early.memblock.memory_size() // early.geometry.page_bytes
-        booted.early_work += Work(pages_initialised=pages)
     booted.remember("before_retrieve")
     if booted.incoming is not None:
-        booted.retrieval = retrieve(early.memblock, booted.incoming, setup.release)
+        booted.retrieval = retrieve(early.memblock, booted.incoming)
     elif setup.kho and not early.revived:
         booted.reservation = reserve_scratch(
             early.requests,
             setup.scratch,
-            machine.nodes_for_scratch(setup.release.scratch.on_nodes_without_memory),
+            machine.nodes,
             early.rules.low_address,
             setup.release.scratch,
         )

@@ -33,17 +33,16 @@ are larger than the largest block."""
 def open_allocator(
     machine: Machine,
     booted: BootedMemory,
-    deferred: bool,
     kho_boot: bool,
     interleaving: Interleaving,
     drawn: random.Random,
 ) -> PageAllocator:
-    """Return the page allocator right after memblock_free_all(): a deferred part is still out."""
+    """Return the page allocator right after memblock_free_all(): the deferred part is still out."""
     memblock = booted.early.memblock
     pages = PageAllocator(
         [(r.base, r.end, r.nid) for r in memblock.memory],
         booted.scratch_areas,
-        [machine.present_cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
+        [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
         zones=booted.early.platform.zones(machine),
         kho_boot=kho_boot,
         interleaving=interleaving,
@@ -51,8 +50,7 @@ def open_allocator(
         geometry=memblock.geometry,
     )
     kept_off = (r for r in memblock.memory if r.flags & NOMAP)
-    reserved = ((r.base, r.end) for r in chain(memblock.reserved, kept_off))
-    pages.open_early(reserved, deferred)
+    pages.open_early((r.base, r.end) for r in chain(memblock.reserved, kept_off))
     return pages
 
 
@@ -93,24 +91,15 @@ def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
     pages.adopt_gigantic(booted.early.gigantic.ranges)
 
 
-def start_kho_and_luo(
-    pages: PageAllocator, setup: KernelSetup, release_scratch: bool
-) -> tuple[Outgoing, LiveUpdate]:
-    """Make the outgoing tree and LUO's objects, with what other initcalls take between them.
-
-    ``release_scratch``: whether the kernel has areas to give to the page allocator, as a first one.
-    """
-    demand, late = setup.build.demand, setup.release.scratch.given_late
-    if release_scratch and not late:
-        pages.release_scratch()
+def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:
+    """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
+    demand = setup.build.demand
     outgoing = Outgoing(pages)
     luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)
     luo.start_luo()
-    if release_scratch and late:
-        pages.release_scratch()
     pages.alloc(demand.user_space, 0, UNMOVABLE)
     return outgoing, luo
 
@@ -123,6 +112,5 @@ def node_of_user_space(machine: Machine) -> int:
     has as many. Recorded: b-numa2-16G, where all of user space's memory is on node 1.
     """
     first, *others = machine.nodes
-    busiest_fit = machine.present_cpus_of(first)
-    fits = (nid for nid in others if machine.present_cpus_of(nid) >= busiest_fit > 0)
-    return next(fits, first)
+    busiest_fit = machine.cpus_of(first)
+    return next((nid for nid in others if machine.cpus_of(nid) >= busiest_fit > 0), first)

@@ -13,7 +13,6 @@ from kho_sim.base.extent import Extent
 from kho_sim.base.work import Work
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
-from kho_sim.releases import Release, load_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,50 +25,26 @@ class Retrieval:
     error: str = ""
 
 
-SIGN_BIT = 31
-"""Of the number in which older releases count the bytes of a block."""
-
-
-def retrieve(
-    memblock: Memblock, incoming: FrozenRadixTree, release: Release | None = None
-) -> Retrieval:
-    """Reserve every preservation of the incoming tree, as a kernel of a release does (the default
-    one if none is given).
+def retrieve(memblock: Memblock, incoming: FrozenRadixTree) -> Retrieval:
+    """Reserve every preservation of the incoming tree.
 
     ``error`` is memblock's message if its array could not grow; later preservations are then not
     reserved.
     """
     regions_before = len(memblock.reserved)
     reserver = BlockReserver(memblock, noinit=True)
-    release = release or load_release()
     errno, page_shift = 0, incoming.geometry.page_shift
     for order, start, end in incoming.runs():
-        block_bytes = 1 << (page_shift + order)
-        if not release.sizes_have_64_bits and page_shift + order >= SIGN_BIT:
-            errno = _reserve_cut_short(memblock, start, end, block_bytes)
-        else:
-            errno = reserver.reserve(Extent(start, end), block_bytes)
+        errno = reserver.reserve(Extent(start, end), 1 << (page_shift + order))
         if errno:
             break
-    deferred_bytes = reserver.size_bytes if release.struct_pages_deferred else 0
     work = reserver.work + Work(
         keys_walked=reserver.blocks,
         tables_walked=incoming.nodes,
-        pages_initialised=deferred_bytes >> page_shift,
+        pages_initialised=reserver.size_bytes >> page_shift,
     )
     error = memblock.messages[-1] if errno else ""
     return Retrieval(regions_before, len(memblock.reserved), work, error)
-
-
-def _reserve_cut_short(memblock: Memblock, start: int, end: int, block_bytes: int) -> int:
-    """Reserve blocks whose size does not fit an int: 2 GiB become a negative number, and with it
-    all memory above; more becomes 0, and with it a byte (kernel-facts-releases 11)."""
-    for base in range(start, end, block_bytes):
-        size = memblock.end_of_dram() - base if block_bytes == 1 << SIGN_BIT else 1
-        errno = memblock.reserve(base, size) or memblock.mark_noinit(base, size)
-        if errno:
-            return errno
-    return 0
 
 
 class BlockReserver:

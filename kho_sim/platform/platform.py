@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kho_sim.platform.arm64 import ARM64
 from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.kaslr import NO_KASLR, Kaslr
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
 from kho_sim.platform.x86_64 import X86_64
@@ -46,8 +47,8 @@ class Platform(Protocol):
     def early_rules(self, machine: Machine) -> EarlyRules:
         """Return what the generic steps of early boot keep to."""
 
-    def load_cold(self, machine: Machine, build: Build) -> LoadedKernel:
-        """Return the kernel as firmware and boot loader leave it."""
+    def load_cold(self, machine: Machine, build: Build, kaslr: Kaslr = NO_KASLR) -> LoadedKernel:
+        """Return the kernel as firmware and boot loader leave it, and where KASLR moves it."""
 
     def before_extension(self, boot: EarlyBoot) -> Iterator[Step]:
         """Yield the steps up to where KHO may extend scratch, in order."""
@@ -61,6 +62,15 @@ class Platform(Protocol):
     def pages_to_load(self, boot: EarlyBoot) -> int:
         """Return the pages that the kernel of ``boot`` takes to load another one, besides its
         segments."""
+
+    def moved_in_scratch(
+        self,
+        loaded: LoadedKernel,
+        areas: Iterable[tuple[int, int]],
+        build: Build,
+        kaslr: Kaslr,
+    ) -> LoadedKernel:
+        """Return the kernel that kexec loaded where KASLR moves it, inside of original scratch."""
 
     def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
         """Return the kernel as the jump leaves it; its parameters lead it to KHO's data."""

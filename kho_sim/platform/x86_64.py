@@ -1,7 +1,7 @@
 """x86_64: what Linux keeps in arch/x86 of early boot, of kexec and of the layout of memory.
 
 Models setup_arch() and what it calls, as far as it takes memory, and bzImage64_load(); 4 KiB pages,
-a BIOS or EFI (``x86_efi``), no KASLR (kernel-facts sections 1, 6 and 11; kernel-facts-distro 1).
+a BIOS or EFI (``x86_efi``), KASLR (``kaslr``). Facts 1, 6 and 11, and kernel-facts-distro.
 Left out: reservations below 1 MiB that the later reservation of all of it swallows (MP table), the
 direct map's probing steps beyond the pages that they take, and IMA data in the boot parameters.
 """
@@ -9,6 +9,7 @@ direct map's probing steps beyond the pages that they take, and IMA data in the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from kho_sim.base.extent import Extent, round_down, round_up
 from kho_sim.machine.machine import MMIO
 from kho_sim.platform import x86_efi
 from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.kaslr import NO_KASLR, Kaslr, entry_area_tables, image_slot
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
 from kho_sim.platform.rules import EarlyRules, Step, UpperTables, ZoneLimit
 
@@ -63,6 +65,8 @@ KERNEL_ALIGN_BYTES = 2 * MIB
 MIN_PURGATORY_ADDRESS = 0x3000
 MIN_BOOT_PARAMS_ADDRESS = 0x3000
 MIN_KERNEL_ADDRESS = 0x1000000
+HIGHEST_MIN_RANDOM_ADDRESS = 512 * MIB
+"""A BIOS kernel is moved to no place below where it was loaded, or below this."""
 MIN_INITRD_ADDRESS = 0x1000000
 
 
@@ -107,22 +111,56 @@ class X86_64:  # noqa: N801 (the name of the architecture)
 
     # Loading
 
-    def load_cold(self, machine: Machine, build: Build) -> LoadedKernel:
-        """Return the image where it was linked for, the initrd below the end of low memory.
+    def load_cold(self, machine: Machine, build: Build, kaslr: Kaslr = NO_KASLR) -> LoadedKernel:
+        """Return the image where it was linked for or KASLR moves it, the initrd below the end of
+        low memory.
 
         An initrd that is larger than all of that begins at address 0 (no boot loader would load
         it; the kernel dies of it later). On an EFI machine the loader of EFI puts both.
         """
         efi, page_bytes = machine.efi, self.geometry.page_bytes
-        address = build.image_address
-        if efi:
-            size = build.init_size_bytes
-            address = x86_efi.image_address(efi, size, MIN_KERNEL_ADDRESS, KERNEL_ALIGN_BYTES)
+        initrd_bytes = round_up(build.initrd_bytes, page_bytes)
+        initrd = self._cold_initrd(machine, initrd_bytes)
+        placed = kaslr.placed
+        known = _if_possible(machine, placed.initrd, initrd_bytes, page_bytes)
+        if initrd_bytes and known is not None:
+            initrd = Extent(known, known + initrd_bytes)
+        if kaslr.moves_cold_image:
+            address = _random_cold_address(machine, build, initrd, kaslr)
+        else:
+            size, align = build.image_bytes, KERNEL_ALIGN_BYTES
+            address = _if_possible(machine, placed.image, size, align)
+        if address is None:
+            address = build.image_address
+            if efi:
+                size = build.init_size_bytes
+                address = x86_efi.image_address(efi, size, MIN_KERNEL_ADDRESS, KERNEL_ALIGN_BYTES)
         return LoadedKernel(
             image=Extent(address, address + build.image_bytes),
-            initrd=self._cold_initrd(machine, round_up(build.initrd_bytes, page_bytes)),
+            initrd=initrd,
             efi_map=efi.memory_map if efi else None,
         )
+
+    def moved_in_scratch(
+        self,
+        loaded: LoadedKernel,
+        areas: Iterable[tuple[int, int]],
+        build: Build,
+        kaslr: Kaslr,
+    ) -> LoadedKernel:
+        """Return the kernel where its decompressor moves it: to a slot of an original scratch area;
+        where kexec put it without KASLR, or if there is none.
+
+        Source: choose_random_location(), kernel-facts-distro 3.4.
+        """
+        if not kaslr.enabled:
+            return loaded
+        ranges = [Extent(start, start + size) for start, size in areas]
+        avoided = [part for part in (loaded.initrd, loaded.parameters) if part]
+        start = image_slot(ranges, avoided, build.image_bytes + build.brk_bytes, kaslr)
+        if start is None:
+            return loaded
+        return replace(loaded, image=Extent(start, start + build.image_bytes))
 
     def _cold_initrd(self, machine: Machine, size: int) -> Extent | None:
         if not size:
@@ -223,6 +261,32 @@ class X86_64:  # noqa: N801 (the name of the architecture)
             yield Step("bounce buffers", bounce, "swiotlb_init()")
 
 
+def _if_possible(
+    machine: Machine, address: int | None, size_bytes: int, align_bytes: int
+) -> int | None:
+    """Return an address that something is said to lie at; None if it cannot."""
+    if address is None or address % align_bytes:
+        return None
+    fits = any(m.start <= address and address + size_bytes <= m.end for m in machine.memory)
+    return address if fits else None
+
+
+def _random_cold_address(
+    machine: Machine, build: Build, initrd: Extent | None, kaslr: Kaslr
+) -> int | None:
+    """Return a slot of memory that is free when a first kernel starts (kernel-facts-distro 3).
+
+    EFI's loader asks for all of init_size, the decompressor for what the kernel needs to run [I].
+    """
+    if machine.efi:
+        free, size, lowest = machine.efi.conventional, build.init_size_bytes, MIN_KERNEL_ADDRESS
+    else:
+        free, size = kaslr.memory, build.image_bytes + build.brk_bytes
+        lowest = min(build.image_address, HIGHEST_MIN_RANDOM_ADDRESS)
+    ranges = [extent._replace(start=max(extent.start, lowest)) for extent in free]
+    return image_slot(ranges, [initrd] if initrd else [], size, kaslr)
+
+
 def _has_memory_above_4g(machine: Machine) -> bool:
     return machine.end_of_memory > FOUR_GIB
 
@@ -279,14 +343,16 @@ def _map_memory(boot: EarlyBoot) -> None:
         requests.free(probe, 0, PROBE_BYTES)
     else:
         boot.messages.append("Failed to release memory for alloc_low_pages()")
-    is_low = boot.loaded.image.start < FOUR_GIB
-    if boot.loaded.by_kexec or not is_low or not _has_memory_above_4g(boot.machine):
-        return
+    pages = boot.kaslr.placed.direct_map_pages
+    if pages is None:
+        is_low = boot.loaded.image.start < FOUR_GIB
+        needs_some = is_low and _has_memory_above_4g(boot.machine) and not boot.loaded.by_kexec
+        pages = DIRECT_MAP_PAGES if needs_some else 0
     low, panic = (
         max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB),
         "alloc_low_pages: cannot alloc memory",
     )
-    for _ in range(DIRECT_MAP_PAGES):
+    for _ in range(pages):
         requests.alloc_range(
             requesters.DIRECT_MAP_PAGE, page_bytes, page_bytes, low, end, or_panic=panic
         )
@@ -320,8 +386,12 @@ def _register_nosave_regions(boot: EarlyBoot) -> None:
 
 
 def _allocate_entry_areas(boot: EarlyBoot) -> None:
-    """Page tables of the area that holds each CPU's entry stacks."""
+    """Page tables of the areas that hold each CPU's entry stacks: side by side without KASLR."""
     page_bytes, entries = boot.geometry.page_bytes, boot.geometry.table_entries
-    pages = 2 + -(-boot.build.entry_area_pages_per_cpu * boot.machine.cpus // entries)
+    pages_per_cpu, cpus = boot.build.entry_area_pages_per_cpu, boot.machine.cpus
+    if boot.kaslr.enabled:
+        pages = entry_area_tables(boot.geometry, cpus, pages_per_cpu, boot.kaslr)
+    else:
+        pages = 2 + -(-pages_per_cpu * cpus // entries)
     for _ in range(pages):
         boot.alloc_or_panic(requesters.ENTRY_AREA_TABLE, page_bytes, page_bytes)

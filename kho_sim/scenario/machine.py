@@ -122,16 +122,17 @@ class Machine(Section):
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
     """NUMA nodes; memory is split equally unless node_memory has the sizes."""
     cpus: Annotated[int, Field(ge=1, le=8192)] = 4
-    """CPUs that are possible: a kernel lays out memory for all of them."""
-    present_cpus: Annotated[int, Field(ge=1, le=8192)] | None = None
-    """CPUs that are there from the beginning; the rest of cpus is only possible. All if left
-    out."""
     firmware_tables: ListOf[Span] | None = None
     """Tables of ACPI outside of memory, with memory_map, where they are known."""
     efi: Efi | None = None
     """The tables of EFI, with a memory_map; any type of EFI in the map makes it an EFI map."""
     hotplug: ListOf[HotplugRange] | None = None
     """Places where memory may be plugged in later."""
+    page_table_levels: Annotated[int, Field(ge=4, le=5)] | None = None
+    """Levels of page tables on x86_64; 5 if left out, as in the recorded machines. CPUs without
+    LA57 have 4."""
+    node_distances: bool | None = None
+    """True if the firmware says how far nodes are from each other (ACPI's SLIT)."""
 
     @property
     def total_bytes(self) -> int:
@@ -168,11 +169,6 @@ class Machine(Section):
         if self.firmware and not self.memory_map and self.firmware not in known:
             text = f"{self.firmware} is no firmware of {self.platform}"
             yield ("firmware",), f"{text}; accepted: {', '.join(known)}"
-        if self.present_cpus and self.present_cpus > self.cpus:
-            yield (
-                ("present_cpus",),
-                f"{self.present_cpus} CPUs are more than the {self.cpus} of cpus",
-            )
         if self.node_memory and self.nodes != len(self.node_memory):
             yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
 

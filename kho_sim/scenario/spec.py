@@ -97,6 +97,37 @@ class EarlyAllocation(Section):
     """True if the kernel dies without it."""
 
 
+class ConfigOptions(Section):
+    """Options of a kernel's configuration that take or move early memory; those left out are as in
+    ``build``."""
+
+    cpumask_offstack: bool | None = None
+    """CPU masks off the stack, as for thousands of CPUs."""
+    efi: bool | None = None
+    """Support of EFI."""
+    firmware_memmap: bool | None = None
+    """The firmware's map is kept for /sys/firmware."""
+    hibernation: bool | None = None
+    """Suspend to disk, which lists what is no memory."""
+    page_extension: bool | None = None
+    """Data beside struct pages."""
+    randomize_base: bool | None = None
+    """KASLR."""
+
+
+class PlacedBoot(Section):
+    """The places of one boot that chance, firmware or a boot loader chose, as a log shows them."""
+
+    image: Size | None = None
+    """Address of the kernel; drawn if it is impossible there."""
+    initrd: Size | None = None
+    """Address of the initrd, in a first kernel."""
+    direct_map_pages: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Page tables of the direct map that are no part of the image."""
+    entry_area_tables: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Page tables of the CPUs' entry areas, with KASLR."""
+
+
 class BuildSizes(Section):
     """The values that the build of a kernel fixes. Sizes left out are those of ``build``."""
 
@@ -116,6 +147,14 @@ class BuildSizes(Section):
     """Bytes of the log buffer without log_buf_len= (CONFIG_LOG_BUF_SHIFT)."""
     purgatory: Size | None = None
     """Bytes of kexec's purgatory."""
+    node_data: Size | None = None
+    """Bytes of a node's own data (NODE_DATA)."""
+    per_cpu_reserved: SizeOrZero | None = None
+    """Bytes of a CPU's per-cpu section that modules may use."""
+    per_cpu_dynamic: Size | None = None
+    """Bytes of a CPU's per-cpu section for dynamic allocations."""
+    config: ConfigOptions | None = None
+    """Options of the configuration."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.profile is not None:
@@ -157,6 +196,11 @@ class Kernel(BuildSizes):
     extend: Extend = Extend()
     early: ListOf[EarlyAllocation] = ()
     """Early allocations beyond those of its build."""
+    kaslr: bool | None = None
+    """True if KASLR moves the kernel at each boot; if left out, as its build has it. nokaslr on a
+    command line is false for that kernel."""
+    placed: ListOf[PlacedBoot] | None = None
+    """What is known of boot 0, 1, ...; the rest is drawn from the seed."""
     releases: ListOf[KernelOverride] = ()
     """The differences of boot 0, 1, ...; the last entry is for all boots after it, too."""
 

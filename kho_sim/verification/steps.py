@@ -2,9 +2,9 @@
 
 The extension from the logged tree and regions (kernel-facts 5), gigantic pages after it (7.2),
 scratch areas from the logged reservations (3.2, 3.3), the growth of memblock.reserved at the
-retrieval (12.2), where kexec put the next kernel (11), and what the releases of two kernels say of
-the handover between them (``handovers``). A step whose state the log does not show
-is left out.
+retrieval (12.2), where kexec put the next kernel (11) or the slots that KASLR has for it, and what
+the releases of two kernels say of the handover between them (``handovers``). A step whose state the
+log does not show is left out.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from dataclasses import replace
 from typing import Any
 
 from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.extent import Extent
+from kho_sim.builds import Build
 from kho_sim.chain.build import build_machine, build_of
 from kho_sim.kho.extend import ExtendOptions, Extension, strategy_of
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.retrieve import retrieve
 from kho_sim.kho.scratch import reserve_scratch
-from kho_sim.logs.importing.landing import landing, predicted_landing
+from kho_sim.logs.importing.landing import is_randomised, landing, predicted_landing
 from kho_sim.logs.reader import BootLog
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
 from kho_sim.memory.memblock import NO_NODE, Memblock
+from kho_sim.platform.kaslr import Kaslr, Placed, image_slot
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import platform_of
 from kho_sim.releases import Release, load_release
@@ -133,10 +136,10 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
     if memblock is None or not log.command_line:
         return {}
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
+    wanted = parse_command_line(log.command_line).kho_scratch
     platform = platform_of(scenario.machine.platform, scenario.kernel.page_size)
     rules = platform.early_rules(build_machine(scenario))
     release = load_release(scenario.kernel.at(log.boot).release)
-    wanted = parse_command_line(log.command_line).scratch(release.scratch_option)
     reservation = reserve_scratch(
         Requests(memblock), wanted, nodes, rules.low_address, release.scratch
     )
@@ -158,10 +161,23 @@ def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
     place = predicted_landing(areas, LoadRequest(build, len(command_line.encode()), ranges))
     predicted: Mapping[str, Any] = {} if isinstance(place, LoadRefused) else place
     refused = place.message if isinstance(place, LoadRefused) else None
-    return {
+    steps = {
         f"{name}_address": compare(predicted.get(name, refused), address)
         for name, address in observed.items()
     }
+    if "kernel" in observed and is_randomised(log, build):
+        del steps["kernel_address"]
+        steps["kernel_slot"] = _slot(observed["kernel"], areas, build, predicted)
+    return steps
+
+
+def _slot(address: int, areas: Areas, build: Build, predicted: Mapping[str, Any]) -> Comparison:
+    """A place that KASLR may choose is as predicted; for another one, that of kexec is said."""
+    ranges = [Extent(start, start + size) for start, size in areas]
+    size = build.image_bytes + build.brk_bytes
+    known = Kaslr(enabled=True, placed=Placed(image=address))
+    chosen = image_slot(ranges, [], size, known)
+    return compare(address if chosen == address else predicted.get("kernel"), address)
 
 
 def _handover(sender: BootLog, log: BootLog, scenario: Scenario) -> Steps:

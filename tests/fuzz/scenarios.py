@@ -100,12 +100,23 @@ BUILD: Words = {
     "per_cpu_static": one_of(PAGE, MIB),
     "log_buf_len": one_of(PAGE, 16 * MIB),
     "purgatory": one_of(PAGE, 10 * MIB),
+    "node_data": one_of(PAGE, 10 * MIB),
+    "per_cpu_reserved": one_of(0, 8 << 10),
     "release": one_of("7.3", "7.3-patch-v2"),
     "command_line": COMMAND_LINES,
     "extend": EXTEND,
     "early": EARLY,
 }
-KERNELS = some({}, **BUILD, releases=st.lists(some({}, **BUILD), max_size=3))
+PLACED = st.lists(
+    some({}, image=one_of(PAGE, 64 * MIB, 3 * GIB), initrd=one_of(1, 20 * MIB, 1 << 40)), max_size=3
+)
+KERNELS = some(
+    {},
+    **BUILD,
+    kaslr=st.booleans(),
+    placed=PLACED,
+    releases=st.lists(some({}, **BUILD), max_size=3),
+)
 
 WORKLOADS = st.one_of(
     some(

@@ -22,6 +22,7 @@ from kho_sim.machine import Machine
 from kho_sim.machine.machine import FirmwareRange
 from kho_sim.memory.early import BootOptions, EarlyBoot
 from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.kaslr import NO_KASLR
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Segment
 from kho_sim.platform.platform import Platform
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
@@ -72,8 +73,11 @@ class Toy:
             crash_low_holds_bounce_buffers=False,
         )
 
-    def load_cold(self, machine, build):
+    def load_cold(self, machine, build, kaslr=NO_KASLR):
         return LoadedKernel(Extent(GIB, GIB + build.image_bytes))
+
+    def moved_in_scratch(self, loaded, areas, build, kaslr):
+        return loaded
 
     def before_extension(self, boot):
         yield Step("memory", boot.add_memory, "memblock_add()")

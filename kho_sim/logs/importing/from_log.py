@@ -24,6 +24,7 @@ from kho_sim.logs.importing.imported import (
 )
 from kho_sim.logs.importing.landing import areas_told
 from kho_sim.logs.importing.memory import find_memory
+from kho_sim.logs.importing.places import find_places
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
 from kho_sim.releases import RELEASES, nearest_release, release_of
@@ -54,9 +55,11 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     if cold.boot == trace.extra["boots"][0].boot:
         source.lines = lines or {}
     find_memory(source, logs[logs.index(cold) :])
+    _find_hardware(source, cold)
     _find_cpus(source, cold)
     _find_kernels(source, logs)
-    find_build_sizes(source, cold, _loads(trace, logs))
+    build = find_build_sizes(source, cold, _loads(trace, logs))
+    find_places(source, logs, build)
     find_early_allocations(source, cold)
     find_foreign_versions(source, logs)
     find_workload(source, cold.command_line, logs)
@@ -68,6 +71,11 @@ LOCATED = (
     "efi: mem",
     "efi: ",
     "ACPI: Reserving ",
+    "ACPI: SLIT ",
+    "max_arch_pfn",
+    "NODE_DATA(0) allocated",
+    "Registered nosave memory",
+    "setup_percpu: NR_CPUS",
     "SRAT: Node ",
     "Early memory node ranges",
     "Memory: ",
@@ -100,6 +108,18 @@ def lines_of_log(lines: Iterable[bytes]) -> dict[str, int]:
     return found
 
 
+FOUR_LEVEL_PAGES = 1 << 34
+"""Pages that page tables of four levels reach on x86_64 (max_arch_pfn)."""
+
+
+def _find_hardware(source: Source, cold: BootLog) -> None:
+    """What a kernel says of its machine, where it is not as in the recorded ones."""
+    if cold.highest_page == FOUR_LEVEL_PAGES:
+        source.say("machine.page_table_levels", 4, "max_arch_pfn", "max_arch_pfn = 0x400000000")
+    if cold.has_distances:
+        source.say("machine.node_distances", True, "ACPI: SLIT ")
+
+
 EMULATED_CPU = "TCG"
 """QEMU's own name for a CPU that it emulates: threads there do not run as on hardware."""
 
@@ -113,9 +133,6 @@ def _find_cpus(source: Source, cold: BootLog) -> None:
     elif cold.node_cpus:
         cpus = 1 + sum(len(cpus) for cpus in cold.node_cpus.values())
         source.say("machine.cpus", cpus, "smp: Bringing up", "CPUs brought up")
-    present = cold.present_cpus
-    if present and present < (cold.nr_cpu_ids or cold.possible_cpus or 0):
-        source.say("machine.present_cpus", present, "CPU topo: Allowing", "present CPUs")
     if EMULATED_CPU in cold.cpu_model:
         source.say("chain.workers", "emulated", "smpboot: CPU0", f"CPU 0: {cold.cpu_model}")
     elif cold.cpu_model:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kho_sim.base.command_line import parse_command_line
+from kho_sim.builds import Build
 from kho_sim.kho.load import DESCRIPTORS_ALIGN_BYTES, LoadRefused, place_kernel
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.logs.reader import BootLog
@@ -29,17 +31,25 @@ def areas_told(log: BootLog) -> bool:
     return bool(log.scratch) or bool(log.out_starts and len(log.out_starts) == len(log.out_sizes))
 
 
+def is_randomised(log: BootLog, build: Build) -> bool:
+    """Tell whether KASLR moved a kernel: its build can, and its command line lets it."""
+    return build.config.randomize_base and not parse_command_line(log.command_line).nokaslr
+
+
+def image_address(log: BootLog) -> int | None:
+    """Return where the log of a boot shows its image."""
+    code = [resource.start for resource in log.iomem if resource.name == "Kernel code"]
+    return code[0] if code else _kernel_in(list(_first_reserved(log)), log)
+
+
 def landing(log: BootLog, area_count: int) -> dict[str, int]:
     """Return the address of each of LANDED that the log of a KHO boot tells."""
     found: dict[str, int] = {}
     if log.initrd:
         found["initrd"] = log.initrd.start
-    code = [resource.start for resource in log.iomem if resource.name == "Kernel code"]
-    regions = list(_first_reserved(log))
-    if code:
-        found["kernel"] = code[0]
-    elif (kernel := _kernel_in(regions, log)) is not None:
+    if (kernel := image_address(log)) is not None:
         found["kernel"] = kernel
+    regions = list(_first_reserved(log))
     for start, end, flags in regions:
         size = end - start
         parameters = EFI_PARAMETERS_BYTES if log.efi.present else RESERVED_SETUP_DATA_BYTES

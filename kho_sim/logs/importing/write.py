@@ -18,12 +18,15 @@ SIZES = (
     "initrd",
     "init_size",
     "per_cpu_static",
+    "per_cpu_reserved",
+    "per_cpu_dynamic",
+    "node_data",
     "purgatory",
     "size",
     "folio",
     "align",
 )
-ADDRESSES = ("start", "end", "initrd_end")
+ADDRESSES = ("start", "end", "initrd_end", "image_address")
 
 
 def scenario_text(imported: ImportedScenario) -> str:

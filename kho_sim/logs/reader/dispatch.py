@@ -155,6 +155,8 @@ HANDLERS: dict[str, Handler] = {
     "efi:": _of_machine(machine_lines.efi),
     "ACPI:": _of_machine(machine_lines.acpi),
     "node": _of_machine(machine_lines.node),
+    "last_pfn": _of_machine(machine_lines.highest_page),
+    "PM:": _of_machine(machine_lines.power_management),
     "RAMDISK:": _of_machine(machine_lines.ramdisk),
     "CPU": _of_machine(machine_lines.possible_cpus),
     "smpboot:": _of_machine(machine_lines.smp_boot),

@@ -162,7 +162,14 @@ class BootLog:
     hotplug: list[NodeRange] = field(default_factory=list)
     """Ranges of the SRAT that may be plugged in later."""
     node_ranges: list[NodeRange] = field(default_factory=list)
-    present_cpus: int | None = None
+    highest_page: int | None = None
+    """Pages that the kernel's page tables reach (max_arch_pfn)."""
+    has_distances: bool = False
+    """Whether the firmware has a SLIT."""
+    nosave_regions: int = 0
+    """Stretches that hibernation does not save."""
+    max_cpus: int | None = None
+    """What the kernel was built for (NR_CPUS)."""
     possible_cpus: int | None = None
     """Present and hotplug ones: the kernel lays out memory for all of them."""
     cpu_model: str = ""

@@ -33,11 +33,10 @@ _NO_TABLE = 2**64 - 1
 _SRAT = re.compile(r"SRAT: Node (\d+) PXM \d+ " + _MEM + r"(.*)")
 _ACPI_TABLE = re.compile(r"Reserving \S+ table memory at " + _MEM)
 _EARLY_NODE = re.compile(r"(\d+): " + _MEM)
+_HIGHEST_PAGE = re.compile(r"max_arch_pfn = 0x([0-9a-f]+)")
 _RAMDISK = re.compile(_MEM)
-_POSSIBLE = re.compile(
-    r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?(?:, (\d+) hotplug CPUs)?"
-)
-_IDS = re.compile(r"nr_cpu_ids:(\d+) nr_node_ids:(\d+)")
+_POSSIBLE = re.compile(r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?")
+_IDS = re.compile(r"NR_CPUS:(\d+) .*nr_cpu_ids:(\d+) nr_node_ids:(\d+)")
 _NODE_CPUS = re.compile(r"node +#(\d+), CPUs:((?: +#\d+)+)")
 _MEMORY = re.compile(r"(\d+)K/(\d+)K available \(([^)]*)\)")
 _MEMORY_PART = re.compile(r"(\d{1,20})K ([a-z -]+)")
@@ -102,6 +101,8 @@ def acpi(log: BootLog, text: str) -> None:
     if match := _SRAT.match(text):
         place = NodeRange(*half_open(match[2], match[3]), decimal(match[1]))
         (log.hotplug if "hotplug" in match[4] else log.srat).append(place)
+    elif text.startswith("SLIT "):
+        log.has_distances = True
     elif match := _ACPI_TABLE.match(text):
         log.acpi_tables.append(Extent(*half_open(match[1], match[2])))
 
@@ -112,6 +113,17 @@ def node(log: BootLog, text: str) -> None:
         log.node_ranges.append(NodeRange(*half_open(match[2], match[3]), decimal(match[1])))
     elif match := _DEFERRED.match(text):
         log.deferred_ms[decimal(match[1])] = decimal(match[2])
+
+
+def highest_page(log: BootLog, text: str) -> None:
+    """`last_pfn = 0x280000 max_arch_pfn = 0x10000000000`."""
+    if match := _HIGHEST_PAGE.search(text):
+        log.highest_page = hexadecimal(match[1])
+
+
+def power_management(log: BootLog, text: str) -> None:
+    """`PM: hibernation: Registered nosave memory: [mem a-b]`; `PM: Registered ...` before 5.10."""
+    log.nosave_regions += "Registered nosave memory" in text
 
 
 def ramdisk(log: BootLog, text: str) -> None:
@@ -125,7 +137,6 @@ def possible_cpus(log: BootLog, text: str) -> None:
     hotplug CPUs`, where N counts them all."""
     if match := _POSSIBLE.search(text):
         log.possible_cpus = decimal(match[1]) + decimal(match[3] or "0")
-        log.present_cpus = decimal(match[1]) - decimal(match[4] or "0")
 
 
 def smp_boot(log: BootLog, text: str) -> None:
@@ -139,7 +150,8 @@ def smp_boot(log: BootLog, text: str) -> None:
 def cpu_ids(log: BootLog, text: str) -> None:
     """`setup_percpu: NR_CPUS:64 nr_cpumask_bits:4 nr_cpu_ids:4 nr_node_ids:1`."""
     match = known(_IDS.search(text))
-    log.nr_cpu_ids, log.nr_node_ids = decimal(match[1]), decimal(match[2])
+    log.max_cpus = decimal(match[1])
+    log.nr_cpu_ids, log.nr_node_ids = decimal(match[2]), decimal(match[3])
 
 
 def node_cpus(log: BootLog, text: str) -> None:

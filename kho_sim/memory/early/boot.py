@@ -29,6 +29,7 @@ from kho_sim.memory.early.requests import BootPanic, Requests
 from kho_sim.memory.early.sparse import initialise_sections
 from kho_sim.memory.memblock import MAX_NUMNODES, NO_NODE, NOLEAKTRACE, NOMAP, Memblock
 from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.kaslr import NO_KASLR, Kaslr
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.rules import EarlyRules, Step
 from kho_sim.releases import Release, load_release
@@ -74,6 +75,7 @@ class EarlyBoot:
     populate: Callable[[EarlyBoot], None] | None = None
     memblock: Memblock = field(default_factory=Memblock)
     release: Release = field(default_factory=load_release)
+    kaslr: Kaslr = NO_KASLR
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
     named_areas: list[NamedArea] = field(default_factory=list)

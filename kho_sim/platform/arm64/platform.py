@@ -18,6 +18,7 @@ from kho_sim.base.extent import round_down
 from kho_sim.platform.arm64 import early, kexec
 from kho_sim.platform.arm64.linear_map import map_memory, pages_to_copy
 from kho_sim.platform.geometry import ARM64_GEOMETRIES, STRUCT_PAGE_BYTES, Geometry
+from kho_sim.platform.kaslr import NO_KASLR, Kaslr
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
 from kho_sim.platform.rules import EarlyRules, Step, UpperTables, ZoneLimit
 
@@ -89,13 +90,28 @@ class Arm64:
 
     # Loading
 
-    def load_cold(self, machine: Machine, build: Build) -> LoadedKernel:
+    def load_cold(
+        self,
+        machine: Machine,
+        build: Build,
+        kaslr: Kaslr = NO_KASLR,  # noqa: ARG002
+    ) -> LoadedKernel:
         """Return where the boot loader of the machine puts image, initrd and device tree."""
         return kexec.cold_load(machine, build)
 
     def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:
         """Return the segments of an Image; an initrd of 0 bytes gets none."""
         return kexec.segments(request, self.geometry.page_bytes)
+
+    def moved_in_scratch(
+        self,
+        loaded: LoadedKernel,
+        areas: Iterable[tuple[int, int]],  # noqa: ARG002
+        build: Build,  # noqa: ARG002
+        kaslr: Kaslr,  # noqa: ARG002
+    ) -> LoadedKernel:
+        """Return the kernel where kexec put it: no decompressor moves it."""
+        return loaded
 
     def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
         """Return where the jump leaves everything; /chosen of the device tree leads to KHO."""
