@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kho_sim.base.command_line import CommandLine
-from kho_sim.base.command_line.parse import RESERVE_MEM_MAX
+from kho_sim.base.command_line.reserve_mem import RESERVE_MEM_MAX
 from kho_sim.base.units import DURATION_UNITS
 from kho_sim.scenario.fields import (
     Choice,

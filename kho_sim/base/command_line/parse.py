@@ -41,8 +41,9 @@ from kho_sim.base.command_line.remarks import (
     Remark,
     remark_on,
 )
+from kho_sim.base.command_line.reserve_mem import read_reserve_mem
 from kho_sim.base.command_line.scratch import read_scratch
-from kho_sim.base.command_line.words import SPACES, Word, boolean, split_words, whole_number
+from kho_sim.base.command_line.words import Word, boolean, split_words, whole_number
 from kho_sim.base.extent import round_up
 from kho_sim.base.units import memparse
 
@@ -52,11 +53,6 @@ LOG_BUF_MAX_BYTES = 1 << 31
 """LOG_BUF_LEN_MAX, kernel/printk/printk.c."""
 SWIOTLB_SEGMENT_SLABS = 128
 """IO_TLB_SEGSIZE: the number of slabs is rounded up to it."""
-RESERVE_MEM_MAX = 8
-"""RESERVE_MEM_MAX_ENTRIES, mm/memblock.c."""
-RESERVE_MEM_NAME_MAX = 15
-RESERVE_MEM_MIN_ALIGN_BYTES = 64
-"""SMP_CACHE_BYTES: a smaller alignment is raised to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,29 +246,10 @@ def _hugetlb_free_vmemmap(reading: _Reading, value: str | None) -> bool:
 
 
 def _reserve_mem(reading: _Reading, value: str | None) -> bool:
-    """Source: reserve_mem(), mm/memblock.c. Bad ones are dropped in silence."""
-    line = reading.line
-    size_text, _, rest = (value or "").partition(":")
-    align_text, colon, name = rest.partition(":")
-    size_bytes, size_junk = memparse(size_text)
-    align_bytes, align_junk = memparse(align_text)
-    good = size_bytes and colon and not size_junk and not align_junk
-    good = good and name.strip(SPACES) and len(name) <= RESERVE_MEM_NAME_MAX
-    taken = name in (area.name for area in line.reserve_mem)
-    if good and not taken and len(line.reserve_mem) < RESERVE_MEM_MAX:
-        area = ReserveMem(size_bytes, max(align_bytes, RESERVE_MEM_MIN_ALIGN_BYTES), name)
-        return reading.set(reserve_mem=(*line.reserve_mem, area))
-    reading.remark(MALFORMED, _why_dropped(bool(good), taken))
-    return True
-
-
-def _why_dropped(good: bool, taken: bool) -> str:
-    """Say why the kernel drops a ``reserve_mem=`` without a word."""
-    if not good:
-        return "the kernel drops this in silence; it takes size:align:name"
-    if taken:
-        return "the kernel drops this in silence: the name is taken"
-    return f"the kernel drops this in silence: it takes {RESERVE_MEM_MAX} areas"
+    areas, why_dropped = read_reserve_mem(value, reading.line.reserve_mem)
+    if why_dropped:
+        reading.remark(MALFORMED, why_dropped)
+    return reading.set(reserve_mem=areas)
 
 
 def _crashkernel(reading: _Reading, value: str | None) -> bool:
