@@ -91,10 +91,19 @@ def check_running(memory: RunningMemory, handover: Handover) -> None:
 
 def check_hand_over(handover: Handover) -> None:
     """All that is handed over is in the tree, nothing of it lies in scratch, and no two objects
-    share."""
+    share, but for ``reserve_mem=`` areas, which may begin and end inside of a page."""
     kept = handover.tree.preserved_extents()
     shift = handover.tree.geometry.page_shift
-    spans = sorted(folios.extent(shift) for handed in handover.objects for folios in handed.data)
+    files, areas = (
+        [
+            folios.extent(shift)
+            for handed in handover.objects
+            for folios in handed.data
+            if bool(handed.session) is has_session
+        ]
+        for has_session in (True, False)
+    )
+    spans = sorted([*files, *merged(areas)])
     for left, right in pairwise(spans):
         ensure(left.end <= right.start, "objects share {} and {}", left, right)
     lost = subtracted(spans, kept)

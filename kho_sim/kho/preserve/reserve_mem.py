@@ -2,7 +2,8 @@
 
 Models mm/memblock.c's reserve_mem_kho_*() of Linux 7.3 (kernel-facts 10.1): one FDT page for all
 areas, and each area as pieces of natural order. Early boot reserves an area, or finds it by its
-name; no user opens it, and it stands in no session.
+name; no user opens it, and it stands in no session. Of an area that begins or ends inside of a page
+the whole page is preserved (assumption).
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class ReserveMem:
     def create(self, home: Home, wanted: NewObject) -> LiveObject:
         """Take an area of early boot as it is; its name decides."""
         area = home.named_areas[wanted.name]
-        shift = home.pages.geometry.page_shift
-        run = Run(area.start >> shift, area.size_bytes >> shift)
+        pages = home.pages.geometry.pages_around(*area.extent)
+        run = Run(pages.start, pages.size)
         return LiveObject(area.name, self.name, area.size_bytes, [Folios(run, 0)], session="")
 
     def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
@@ -49,7 +50,7 @@ class ReserveMem:
         """None if the command line of this kernel does not name the area, or if it was allocated
         anew, as its list could not be read."""
         area, shift = home.named_areas.get(handed.name), home.pages.geometry.page_shift
-        if area is None or area.start != handed.data[0].run.first_pfn << shift:
+        if area is None or area.start >> shift != handed.data[0].run.first_pfn:
             return None
         return LiveObject.of(handed)
 

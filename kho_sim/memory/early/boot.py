@@ -14,7 +14,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from kho_sim.base import requesters
-from kho_sim.base.extent import Extent, round_up
+from kho_sim.base.command_line.reserve_mem import MIN_ALIGN_BYTES
+from kho_sim.base.extent import Extent
 from kho_sim.builds import Build
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early.bounce import allocate_bounce_buffers
@@ -289,16 +290,16 @@ class EarlyBoot:
                 self.requests.free(block, 0, size)
 
     def _reserve_named_areas(self) -> None:
-        """``reserve_mem=``: an area that was handed over is found again, a new one is allocated."""
+        """``reserve_mem=``: an area that was handed over is found again, a new one is allocated
+        with the size and the alignment that were asked for, whatever a page has."""
         found = {area.name: area for area in self.handed_areas}
-        page_bytes = self.geometry.page_bytes
         for area in self.options.reserve_mem:
             if area.name in found:
                 self.named_areas.append(found[area.name])
                 continue
             what = requesters.reserve_mem(area.name)
-            size = round_up(area.size_bytes, page_bytes)
-            start = self.requests.alloc_range(what, size, max(area.align_bytes, page_bytes), 0, 0)
+            size, align = area.size_bytes, max(area.align_bytes, MIN_ALIGN_BYTES)
+            start = self.requests.alloc_range(what, size, align, 0, 0)
             if start:
                 self.named_areas.append(NamedArea(area.name, start, size))
             else:

@@ -208,7 +208,7 @@ def test_a_crash_kernel_lies_on_16_mib_and_named_memory_on_what_was_asked_for():
     )
     assert (crash.size_bytes, crash.align_bytes) == (10 * MIB, 16 * MIB)
     assert (crash.min_address, crash.max_address) == (0, 4 * GIB)
-    assert (named.size_bytes, named.align_bytes) == (2 * PAGE, PAGE)
+    assert (named.size_bytes, named.align_bytes) == (PAGE + 1, 64)
     assert (named.min_address, named.max_address) == (0, 0)
 
 
