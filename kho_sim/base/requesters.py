@@ -69,6 +69,8 @@ MEMMAP = "memmap"
 """[26] vmemmap_alloc_block(): the struct pages of one section."""
 MEMMAP_PAGE = "memmap page"
 """[26] vmemmap_alloc_block(): one page of them, where a section found no 2 MiB."""
+MEMMAP_TAIL_PAGE = "memmap tail page"
+"""vmemmap_populate_hvo(): the page that the tails of all gigantic pages of a node share."""
 COMMAND_LINE = "command line"
 """[27] setup_command_line(): two copies."""
 PER_CPU_GROUP_INFO = "per-cpu group info"
@@ -104,6 +106,10 @@ SWIOTLB_SLOTS = "swiotlb slots"
 """[36] swiotlb_init_remap()."""
 SWIOTLB_AREAS = "swiotlb areas"
 """[36] swiotlb_init_remap()."""
+KFENCE_POOL = "kfence pool"
+"""kfence_alloc_pool_and_metadata(), after the bounce buffers."""
+KFENCE_METADATA = "kfence metadata"
+"""kfence_alloc_pool_and_metadata()."""
 
 # Scratch of a first kernel
 
@@ -120,16 +126,7 @@ REQUESTERS: tuple[str, ...] = tuple(
 """Every name above: those that ask in a modelled build. Machine and command line decide which of
 them do."""
 
-# Seen in logs, not asked for by any modelled build yet (kernel-facts-distro 1, 6, 7)
-
-MEMMAP_TAIL_PAGE = "memmap tail page"
-"""vmemmap_populate_hvo(): the page that the tails of all gigantic pages of a node share."""
-KFENCE_POOL = "kfence pool"
-"""kfence_alloc_pool_and_metadata(), after the bounce buffers."""
-KFENCE_METADATA = "kfence metadata"
-"""kfence_alloc_pool_and_metadata()."""
-
-# The same, of arm64 (kernel-facts-arm64 5.1, whose step numbers are given as [n])
+# Of arm64, seen in logs (kernel-facts-arm64 5.1, whose step numbers are given as [n])
 
 LINEAR_MAP_TABLE = "linear map table"
 """[8] early_pgtable_alloc(): a page table of the linear map."""

@@ -122,3 +122,7 @@ class Build(DataFile):
     config: Config = Config()
     early: tuple[EarlyRequest, ...] = ()
     """Early allocations that a scenario adds; never in a data file."""
+
+    def kfence_pool_bytes(self, page_bytes: int) -> int:
+        """Return the size of KFENCE's pool, 0 in a build without it."""
+        return (self.kfence_pool_objects + 1) * 2 * page_bytes if self.kfence_pool_objects else 0

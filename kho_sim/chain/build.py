@@ -251,6 +251,7 @@ def _options(
         command_line_bytes=line.length,
         log_buffer_bytes=line.log_buf_len or 0,
         hugepages=line.hugepages(len(machine.nodes)),
+        optimises_memmap=line.hugetlb_free_vmemmap,
         hugetlb_cma=line.hugetlb_cma,
         crashkernel=line.crashkernel,
         cma=line.cma or CmaRequest(build.cma_bytes),

@@ -259,6 +259,10 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         if boot.machine.end_of_possible_memory > FOUR_GIB:
             bounce = partial(boot.allocate_bounce_buffers, boot.build.swiotlb_bytes)
             yield Step("bounce buffers", bounce, "swiotlb_init()")
+        if boot.options.kfence_interval:
+            yield Step(
+                "KFENCE", partial(_allocate_kfence, boot), "kfence_alloc_pool_and_metadata()"
+            )
 
 
 def _if_possible(
@@ -383,6 +387,15 @@ def _register_nosave_regions(boot: EarlyBoot) -> None:
         if extent.start > end:
             boot.alloc_or_panic(requesters.NOSAVE_REGION, NOSAVE_REGION_BYTES)
         end = extent.end
+
+
+def _allocate_kfence(boot: EarlyBoot) -> None:
+    """The pool that KFENCE watches, and what it notes of each object."""
+    page_bytes = boot.geometry.page_bytes
+    size = boot.build.kfence_pool_bytes(page_bytes)
+    if size and boot.requests.alloc(requesters.KFENCE_POOL, size, page_bytes):
+        metadata_bytes = boot.build.kfence_metadata_bytes
+        boot.requests.alloc(requesters.KFENCE_METADATA, metadata_bytes, page_bytes)
 
 
 def _allocate_entry_areas(boot: EarlyBoot) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kho_sim.base import requesters
 from kho_sim.base.errors import ModelError
-from kho_sim.base.requesters import REQUESTERS
 from kho_sim.base.words import OUTCOMES
 from kho_sim.chain import kernel as kernel_module
 from kho_sim.chain import run_scenario
@@ -59,9 +59,14 @@ def handed_to(trace: Trace, boot: int) -> set[str]:
 
 BOOT = st.integers(0, 3)
 LATER = st.integers(1, 3)
+REQUESTERS = st.sampled_from(requesters.REQUESTERS)
 FAULTS = st.one_of(
     st.fixed_dictionaries(
-        {"kind": st.just("allocation"), "boot": BOOT, "what": st.sampled_from(REQUESTERS)},
+        {
+            "kind": st.just("allocation"),
+            "boot": BOOT,
+            "what": st.sampled_from(requesters.REQUESTERS),
+        },
         optional={"occurrence": st.integers(1, 3), "times": st.sampled_from([1, 2, 600])},
     ),
     st.fixed_dictionaries(
@@ -405,17 +410,26 @@ def test_a_file_that_is_not_in_preserved_memory_is_caught(monkeypatch) -> None:
 
 
 COMPLETE = """
-machine: {memory: 8GiB, cpus: 2}
-kernel: {command_line: "log_buf_len=8M hugepagesz=1G hugepages=1 crashkernel=64M nokaslr"}
+machine: {memory: 16GiB, cpus: 2}
+kernel:
+  build: BUILD
+  command_line: "log_buf_len=8M hugepagesz=1G hugepages=1 crashkernel=64M,high nokaslr LINE"
 chain: {boots: 2, twin: false}
 faults: [{kind: allocation, boot: 1, what: memmap}]
 """
+CONFIGURED = {requesters.FIRMWARE_MAP_ENTRY, requesters.NOSAVE_REGION, requesters.CPUMASK}
+"""What only a build of a distribution asks for."""
 
 
-def test_requesters_are_those_that_early_boots_have() -> None:
-    trace = run_scenario(loads(COMPLETE))
-    asked = {row.what for row in trace["allocations"]}
-    assert asked - {"node 0 scratch"} == set(REQUESTERS)
+@pytest.mark.parametrize("build", ["lab", "distro"])
+def test_requesters_are_those_that_early_boots_have(build: str) -> None:
+    asked = {requesters.NODE_DISTANCES}
+    optimised = "hugetlb_free_vmemmap=on kfence.sample_interval=100"
+    for line in ("cma=8M crashkernel=8M,cma hugetlb_cma=1G", optimised):
+        text = COMPLETE.replace("BUILD", build).replace("LINE", line)
+        asked |= {row.what for row in run_scenario(loads(text))["allocations"]}
+    configured = CONFIGURED if build == "lab" else set()
+    assert asked - {"node 0 scratch"} == set(requesters.REQUESTERS) - configured
 
 
 def test_a_file_that_finds_no_memory_is_taken_back_and_preserved_later() -> None:

@@ -46,7 +46,7 @@ def test_an_area_has_keys_of_the_orders_that_its_place_allows():
 
 
 def test_areas_have_the_alignment_that_was_asked_for_and_may_share_a_page():
-    line = "reserve_mem=100:64:a reserve_mem=100:64:b reserve_mem=4097:128:c"
+    line = "reserve_mem=64:64:a reserve_mem=64:64:b reserve_mem=4097:128:c"
     trace = chain(line)
     at = places(trace)
     assert [at[name] % align for name, align in (("a", 64), ("b", 64), ("c", 128))] == [0, 0, 0]

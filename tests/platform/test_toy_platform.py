@@ -150,7 +150,7 @@ def test_generic_requests_follow_the_pages_and_rules_of_the_platform():
     unit = round_up(BUILD.per_cpu_static_bytes + BUILD.per_cpu_dynamic_bytes, PAGE)
     assert sizes(early, "per-cpu units") == [(2 * unit, PAGE)]
     assert sizes(early, "crash kernel") == [(8 * MIB, 2 * MIB)]
-    assert sizes(early, "reserve_mem half") == [(PAGE, PAGE)]
+    assert sizes(early, "reserve_mem half") == [(PAGE // 2, 64)]
     assert sizes(early, "swiotlb slots") == [(round_up(2048 * 24, PAGE), PAGE)]
     buffers = next(row for row in early.requests.rows if row.what == "swiotlb")
     assert buffers.address + buffers.size_bytes <= 2 * GIB

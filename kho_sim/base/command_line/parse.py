@@ -21,6 +21,7 @@ from kho_sim.base.command_line.crashkernel import (
 )
 from kho_sim.base.command_line.hugepages import (
     MAX_HUGEPAGE_OPTIONS,
+    MIB2,
     HugepageRequest,
     HugetlbCma,
     default_hugepage_bytes,
@@ -132,6 +133,7 @@ def parse_command_line(
             break
         reading.read(word)
     reading.remark_on_crash_kernels()
+    reading.remark_on_huge_pages()
     return replace(
         reading.line,
         other=tuple(reading.other),
@@ -154,6 +156,8 @@ class _Reading:
     remarks: list[Remark] = field(default_factory=list)
     crash_words: dict[str, tuple[str, int]] = field(default_factory=dict)
     """The ``crashkernel=`` words that count, by kind, and where they stand."""
+    optimising_word: tuple[str, int] = ("", 0)
+    """The last ``hugetlb_free_vmemmap=``, and where it stands."""
 
     def read(self, word: Word) -> None:
         name, value, start, end = word
@@ -180,6 +184,13 @@ class _Reading:
         if LOW in self.crash_words and (PLAIN in self.crash_words or HIGH not in self.crash_words):
             text = "the kernel takes ',low' beside ',high' only"
             self.remarks.append(Remark(IGNORED, *self.crash_words[LOW], text))
+
+    def remark_on_huge_pages(self) -> None:
+        """Remark on what huge pages below the gigantic ones give back."""
+        sizes = [size.size_bytes for size in self.line.hugepages(1)]
+        if self.line.hugetlb_free_vmemmap and MIB2 in sizes:
+            text = "what 2 MiB pages give back of their struct pages is left out"
+            self.remarks.append(Remark(NOT_MODELLED, *self.optimising_word, text))
 
     def set(self, **values: object) -> bool:
         self.line = replace(self.line, **values)  # type: ignore[arg-type]
@@ -242,6 +253,7 @@ def _hugetlb_cma(reading: _Reading, value: str | None) -> bool:
 def _hugetlb_free_vmemmap(reading: _Reading, value: str | None) -> bool:
     """A core parameter, not an early option: alone it means yes; a bad value changes nothing."""
     state = True if value is None else boolean(value)
+    reading.optimising_word = (reading.written, reading.at)
     return reading.set(hugetlb_free_vmemmap=state) if state is not None else True
 
 

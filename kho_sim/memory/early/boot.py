@@ -266,7 +266,8 @@ class EarlyBoot:
     def _initialise_sections(self) -> None:
         """A kernel that goes on without struct pages dies when it needs the first of them."""
         said = self.release.memmap_failure_is_said
-        lacking = initialise_sections(self.requests, self.build, self.rules, said)
+        optimised = self.gigantic.ranges if self.options.optimises_memmap else ()
+        lacking = initialise_sections(self.requests, self.build, self.rules, said, optimised)
         self.messages += [MEMMAP_MISSING.format(nid) for nid in lacking]
         if lacking:
             raise BootPanic(DEAD_IDLE_TASK)

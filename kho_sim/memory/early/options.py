@@ -23,6 +23,8 @@ class BootOptions:
     log_buffer_bytes: int = 0
     """From ``log_buf_len=``; 0 keeps the built-in buffer."""
     hugepages: tuple[HugepageRequest, ...] = ()
+    optimises_memmap: bool = False
+    """Whether gigantic pages share the struct pages of their tails (``hugetlb_free_vmemmap=``)."""
     hugetlb_cma: HugetlbCma = field(default_factory=HugetlbCma)
     crashkernel: tuple[Crashkernel, ...] = ()
     cma: CmaRequest = field(default_factory=CmaRequest)

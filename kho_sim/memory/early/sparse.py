@@ -7,7 +7,7 @@ whole ones (2 MiB, with pages of 4 KiB), else, and where none fits, in single pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from kho_sim.base import requesters
@@ -38,10 +38,15 @@ class NoMemmap(BootPanic):
 
 
 def initialise_sections(
-    requests: Requests, build: Build, rules: EarlyRules, memmap_or_panic: bool = True
+    requests: Requests,
+    build: Build,
+    rules: EarlyRules,
+    memmap_or_panic: bool = True,
+    optimised: Sequence[tuple[int, int]] = (),
 ) -> list[int]:
     """Allocate all that describes memory in sections; return the nodes that lack struct pages.
 
+    ``optimised``: gigantic pages (start, end) that share what describes their tails (HVO).
     ``memmap_or_panic``: whether the kernel panics for the first section that has none; else it goes
     on with the next node (kernel-facts-releases 11). Raises BootPanic where the kernel would.
     """
@@ -64,7 +69,8 @@ def initialise_sections(
             or_panic=f"Failed to allocate usemap for node {nid}",
         )
         try:
-            memmap.allocate(group, nid)
+            described = memmap.optimise(optimised, group, nid)
+            memmap.allocate([section for section in group if section not in described], nid)
         except NoMemmap:
             if memmap_or_panic:
                 raise
@@ -141,6 +147,35 @@ class _Memmap:
                 self._allocate_blocks(sections, nid)
             else:
                 self._allocate_pages(sections, nid)
+
+    def optimise(self, pages: Sequence[tuple[int, int]], group: list[int], nid: int) -> set[int]:
+        """Describe gigantic pages of a node by single pages: a table for each section, a page for
+        the head, and one for the tails of all of them. Return their sections.
+
+        A page for which there is no room is left to ``allocate``. Source: hugetlb_vmemmap_init(),
+        vmemmap_populate_hvo(); kernel-facts-distro 7.
+        """
+        section_bytes = self._requests.geometry.section_bytes
+        described: set[int] = set()
+        of_node = set(group)
+        page_bytes = self._requests.geometry.page_bytes
+        has_tail = False
+        for start, end in pages:
+            sections = range(start // section_bytes, end // section_bytes)
+            if not self._in_huge_pages or sections.start not in of_node:
+                continue
+            if not has_tail and not self._run(requesters.MEMMAP_TAIL_PAGE, page_bytes, 1, nid):
+                return described
+            has_tail = True
+            for section in sections:
+                self._cover(section, nid)
+                is_head = section == sections.start
+                if not self._allocate_table(nid) or (
+                    is_head and not self._run(requesters.MEMMAP_PAGE, page_bytes, 1, nid)
+                ):
+                    return described
+            described.update(sections)
+        return described
 
     def _window(self, section: int) -> int:
         return self._levels[-1].number_of(self._offset(section))

@@ -58,11 +58,10 @@ def reserve_kfence_pool(boot: EarlyBoot) -> None:
 
     Source: arm64_kfence_alloc_pool().
     """
-    objects = boot.build.kfence_pool_objects
-    if not objects or not boot.options.kfence_interval:
-        return
     page_bytes = boot.geometry.page_bytes
-    size = (objects + 1) * 2 * page_bytes
+    size = boot.build.kfence_pool_bytes(page_bytes)
+    if not size or not boot.options.kfence_interval:
+        return
     start = boot.requests.alloc_range(requesters.KFENCE_POOL, size, page_bytes, 0, 0)
     if start:
         boot.kfence_pool = Extent(start, start + size)

@@ -45,18 +45,21 @@ def test_no_word_is_in_two_lists() -> None:
         ("crashkernel=auto", MALFORMED),
         ("crashkernel=64M,low", IGNORED),
         ("cma=", MALFORMED),
-        ("kfence.sample-interval=100", NOT_MODELLED),
+        ("kfence.num-objects=100", NOT_MODELLED),
+        ("hugetlb_free_vmemmap=on", NOT_MODELLED),
         ("frobnicate=1", UNKNOWN),
     ],
 )
 def test_what_has_no_effect_is_named(word: str, kind: str) -> None:
-    assert kinds(f"kho=on {word} quiet") == [(kind, word)]
+    assert kinds(f"kho=on {word} hugepages=8 quiet") == [(kind, word)]
 
 
 @pytest.mark.parametrize(
     "word",
     [
         "kho_scratch=50%",
+        "hugetlb_free_vmemmap=on hugepagesz=1G hugepages=4",
+        "kfence.sample_interval=100",
         "crashkernel=256M",
         "crashkernel=1G-4G:64M,4G-:1G@64M",
         "crashkernel=1G,high",

@@ -34,6 +34,9 @@ NEVER_RECORDED = {
     requesters.CRASH_KERNEL_LOW: "no recorded command line has crashkernel=",
     requesters.CRASH_KERNEL_CMA: "no recorded command line has crashkernel=",
     requesters.HUGETLB_CMA_AREA: "no recorded command line has hugetlb_cma=",
+    requesters.KFENCE_POOL: "no recorded command line has kfence.sample_interval=",
+    requesters.KFENCE_METADATA: "no recorded command line has kfence.sample_interval=",
+    requesters.MEMMAP_TAIL_PAGE: "no recorded command line has hugetlb_free_vmemmap=",
 }
 
 
