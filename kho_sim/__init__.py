@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kho_sim.chain.workload import register_workload
     from kho_sim.graphs import lineage_graph
     from kho_sim.kho.extend import register_strategy
+    from kho_sim.kho.retrieve import register_retrieval
     from kho_sim.logs.importing import ImportedScenario
     from kho_sim.logs.importing import import_files as import_machine
     from kho_sim.logs.reader import read_boot_log
@@ -73,6 +74,7 @@ __all__ = [
     "read_boot_log",
     "read_explained",
     "read_log",
+    "register_retrieval",
     "register_strategy",
     "register_workload",
     "run",
@@ -112,6 +114,7 @@ if not TYPE_CHECKING:
             "read_boot_log": "kho_sim.logs.reader",
             "read_explained": "kho_sim.verification",
             "read_log": "kho_sim.logs.reader",
+            "register_retrieval": "kho_sim.kho.retrieve",
             "register_strategy": "kho_sim.kho.extend",
             "register_workload": "kho_sim.chain.workload",
             "run": "kho_sim.chain",

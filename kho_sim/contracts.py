@@ -1,6 +1,7 @@
 """The contracts of plug-ins, as checks that their authors can run.
 
-``python -m kho_sim.contracts NAME... [--import MODULE]`` holds strategies and kinds of workload to
+``python -m kho_sim.contracts NAME... [--import MODULE]`` holds extension strategies,
+retrievals and kinds of workload to
 what their family keeps to; MODULE registers them, if they are not installed. A check raises
 AssertionError with a sentence. Left out: what needs a naive model to compare with; the package's
 own members are held to those by its tests.
@@ -18,7 +19,7 @@ from itertools import product
 
 from kho_sim.base import plugins
 from kho_sim.base.errors import KhoSimError
-from kho_sim.base.extent import Extent
+from kho_sim.base.extent import Extent, merged, subtracted
 from kho_sim.chain import run_scenario
 from kho_sim.chain.workload import WORKLOADS
 from kho_sim.kho.extend import (
@@ -31,8 +32,16 @@ from kho_sim.kho.extend import (
     strategy_of,
 )
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
+from kho_sim.kho.retrieve import (
+    RETRIEVALS,
+    Retrieval,
+    Retrieve,
+    RetrieveOptions,
+    Retriever,
+    retriever_of,
+)
 from kho_sim.memory.failing_marks import FailingMarks
-from kho_sim.memory.memblock import KHO_SCRATCH
+from kho_sim.memory.memblock import KHO_SCRATCH, RSRV_NOINIT
 from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario import loads
 
@@ -62,6 +71,20 @@ def check_strategy(strategy: str | Extend) -> None:
         _check_extension(_Machine.draw(number), entry, shift, f"machine {number}, shift {shift}")
     for number in range(MACHINES):
         _check_failing_mark(number, entry)
+
+
+def check_retrieval(retrieval: str | Retrieve) -> None:
+    """Hold a way to retrieve, by name or as a function, to its contract on random machines.
+
+    In the end all that was preserved, and no page of the incoming tree, is reserved with the NOINIT
+    flag or named as skipped; what was reserved before stays as it was; a first pass reserves both;
+    it reports the regions there are; a second time changes nothing; the tree is only read.
+    Raises AssertionError; KeyError for a name that nobody has.
+    """
+    named = isinstance(retrieval, str)
+    entry = retriever_of(retrieval) if named else Retriever(retrieval)  # type: ignore[arg-type]
+    for number in range(MACHINES):
+        _check_retrieval(_Machine.draw(number), entry, f"machine {number}")
 
 
 def check_workload(kind: str, entry: str = "") -> None:
@@ -121,9 +144,21 @@ class _Machine:
         return cls(memblock, tree.freeze())
 
     def extend(self, strategy: Strategy, shift: int) -> Extension:
+        if strategy.needs_reserved:
+            self.reserve_first(RETRIEVALS["two-pass"])
         return extend_scratch(
             strategy, self.memblock, self.incoming, ExtendOptions(shift), self._take, self._give
         )
+
+    def reserve_first(self, retriever: Retriever) -> bool:
+        """Run the first pass of a retrieval; return whether it has one, and reserved everything."""
+        if retriever.reserve_first is None:
+            return False
+        return not retriever.reserve_first(self.memblock, self.incoming).error
+
+    def retrieve(self, retriever: Retriever, reserved: bool) -> Retrieval:
+        options = RetrieveOptions(cpus=2, reserved=reserved)
+        return retriever.retrieve(self.memblock, self.incoming, options)
 
     def must_survive(self) -> list[Extent]:
         """Return preserved memory, and the pages of the incoming tree."""
@@ -170,6 +205,33 @@ def _check_extension(machine: _Machine, strategy: Strategy, shift: int, place: s
     memblock.check()
 
 
+def _check_retrieval(machine: _Machine, retriever: Retriever, place: str) -> None:
+    memblock, incoming = machine.memblock, machine.incoming
+    kept, before = incoming.preserved_extents(), [(r.base, r.end) for r in memblock.reserved]
+    runs, tables = list(incoming.runs()), incoming.table_pages()
+    reserved = machine.reserve_first(retriever)
+    if reserved:
+        left = subtracted(machine.must_survive(), [(r.base, r.end) for r in memblock.reserved])
+        assert not left, f"{place}: the first pass leaves {left[:1]}"
+    regions = len(memblock.reserved)
+    retrieval = machine.retrieve(retriever, reserved)
+    assert not retrieval.error, f"{place}: it ends with {retrieval.error!r}"
+    after = memblock.reserved[:]
+    counts = (retrieval.regions_before, retrieval.regions_after)
+    assert counts == (regions, len(after)), f"{place}: it reports {counts} regions"
+    protected = [(r.base, r.end) for r in after if r.flags & RSRV_NOINIT]
+    held = merged([*protected, *retrieval.skipped])
+    assert not subtracted(kept, held), f"{place}: {subtracted(kept, held)[:1]} is not kept"
+    assert not subtracted(held, kept), f"{place}: {subtracted(held, kept)[:1]} is kept as well"
+    others = merged((r.base, r.end) for r in after if not r.flags & RSRV_NOINIT)
+    assert others == merged(before), f"{place}: {before} was reserved, now {others}"
+    unread = (list(incoming.runs()), incoming.table_pages()) == (runs, tables)
+    assert unread, f"{place}: the incoming tree was changed"
+    machine.retrieve(retriever, reserved)
+    assert [*memblock.reserved] == [*after], f"{place}: a second time changes memblock.reserved"
+    memblock.check()
+
+
 def _check_failing_mark(number: int, strategy: Strategy) -> None:
     """Every mark fails: the step reports it, and no mark is counted."""
     marks = _Machine.draw(number).extend(strategy, SHIFTS[-1]).work.ranges_marked
@@ -191,7 +253,9 @@ def _smallest_entry(kind: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check what the command line names; return 0, 1 for a broken contract, 2 for wrong usage."""
     parser = argparse.ArgumentParser("python -m kho_sim.contracts", description=__doc__)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a strategy, a kind of workload")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="a strategy, a retrieval, a workload"
+    )
     parser.add_argument("--import", dest="module", help="the module that registers them")
     parser.add_argument("--entry", default="", help="a workload's entry in a scenario, as YAML")
     asked = parser.parse_args(arguments)
@@ -204,6 +268,8 @@ def _report(name: str, entry: str) -> int:
     try:
         if name in STRATEGIES or plugins.STRATEGIES.get(name):
             check_strategy(name)
+        elif name in RETRIEVALS or plugins.RETRIEVALS.get(name):
+            check_retrieval(name)
         elif name in WORKLOADS or plugins.WORKLOADS.get(name):
             check_workload(name, entry)
         else:

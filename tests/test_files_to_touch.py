@@ -22,6 +22,9 @@ from kho_sim.kho.extend.base import ExtendOptions, Extension
 def extend(memblock, incoming, options, allocate_page, free_page):
     return extend_around(memblock, incoming, 21, allocate_page, free_page)
 """
+RETRIEVAL = """
+from kho_sim.kho.retrieve.one_call import retrieve
+"""
 SECTION = """class Pinboard(Section):
     \"\"\"Memory that is held.\"\"\"
 
@@ -58,6 +61,17 @@ ADDITIONS = {
             "base/words.py": [('    "none",\n', '    "none",\n    "mine",\n')],
         },
         "kernel: {extend: {strategy: mine}}",
+    ),
+    "retrieval of the package": (
+        {
+            "kho/retrieve/mine.py": RETRIEVAL,
+            "kho/retrieve/__init__.py": [
+                ("    collect_runs,\n", "    collect_runs,\n    mine,\n"),
+                ('    "per-key": ', '    "mine": Retriever(mine.retrieve),\n    "per-key": '),
+            ],
+            "base/words.py": [('    "per-key",\n', '    "per-key",\n    "mine",\n')],
+        },
+        "kernel: {retrieval: mine}",
     ),
     "workload of the package": (
         {
@@ -128,6 +142,6 @@ def test_a_new_member_takes_as_many_files_as_the_guide_says(name, tmp_path):
 def test_the_other_rows_are_shown_elsewhere():
     """Plug-ins: test_plugins.py, kinds: kho/test_preserved_kinds.py and trace/test_schema.py."""
     assert FILES_OF.keys() - ADDITIONS.keys() == {
-        "strategy, as a plug-in", "workload, as a plug-in", "preserved kind",
-        "kind of record",
+        "strategy, as a plug-in", "retrieval, as a plug-in", "workload, as a plug-in",
+        "preserved kind", "kind of record",
     }  # fmt: skip

@@ -90,10 +90,13 @@ class PluginFamily(Generic[Member]):
 STRATEGIES: PluginFamily[Any] = PluginFamily(
     "an extension strategy", "kho_sim.strategies", words.STRATEGIES
 )
+RETRIEVALS: PluginFamily[Any] = PluginFamily(
+    "a way to retrieve", "kho_sim.retrievals", words.RETRIEVALS
+)
 WORKLOADS: PluginFamily[Any] = PluginFamily(
     "a kind of workload", "kho_sim.workloads", words.WORKLOADS
 )
-FAMILIES = (STRATEGIES, WORKLOADS)
+FAMILIES = (STRATEGIES, RETRIEVALS, WORKLOADS)
 
 
 def packed_plugins() -> bytes:

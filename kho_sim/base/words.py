@@ -47,6 +47,16 @@ STRATEGIES = (
     "scaled-blocks",
     "largest-gaps",
 )
+RETRIEVALS = (
+    "per-key",
+    "one-call",
+    "collect-runs",
+    "two-pass",
+    "two-pass-runs",
+    "skip-at-free",
+    "parallel",
+)
+"""The first is the default."""
 WORKLOADS = (
     "memfd",
     "hugetlb",

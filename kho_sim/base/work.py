@@ -25,11 +25,17 @@ class Work:
     ranges_marked: int = 0
     """memblock_mark_kho_scratch() calls that had bytes to mark."""
     regions_scanned: int = 0
-    """memblock regions passed over by searches, isolations and merges."""
+    """memblock regions passed over by searches."""
     regions_moved: int = 0
     """memblock regions shifted in their array by an insertion or a removal."""
     ranges_reserved: int = 0
     """memblock_reserve() calls."""
+    ranges_isolated: int = 0
+    """memblock calls that cut a reserved range out to flag it or to give it back."""
+    regions_passed: int = 0
+    """memblock.reserved regions below a range, passed by each walk that inserts or isolates it."""
+    tree_lookups: int = 0
+    """Descents from the root of a tree to where a key is or would be (five levels)."""
     pages_initialised: int = 0
     """struct pages initialised."""
     pages_allocated: int = 0

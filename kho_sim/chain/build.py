@@ -90,9 +90,10 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         on_failure=scenario.chain.on_failure,
         retries=scenario.chain.retries if scenario.chain.on_failure != "stop" else 0,
         what_ifs=tuple(
-            WhatIf(entry.strategy, ExtendOptions(shift), entry.boots == "last")
+            WhatIf(entry.strategy, ExtendOptions(shift), retrieval, entry.boots == "last")
             for entry in scenario.what_if or ()
             for shift in entry.shifts
+            for retrieval in entry.retrievals or ("",)
         ),
     )
 
@@ -171,6 +172,7 @@ def build_kernel(
         limits=limits,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),
+        retrieval=kernel.retrieval,
         messages=(*line.messages, *line.hugepage_messages(len(machine.nodes))),
     )
 

@@ -141,6 +141,7 @@ def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:
     if boot.kind == "kho":
         yield from _preserved(trace, boot)
         yield f"  extension: {setup.strategy}, blocks of {format_size(1 << setup.extend.shift)}"
+        yield f"  retrieval: {setup.retrieves_by}"
         yield from _marks(trace, boot.boot)
 
 

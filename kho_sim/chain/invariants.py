@@ -44,18 +44,20 @@ def check_survivors(
     kept: Iterable[HandedObject],
     refused: Sequence[HandedObject] = (),
 ) -> None:
-    """The objects that were ``kept`` are those whose memory the retrieval reserved: no file was
-    lost without need, and nothing is said to live in memory that anyone may have taken. What was
-    ``refused`` is lost though its memory is still reserved.
+    """The objects that were ``kept`` are those whose memory the retrieval reserved or skipped: no
+    file was lost without need, and nothing is said to live in memory that anyone may have taken.
+    What was ``refused`` is lost though its memory is still reserved.
 
     Of the kernel's own objects a later kernel need not ask for all.
     """
     _, reserved = booted.regions["after_retrieve"]
-    protected = merged(
+    kept_reserved = [
         (region.base, region.end)
         for region in reserved
         if region.flags & RSRV_NOINIT and not region.flags & (RSRV_KERN | RSRV_HUGETLB)
-    )
+    ]
+    skipped = booted.retrieval.skipped if booted.retrieval else ()
+    protected = merged([*kept_reserved, *skipped])
     kept = list(kept)
     survivors = [
         handed

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from kho_sim.chain.incidents import Failure, PersistentObject
-from kho_sim.chain.phases import early_phases_ns
+from kho_sim.chain.phases import early_phases_ns, extend_work
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
@@ -79,7 +79,7 @@ class Journal:
         """Record the results of early boot with another ``setup``, from the same handover."""
         facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried)}
         facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
-        extension = tried.extension
+        phases, extension = early_phases_ns(tried), tried.extension
         assert extension is not None, "only a boot that extends is tried with other strategies"
         self.note(
             Alternative(
@@ -87,7 +87,9 @@ class Journal:
                 strategy=setup.strategy,
                 shift=extension.shift,
                 busy_block_count=len(extension.busy),
-                early_ns=sum(early_phases_ns(tried).values()),
+                retrieval=setup.retrieves_by,
+                retrieve_ns=phases.get("retrieve"),
+                early_ns=sum(phases.values()),
                 error=extension.error,
                 panic=tried.panic,
                 **facts,  # type: ignore[arg-type]
@@ -213,7 +215,7 @@ def _facts_of_extension(booted: BootedMemory) -> dict[str, object]:
     facts: dict[str, object] = {
         "extended_bytes": extension.extended_bytes,
         "digest_pages": extension.digest_pages,
-        "extend_ns": nanoseconds(extension.work),
+        "extend_ns": nanoseconds(extend_work(booted)),
         "busy_blocks": extension.busy_blocks,
     }
     for moment in ("before", "after"):

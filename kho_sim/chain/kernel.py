@@ -296,12 +296,17 @@ class Kernel:
         return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
 
     def _try_what_ifs(self) -> None:
-        """Boot again, beside the chain, with other extension strategies, if this boot got that
-        far."""
+        """Boot again, beside the chain, with other ways to extend and retrieve, if this boot got
+        that far."""
         if self.booted.incoming is None:
             return
         for what_if in self.plan.what_ifs_at(self.index):
-            setup = replace(self.setup, strategy=what_if.strategy, extend=what_if.extend)
+            setup = replace(
+                self.setup,
+                strategy=what_if.strategy,
+                extend=what_if.extend,
+                retrieval=what_if.retrieval or self.setup.retrieval,
+            )
             tried = boot_memory(self.plan.machine, setup, self.handover)
             self.journal.note_alternative(self.index, setup, tried)
 

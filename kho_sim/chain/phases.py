@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kho_sim.base.work import Work
 from kho_sim.kernel.boot import BootedMemory
+from kho_sim.kho.retrieve import Retrieval
 from kho_sim.rates import PHASE_RATES, nanoseconds
 
 
@@ -11,7 +13,19 @@ def early_phases_ns(booted: BootedMemory) -> dict[str, int]:
     allocations_ns = round(len(booted.early.requests.rows) * PHASE_RATES["early_allocation"].ns)
     phases = {"early_boot": allocations_ns + nanoseconds(booted.early_work)}
     if booted.extension:
-        phases["extend"] = nanoseconds(booted.extension.work)
+        phases["extend"] = nanoseconds(extend_work(booted))
     if booted.retrieval:
-        phases["retrieve"] = nanoseconds(booted.retrieval.work)
+        phases["retrieve"] = retrieve_ns(booted.retrieval)
     return phases
+
+
+def extend_work(booted: BootedMemory) -> Work:
+    """Return the work of the extension, and of the first pass of a retrieval before it."""
+    work = booted.extension.work if booted.extension else Work()
+    return work + booted.first_pass.work if booted.first_pass else work
+
+
+def retrieve_ns(retrieval: Retrieval) -> int:
+    """Return how long a retrieval takes, whose threads share a part of the work equally."""
+    shared_ns = nanoseconds(retrieval.parallel_work) / retrieval.threads
+    return nanoseconds(retrieval.work) + round(shared_ns)

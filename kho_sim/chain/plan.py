@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from kho_sim.base.words import RETRIEVALS
 from kho_sim.chain.faults import BootFaults
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
+from kho_sim.kho.retrieve import retriever_of
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.pages import Interleaving
 from kho_sim.scenario.workloads import Workload
@@ -17,10 +19,12 @@ NANOSECONDS_PER_HOUR = 3_600_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """An extension strategy that is tried at each KHO boot, or only at the chain's last one."""
+    """An extension strategy and a retrieval that are tried at each KHO boot, or only at the chain's
+    last one. ``retrieval`` '': the kernel's own."""
 
     strategy: str
     extend: ExtendOptions
+    retrieval: str = ""
     last_boot_only: bool = False
 
 
@@ -50,10 +54,13 @@ class ChainPlan:
         return len(self.kernels)
 
     def without_extension(self) -> ChainPlan:
-        """The paired twin: the same in everything, but no kernel extends scratch."""
+        """The paired twin: the same in everything, but no kernel extends scratch, or reserves what
+        was preserved before its last step."""
         return replace(
             self,
-            kernels=tuple(replace(kernel, strategy="none") for kernel in self.kernels),
+            kernels=tuple(
+                replace(kernel, strategy="none", retrieval=_late(kernel)) for kernel in self.kernels
+            ),
             what_ifs=(),
         )
 
@@ -62,3 +69,8 @@ class ChainPlan:
         for what_if in self.what_ifs:
             if boot + 1 == self.boots or not what_if.last_boot_only:
                 yield what_if
+
+
+def _late(kernel: KernelSetup) -> str:
+    """Return a kernel's retrieval, but Linux's own for one that begins with a first pass."""
+    return RETRIEVALS[0] if retriever_of(kernel.retrieval).reserve_first else kernel.retrieval

@@ -17,11 +17,22 @@ from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.extent import subtracted
 from kho_sim.base.work import Work
 from kho_sim.builds import Build
-from kho_sim.kho.extend import ExtendOptions, Extension, extend_scratch, strategy_of
+from kho_sim.kho.extend import (
+    ExtendOptions,
+    Extension,
+    extend_scratch,
+    retrieval_beside,
+    strategy_of,
+)
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.populate import NO_MAP, data_found, populate, scratch_found
 from kho_sim.kho.radix import FrozenRadixTree
-from kho_sim.kho.retrieve import Retrieval, retrieve
+from kho_sim.kho.retrieve import (
+    FirstPass,
+    Retrieval,
+    RetrieveOptions,
+    retriever_of,
+)
 from kho_sim.kho.scratch import ScratchReservation, reserve_scratch
 from kho_sim.machine import Machine, MachineLimits
 from kho_sim.memory.early import BootOptions, BootPanic, EarlyBoot, Refusal, Requests
@@ -38,7 +49,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class KernelSetup:
     """What decides a kernel's early memory: its platform, build and release, its command line,
-    its way to extend scratch."""
+    its ways to extend scratch and to retrieve."""
 
     platform: Platform
     build: Build
@@ -50,6 +61,7 @@ class KernelSetup:
     """What its command line leaves of the machine."""
     strategy: str = "blocks"
     extend: ExtendOptions = field(default_factory=ExtendOptions)
+    retrieval: str = "per-key"
     messages: tuple[str, ...] = ()
     """What the kernel prints about its command line."""
     kaslr: Kaslr = NO_KASLR
@@ -57,6 +69,11 @@ class KernelSetup:
     """A fault: how many ranges the extension can mark before it fails with -ENOMEM."""
     refusals: tuple[Refusal, ...] = ()
     """Early allocations that a fault makes fail."""
+
+    @property
+    def retrieves_by(self) -> str:
+        """The retrieval that goes with the extension."""
+        return retrieval_beside(self.strategy, self.retrieval)
 
 
 @dataclass
@@ -72,6 +89,8 @@ class BootedMemory:
     """The tree that says what was preserved for this kernel, if it found one."""
     reservation: ScratchReservation | None = None
     extension: Extension | None = None
+    first_pass: FirstPass | None = None
+    """Of a retrieval that reserves before the extension."""
     retrieval: Retrieval | None = None
     messages: list[str] = field(default_factory=list)
     regions: dict[str, tuple[Regions, Regions]] = field(default_factory=dict)
@@ -125,7 +144,7 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         return booted
     booted.remember("before_retrieve")
     if booted.incoming is not None:
-        booted.retrieval = retrieve(early.memblock, booted.incoming)
+        booted.retrieval = _retrieve(booted, setup, booted.incoming, machine.cpus)
     elif setup.kho and not early.revived:
         booted.reservation = reserve_scratch(
             early.requests,
@@ -169,6 +188,9 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
     memblock = booted.early.memblock
     if isinstance(memblock, FailingMarks):
         memblock.marks_left = setup.extend_fails_after
+    reserve_first = retriever_of(setup.retrieves_by).reserve_first
+    if reserve_first:
+        booted.first_pass = reserve_first(memblock, incoming)
     booted.extension = extend_scratch(
         strategy_of(setup.strategy),
         memblock,
@@ -180,6 +202,14 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
     if booted.extension.error:
         booted.messages.append(booted.extension.error)
     booted.remember("after_extend")
+
+
+def _retrieve(
+    booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree, cpus: int
+) -> Retrieval:
+    reserved = booted.first_pass is not None and not booted.first_pass.error
+    options = RetrieveOptions(cpus=cpus, reserved=reserved)
+    return retriever_of(setup.retrieves_by).retrieve(booted.early.memblock, incoming, options)
 
 
 def _digest_page(requests: Requests) -> int:

@@ -8,8 +8,8 @@ objects, the initramfs, LUO's objects. How much each part takes is the build's `
 from __future__ import annotations
 
 import random
-from itertools import chain
 
+from kho_sim.base.extent import merged
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.preserve import LiveUpdate, Outgoing
 from kho_sim.machine.machine import Machine
@@ -49,8 +49,10 @@ def open_allocator(
         drawn=drawn,
         geometry=memblock.geometry,
     )
-    kept_off = (r for r in memblock.memory if r.flags & NOMAP)
-    pages.open_early((r.base, r.end) for r in chain(memblock.reserved, kept_off))
+    taken = [(r.base, r.end) for r in memblock.reserved]
+    taken += [(r.base, r.end) for r in memblock.memory if r.flags & NOMAP]
+    skipped = booted.retrieval.skipped if booted.retrieval else ()
+    pages.open_early(merged([*taken, *skipped]))
     return pages
 
 

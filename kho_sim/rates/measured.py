@@ -23,6 +23,7 @@ class Rate:
 
 PATCH = "fitted to the patch's 47 us and 22514 us"
 ASSUMED = "assumed: no measurement on hardware"
+RESERVED = "kernel-facts 14: 300 ns for both calls, 5 to 14 times the extension's key"
 
 WORK_RATES: dict[str, Rate] = {
     "keys_walked": Rate(4.0, f"{PATCH}; share of the 42.7 ns a key: {ASSUMED}"),
@@ -32,7 +33,10 @@ WORK_RATES: dict[str, Rate] = {
     "ranges_marked": Rate(1200.0, f"{PATCH}: what the marks leave of the 24 us"),
     "regions_scanned": Rate(1.5, ASSUMED),
     "regions_moved": Rate(1.0, f"24 bytes of memmove(); {ASSUMED}"),
-    "ranges_reserved": Rate(300.0, "kernel-facts 14: 5 to 14 times the extension's key"),
+    "ranges_reserved": Rate(222.0, f"{RESERVED}; share by instructions (strategies, section 3)"),
+    "ranges_isolated": Rate(78.0, f"{RESERVED}; share by instructions (strategies, section 3)"),
+    "regions_passed": Rate(0.0, f"{RESERVED}, with a hundred regions: in the two above"),
+    "tree_lookups": Rate(38.7, f"as a key that is added; {ASSUMED}"),
     "pages_initialised": Rate(8.0, f"one 64-byte struct page; {ASSUMED}"),
     "pages_allocated": Rate(60.0, ASSUMED),
     "pages_migrated": Rate(600.0, f"copying 4 KiB and remapping it; {ASSUMED}"),

@@ -1,4 +1,7 @@
-"""The report's table of what-ifs: one line per strategy, with the values of its worst boot."""
+"""The report's table of what-ifs: one line per way to extend and retrieve.
+
+Each line has the values of its worst boot.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from kho_sim.trace.trace import Trace
 
 COLUMNS = (
     Column("strategy", left=True),
-    *map(Column, ("blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "time")),
+    Column("retrieval", left=True),
+    *map(
+        Column,
+        ("blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "extend", "retrieve"),
+    ),
 )
 LINES_AROUND = 3
 """The title, the headings, and a blank line."""
@@ -19,14 +26,14 @@ LINES_AROUND = 3
 
 def what_if_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     """Return a title, headings and one line per strategy, in the scenario's order, or []."""
-    strategies: dict[tuple[str, int], list[Alternative]] = {}
+    strategies: dict[tuple[str, int, str], list[Alternative]] = {}
     for row in trace[Alternative]:
-        strategies.setdefault((row.strategy, row.shift), []).append(row)
+        strategies.setdefault((row.strategy, row.shift, row.retrieval), []).append(row)
     room = max_lines - LINES_AROUND
     if not strategies or room < 1:
         return []
     shown = list(strategies.items())[: room if len(strategies) <= room else room - 1]
-    cells = [_cells(strategy, shift, rows) for (strategy, shift), rows in shown]
+    cells = [_cells(strategy, shift, rows) for (strategy, shift, _), rows in shown]
     lines = ["What if, on what each boot inherits (the worst boot counts)"]
     lines += layout.table(COLUMNS, cells, indent=2)
     if len(strategies) > len(shown):
@@ -40,6 +47,7 @@ def _cells(strategy: str, shift: int, rows: list[Alternative]) -> tuple[str, ...
     dies = any(row.panic for row in rows)
     return (
         strategy,
+        rows[0].retrieval,
         format_size(1 << shift) if has_blocks(strategy) else UNKNOWN,
         format_size(min(row.extended_bytes for row in rows)),
         f"{got}/{asked}" if asked else UNKNOWN,
@@ -47,4 +55,5 @@ def _cells(strategy: str, shift: int, rows: list[Alternative]) -> tuple[str, ...
         str(min(row.failures_avoided for row in rows)),
         str(max(row.memory_regions_after for row in rows)),
         format_ns(max(row.extend_ns for row in rows)),
+        format_ns(max(row.retrieve_ns or 0 for row in rows)),
     )

@@ -17,7 +17,14 @@ from kho_sim.base import plugins
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
-from kho_sim.base.words import PAGE_SIZES, PLATFORM_BUILDS, PLATFORMS, STRATEGIES, WORKERS
+from kho_sim.base.words import (
+    PAGE_SIZES,
+    PLATFORM_BUILDS,
+    PLATFORMS,
+    RETRIEVALS,
+    STRATEGIES,
+    WORKERS,
+)
 from kho_sim.builds import DEFAULT_BUILD, FILES, file_of, load_build
 from kho_sim.releases import DEFAULT_RELEASE, strategy_in
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
@@ -49,6 +56,7 @@ COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
 Strategy = Annotated[str, PluginChoice(STRATEGIES, "an extension strategy", plugins.STRATEGIES)]
+Retrieval = Annotated[str, PluginChoice(RETRIEVALS, "a way to retrieve", plugins.RETRIEVALS)]
 Shift = Annotated[int, Field(ge=12, le=40)]
 
 
@@ -56,11 +64,11 @@ class Extend(Section):
     """Extension, by which a KHO kernel makes memory outside of original scratch usable early."""
 
     strategy: Strategy = "blocks"
-    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved,
-    which the patch argues against. Proposals of ours: blocks-skip: the patch's blocks, found with
-    one visit for each block of a leaf; scaled-blocks: blocks of about a thousandth of memory, 2 MiB
-    to 2^shift; largest-gaps: the largest gaps between blocks of 2^shift, as many as memblock has
-    room for."""
+    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved and use
+    all else, which the patch argues against; the retrieval is then one with a first pass. Proposals
+    of ours: blocks-skip: the patch's blocks, found with one visit for each block of a leaf;
+    scaled-blocks: blocks of about a thousandth of memory, 2 MiB to 2^shift; largest-gaps: the
+    largest gaps between blocks of 2^shift, as many as memblock has room for."""
     shift: Shift = 30
     """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
 
@@ -73,11 +81,14 @@ class ExtendOverride(Section):
 
 
 class WhatIf(Section):
-    """Another extension strategy, tried beside the kernel's own on what a KHO boot inherits."""
+    """Another way to extend and retrieve, tried beside the kernel's own on what a KHO boot
+    inherits."""
 
     strategy: Strategy
     shifts: Annotated[ListOf[Shift], Field(min_length=1)] = (30,)
     """Block sizes to try, each 2^shift bytes."""
+    retrievals: Annotated[ListOf[Retrieval], Field(min_length=1)] | None = None
+    """Ways to retrieve to try with each of them; left out: the kernel's own."""
     boots: Annotated[str, Choice(("every", "last"), "a choice of boots")] = "every"
     """At which KHO boots: at every one, or at the last of the chain."""
 
@@ -179,6 +190,7 @@ class KernelOverride(BuildSizes):
     build: BuildName | None = None
     command_line: str | None = None
     extend: ExtendOverride | None = None
+    retrieval: Retrieval | None = None
     early: ListOf[EarlyAllocation] | None = None
 
 
@@ -194,6 +206,11 @@ class Kernel(BuildSizes):
     command_line: str = ""
     """As the kernel reads it. A scenario is about KHO: without kho= it is on, kho=off is off."""
     extend: Extend = Extend()
+    retrieval: Retrieval = RETRIEVALS[0]
+    """per-key: Linux's own, two memblock calls for each preservation; one-call: one; collect-runs:
+    one for each run of neighbours; two-pass: one before all other early allocations, orders later;
+    two-pass-runs: the same for each run; skip-at-free: nothing is reserved; parallel: threads
+    collect runs."""
     early: ListOf[EarlyAllocation] = ()
     """Early allocations beyond those of its build."""
     kaslr: bool | None = None
@@ -326,8 +343,8 @@ class Scenario(Section):
         """Return canonical JSON of all that decides a run: for hashing.
 
         ``description``, ``sources`` and ``expect`` decide nothing and are left out, and so are
-        ``faults``, what to do about failures, and ``build`` while they are what they were before
-        there was a choice.
+        ``faults``, what to do about failures, ``build``, ``retrieval`` and others while they
+        are what they were before there was a choice.
         """
         resolved = self.to_dict()
         for name in ("description", "sources", "expect"):
@@ -341,6 +358,8 @@ class Scenario(Section):
             resolved["kernel"].pop("build")
         if self.kernel.page_size == PAGE_BYTES:
             resolved["kernel"].pop("page_size")
+        if self.kernel.retrieval == RETRIEVALS[0]:
+            resolved["kernel"].pop("retrieval")
         return json.dumps(resolved, sort_keys=True, separators=(",", ":"))
 
 

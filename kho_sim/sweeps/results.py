@@ -92,7 +92,7 @@ class Sweep:
         if "alternatives" not in self.manifest["tables"]:
             raise TraceError(f"{self.directory} was swept without what_if in its scenario")
         rows = self.design().merge(self._table("alternatives"), on="run_id")
-        return _finish(rows, ["run_id", "boot", "strategy", "shift"])
+        return _finish(rows, ["run_id", "boot", "strategy", "shift", "retrieval"])
 
     def states(self) -> pd.DataFrame:
         """One row per run of the design: run_id, state, attempts, seed, error, message.

@@ -210,15 +210,18 @@ class FileOutcome:
 
 @record
 class Alternative:
-    """Each KHO boot as other extension strategies would have made it, from the same handover."""
+    """Each KHO boot as other ways to extend and retrieve would have made it, from the same
+    handover."""
 
     boot: int = column("number of the kernel")
     strategy: str = column("extension strategy")
     shift: int = column("log2 of the block size in bytes")
+    retrieval: str = column("way to retrieve", default="per-key")
     busy_block_count: int = column("blocks left alone")
     extended_bytes: int = column(Boot)
     digest_pages: int = column(Boot)
     extend_ns: int = column(Boot)
+    retrieve_ns: int | None = column("duration of the retrieval", default=None)
     early_ns: int = column("duration of early boot, extension and retrieval included")
     memory_regions_after: int = column(Boot)
     reserved_regions_before: int | None = column(Boot, default=None)

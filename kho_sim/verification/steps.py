@@ -17,9 +17,9 @@ from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.extent import Extent
 from kho_sim.builds import Build
 from kho_sim.chain.build import build_machine, build_of
-from kho_sim.kho.extend import ExtendOptions, Extension, strategy_of
+from kho_sim.kho.extend import ExtendOptions, Extension, retrieval_beside, strategy_of
 from kho_sim.kho.load import LoadRefused
-from kho_sim.kho.retrieve import retrieve
+from kho_sim.kho.retrieve import RetrieveOptions, Retriever, retriever_of
 from kho_sim.kho.scratch import reserve_scratch
 from kho_sim.logs.importing.landing import is_randomised, landing, predicted_landing
 from kho_sim.logs.reader import BootLog
@@ -31,6 +31,7 @@ from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import platform_of
 from kho_sim.releases import Release, load_release
 from kho_sim.scenario import Scenario
+from kho_sim.scenario.spec import Kernel
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Comparison, compare
@@ -50,7 +51,7 @@ def check_steps(trace: Trace, scenario: Scenario) -> list[Steps]:
         if boot.kind == "kho":
             steps |= _tree_sums(trace, boot)
             steps |= _extension(trace, log, boot, areas, scenario)
-            steps |= _retrieval(trace, log, boot, areas)
+            steps |= _retrieval(trace, log, boot, areas, scenario)
             if number and areas:
                 steps |= _kexec(log, areas, scenario)
         else:
@@ -84,6 +85,9 @@ def _extension(
     if memblock is None or tree is None or not log.nodes or boot.extended_bytes is None:
         return {}
     kernel = scenario.kernel.at(boot.boot)
+    retriever = _retriever(kernel)
+    if retriever.reserve_first:
+        retriever.reserve_first(memblock, tree.freeze())
     extension = _extend(memblock, tree, kernel.extend.strategy, kernel.extend.shift)
     after = memblock_at(log, "after_extend", areas, kho=True)
     regions = [tuple(region) for region in memblock.memory]
@@ -93,6 +97,9 @@ def _extension(
         digest_pages=(extension.digest_pages, boot.digest_pages),
         regions_after=(regions, [tuple(r) for r in after.memory] if after else None),
     )
+    if retriever.reserve_first and after:
+        reserved = [tuple(region) for region in memblock.reserved]
+        steps |= _known(reserved_first=(reserved, [tuple(r) for r in after.reserved]))
     if areas:
         pages = _gigantic_pages(memblock, log, load_release(kernel.release))
         steps |= _known(gigantic_pages_allocated=(pages, boot.gigantic_pages_allocated))
@@ -110,6 +117,10 @@ def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extensi
     )
 
 
+def _retriever(kernel: Kernel) -> Retriever:
+    return retriever_of(retrieval_beside(kernel.extend.strategy, kernel.retrieval))
+
+
 def _gigantic_pages(memblock: Memblock, log: BootLog, release: Release) -> int | None:
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
     requests = parse_command_line(log.command_line).hugepages(len(nodes))
@@ -120,13 +131,17 @@ def _gigantic_pages(memblock: Memblock, log: BootLog, release: Release) -> int |
     return len(got.pages)
 
 
-def _retrieval(trace: Trace, log: BootLog, boot: Boot, areas: Areas | None) -> Steps:
+def _retrieval(
+    trace: Trace, log: BootLog, boot: Boot, areas: Areas | None, scenario: Scenario
+) -> Steps:
     """Each run of preserved memory becomes one more region of memblock.reserved."""
     memblock = memblock_at(log, "before_retrieve", areas, kho=True)
     tree = tree_of(trace, boot.boot)
     if memblock is None or tree is None:
         return {}
-    retrieval = retrieve(memblock, tree)
+    retriever = _retriever(scenario.kernel.at(boot.boot))
+    options = RetrieveOptions(reserved=retriever.reserve_first is not None)
+    retrieval = retriever.retrieve(memblock, tree.freeze(), options)
     return _known(reserved_regions_after=(retrieval.regions_after, boot.reserved_regions_after))
 
 

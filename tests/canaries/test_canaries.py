@@ -9,12 +9,12 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from kho_sim.base.errors import KhoSimError
-from kho_sim.kernel import boot
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.extend import STRATEGIES, Strategy
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.preserve import Outgoing, folio_file
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
+from kho_sim.kho.retrieve import RETRIEVALS
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
 from kho_sim.memory.pages.lists import BlockList
@@ -33,7 +33,7 @@ from tests.memory.pages import test_twin
 from tests.memory.test_memblock_states import MemblockMachine
 
 BLOCKS = [(STRATEGIES, "blocks"), (test_extend_blocks, "BLOCKS")]
-RETRIEVE = [(boot, "retrieve"), (test_retrieve, "retrieve")]
+RETRIEVE = [(RETRIEVALS, "per-key")]
 PLACE = [(test_kexec_load, "place_segments")]
 SETS = test_extend_blocks.test_blocks_agree_with_sets_of_pages
 ALLOC = [(PageAllocator, "alloc")]
@@ -45,6 +45,10 @@ def contract():
 
 def chain():
     run(ChainMachine, QUICK)
+
+
+def retrieval():
+    test_retrieve.test_it_keeps_the_contract_of_its_family("per-key")
 
 
 def tree():
@@ -79,7 +83,7 @@ CANARIES = [
     (
         twins.skips_the_last_preservation,
         RETRIEVE,
-        test_retrieve.test_growth_is_the_number_of_preserved_runs,
+        retrieval,
     ),
     (twins.loses_a_file, [(RunningMemory, "hand_over")], chain),
     (twins.loses_a_key, [(RunningMemory, "hand_over")], chain),
@@ -161,8 +165,8 @@ CANARIES = [
 def put_in_place(monkeypatch, twin, places):
     for owner, name in places:
         if isinstance(owner, dict):
-            strategy = Strategy(broken(owner[name].extend, twin))
-            monkeypatch.setitem(owner, name, strategy)
+            member = owner[name]
+            monkeypatch.setitem(owner, name, type(member)(broken(member[0], twin)))
         elif isinstance(getattr(owner, name), Strategy):
             monkeypatch.setattr(owner, name, Strategy(broken(getattr(owner, name).extend, twin)))
         else:

@@ -55,11 +55,11 @@ def marks_all_memory(extend, memblock, incoming, options, *pages):
 # Retrieval and hand-over
 
 
-def skips_the_last_preservation(retrieve, memblock, incoming):
+def skips_the_last_preservation(retrieve, memblock, incoming, options):
     twin = incoming.freeze()
     for leaf in twin._keys.leaves()[-1:]:
         twin._keys.remove_bits(leaf, 1 << (twin._keys.bits(leaf).bit_length() - 1))
-    return retrieve(memblock, twin)
+    return retrieve(memblock, twin, options)
 
 
 def loses_a_file(hand_over, *args):

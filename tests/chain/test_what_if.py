@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import pytest
+
+from kho_sim.base.words import RETRIEVALS, STRATEGIES
 from kho_sim.chain import run_scenario
 from kho_sim.runs.store import load_run, save_run
 from kho_sim.scenario import loads
@@ -78,3 +81,34 @@ def test_stored_and_swept(tmp_path):
     assert sorted(first[names].itertuples(index=False, name=None)) == sorted(
         trace.alternatives[names].itertuples(index=False, name=None)
     )
+
+
+def test_every_retrieval_is_tried_on_the_same_memory_with_every_extension():
+    tried = f"retrievals: [{', '.join(RETRIEVALS)}], boots: last"
+    what_ifs = [f"- {{strategy: {strategy}, {tried}}}\n" for strategy in STRATEGIES]
+    trace = run_scenario(loads(TEXT + "what_if:\n" + "".join(what_ifs)))
+    rows = {(row.strategy, row.retrieval): row for row in trace["alternatives"]}
+    assert len(trace["alternatives"]) == len(STRATEGIES) * len(RETRIEVALS)
+    assert {name for strategy, name in rows if strategy == "blocks"} == set(RETRIEVALS)
+    assert {name for strategy, name in rows if strategy == "reserve-early"} == {
+        "two-pass",
+        "two-pass-runs",
+    }
+    stock, runs = rows["blocks", "per-key"], rows["blocks", "collect-runs"]
+    assert stock.extended_bytes == runs.extended_bytes
+    assert stock.retrieve_ns > 5 * runs.retrieve_ns
+    assert stock.reserved_regions_after == runs.reserved_regions_after
+    skipping = rows["blocks", "skip-at-free"]
+    assert skipping.reserved_regions_after == skipping.reserved_regions_before
+
+
+@pytest.mark.parametrize("name", RETRIEVALS)
+@pytest.mark.parametrize("strategy", ["blocks", "reserve-early"])
+def test_a_chain_with_every_retrieval_keeps_its_files(strategy, name):
+    text = TEXT.replace(
+        "extend: {shift: 24}", f"extend: {{strategy: {strategy}}}, retrieval: {name}"
+    )
+    trace = run_scenario(loads(text))
+    assert trace.outcome.kind == trace.twin.outcome.kind == "completed"
+    assert len([row for row in trace["files"] if row.boot == 2]) == 8
+    assert not any(boot.extended_bytes for boot in trace.twin["boots"])

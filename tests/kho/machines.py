@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kho_sim.kho.extend import extend_scratch
 from kho_sim.kho.key import encode_key
 from kho_sim.kho.radix import FrozenRadixTree, RadixTree
+from kho_sim.kho.retrieve import RETRIEVALS
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
@@ -48,7 +49,13 @@ class Machine:
         """The block shift, or that of a page if this is more."""
         return max(shift, self.memblock.geometry.page_shift)
 
+    def reserve_first(self, strategy):
+        """The first pass of a retrieval, for an extension that needs it."""
+        if strategy.needs_reserved:
+            RETRIEVALS["two-pass"].reserve_first(self.memblock, self.incoming)
+
     def extend(self, strategy, options):
+        self.reserve_first(strategy)
         return extend_scratch(
             strategy, self.memblock, self.incoming, options, self.allocate_page, self.free_page
         )

@@ -66,7 +66,7 @@ ROOMS = {
             "kho/handover.py",
             "kho/load.py",
             "kho/populate.py",
-            "kho/retrieve.py",
+            "kho/retrieve/*.py",
             "kho/scratch.py",
             "kho/preserve/*.py",
         ),

@@ -17,13 +17,21 @@ def with_ways(*ways):
 
 def test_the_worst_boot_of_each_way_counts():
     trace = with_ways(
-        {"boot": 1, "extended_bytes": 9 * GIB, "extend_ns": 4000, "failures_avoided": 3},
+        {
+            "boot": 1,
+            "extended_bytes": 9 * GIB,
+            "extend_ns": 4000,
+            "retrieve_ns": 9000,
+            "failures_avoided": 3,
+        },
         {"boot": 2, "extended_bytes": 7 * GIB, "extend_ns": 3000, "gigantic_pages_allocated": 2},
         {"boot": 2, "strategy": "none", "extended_bytes": 0, "panic": "Failed to allocate"},
     )
     lines = what_if_lines(trace, 10, PLAIN)
-    assert lines[2].split() == ["blocks", "16", "MiB", "7", "GiB", "2/4", "0", "3", "11", "4", "us"]
-    assert lines[3].split()[:6] == ["none", "-", "0", "B", "4/4", "dies"]
+    assert lines[2].split() == [
+        *["blocks", "per-key", "16", "MiB", "7", "GiB", "2/4", "0", "3", "11", "4", "us", "9", "us"]
+    ]
+    assert lines[3].split()[:7] == ["none", "per-key", "-", "0", "B", "4/4", "dies"]
 
 
 def test_as_many_lines_as_there_is_room():

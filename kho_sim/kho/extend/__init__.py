@@ -16,6 +16,7 @@ from kho_sim.kho.extend import (
 )
 from kho_sim.kho.extend.base import Extend, ExtendOptions, Extension, Strategy
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
+from kho_sim.kho.retrieve import reserving_first
 from kho_sim.memory.memblock import Memblock
 
 __all__ = [
@@ -27,13 +28,14 @@ __all__ = [
     "extend_scratch",
     "has_blocks",
     "register_strategy",
+    "retrieval_beside",
     "strategy_of",
 ]
 
 STRATEGIES: dict[str, Strategy] = {
     "none": Strategy(none.extend, has_blocks=False),
     "blocks": Strategy(blocks.extend),
-    "reserve-early": Strategy(reserve_early.extend, has_blocks=False),
+    "reserve-early": Strategy(reserve_early.extend, has_blocks=False, needs_reserved=True),
     "blocks-skip": Strategy(blocks_skip.extend),
     "scaled-blocks": Strategy(scaled_blocks.extend),
     "largest-gaps": Strategy(largest_gaps.extend),
@@ -49,6 +51,12 @@ def strategy_of(name: str) -> Strategy:
     if plugin is None:
         raise KeyError(name)
     return plugin if isinstance(plugin, Strategy) else Strategy(plugin)
+
+
+def retrieval_beside(strategy: str, retrieval: str) -> str:
+    """Return the retrieval of a kernel: where its extension needs everything reserved, one with a
+    first pass, in place of one without."""
+    return reserving_first(retrieval) if strategy_of(strategy).needs_reserved else retrieval
 
 
 def has_blocks(name: str) -> bool:

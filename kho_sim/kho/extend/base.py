@@ -61,10 +61,15 @@ Extend = Callable[[Memblock, FrozenRadixTree, ExtendOptions, AllocatePage, FreeP
 
 
 class Strategy(NamedTuple):
-    """A way to extend scratch; ``has_blocks``: its result depends on the block shift."""
+    """A way to extend scratch.
+
+    ``has_blocks``: its result depends on the block shift. ``needs_reserved``: preserved memory and
+    the pages of the incoming tree are to be reserved before it.
+    """
 
     extend: Extend
     has_blocks: bool = True
+    needs_reserved: bool = False
 
 
 def error_line(errno: int) -> str:

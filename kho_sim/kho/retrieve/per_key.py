@@ -1,0 +1,40 @@
+"""Linux as it is: for each preservation a reservation, then the NOINIT flag on it.
+
+Models kho_mem_retrieve() of Linux 7.3 (kernel-facts section 12.1, step 3): each memblock
+reservation is plain (no node, no flags) until it is marked. Pages of the incoming tree are not
+reserved. Left out: the mark in the head page of each preservation.
+"""
+
+from __future__ import annotations
+
+from kho_sim.base.work import Work
+from kho_sim.kho.radix import FrozenRadixTree
+from kho_sim.kho.retrieve.base import Retrieval, RetrieveOptions
+from kho_sim.kho.retrieve.reserver import BlockReserver
+from kho_sim.memory.memblock import Memblock
+
+
+def retrieve(
+    memblock: Memblock,
+    incoming: FrozenRadixTree,
+    options: RetrieveOptions,  # noqa: ARG001
+) -> Retrieval:
+    """Reserve every preservation of the incoming tree with two calls.
+
+    When memblock's array cannot grow, later preservations are not reserved.
+    """
+    return retrieve_with(BlockReserver(memblock, marks_noinit=True), memblock, incoming)
+
+
+def retrieve_with(
+    reserver: BlockReserver, memblock: Memblock, incoming: FrozenRadixTree
+) -> Retrieval:
+    """Reserve key by key; struct pages are initialised as far as keys are reserved."""
+    regions_before = len(memblock.reserved)
+    reserver.reserve_runs(incoming)
+    work = reserver.work + Work(
+        keys_walked=reserver.work.ranges_reserved,
+        tables_walked=incoming.nodes,
+        pages_initialised=reserver.size_bytes >> incoming.geometry.page_shift,
+    )
+    return Retrieval(regions_before, len(memblock.reserved), work, reserver.error)
