@@ -66,6 +66,7 @@ CIRCLES_OF_TYPES = {
         "kho_sim.platform.platform",
         "kho_sim.platform.x86_64",
         "kho_sim.platform.x86_efi",
+        "kho_sim.platform.x86_map",
     ): "a platform's steps are handed the early boot that they are steps of",
     (
         "kho_sim.logs.importing.imported",

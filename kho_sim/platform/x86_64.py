@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_down, round_up
-from kho_sim.machine.machine import MMIO
-from kho_sim.platform import x86_efi
+from kho_sim.platform import x86_efi, x86_map
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.kaslr import NO_KASLR, Kaslr, entry_area_tables, image_slot
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
@@ -43,8 +42,6 @@ PROBE_BYTES = 2 * MIB
 DIRECT_MAP_PAGES = 2
 ONE_FOR_ALL = UpperTables(1 << 52, 1 << 52)
 DIRECT_MAP_WINDOW_BYTES = 512 * MIB
-FIRMWARE_MAP_ENTRY_BYTES = 104
-NOSAVE_REGION_BYTES = 32
 
 # kexec
 
@@ -243,13 +240,15 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         cma = partial(boot.reserve_cma, boot.machine.end_of_memory)
         yield Step(requesters.CMA_AREA, cma, "dma_contiguous_reserve()")
         yield Step(requesters.CRASH_KERNEL, boot.reserve_crash_kernel, "arch_reserve_crashkernel()")
-        yield Step("resources", partial(_allocate_resources, boot), "e820__reserve_resources()")
+        yield Step(
+            "resources", partial(x86_map.allocate_resources, boot), "e820__reserve_resources()"
+        )
         config = boot.build.config
         if config.firmware_memmap:
-            keep = partial(_keep_firmware_map, boot)
+            keep = partial(x86_map.keep_firmware_map, boot)
             yield Step("firmware map", keep, "e820__setup_firmware_memmap()")
         if config.hibernation:
-            register = partial(_register_nosave_regions, boot)
+            register = partial(x86_map.register_nosave_regions, boot)
             yield Step("nosave regions", register, "e820__register_nosave_regions()")
 
     def after_extension(self, boot: EarlyBoot) -> Iterator[Step]:
@@ -360,33 +359,6 @@ def _map_memory(boot: EarlyBoot) -> None:
         requests.alloc_range(
             requesters.DIRECT_MAP_PAGE, page_bytes, page_bytes, low, end, or_panic=panic
         )
-
-
-def _allocate_resources(boot: EarlyBoot) -> None:
-    """Names of what the HPET, the IO-APIC and each entry of the firmware's map take: page 0 is one
-    more, and registers that EFI names are none (efi_remove_e820_mmio())."""
-    build, entries = boot.build, 1 + sum(entry.kind != MMIO for entry in boot.machine.firmware)
-    boot.alloc_or_panic(requesters.HPET_RESOURCE, build.hpet_resource_bytes)
-    boot.alloc_or_panic(requesters.IOAPIC_RESOURCE, build.ioapic_resource_bytes)
-    boot.alloc_or_panic(requesters.E820_RESOURCES, build.e820_resource_bytes * entries)
-
-
-def _keep_firmware_map(boot: EarlyBoot) -> None:
-    """One record for each entry; it is no error if there is no memory for one."""
-    for _ in boot.machine.map_first_seen:
-        boot.requests.alloc(requesters.FIRMWARE_MAP_ENTRY, FIRMWARE_MAP_ENTRY_BYTES, 64)
-
-
-def _register_nosave_regions(boot: EarlyBoot) -> None:
-    """One record for each stretch that is no memory below the end of memory: page 0, and the holes.
-
-    Source: kernel-facts-distro 1.
-    """
-    end = 0
-    for extent in boot.machine.memory:
-        if extent.start > end:
-            boot.alloc_or_panic(requesters.NOSAVE_REGION, NOSAVE_REGION_BYTES)
-        end = extent.end
 
 
 def _allocate_kfence(boot: EarlyBoot) -> None:
