@@ -40,7 +40,7 @@ PACKAGES = {
     "plots": BASE | {"kho", "memory", "trace", "graphs"},
     "report": RESULTS | {"releases", "layout", "kho", "plots"},
     "verification": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},
-    "sweeps": RESULTS | {"platform", "kho", "runs", "chain"},
+    "sweeps": RESULTS | {"releases", "platform", "kho", "runs", "chain"},
     "cli": RESULTS
     | {"layout", "runs", "logs", "chain", "graphs", "plots", "report", "verification", "sweeps"},
     "contracts": MACHINE | {"memory", "kho", "scenario", "chain"},

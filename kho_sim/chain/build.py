@@ -113,7 +113,9 @@ def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machin
 
 def build_machine(scenario: Scenario) -> Machine:
     """Return the machine of a scenario, as kernels with its page size see it."""
-    return replace(_machine(scenario.machine), page_bytes=scenario.kernel.page_size)
+    machine, present = _machine(scenario.machine), scenario.machine.present_cpus
+    machine = machine.with_present_cpus(present) if present else machine
+    return replace(machine, page_bytes=scenario.kernel.page_size)
 
 
 def _machine(wanted: machine_section.Machine) -> Machine:
@@ -121,6 +123,7 @@ def _machine(wanted: machine_section.Machine) -> Machine:
         ranges = [(part.start, part.end, part.node, part.kind) for part in wanted.memory_map]
         make_mapped = MEMORY_MAPS[wanted.platform]
         machine = make_mapped(ranges, cpus=wanted.cpus, beside=_beside_map(wanted))
+        machine = replace(machine, nodes_online=wanted.nodes)
     else:
         total = wanted.total_bytes
         shares = wanted.node_memory or _equal_shares(total, wanted.nodes)
@@ -161,14 +164,15 @@ def build_kernel(
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
     line = parse_command_line(kernel.command_line)
     build, limits = build_of(kernel, platform), MachineLimits.of(line)
+    release = load_release(kernel.release)
     machine = _seen(machine, limits, platform)
     return KernelSetup(
         platform=platform,
         build=_with_bounce_buffers(build, line.swiotlb),
         options=_options(line, build, machine, named),
-        release=load_release(kernel.release),
+        release=release,
         kho=line.kho,
-        scratch=line.kho_scratch,
+        scratch=line.scratch(release.scratch_option),
         limits=limits,
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),

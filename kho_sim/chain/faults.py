@@ -121,8 +121,7 @@ def lost_handover(booted: BootedMemory, faults: BootFaults) -> Failure:
 def refused_objects(memory: RunningMemory, faults: BootFaults) -> Failure:
     """Return why a kernel can not use what it was handed and has found."""
     injected = faults.foreign("memfd", "reserve_mem")
-    why = memory.why_disabled or "a format of another release"
-    return Failure(injected or "version", why, injected=bool(injected))
+    return Failure(injected or "version", memory.why_refused, injected=bool(injected))
 
 
 def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Failure]:

@@ -266,7 +266,8 @@ class Kernel:
             raise self._end("load_refused", f"kexec_file_load: {placed.message}")
         self.journal.note_segments(self.index, placed)
         size = sum(place.size_bytes for place in placed)
-        yield from self._spend("load", round(size * PHASE_RATES["loaded_byte"].ns))
+        load_ns = size * PHASE_RATES["loaded_byte"].ns
+        yield from self._spend("load", round(load_ns + self._checksum_ns(placed)))
         return placed
 
     def _jump(self, placed: tuple[Placement, ...]) -> Process:
@@ -274,10 +275,16 @@ class Kernel:
         check_hand_over(handover)
         self._note_left_behind()
         self.journal.note_files(self.index, persistent_objects(handover), self._inherited())
-        yield from self._spend("jump", round(PHASE_RATES["jump"].ns))
+        jump_ns = PHASE_RATES["jump"].ns + self._checksum_ns(placed)
+        yield from self._spend("jump", round(jump_ns))
         self.next_handover = handover
 
     # Helpers
+
+    def _checksum_ns(self, placed: tuple[Placement, ...]) -> float:
+        """The time of one checksum over all segments: at the load, and once more after the jump."""
+        size_bytes = sum(place.size_bytes for place in placed) * self.setup.release.checksum
+        return size_bytes * PHASE_RATES["hashed_byte"].ns
 
     def _try_to_preserve(self, step: Callable[[], None]) -> None:
         """Run a step of preservation; its failure ends the chain, for the update is not made."""

@@ -142,6 +142,9 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     except BootPanic as panic:
         booted.panic = str(panic)
         return booted
+    if not setup.release.struct_pages_deferred:
+        pages = early.memblock.memory_size() // early.geometry.page_bytes
+        booted.early_work += Work(pages_initialised=pages)
     booted.remember("before_retrieve")
     if booted.incoming is not None:
         booted.retrieval = _retrieve(booted, setup, booted.incoming, machine.cpus)
@@ -149,7 +152,7 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         booted.reservation = reserve_scratch(
             early.requests,
             setup.scratch,
-            machine.nodes,
+            machine.nodes_for_scratch(setup.release.scratch.on_nodes_without_memory),
             early.rules.low_address,
             setup.release.scratch,
         )
@@ -208,7 +211,12 @@ def _retrieve(
     booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree, cpus: int
 ) -> Retrieval:
     reserved = booted.first_pass is not None and not booted.first_pass.error
-    options = RetrieveOptions(cpus=cpus, reserved=reserved)
+    options = RetrieveOptions(
+        cpus=cpus,
+        reserved=reserved,
+        sizes_have_64_bits=setup.release.sizes_have_64_bits,
+        struct_pages_deferred=setup.release.struct_pages_deferred,
+    )
     return retriever_of(setup.retrieves_by).retrieve(booted.early.memblock, incoming, options)
 
 

@@ -33,16 +33,17 @@ are larger than the largest block."""
 def open_allocator(
     machine: Machine,
     booted: BootedMemory,
+    deferred: bool,
     kho_boot: bool,
     interleaving: Interleaving,
     drawn: random.Random,
 ) -> PageAllocator:
-    """Return the page allocator right after memblock_free_all(): the deferred part is still out."""
+    """Return the page allocator right after memblock_free_all(): a deferred part is still out."""
     memblock = booted.early.memblock
     pages = PageAllocator(
         [(r.base, r.end, r.nid) for r in memblock.memory],
         booted.scratch_areas,
-        [machine.cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
+        [machine.present_cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
         zones=booted.early.platform.zones(machine),
         kho_boot=kho_boot,
         interleaving=interleaving,
@@ -52,7 +53,7 @@ def open_allocator(
     taken = [(r.base, r.end) for r in memblock.reserved]
     taken += [(r.base, r.end) for r in memblock.memory if r.flags & NOMAP]
     skipped = booted.retrieval.skipped if booted.retrieval else ()
-    pages.open_early(merged([*taken, *skipped]))
+    pages.open_early(merged([*taken, *skipped]), deferred)
     return pages
 
 
@@ -93,15 +94,24 @@ def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
     pages.adopt_gigantic(booted.early.gigantic.ranges)
 
 
-def start_kho_and_luo(pages: PageAllocator, setup: KernelSetup) -> tuple[Outgoing, LiveUpdate]:
-    """Make the outgoing tree and LUO's objects, with what other initcalls take between them."""
-    demand = setup.build.demand
+def start_kho_and_luo(
+    pages: PageAllocator, setup: KernelSetup, release_scratch: bool
+) -> tuple[Outgoing, LiveUpdate]:
+    """Make the outgoing tree and LUO's objects, with what other initcalls take between them.
+
+    ``release_scratch``: whether the kernel has areas to give to the page allocator, as a first one.
+    """
+    demand, late = setup.build.demand, setup.release.scratch.given_late
+    if release_scratch and not late:
+        pages.release_scratch()
     outgoing = Outgoing(pages)
     luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)
     luo.start_luo()
+    if release_scratch and late:
+        pages.release_scratch()
     pages.alloc(demand.user_space, 0, UNMOVABLE)
     return outgoing, luo
 
@@ -114,5 +124,6 @@ def node_of_user_space(machine: Machine) -> int:
     has as many. Recorded: b-numa2-16G, where all of user space's memory is on node 1.
     """
     first, *others = machine.nodes
-    busiest_fit = machine.cpus_of(first)
-    return next((nid for nid in others if machine.cpus_of(nid) >= busiest_fit > 0), first)
+    busiest_fit = machine.present_cpus_of(first)
+    fits = (nid for nid in others if machine.present_cpus_of(nid) >= busiest_fit > 0)
+    return next(fits, first)

@@ -38,7 +38,12 @@ from kho_sim.kho.preserve import (
     Outgoing,
     PreserveFailed,
 )
-from kho_sim.kho.versions import file_messages, metadata_message, versions_of
+from kho_sim.kho.versions import (
+    file_messages,
+    metadata_message,
+    reserve_mem_message,
+    versions_of,
+)
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
@@ -48,6 +53,7 @@ from kho_sim.memory.pages import (
     Interleaving,
     OutOfMemory,
     PageAllocator,
+    Run,
 )
 from kho_sim.platform.loader import LoadRequest, Placement
 
@@ -81,6 +87,7 @@ class RunningMemory:
     """What it was handed and has found again."""
     refused: list[HandedObject] = field(default_factory=list)
     """What it was handed and can not use; all but areas that are allocated anew stays reserved."""
+    why_refused: str = ""
     device_error: str = ""
     """Why user space can not open the device of live update, if it can not for ever."""
     handed: list[HandedObject] = field(default_factory=list)
@@ -116,8 +123,15 @@ class RunningMemory:
     ) -> RunningMemory:
         """Bring the kernel up to its user space. Raises PreserveFailed, OutOfMemory."""
         machine = setup.limits.running(machine)
-        pages = open_allocator(machine, booted, booted.early.revived, interleaving, drawn)
-        initialise_deferred(pages, booted, setup, machine.cpus)
+        pages = open_allocator(
+            machine,
+            booted,
+            setup.release.struct_pages_deferred,
+            booted.early.revived,
+            interleaving,
+            drawn,
+        )
+        initialise_deferred(pages, booted, setup, machine.present_cpus)
         pages.give_late(booted.early.late_memory)
         memory = cls(setup, booted, pages)
         memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
@@ -126,15 +140,17 @@ class RunningMemory:
                 memory.huge_pool, memory.messages = fill_huge_pool(pages, request.count)
         adopt_gigantic_pages(pages, booted)
         if memory.kho_enabled:
-            if not booted.early.revived:
-                pages.release_scratch()
-            memory.outgoing, memory.luo = start_kho_and_luo(pages, setup)
+            first = not booted.early.revived
+            memory.outgoing, memory.luo = start_kho_and_luo(pages, setup, first)
         for name, area in memory.named_areas.items():
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
         pages.home = node_of_user_space(machine)
         if handover and booted.incoming is not None and memory.kho_enabled:
             memory._read_metadata(handover)
+            if setup.release.fdt_page_freed:
+                shift = pages.geometry.page_shift
+                pages.free([Run(handover.kho.fdt_address >> shift, 1)])
         return memory
 
     def _read_metadata(self, handover: Handover) -> None:
@@ -164,6 +180,7 @@ class RunningMemory:
                 (self.files if handed.session else self.own)[handed.name] = live
             elif not handed.session and handed.name in asked:
                 self.refused.append(handed)
+                self.why_refused = self.why_refused or reserve_mem_message(handover.versions)
         for handed in handover.objects:
             if handed not in self.refused:
                 self.pages.free(handed.metadata)
@@ -179,20 +196,32 @@ class RunningMemory:
         files = [handed for handed in handover.objects if handed.session]
         luo, versions = self.setup.release.luo, handover.versions
         if luo is None or not self._has_device:
+            self.why_refused = self.why_disabled or f"{self.setup.release.name} has no live update"
             return files
+        unrestored = [handed for handed in files if not self._is_restorable(handed)]
         unknown = [handed for handed in files if handed.kind == "memfd"]
         said = file_messages(versions, self.setup.release, (one.session for one in unknown))
         if not unknown or not said:
-            return []
+            self.why_refused = "blocks above the highest order are not restored"
+            return unrestored
         self.messages += said
+        self.why_refused = said[0]
         if luo.unknown_file_refuses_device:
             self.device_error = BROKEN_DEVICE
             return files
-        lost: list[HandedObject] = []
+        lost = unrestored
+        behind: set[str] = set()
         for handed in files:
-            if handed in unknown or handed.session in {one.session for one in lost}:
+            if handed in unknown or handed.session in behind:
+                behind.add(handed.session)
                 lost.append(handed)
         return lost
+
+    def _is_restorable(self, handed: HandedObject) -> bool:
+        """Whether this release restores blocks as large as the object's."""
+        if self.setup.release.restores_gigantic_blocks:
+            return True
+        return all(folios.order <= self.pages.geometry.max_order for folios in handed.data)
 
     def create(
         self,

@@ -8,7 +8,7 @@ distances).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -75,20 +75,23 @@ class Machine:
     """What a kexec does not change.
 
     ``firmware``: the map, ascending. ``node_ranges``: the nodes' spans, ascending and disjoint;
-    memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each CPU.
-    ``firmware_tables``: the ranges that firmware makes every kernel reserve, in memory or not.
+    memory outside all of them belongs to node 0. ``cpu_nodes``: the node of each possible CPU,
+    present ones first. ``plugged_cpus``: how many of them are there from the beginning, None for
+    all. ``firmware_tables``: the ranges that firmware makes every kernel reserve, in memory or not.
     ``efi``: what EFI adds to the map, None on a machine that a BIOS started. ``hotplug``: where
     memory may be plugged in later, by node. ``device_tree`` and ``boot_loader``: what each passes
     to a kernel on arm64. ``lowest_address``: no kernel uses memory below it. ``page_bytes``: the
     page size of all kernels of a chain. ``page_table_levels``: what its CPUs can walk; more levels
     reach more addresses. ``has_node_distances``: whether the firmware says how far nodes are from
     each other (SLIT). ``first_seen``: the map before a command line changed it, if one did.
-    ``assumptions``: what ``explain`` shows.
+    ``nodes_online``: the firmware's nodes, with those that have no memory; 0 if there are none of
+    these. ``assumptions``: what ``explain`` shows.
     """
 
     firmware: tuple[FirmwareRange, ...]
     cpu_nodes: tuple[int, ...]
     node_ranges: tuple[NodeRange, ...] = ()
+    plugged_cpus: int | None = None
     firmware_tables: tuple[Extent, ...] = ()
     efi: Efi | None = None
     hotplug: tuple[NodeRange, ...] = ()
@@ -99,10 +102,12 @@ class Machine:
     page_table_levels: int = 5
     has_node_distances: bool = False
     first_seen: tuple[FirmwareRange, ...] = ()
+    nodes_online: int = 0
     assumptions: tuple[str, ...] = ()
 
     @property
     def cpus(self) -> int:
+        """CPUs that are possible: a kernel lays out memory for all of them."""
         return len(self.cpu_nodes)
 
     @property
@@ -114,6 +119,11 @@ class Machine:
     def memory_bytes(self) -> int:
         """All usable memory."""
         return total_size(self.memory)
+
+    @property
+    def present_cpus(self) -> int:
+        """CPUs that are there from the beginning."""
+        return self.cpus if self.plugged_cpus is None else min(self.plugged_cpus, self.cpus)
 
     @cached_property
     def memory(self) -> tuple[Extent, ...]:
@@ -159,6 +169,11 @@ class Machine:
         """The nodes that have memory, ascending."""
         return tuple(sorted({span.nid for span in self.node_spans}))
 
+    def nodes_for_scratch(self, without_memory: bool) -> tuple[int, ...]:
+        """Return the nodes that get a scratch area: all that are online, or those with memory."""
+        online = range(self.nodes_online) if without_memory else ()
+        return tuple(sorted({*self.nodes, *online}))
+
     def node_of(self, address: int) -> int:
         """Return the node of an address; 0 outside of all spans."""
         for span in self.node_spans:
@@ -174,8 +189,19 @@ class Machine:
             yield Extent(start, end), self.node_of(start)
 
     def cpus_of(self, nid: int) -> int:
-        """Return how many CPUs a node has."""
+        """Return how many CPUs a node can have."""
         return self.cpu_nodes.count(nid)
+
+    def present_cpus_of(self, nid: int) -> int:
+        """Return how many CPUs a node has from the beginning."""
+        return self.cpu_nodes[: self.present_cpus].count(nid)
+
+    def with_present_cpus(self, present: int) -> Machine:
+        """Return the machine with so many of its CPUs present, dealt to its nodes like the rest."""
+        nodes = sorted(set(self.cpu_nodes))
+        groups = (present, self.cpus - present)
+        dealt = (nodes[cpu * len(nodes) // count] for count in groups for cpu in range(count))
+        return replace(self, cpu_nodes=tuple(dealt), plugged_cpus=present)
 
     def _in_pages(self, kind: str) -> tuple[Extent, ...]:
         pages = (

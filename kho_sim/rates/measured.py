@@ -47,6 +47,9 @@ PHASE_RATES: dict[str, Rate] = {
     "early_allocation": Rate(2_000.0, ASSUMED),
     "initcalls": Rate(900e6, f"from the first initcall to init: {ASSUMED}"),
     "loaded_byte": Rate(0.5, f"reading, hashing and copying the image at 2 GB/s: {ASSUMED}"),
+    "hashed_byte": Rate(
+        4.0, f"purgatory's check takes 200 ms on x86 (time-facts 6), of about 50 MB: {ASSUMED}"
+    ),
     "jump": Rate(150e6, f"device shutdown, relocation and decompression: {ASSUMED}"),
     "firmware_reset": Rate(120e9, f"reset, firmware's self-test and boot loader: {ASSUMED}"),
     "first_touch_page": Rate(250.0, f"fault and zeroing of one page: {ASSUMED}"),

@@ -53,6 +53,8 @@ class ScratchRules:
     always is."""
     global_excludes_rounded_lowmem: bool
     """Whether lowmem is taken from the global area after it was rounded up; else before."""
+    on_nodes_without_memory: bool
+    """Whether a node without memory is to get an area, for which it has no place."""
     given_late: bool
     """Whether a first kernel gives its areas to the page allocator after all drivers; else before
     them, right before KHO starts."""
@@ -121,7 +123,8 @@ class Release(DataFile):
     restores_gigantic_blocks: bool
     """Whether preserved blocks above the page allocator's highest order can be restored."""
     sizes_have_64_bits: bool
-    """Whether a preserved block of 2 GiB or more keeps its size."""
+    """Whether a preserved block of 2 GiB or more is reserved as a whole; else that of 2 GiB is
+    taken for all memory from there on, and a larger one for a byte."""
     checksum: bool
     """Whether the loaded segments are hashed at the load, and again after the jump."""
     fdt_page_freed: bool

@@ -122,6 +122,10 @@ class Machine(Section):
     nodes: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_default_nodes)
     """NUMA nodes; memory is split equally unless node_memory has the sizes."""
     cpus: Annotated[int, Field(ge=1, le=8192)] = 4
+    """CPUs that are possible: a kernel lays out memory for all of them."""
+    present_cpus: Annotated[int, Field(ge=1, le=8192)] | None = None
+    """CPUs that are there from the beginning; the rest of cpus is only possible. All if left
+    out."""
     firmware_tables: ListOf[Span] | None = None
     """Tables of ACPI outside of memory, with memory_map, where they are known."""
     efi: Efi | None = None
@@ -169,6 +173,11 @@ class Machine(Section):
         if self.firmware and not self.memory_map and self.firmware not in known:
             text = f"{self.firmware} is no firmware of {self.platform}"
             yield ("firmware",), f"{text}; accepted: {', '.join(known)}"
+        if self.present_cpus and self.present_cpus > self.cpus:
+            yield (
+                ("present_cpus",),
+                f"{self.present_cpus} CPUs are more than the {self.cpus} of cpus",
+            )
         if self.node_memory and self.nodes != len(self.node_memory):
             yield ("nodes",), f"nodes is {self.nodes}, but node_memory has {len(self.node_memory)}"
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.command_line.remarks import MALFORMED
+from kho_sim.base.command_line.words import split_words
 from kho_sim.releases import EVIDENCE, load_release, strategy_in
 from kho_sim.scenario.spec import Kernel, Scenario
 from kho_sim.scenario.yaml_tree import Path, path_text
@@ -35,6 +36,9 @@ NOT_MODELLED = "not modelled"
 """Kind of the notes on what a release does otherwise than the model."""
 NO_EXTENSION = "no extension"
 """Kind of the note on a strategy that a release does not have."""
+NO_EFFECT = "no effect"
+"""Kind of the note on an option that only other releases know."""
+SCRATCH_OPTIONS = ("kho_scratch", "kho_bootmem")
 NO_UPDATE = "no update"
 """Kind of the note on a chain of one kernel."""
 ASSUMED = "assumed"
@@ -51,6 +55,7 @@ def notes_of(scenario: Scenario) -> tuple[Note, ...]:
         *_on_machine(scenario),
         *_on_releases(scenario.kernel),
         *_on_command_lines(scenario),
+        *_on_options_of_releases(scenario),
         *_on_chain(scenario),
     )
 
@@ -94,6 +99,31 @@ def _on_releases(kernel: Kernel) -> Iterator[Note]:
             if strategy_in(name, wanted) != wanted:
                 text = f"release {name} extends no scratch, so '{wanted}' has no effect there"
                 yield Note(("kernel", "extend", "strategy"), 0, NO_EXTENSION, text)
+
+
+def _on_options_of_releases(scenario: Scenario) -> Iterator[Note]:
+    """Options that only other releases know; each place and text once."""
+    said: dict[tuple[Path, str], str] = {}
+    for boot in range(max(len(scenario.kernel.releases), 1)):
+        kernel, path = scenario.kernel.at(boot), _place_of_line(scenario.kernel, boot)
+        release = load_release(kernel.release)
+        names = {word.name for word in split_words(kernel.command_line)}
+        for name in SCRATCH_OPTIONS:
+            if name in names and name != release.scratch_option:
+                text = f"{release.name} knows {release.scratch_option}= instead of {name}=, "
+                said[path, f"{text}so scratch has its default size there"] = NO_EFFECT
+        if "kho" not in names and not release.on_by_default:
+            text = f"{release.name} has KHO off without kho=on; a scenario without kho= has it on"
+            said[path, text] = NOT_MODELLED
+    for (path, text), kind in said.items():
+        yield Note(path, 0, kind, f"release {text}")
+
+
+def _place_of_line(kernel: Kernel, boot: int) -> Path:
+    overrides = kernel.releases
+    if overrides and overrides[min(boot, len(overrides) - 1)].command_line is not None:
+        return ("kernel", "releases", boot, "command_line")
+    return ("kernel", "command_line")
 
 
 def _on_chain(scenario: Scenario) -> Iterator[Note]:

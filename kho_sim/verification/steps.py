@@ -151,10 +151,10 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
     if memblock is None or not log.command_line:
         return {}
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
-    wanted = parse_command_line(log.command_line).kho_scratch
     platform = platform_of(scenario.machine.platform, scenario.kernel.page_size)
     rules = platform.early_rules(build_machine(scenario))
     release = load_release(scenario.kernel.at(log.boot).release)
+    wanted = parse_command_line(log.command_line).scratch(release.scratch_option)
     reservation = reserve_scratch(
         Requests(memblock), wanted, nodes, rules.low_address, release.scratch
     )

@@ -7,12 +7,14 @@ from functools import partial
 
 import pytest
 
+from kho_sim.base.errors import ScenarioError
 from kho_sim.base.extent import Extent
 from kho_sim.builds import load_build
+from kho_sim.chain.build import build_machine
 from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.x86_64 import X86_64
-from kho_sim.scenario import spec
+from kho_sim.scenario import loads, spec
 from kho_sim.scenario.fields import ADDRESS_LIMIT
 from kho_sim.scenario.machine import MOST_BYTES
 from tests.memory.boots import early_boot, handover_at
@@ -153,3 +155,21 @@ def test_an_initrd_larger_than_low_memory_begins_at_address_0():
     machine = qemu_machine(64 * MIB, cpus=1)
     loaded = X86_64().load_cold(machine, replace(load_build(), initrd_bytes=80 * MIB))
     assert loaded.initrd == Extent(0, 80 * MIB)
+
+
+def test_cpus_that_may_come_later_count_for_early_memory_only():
+    """kernel-facts-distro 6: units of per-CPU memory are those of all possible CPUs."""
+    text = "machine: {{memory: 8GiB, nodes: 2, cpus: 8{}}}"
+    scenario = loads(text.format(", present_cpus: 2"))
+    machine = build_machine(scenario)
+    assert (machine.cpus, machine.present_cpus) == (8, 2)
+    assert [machine.cpus_of(nid) for nid in machine.nodes] == [4, 4]
+    assert [machine.present_cpus_of(nid) for nid in machine.nodes] == [1, 1]
+    whole = build_machine(loads(text.format("")))
+    early = [early_boot(one) for one in (machine, whole)]
+    for boot in early:
+        boot.before_extension()
+        boot.after_extension()
+    assert early[0].requests.rows == early[1].requests.rows
+    with pytest.raises(ScenarioError, match="9 CPUs are more than the 8 of cpus"):
+        loads(text.format(", present_cpus: 9"))

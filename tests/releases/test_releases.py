@@ -27,6 +27,7 @@ NEEDED = {
     "scratch.explicit_sizes_rounded",
     "scratch.global_excludes_rounded_lowmem",
     "scratch.given_late",
+    "scratch.on_nodes_without_memory",
     "struct_pages_deferred",
     "memmap_failure_is_said",
     "restores_gigantic_blocks",

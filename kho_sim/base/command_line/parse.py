@@ -66,6 +66,8 @@ class CommandLine:
     liveupdate: bool = True
     """True unless ``liveupdate=`` says no, for the same reason."""
     kho_scratch: ScratchRequest = field(default_factory=ScratchRequest)
+    kho_bootmem: ScratchRequest = field(default_factory=ScratchRequest)
+    """The same by the name that the option has from 7.4 on."""
     log_buf_len: int | None = None
     """A power of two above the build's own length; None where that one stays."""
     hugepage_options: tuple[tuple[str, str], ...] = ()
@@ -96,6 +98,10 @@ class CommandLine:
     remarks: tuple[Remark, ...] = field(default=(), compare=False)
     """Words without the effect that their writer may expect, in order; no part of what the kernel
     makes of the line, so equal lines may differ in them."""
+
+    def scratch(self, option: str) -> ScratchRequest:
+        """Return what the option of that name asked for: a release reads one of the two."""
+        return self.kho_bootmem if option == "kho_bootmem" else self.kho_scratch
 
     @property
     def length(self) -> int:
@@ -209,13 +215,16 @@ def _flag(name: str) -> _Handler:
     return read_flag
 
 
-def _kho_scratch(reading: _Reading, value: str | None) -> bool:
-    read = read_scratch(value, reading.line.kho_scratch) if value else None
-    if read is None:
-        return False
-    request, message = read
-    reading.messages.append(message)
-    return reading.set(kho_scratch=request)
+def _scratch_option(name: str) -> _Handler:
+    def read(reading: _Reading, value: str | None) -> bool:
+        found = read_scratch(value, reading.line.scratch(name)) if value else None
+        if found is None:
+            return False
+        wanted, message = found
+        reading.messages.append(message)
+        return reading.set(**{name: wanted})
+
+    return read
 
 
 def _log_buf_len(reading: _Reading, value: str | None) -> bool:
@@ -359,7 +368,8 @@ def _numa(reading: _Reading, value: str | None) -> bool:
 _HANDLERS: dict[str, _Handler] = {
     "kho": _flag("kho"),
     "liveupdate": _flag("liveupdate"),
-    "kho_scratch": _kho_scratch,
+    "kho_scratch": _scratch_option("kho_scratch"),
+    "kho_bootmem": _scratch_option("kho_bootmem"),
     "log_buf_len": _log_buf_len,
     "hugepages": _hugepage_option("hugepages"),
     "hugepagesz": _hugepage_option("hugepagesz"),

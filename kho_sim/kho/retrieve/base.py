@@ -14,10 +14,14 @@ from kho_sim.memory.memblock import Memblock
 
 @dataclass(frozen=True, slots=True)
 class RetrieveOptions:
-    """``cpus``: CPUs of the machine. ``reserved``: a first pass has reserved everything."""
+    """``cpus``: CPUs of the machine. ``reserved``: a first pass has reserved everything.
+    ``sizes_have_64_bits``, ``struct_pages_deferred``: as the kernel's release has it (``Release``),
+    for Linux's own retrieval."""
 
     cpus: int = 1
     reserved: bool = False
+    sizes_have_64_bits: bool = True
+    struct_pages_deferred: bool = True
 
 
 @dataclass(frozen=True, slots=True)

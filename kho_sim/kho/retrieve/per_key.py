@@ -7,6 +7,8 @@ reserved. Left out: the mark in the head page of each preservation.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kho_sim.base.work import Work
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve.base import Retrieval, RetrieveOptions
@@ -17,13 +19,18 @@ from kho_sim.memory.memblock import Memblock
 def retrieve(
     memblock: Memblock,
     incoming: FrozenRadixTree,
-    options: RetrieveOptions,  # noqa: ARG001
+    options: RetrieveOptions,
 ) -> Retrieval:
     """Reserve every preservation of the incoming tree with two calls.
 
     When memblock's array cannot grow, later preservations are not reserved.
     """
-    return retrieve_with(BlockReserver(memblock, marks_noinit=True), memblock, incoming)
+    whole = options.sizes_have_64_bits
+    reserver = BlockReserver(memblock, marks_noinit=True, sizes_have_64_bits=whole)
+    done = retrieve_with(reserver, memblock, incoming)
+    if options.struct_pages_deferred:
+        return done
+    return replace(done, work=replace(done.work, pages_initialised=0))
 
 
 def retrieve_with(

@@ -15,6 +15,8 @@ from kho_sim.base.work import Work
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
 
+SIGN_BIT = 31
+"""Of the number in which older releases count the bytes of a block."""
 WALKS_TO_INSERT = 2
 """An insertion walks the array twice, to count what is new and to insert it; a change of flags
 once. Recorded: with 8,200 regions reserve and mark cost 161,000 instructions a key, one call
@@ -24,16 +26,24 @@ once. Recorded: with 8,200 regions reserve and mark cost 161,000 instructions a 
 class BlockReserver:
     """Reserves blocks with ``flags``; ``marks_noinit``: in a second call for each block.
 
-    ``work`` and ``size_bytes`` count all that was tried.
+    ``sizes_have_64_bits``: whether a block of 2 GiB and more keeps its size (``Release``). ``work`` and ``size_bytes`` count all that was tried.
     """
 
-    def __init__(self, memblock: Memblock, flags: int = 0, *, marks_noinit: bool = False):
+    def __init__(
+        self,
+        memblock: Memblock,
+        flags: int = 0,
+        *,
+        marks_noinit: bool = False,
+        sizes_have_64_bits: bool = True,
+    ):
         self.work = Work()
         self.errno = 0
         self.size_bytes = 0
         self._memblock = memblock
         self._flags = flags
         self._marks_noinit = marks_noinit
+        self._sizes_have_64_bits = sizes_have_64_bits
 
     @property
     def error(self) -> str:
@@ -44,7 +54,12 @@ class BlockReserver:
         """Reserve every key of a tree by itself, until one fails."""
         page_shift = incoming.geometry.page_shift
         for order, start, end in incoming.runs():
-            if self.reserve(Extent(start, end), 1 << (page_shift + order)):
+            block_bytes = 1 << (page_shift + order)
+            if not self._sizes_have_64_bits and block_bytes >= 1 << SIGN_BIT:
+                self._reserve_cut_short(start, end, block_bytes)
+            else:
+                self.reserve(Extent(start, end), block_bytes)
+            if self.errno:
                 break
 
     def reserve(self, extent: Extent, block_bytes: int) -> int:
@@ -57,6 +72,16 @@ class BlockReserver:
                 break
             base += blocks * block_bytes
         return self.errno
+
+    def _reserve_cut_short(self, start: int, end: int, block_bytes: int) -> None:
+        """Reserve blocks whose size does not fit an int: 2 GiB become a negative number, and with
+        it all memory above; more becomes 0, and with it a byte (kernel-facts-releases 11)."""
+        memblock = self._memblock
+        for base in range(start, end, block_bytes):
+            size = memblock.end_of_dram() - base if block_bytes == 1 << SIGN_BIT else 1
+            self.errno = memblock.reserve(base, size) or memblock.mark_noinit(base, size)
+            if self.errno:
+                return
 
     def _reserve_at_once(self, base: int, blocks: int, block_bytes: int) -> int:
         memblock, size = self._memblock, blocks * block_bytes

@@ -133,6 +133,9 @@ def _find_cpus(source: Source, cold: BootLog) -> None:
     elif cold.node_cpus:
         cpus = 1 + sum(len(cpus) for cpus in cold.node_cpus.values())
         source.say("machine.cpus", cpus, "smp: Bringing up", "CPUs brought up")
+    present = cold.present_cpus
+    if present and present < (cold.nr_cpu_ids or cold.possible_cpus or 0):
+        source.say("machine.present_cpus", present, "CPU topo: Allowing", "present CPUs")
     if EMULATED_CPU in cold.cpu_model:
         source.say("chain.workers", "emulated", "smpboot: CPU0", f"CPU 0: {cold.cpu_model}")
     elif cold.cpu_model:

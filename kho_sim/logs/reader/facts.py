@@ -170,6 +170,7 @@ class BootLog:
     """Stretches that hibernation does not save."""
     max_cpus: int | None = None
     """What the kernel was built for (NR_CPUS)."""
+    present_cpus: int | None = None
     possible_cpus: int | None = None
     """Present and hotplug ones: the kernel lays out memory for all of them."""
     cpu_model: str = ""

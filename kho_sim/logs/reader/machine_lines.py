@@ -35,7 +35,9 @@ _ACPI_TABLE = re.compile(r"Reserving \S+ table memory at " + _MEM)
 _EARLY_NODE = re.compile(r"(\d+): " + _MEM)
 _HIGHEST_PAGE = re.compile(r"max_arch_pfn = 0x([0-9a-f]+)")
 _RAMDISK = re.compile(_MEM)
-_POSSIBLE = re.compile(r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?")
+_POSSIBLE = re.compile(
+    r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?(?:, (\d+) hotplug CPUs)?"
+)
 _IDS = re.compile(r"NR_CPUS:(\d+) .*nr_cpu_ids:(\d+) nr_node_ids:(\d+)")
 _NODE_CPUS = re.compile(r"node +#(\d+), CPUs:((?: +#\d+)+)")
 _MEMORY = re.compile(r"(\d+)K/(\d+)K available \(([^)]*)\)")
@@ -137,6 +139,7 @@ def possible_cpus(log: BootLog, text: str) -> None:
     hotplug CPUs`, where N counts them all."""
     if match := _POSSIBLE.search(text):
         log.possible_cpus = decimal(match[1]) + decimal(match[3] or "0")
+        log.present_cpus = decimal(match[1]) - decimal(match[4] or "0")
 
 
 def smp_boot(log: BootLog, text: str) -> None:

@@ -123,14 +123,15 @@ class PageAllocator:
         self.open_early(reserved)
         self.finish_deferred()
 
-    def open_early(self, reserved: Iterable[tuple[int, int]]) -> None:
-        """Take over what memblock_free_all() frees; the rest of each node stays deferred."""
+    def open_early(self, reserved: Iterable[tuple[int, int]], deferred: bool = True) -> None:
+        """Take over what memblock_free_all() frees; the rest of each node stays deferred, where
+        struct pages are initialised late."""
         taken = [self.geometry.pages_around(start, end) for start, end in reserved]
         for zone in self._zones:
             own = extents_of(self._memory, zone)
             self._free[zone] = subtracted(own, taken)
             end = zone.end_pfn
-            if self._zonelists[zone.nid][0] is zone:
+            if deferred and self._zonelists[zone.nid][0] is zone:
                 end = self._deferred[zone.nid] = early_end(own, zone)
             give_early(zone, intersected(self._free[zone], [(zone.start_pfn, end)]))
             zone.resize_lists(1)

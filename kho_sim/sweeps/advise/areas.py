@@ -12,9 +12,9 @@ from typing import Any
 
 from kho_sim.base.command_line.words import SPACES, split_words
 from kho_sim.platform.geometry import Geometry
+from kho_sim.releases import load_release
 from kho_sim.scenario import Scenario
 
-OPTION = "kho_scratch"
 STEP_BYTES = Geometry().scratch_align_bytes
 """Areas have sizes in these steps, with pages of 4 KiB."""
 
@@ -70,10 +70,11 @@ def command_line_place(scenario: Scenario) -> str:
 
 def with_scratch(scenario: Scenario, areas: Areas | None) -> dict[str, Any]:
     """Return the overrides that give the first kernel these areas, or its default ones (None)."""
-    words = _words(scenario.kernel.at(0).command_line)
-    kept = [word for word in words if split_words(word)[0].name != OPTION]
+    first = scenario.kernel.at(0)
+    name = load_release(first.release).scratch_option
+    kept = [word for word in _words(first.command_line) if split_words(word)[0].name != name]
     # In front, where no "--" can make it an argument of init.
-    option = [] if areas is None else [f"{OPTION}={areas}"]
+    option = [] if areas is None else [f"{name}={areas}"]
     return {command_line_place(scenario): " ".join([*option, *kept])}
 
 
