@@ -26,7 +26,8 @@ once. Recorded: with 8,200 regions reserve and mark cost 161,000 instructions a 
 class BlockReserver:
     """Reserves blocks with ``flags``; ``marks_noinit``: in a second call for each block.
 
-    ``sizes_have_64_bits``: whether a block of 2 GiB and more keeps its size (``Release``). ``work`` and ``size_bytes`` count all that was tried.
+    ``sizes_have_64_bits``: whether a block of 2 GiB and more keeps its size (``Release``).
+    ``work`` and ``size_bytes`` count all that was tried.
     """
 
     def __init__(
