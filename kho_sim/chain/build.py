@@ -147,6 +147,7 @@ def _beside_map(wanted: machine_section.Machine) -> MapBeside:
         memory_map=_extent(efi.memory_map) if efi else None,
         attributes=_extent(efi.attributes) if efi else None,
         initrd_end=efi.initrd_end if efi else 0,
+        kept_tables=efi.kept_tables if efi else 0,
     )
 
 

@@ -45,6 +45,8 @@ class Efi:
     ``descriptors``: the map, ascending. ``runtime_ranges``: how many of them kexec passes on.
     ``memory_map``: where the map for a first kernel lies. ``attributes``: the memory attributes
     table. ``initrd_end``: where the initrd of a first kernel ends, 0 if that is not known.
+    ``kept_tables``: how many tables (ESRT, BGRT, MOK variables) a kernel keeps that lie inside of
+    boot services.
     """
 
     descriptors: tuple[EfiDescriptor, ...]
@@ -52,6 +54,7 @@ class Efi:
     memory_map: Extent | None = None
     attributes: Extent | None = None
     initrd_end: int = 0
+    kept_tables: int = 0
 
     @cached_property
     def boot_services(self) -> tuple[Extent, ...]:

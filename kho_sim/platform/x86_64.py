@@ -236,6 +236,8 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         yield Step("direct map", partial(_map_memory, boot), "init_mem_mapping()")
         yield Step("log buffer", boot.set_up_log_buffer, "setup_log_buf(1)")
         yield Step("ACPI tables", boot.reserve_firmware_tables, "acpi_boot_table_init()")
+        if boot.machine.efi:
+            yield Step("EFI map copies", partial(x86_efi.copy_map, boot), "efi_mem_reserve()")
         yield Step("nodes", boot.initialise_nodes, "initmem_init()")
         cma = partial(boot.reserve_cma, boot.machine.end_of_memory)
         yield Step(requesters.CMA_AREA, cma, "dma_contiguous_reserve()")
@@ -298,7 +300,8 @@ def _setup_data_offset(request: LoadRequest) -> int:
     """Boot parameters, command line and the room for one more option come before any setup_data,
     and EFI's before KHO's (kernel-facts-distro 1, after 4)."""
     line_bytes = request.command_line_bytes + 1 + ELFCOREHDR_TEXT_BYTES
-    of_efi = EFI_SETUP_DATA_BYTES if request.build.config.efi else 0
+    has_efi = request.build.config.efi or request.efi_ranges
+    of_efi = EFI_SETUP_DATA_BYTES if has_efi else 0
     of_efi += x86_efi.map_bytes(request.efi_ranges)
     return round_up(BOOT_PARAMS_BYTES + line_bytes, 16) + of_efi
 

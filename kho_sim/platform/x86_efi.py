@@ -3,16 +3,17 @@
 Models efi_memblock_x86_reserve_range(), efi_memattr_init(), efi_reserve_boot_services() and
 efi_free_boot_services(): a first kernel keeps all that boot services held until it has its page
 allocator, as firmware may still use it; a kernel that kexec started finds a map of runtime ranges
-only, in kexec's parameters. Left out: tables whose memory a kernel keeps by splitting the map
-(BGRT, ESRT, MOK variables), and memory that EFI keeps for itself inside of an e820 entry.
+only, in kexec's parameters. For each table that a kernel keeps it copies the whole map. Left out:
+the pages of these tables, and memory that EFI keeps for itself inside of an e820 entry.
 
-Source: kernel-facts-distro 1 (before 8, 9), 3.2 and 4.
+Source: kernel-facts-distro 1 (before 8, 9), 3.2 and 4; copies of the map from source only.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kho_sim.base import requesters
 from kho_sim.base.extent import Extent, round_up, subtracted
 from kho_sim.machine.efi import Efi
 
@@ -56,6 +57,17 @@ def reserve_boot_services(boot: EarlyBoot) -> None:
         boot.late_memory += subtracted(held, [(0, MIB)])
     for extent in held:
         boot.memblock.reserve(extent.start, extent.size)
+
+
+def copy_map(boot: EarlyBoot) -> None:
+    """Allocate a copy of the map for each table that is kept; a later kernel copies the short one.
+
+    No recorded firmware has such tables; their place among other requests is an inference.
+    """
+    efi, found = boot.machine.efi, boot.loaded.efi_map
+    size = found.size if found else len(efi.descriptors) * DESCRIPTOR_BYTES if efi else 0
+    for _ in range(efi.kept_tables if efi else 0):
+        boot.requests.alloc(requesters.EFI_MAP_COPY, size, 64)
 
 
 def image_address(efi: Efi, size_bytes: int, lowest: int, align_bytes: int) -> int:

@@ -85,7 +85,9 @@ class Efi(Section):
     """Descriptors that kexec passes on; if left out, those of runtime services and mmio, and one
     for the attributes."""
     initrd_end: SizeOrZero = 0
-    """The end of the first kernel's initrd; 0: below all that the firmware holds in low memory."""
+    """The end of the first kernel's initrd; 0: the end of low memory."""
+    kept_tables: Annotated[int, Field(ge=0, le=100)] = 0
+    """Tables that each kernel keeps (ESRT, BGRT, MOK variables): each costs a copy of the map."""
 
 
 def _broken_ends(start: int, end: int) -> Iterator[BrokenRule]:

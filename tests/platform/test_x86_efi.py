@@ -228,6 +228,17 @@ def test_the_descriptor_of_the_attributes_table_is_kept_and_counted():
     assert efi.runtime_ranges == 2
 
 
+def test_each_table_that_is_kept_costs_a_copy_of_the_map():
+    parts = [(0, GIB, 0, "conventional"), (GIB, GIB + MIB, 0, "runtime data")]
+    for place, size in ((Extent(GIB, GIB + 0x1920), 0x1920), (None, 2 * 48)):
+        beside = MapBeside(memory_map=place, kept_tables=2)
+        boot = early_boot(from_memory_map(parts, cpus=1, beside=beside))
+        boot.before_extension()
+        rows = [row for row in boot.requests.rows if row.what == "efi map copy"]
+        asked = [(row.size_bytes, row.align_bytes, row.failed) for row in rows]
+        assert asked == [(size, 64, False)] * 2
+
+
 def test_a_map_without_types_of_efi_is_no_efi_machine():
     parts = [(0, GIB, 0, "usable"), (GIB, 2 * GIB, 0, "reserved")]
     assert from_memory_map(parts, cpus=1).efi is None

@@ -141,6 +141,7 @@ def say_efi(source: Source, chain: Sequence[BootLog], traces: EfiTraces) -> None
             f"the log does not show how many ranges of EFI's map kexec passes on; "
             f"{ASSUMED_RUNTIME_RANGES} are assumed"
         )
+    _say_kept_tables(source, cold)
     if cold.initrd:
         end = round_up(cold.initrd.end, PAGE_BYTES)
         source.say(f"{key}initrd_end", end, "RAMDISK: ", "end of RAMDISK")
@@ -152,6 +153,15 @@ def say_efi(source: Source, chain: Sequence[BootLog], traces: EfiTraces) -> None
         f"the log does not show where EFI's boot services lie (efi=debug would); {held}, are taken "
         "to lie at the top of low memory"
     )
+
+
+def _say_kept_tables(source: Source, cold: BootLog) -> None:
+    """Requests for copies of the map are early allocations of a build where they are logged."""
+    names = sorted(cold.efi.kept_tables)
+    if names and not cold.memblock_debug:
+        what = ", ".join(names)
+        source.say("machine.efi.kept_tables", len(names), EFI_LINE, what)
+        source.notes.append(f"a copy of EFI's map is assumed for each of {what}, from source only")
 
 
 def reserved_by_firmware(log: BootLog) -> list[Extent]:

@@ -119,7 +119,8 @@ class EfiLines:
     """What the `efi:` lines of a boot say. ``present``: EFI started the machine. ``attributes``:
     the address of the memory attributes table. ``reserved_list``: that of the list of what kernels
     leave to the next one. ``removed``: entries taken out of the e820 map as registers of devices.
-    ``freed_bytes``: what boot services had held."""
+    ``freed_bytes``: what boot services had held. ``kept_tables``: names of tables for which the
+    kernel copies the map."""
 
     present: bool = False
     descriptors: list[EfiDescriptor] = field(default_factory=list)
@@ -127,6 +128,7 @@ class EfiLines:
     reserved_list: int | None = None
     removed: list[Extent] = field(default_factory=list)
     freed_bytes: int | None = None
+    kept_tables: set[str] = field(default_factory=set)
 
 
 class RegionCounts(NamedTuple):

@@ -25,13 +25,16 @@ _EFI_RANGE = r"range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _EFI = re.compile(r"mem\d+: \[([^|\]]*)\|?([^\]]*)\].*" + _EFI_RANGE)
 _EFI_OF_ARM64 = re.compile(r"0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]*)\|?([^\]]*)\]")
 _EFI_REMOVED = re.compile(r"Remove mem\d+: MMIO " + _EFI_RANGE)
-_EFI_ATTRIBUTES = re.compile(r"MEMATTR=0x([0-9a-f]+)")
+_EFI_TABLE = re.compile(r"(\w+)=0x([0-9a-f]+)")
+ATTRIBUTES = "MEMATTR"
+KEPT_EFI_TABLES, KEPT_ACPI_TABLES = {"ESRT", "MOKvar"}, {"BGRT"}
+"""Tables that a kernel keeps by splitting EFI's map."""
 _EFI_FREED = re.compile(r"Freeing EFI boot services memory: (\d+)K")
 _EFI_VERSION = re.compile(r"EFI v\d")
 _NO_TABLE = 2**64 - 1
 """The address that kexec leaves in place of a table that is gone."""
 _SRAT = re.compile(r"SRAT: Node (\d+) PXM \d+ " + _MEM + r"(.*)")
-_ACPI_TABLE = re.compile(r"Reserving \S+ table memory at " + _MEM)
+_ACPI_TABLE = re.compile(r"Reserving (\S+) table memory at " + _MEM)
 _EARLY_NODE = re.compile(r"(\d+): " + _MEM)
 _HIGHEST_PAGE = re.compile(r"max_arch_pfn = 0x([0-9a-f]+)")
 _RAMDISK = re.compile(_MEM)
@@ -88,9 +91,11 @@ def efi(log: BootLog, text: str) -> None:
         lines.removed.append(Extent(*half_open(match[1], match[2])))
     elif match := _EFI_FREED.match(text):
         lines.freed_bytes = decimal(match[1]) * KIB
-    elif match := _EFI_ATTRIBUTES.search(text):
-        address = hexadecimal(match[1])
-        lines.attributes = address if address < _NO_TABLE else None
+    elif tables := dict(_EFI_TABLE.findall(text)):
+        there = {name for name, address in tables.items() if hexadecimal(address) < _NO_TABLE}
+        lines.kept_tables |= there & KEPT_EFI_TABLES
+        if ATTRIBUTES in there:
+            lines.attributes = hexadecimal(tables[ATTRIBUTES])
         arm64_lines.reserved_list(log, text)
     elif not _EFI_VERSION.match(text):
         return
@@ -106,7 +111,8 @@ def acpi(log: BootLog, text: str) -> None:
     elif text.startswith("SLIT "):
         log.has_distances = True
     elif match := _ACPI_TABLE.match(text):
-        log.acpi_tables.append(Extent(*half_open(match[1], match[2])))
+        log.acpi_tables.append(Extent(*half_open(match[2], match[3])))
+        log.efi.kept_tables |= {match[1]} & KEPT_ACPI_TABLES
 
 
 def node(log: BootLog, text: str) -> None:

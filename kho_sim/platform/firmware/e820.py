@@ -115,6 +115,7 @@ def _efi_of(descriptors: tuple[EfiDescriptor, ...], beside: MapBeside) -> Efi:
         beside.memory_map,
         beside.attributes,
         beside.initrd_end,
+        beside.kept_tables,
     )
 
 

@@ -25,6 +25,7 @@ class MapBeside:
     memory_map: Extent | None = None
     attributes: Extent | None = None
     initrd_end: int = 0
+    kept_tables: int = 0
 
 
 def joined(entries: Iterable[EfiDescriptor]) -> tuple[FirmwareRange, ...]:

@@ -162,3 +162,23 @@ def test_ranges_to_be_plugged_in_later_are_no_memory():
     machine = imported(read_boot_log_lines(lines, "dimms")).scenario["machine"]
     assert machine["hotplug"] == [{"start": 1 << 32, "end": 1 << 33, "node": 0}]
     assert build_machine(imported(read_boot_log_lines(lines, "dimms")).to_scenario()).hotplug
+
+
+def test_tables_that_a_kernel_keeps_are_counted_and_said():
+    lines = [
+        b"[    0.000000] Linux version 7.3.0 (gcc)",
+        b"[    0.000000] BIOS-provided physical RAM map:",
+        b"[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000003fffffff]  System RAM",
+        b"[    0.000000] efi: EFI v2.8 by American Megatrends",
+        b"[    0.000000] efi: ACPI=0x3f000000 ESRT=0x3e000018 MOKvar=0xffffffffffffffff RNG=0x1 ",
+        b"[    0.000000] ACPI: Reserving BGRT table memory at [mem 0x50000000-0x50000037]",
+        b"[    0.000000] CPU topo: Allowing 1 present CPUs plus 0 hotplug CPUs",
+    ]
+    found = imported(read_boot_log_lines(lines, "host"))
+    assert found.scenario["machine"]["efi"]["kept_tables"] == 2
+    assert any("for each of BGRT, ESRT, from source only" in note for note in found.notes)
+    lines.insert(
+        1, b"[    0.000000] memblock_add: [0x1000-0x3fffffff] e820__memblock_setup+0x0/0x1"
+    )
+    found = imported(read_boot_log_lines(lines, "debug"))
+    assert "kept_tables" not in found.scenario["machine"]["efi"]

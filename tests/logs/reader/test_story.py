@@ -31,6 +31,7 @@ DISTRO = "x86-distro/d-q35-numa2-8G-dist"
 NEVER_RECORDED = {
     requesters.CMA_AREA: "no recorded command line has cma=",
     requesters.CRASH_KERNEL: "no recorded command line has crashkernel=",
+    requesters.EFI_MAP_COPY: "no recorded firmware has tables for which a map is copied",
     requesters.CRASH_KERNEL_LOW: "no recorded command line has crashkernel=",
     requesters.CRASH_KERNEL_CMA: "no recorded command line has crashkernel=",
     requesters.HUGETLB_CMA_AREA: "no recorded command line has hugetlb_cma=",
