@@ -22,7 +22,6 @@ from kho_sim.base.words import (
     PLATFORM_BUILDS,
     PLATFORMS,
     RETRIEVALS,
-    STRATEGIES,
     WORKERS,
 )
 from kho_sim.builds import DEFAULT_BUILD, FILES, file_of, load_build
@@ -37,7 +36,6 @@ from kho_sim.scenario.fields import (
     ListOf,
     Node,
     PageSize,
-    PluginChoice,
     PowerOfTwo,
     Release,
     Size,
@@ -46,6 +44,7 @@ from kho_sim.scenario.fields import (
 from kho_sim.scenario.machine import Machine
 from kho_sim.scenario.section import BrokenRule, Section, sections_in
 from kho_sim.scenario.shown import scenario_line, scenario_values
+from kho_sim.scenario.ways import Extend, ExtendOverride, Retrieval, WhatIf
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
@@ -54,43 +53,6 @@ X86_KEYS = ("brk", "init_size", "purgatory")
 ON_FAILURE = ("stop", "retry", "cold_boot")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
-
-Strategy = Annotated[str, PluginChoice(STRATEGIES, "an extension strategy", plugins.STRATEGIES)]
-Retrieval = Annotated[str, PluginChoice(RETRIEVALS, "a way to retrieve", plugins.RETRIEVALS)]
-Shift = Annotated[int, Field(ge=12, le=40)]
-
-
-class Extend(Section):
-    """Extension, by which a KHO kernel makes memory outside of original scratch usable early."""
-
-    strategy: Strategy = "blocks"
-    """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved and use
-    all else, which the patch argues against; the retrieval is then one with a first pass. Proposals
-    of ours: blocks-skip: the patch's blocks, found with one visit for each block of a leaf;
-    scaled-blocks: blocks of about a thousandth of memory, 2 MiB to 2^shift; largest-gaps: the
-    largest gaps between blocks of 2^shift, as many as memblock has room for."""
-    shift: Shift = 30
-    """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
-
-
-class ExtendOverride(Section):
-    """The keys of extend that differ in one release."""
-
-    strategy: Strategy | None = None
-    shift: Shift | None = None
-
-
-class WhatIf(Section):
-    """Another way to extend and retrieve, tried beside the kernel's own on what a KHO boot
-    inherits."""
-
-    strategy: Strategy
-    shifts: Annotated[ListOf[Shift], Field(min_length=1)] = (30,)
-    """Block sizes to try, each 2^shift bytes."""
-    retrievals: Annotated[ListOf[Retrieval], Field(min_length=1)] | None = None
-    """Ways to retrieve to try with each of them; left out: the kernel's own."""
-    boots: Annotated[str, Choice(("every", "last"), "a choice of boots")] = "every"
-    """At which KHO boots: at every one, or at the last of the chain."""
 
 
 class EarlyAllocation(Section):
