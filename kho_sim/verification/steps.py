@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.extent import Extent
 from kho_sim.builds import Build
 from kho_sim.chain.build import build_machine, build_of
-from kho_sim.kho.extend import ExtendOptions, Extension, retrieval_beside, strategy_of
+from kho_sim.kho.extend import retrieval_beside
 from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.retrieve import RetrieveOptions, Retriever, retriever_of
 from kho_sim.kho.scratch import reserve_scratch
@@ -25,7 +26,7 @@ from kho_sim.logs.importing.landing import is_randomised, landing, predicted_lan
 from kho_sim.logs.reader import BootLog
 from kho_sim.memory.early import BootOptions, Requests
 from kho_sim.memory.early.gigantic import allocate_gigantic_pages
-from kho_sim.memory.memblock import NO_NODE, Memblock
+from kho_sim.memory.memblock import Memblock
 from kho_sim.platform.kaslr import Kaslr, Placed, image_slot
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import platform_of
@@ -37,6 +38,7 @@ from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Comparison, compare
 from kho_sim.verification.handovers import expected_handover, observed_handover
 from kho_sim.verification.logged_state import Areas, chain_areas, memblock_at, tree_of
+from kho_sim.verification.strategies import counted, dry_runs, extend_as_logged
 
 Steps = dict[str, Comparison]
 
@@ -88,13 +90,16 @@ def _extension(
     retriever = _retriever(kernel)
     if retriever.reserve_first:
         retriever.reserve_first(memblock, tree.freeze())
-    extension = _extend(memblock, tree, kernel.extend.strategy, kernel.extend.shift)
+    options = (kernel.extend.strategy, kernel.extend.shift)
+    extension = extend_as_logged(memblock, tree.freeze(), *options)
     after = memblock_at(log, "after_extend", areas, kho=True)
     regions = [tuple(region) for region in memblock.memory]
     steps = _known(
         busy_blocks=(extension.busy_blocks, boot.busy_blocks),
         extended_bytes=(extension.extended_bytes, boot.extended_bytes),
-        digest_pages=(extension.digest_pages, boot.digest_pages),
+        **({} if log.strategy else {"digest_pages": (extension.digest_pages, boot.digest_pages)}),
+        **counted(log, extension),
+        **dry_runs(log, partial(_before_extend, log, areas), tree.freeze()),
         regions_after=(regions, [tuple(r) for r in after.memory] if after else None),
     )
     if retriever.reserve_first and after:
@@ -106,15 +111,10 @@ def _extension(
     return steps
 
 
-def _extend(memblock: Memblock, tree: Any, strategy: str, shift: int) -> Extension:
-    page_bytes = memblock.geometry.page_bytes
-    return strategy_of(strategy).extend(
-        memblock,
-        tree.freeze(),
-        ExtendOptions(shift),
-        lambda: memblock.alloc_try_nid_raw(page_bytes, page_bytes, 0, 0, NO_NODE),
-        lambda address: memblock.phys_free(address, page_bytes),
-    )
+def _before_extend(log: BootLog, areas: Areas | None) -> Memblock:
+    memblock = memblock_at(log, "before_extend", areas, kho=True)
+    assert memblock is not None, "only a log that shows it is asked"
+    return memblock
 
 
 def _retriever(kernel: Kernel) -> Retriever:
@@ -142,7 +142,16 @@ def _retrieval(
     retriever = _retriever(scenario.kernel.at(boot.boot))
     options = RetrieveOptions(reserved=retriever.reserve_first is not None)
     retrieval = retriever.retrieve(memblock, tree.freeze(), options)
-    return _known(reserved_regions_after=(retrieval.regions_after, boot.reserved_regions_after))
+    ranges = retrieval.work.ranges_reserved
+    if retriever.reserve_first:
+        again = _before_extend(log, areas)
+        first = retriever.reserve_first(again, tree.freeze())
+        ranges = first.work.ranges_reserved - tree.nodes
+    return _known(
+        reserved_regions_after=(retrieval.regions_after, boot.reserved_regions_after),
+        ranges_reserved=(ranges, log.runs_reserved),
+        reserved_capacity=(memblock.reserved.capacity, log.costs and log.costs.reserved_max),
+    )
 
 
 def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:

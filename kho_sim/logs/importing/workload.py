@@ -1,8 +1,9 @@
 """The workload of a recorded chain, from the ``obs.`` words of its command line.
 
 The words are those of the recorder's init program (docs/verification.md): memfds that are handed
-on, anonymous memory beside them, the length of the chain; ``obs_shift`` and ``obs_noext`` are
-switches of its kernel. A log without these words has no workload that could be read.
+on, anonymous memory beside them, the length of the chain; ``obs_shift``, ``obs_noext``,
+``obs_strategy``, ``obs_one`` and ``obs_runs`` are switches of its kernel. A log without these words
+has no workload that could be read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,15 @@ from kho_sim.logs.reader import BootLog
 
 COMMAND_LINE_TEXT = "Command line: "
 HUGE_FOLIO_BYTES = 2 << 20
+STRATEGIES = {
+    "blocks": "blocks",
+    "skip": "blocks-skip",
+    "scaled": "scaled-blocks",
+    "gaps": "largest-gaps",
+    "early": "reserve-early",
+}
+"""Words of ``obs_strategy=`` -> extension strategies."""
+SCATTERED = ("obs.frag", "obs.sparse")
 
 
 def find_workload(source: Source, command_line: str, chain: Sequence[BootLog]) -> None:
@@ -39,6 +49,14 @@ def find_workload(source: Source, command_line: str, chain: Sequence[BootLog]) -
         source.say("chain.boots", boots_of(source, chain), "Linux version", what)
     if "obs_noext" in words:
         say("kernel.extend.strategy", "none", "obs_noext")
+    if words.get("obs_strategy") in STRATEGIES:
+        name = words["obs_strategy"]
+        say("kernel.extend.strategy", STRATEGIES[name], f"obs_strategy={name}")
+    if retrieval := _retrieval(words):
+        say("kernel.retrieval", retrieval, "obs_strategy=, obs_one, obs_runs")
+    for word in SCATTERED:
+        if word in words:
+            source.notes.append(f"{word}= scatters pages over other files: not simulated")
     if _number(words, "obs_shift"):
         say("kernel.extend.shift", _number(words, "obs_shift"), "obs_shift=")
 
@@ -47,6 +65,15 @@ def observed_words(command_line: str) -> dict[str, str]:
     """Return the recorder's own words of a command line: name -> value ('' without one)."""
     pairs = (word.partition("=") for word in command_line.split())
     return {name: value for name, _, value in pairs if name.startswith(("obs.", "obs_"))}
+
+
+def _retrieval(words: dict[str, str]) -> str:
+    """Return the way in which the recorded kernel retrieves; '' for Linux's own."""
+    if words.get("obs_strategy") == "early":
+        return "two-pass-runs" if "obs_runs" in words else "two-pass"
+    if "obs_runs" in words:
+        return "collect-runs"
+    return "one-call" if "obs_one" in words else ""
 
 
 def _memfds(words: dict[str, str]) -> list[dict[str, Any]]:

@@ -131,6 +131,54 @@ class EfiLines:
     kept_tables: set[str] = field(default_factory=set)
 
 
+class StrategyLine(NamedTuple):
+    """`OBS strategy NAME ...`: what an extension of a laboratory kernel did.
+
+    Keys, tables and additions of its walk; busy blocks by count and hash; pages of its digest.
+    """
+
+    name: str
+    shift: int
+    keys: int
+    tables: int
+    added: int
+    busy: int
+    digest: int
+    hash: int
+
+
+class DryRun(NamedTuple):
+    """`OBS whatif ...`: an extension that was tried on the same inherited tree and marked nothing.
+
+    ``skips``: it visits one key of each block. ``instructions``: of walk and digest. ``recovered``
+    and ``largest``: bytes that marking all gaps, or the ``room`` largest, would have made usable.
+    """
+
+    shift: int
+    skips: bool
+    instructions: int
+    keys: int
+    tables: int
+    added: int
+    busy: int
+    digest: int
+    hash: int
+    gaps: int
+    recovered: int
+    room: int
+    largest: int
+
+
+class CostLine(NamedTuple):
+    """`OBS cycles: ...`: instructions (under -icount) of the boot between extension and retrieval,
+    and of the retrieval; then the room of both arrays in regions."""
+
+    between: int
+    retrieve: int
+    memory_max: int
+    reserved_max: int
+
+
 class RegionCounts(NamedTuple):
     """`memory.cnt N reserved.cnt N` at a moment."""
 
@@ -217,6 +265,13 @@ class BootLog:
     """Parts of its handover that a recorder's kernel says it writes in a version of its own."""
     extend_ns: int = 0
     extended_bytes: int | None = None
+    extend_cycles: int | None = None
+    """Of the time stamp counter; instructions under -icount."""
+    strategy: StrategyLine | None = None
+    dry_runs: list[DryRun] = field(default_factory=list)
+    costs: CostLine | None = None
+    runs_reserved: int | None = None
+    """Ranges reserved at once where neighbouring keys are collected."""
     busy_blocks: list[int] = field(default_factory=list)
     scratch: dict[int, tuple[int, int]] = field(default_factory=dict)
     out_starts: list[int] = field(default_factory=list)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from kho_sim.logs.reader.calls import CallReader
-from kho_sim.logs.reader.facts import BootLog, KeyRun, RegionCounts
+from kho_sim.logs.reader.facts import BootLog, CostLine, DryRun, KeyRun, RegionCounts, StrategyLine
 from kho_sim.logs.reader.words import decimal, hexadecimal, known, ordered
 from kho_sim.trace.records import RegionRow
 
@@ -25,7 +25,14 @@ MOMENTS = {
 _COUNTS = re.compile(r"memory\.cnt (\d+) reserved\.cnt (\d+)")
 _SCRATCH_BEFORE = re.compile(r"scratch (0x[0-9a-f]+) ")
 _TIME = re.compile(r"extend time: (\d+) ns")
+_CYCLES = re.compile(r"\((\d+) cycles\)")
 _TOTAL = re.compile(r"extend total mem: (0x[0-9a-f]+)")
+
+_COSTS = re.compile(
+    r"extend to retrieve (\d+), retrieve (\d+), memory\.max (\d+) reserved\.max (\d+)"
+)
+DRY_RUN_WORDS = {"skips": "skip", "instructions": "cycles", "recovered": "recovers"}
+"""Fields of a dry run that the line calls otherwise."""
 
 Reader = Callable[[BootLog, CallReader, list[str]], None]
 
@@ -41,6 +48,8 @@ def kho(log: BootLog, calls: CallReader, text: str) -> bool:
         log.found_handover = True
     elif match := _TIME.search(text):
         log.extend_ns = decimal(match[1])
+        cycles = _CYCLES.search(text)
+        log.extend_cycles = decimal(cycles[1]) if cycles else None
     elif match := _TOTAL.search(text):
         log.extended_bytes = hexadecimal(match[1])
     elif text.startswith(DISABLED) and not log.disabled:
@@ -123,6 +132,37 @@ def _emit(log: BootLog, _calls: CallReader, words: list[str]) -> None:
         log.foreign_parts.append(words[1])
 
 
+def _strategy(log: BootLog, _calls: CallReader, words: list[str]) -> None:
+    values = _pairs(words[1:])
+    named = [values.get(name) for name in StrategyLine._fields[1:]]
+    log.strategy = StrategyLine(words[0], *map(_number, named))
+
+
+def _dry_run(log: BootLog, _calls: CallReader, words: list[str]) -> None:
+    values = _pairs(words)
+    named = [values.get(DRY_RUN_WORDS.get(name, name)) for name in DryRun._fields]
+    shift, skips, *others = map(_number, named)
+    log.dry_runs.append(DryRun(shift, bool(skips), *others))
+
+
+def _cycles(log: BootLog, _calls: CallReader, words: list[str]) -> None:
+    match = known(_COSTS.match(" ".join(words)))
+    log.costs = CostLine(*map(decimal, match.groups()))
+
+
+def _runs(log: BootLog, _calls: CallReader, words: list[str]) -> None:
+    log.runs_reserved = decimal(words[0])
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    return dict(zip(words[::2], words[1::2], strict=False))
+
+
+def _number(word: str | None) -> int:
+    word = known(word)
+    return hexadecimal(word) if word.startswith("0x") else decimal(word)
+
+
 _OBSERVED: dict[str, Reader] = {
     "node": _node,
     "key": _key,
@@ -134,5 +174,9 @@ _OBSERVED: dict[str, Reader] = {
     "busy": _busy,
     "scratch": _scratch,
     "noext": _noext,
+    "strategy": _strategy,
+    "whatif": _dry_run,
+    "cycles": _cycles,
+    "runs": _runs,
     "emit": _emit,
 }
