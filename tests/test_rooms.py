@@ -26,7 +26,7 @@ PACKAGES = {
     "builds": BASE,
     "releases": BASE,
     "platform": BASE | {"machine"},
-    "scenario": BASE | {"builds", "releases"},
+    "scenario": BASE | {"builds", "releases", "platform"},
     "memory": MACHINE,
     "kho": MACHINE | {"memory"},
     "kernel": MACHINE | {"memory", "kho"},

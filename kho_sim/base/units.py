@@ -121,6 +121,14 @@ def format_exact(size_bytes: int) -> str:
     return f"{size_bytes}{SIZE_SUFFIXES[power - 1]}iB" if power else str(size_bytes)
 
 
+def format_three_digits(size_bytes: int) -> str:
+    """Return a size of at least 1 KiB as kernels print it, as in '2.00 MiB' (string_get_size())."""
+    power = min((size_bytes.bit_length() - 1) // 10, len(SIZE_SUFFIXES))
+    number = size_bytes >> 10 * power
+    decimals = max(3 - len(str(number)), 0)
+    return f"{number:.{decimals}f} {SIZE_SUFFIXES[power - 1]}iB"
+
+
 def format_size(size_bytes: int) -> str:
     """Return a size for people, as in '1.5 GiB'; two decimals at most, and a sign if negative."""
     power = min(max(abs(size_bytes).bit_length() - 1, 0) // 10, len(SIZE_SUFFIXES))

@@ -29,6 +29,7 @@ from kho_sim.memory.pages import INTERLEAVINGS
 from kho_sim.platform.firmware import FIRMWARES, MEMORY_MAPS
 from kho_sim.platform.firmware.ranges import MapBeside
 from kho_sim.platform.kaslr import Kaslr, Placed
+from kho_sim.platform.options import option_rules
 from kho_sim.platform.platform import Platform, platform_of
 from kho_sim.releases import load_release
 from kho_sim.scenario.fields import ADDRESS_LIMIT
@@ -163,7 +164,8 @@ def build_kernel(
     kernel: spec.Kernel, platform: Platform, machine: Machine, named: list[ReserveMem]
 ) -> KernelSetup:
     """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
-    line = parse_command_line(kernel.command_line)
+    rules = option_rules(platform.name, platform.geometry.page_bytes)
+    line = parse_command_line(kernel.command_line, rules)
     build, limits = build_of(kernel, platform), MachineLimits.of(line)
     release = load_release(kernel.release)
     machine = _seen(machine, limits, platform)

@@ -183,7 +183,7 @@ def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object
     early = booted.early
     rows = early.requests.rows
     facts: dict[str, object] = {
-        "gigantic_pages_requested": setup.options.gigantic_pages,
+        "gigantic_pages_requested": setup.options.gigantic_pages(setup.platform.geometry),
         "gigantic_pages_allocated": len(early.gigantic.pages),
         "allocations": sum(row.count for row in rows),
         "failures": sum(row.count for row in rows if row.failed),

@@ -6,6 +6,7 @@ cost in ``rates/``. Simulated time is in integer nanoseconds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from itertools import chain, count
@@ -299,8 +300,8 @@ class Kernel:
         setup = self.plan.kernels[index]
         if index != self.index or self.handover is None:
             return setup
-        kept = len(self._kept_gigantic_pages())
-        return replace(setup, options=setup.options.with_gigantic_pages_kept(kept))
+        kept = Counter(self._kept_gigantic_pages().values())
+        return replace(setup, options=setup.options.with_pages_kept(kept))
 
     def _try_what_ifs(self) -> None:
         """Boot again, beside the chain, with other ways to extend and retrieve, if this boot got
@@ -328,11 +329,12 @@ class Kernel:
     def _note_gigantic(self, booted: BootedMemory) -> None:
         self.journal.note_gigantic(self.index, booted, set(self._kept_gigantic_pages()))
 
-    def _kept_gigantic_pages(self) -> list[int]:
-        """Return the 1 GiB pages that this kernel was handed, if it can find them."""
+    def _kept_gigantic_pages(self) -> dict[int, int]:
+        """Return the gigantic pages that this kernel was handed, if it can find them, with their
+        sizes."""
         release = self.plan.kernels[self.index].release
         if self.handover is None or not data_found(self.handover, release):
-            return []
+            return {}
         return self.handover.gigantic_pages()
 
     def _spend(self, what: str, duration_ns: int) -> Process:

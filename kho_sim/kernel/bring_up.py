@@ -76,16 +76,19 @@ def initialise_deferred(
     pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
 
 
-def fill_huge_pool(pages: PageAllocator, count: int) -> tuple[list[int], list[str]]:
-    """Take 2 MiB pages at subsys_initcall (kernel-facts 7.3); return addresses and messages."""
+def fill_huge_pool(
+    pages: PageAllocator, size_bytes: int, count: int
+) -> tuple[list[int], list[str]]:
+    """Take huge pages at subsys_initcall (kernel-facts 7.3); return addresses and messages."""
     messages, geometry = [], pages.geometry
+    order = geometry.order_of(size_bytes)
     try:
-        runs = pages.alloc(count, geometry.thp_order, MOVABLE)
+        runs = pages.alloc(count, order, MOVABLE)
     except OutOfMemory as error:
         runs = error.allocated
         got = sum(run.blocks for run in runs)
-        messages.append(shortfall(count, geometry.huge_page_bytes, got))
-    taken = (pfn for run in runs for pfn in run.pfns(geometry.thp_order))
+        messages.append(shortfall(count, size_bytes, got))
+    taken = (pfn for run in runs for pfn in run.pfns(order))
     return [pfn << geometry.page_shift for pfn in taken], messages
 
 

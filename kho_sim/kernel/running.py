@@ -46,7 +46,6 @@ from kho_sim.kho.versions import (
 )
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
@@ -79,10 +78,8 @@ class RunningMemory:
     """Objects of user space, by name; each is preserved in its session."""
     own: dict[str, LiveObject] = field(default_factory=dict)
     """The kernel's own, the ``reserve_mem=`` areas, by name."""
-    gigantic_pool: list[int] = field(default_factory=list)
-    """Free 1 GiB pages (addresses), in the order in which they are handed out."""
-    huge_pool: list[int] = field(default_factory=list)
-    """Free 2 MiB pages, likewise."""
+    pools: dict[int, list[int]] = field(default_factory=dict)
+    """Free huge pages (addresses), in the order in which they are handed out, by size in bytes."""
     retrieved: list[HandedObject] = field(default_factory=list)
     """What it was handed and has found again."""
     refused: list[HandedObject] = field(default_factory=list)
@@ -134,10 +131,13 @@ class RunningMemory:
         initialise_deferred(pages, booted, setup, machine.present_cpus)
         pages.give_late(booted.early.late_memory)
         memory = cls(setup, booted, pages)
-        memory.gigantic_pool = [address for address, _ in booted.early.gigantic.pages]
+        for start, end in booted.early.gigantic.ranges:
+            memory.pool_of(end - start).append(start)
         for request in setup.options.hugepages:
-            if request.size_bytes == pages.geometry.huge_page_bytes:
-                memory.huge_pool, memory.messages = fill_huge_pool(pages, request.count)
+            if not pages.geometry.is_gigantic(request.size_bytes):
+                taken, messages = fill_huge_pool(pages, request.size_bytes, request.count)
+                memory.pool_of(request.size_bytes).extend(taken)
+                memory.messages += messages
         adopt_gigantic_pages(pages, booted)
         if memory.kho_enabled:
             first = not booted.early.revived
@@ -242,7 +242,7 @@ class RunningMemory:
 
     def pool_of(self, page_bytes: int) -> list[int]:
         """Return the free huge pages of a size: a live list."""
-        return self.gigantic_pool if page_bytes == GIGANTIC_PAGE_BYTES else self.huge_pool
+        return self.pools.setdefault(page_bytes, [])
 
     @property
     def named_areas(self) -> dict[str, NamedArea]:

@@ -111,13 +111,13 @@ class Handover:
     versions: Versions = NO_VERSIONS
     damage: Damage = UNDAMAGED
 
-    def gigantic_pages(self) -> list[int]:
-        """Return the addresses of the gigantic pages among what is handed over."""
+    def gigantic_pages(self) -> dict[int, int]:
+        """Return the gigantic pages among what is handed over: address -> size in bytes."""
         geometry = self.tree.geometry
-        return [
-            address
+        return {
+            address: geometry.page_bytes << folios.order
             for handed in self.objects
             for folios in handed.data
             if folios.order > geometry.max_order
             for address in folios.addresses(geometry.page_shift)
-        ]
+        }

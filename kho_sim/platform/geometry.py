@@ -182,3 +182,5 @@ ARM64_GEOMETRIES = {
     )
 }
 """Those of arm64, by page size in bytes."""
+GEOMETRIES = {"x86_64": {PAGES_4K.page_bytes: PAGES_4K}, "arm64": ARM64_GEOMETRIES}
+"""By platform, and by page size in bytes."""

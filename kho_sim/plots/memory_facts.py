@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from kho_sim.base import requesters
 from kho_sim.base.errors import TraceError
 from kho_sim.base.extent import Extent, merged, subtracted
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.trace.records import Allocation, Boot, GiganticPage, PreservedRun, RegionRow
 from kho_sim.trace.trace import Trace
+
+GIB = 1 << 30
 
 NODES = range(64)
 MOMENTS = ("after_extend", "before_extend", "before_retrieve", "after_retrieve")
@@ -90,18 +91,18 @@ def _memory_of(trace: Trace, boot: Boot, rows: list[RegionRow]) -> BootMemory:
         kept_off=[] if cold else subtracted(memory, [*marked, *scratch]),
         scratch=scratch,
         inherited=inherited,
-        gigantic=subtracted(
-            ((start, start + GIGANTIC_PAGE_BYTES) for start in _gigantic(trace, boot)), inherited
-        ),
+        gigantic=subtracted(_gigantic(trace, boot).items(), inherited),
         early=_early(trace, boot),
     )
 
 
-def _gigantic(trace: Trace, boot: Boot) -> set[int]:
-    """Gigantic pages: allocated ones also of a kernel that died before it counted them, and those
-    that were handed on."""
-    return {row.start for row in trace[GiganticPage] if row.boot == boot.boot} | {
-        row.address
+def _gigantic(trace: Trace, boot: Boot) -> dict[int, int]:
+    """Gigantic pages, start -> end: allocated ones also of a kernel that died before it counted
+    them, and those that were handed on. Of what was not seen being allocated the size is that of
+    all but few, 1 GiB."""
+    pages = {row.start: row.start + GIB for row in trace[GiganticPage] if row.boot == boot.boot}
+    return pages | {
+        row.address: row.address + row.size_bytes
         for row in trace[Allocation].where(boot=boot.boot, what=requesters.GIGANTIC_PAGE)
         if row.address
     }
@@ -110,7 +111,7 @@ def _gigantic(trace: Trace, boot: Boot) -> set[int]:
 def _early(trace: Trace, boot: Boot) -> list[Extent]:
     """Early allocations that obtained memory; gigantic pages and the cold boot's scratch areas have
     marks of their own."""
-    apart = _gigantic(trace, boot)
+    apart = set(_gigantic(trace, boot))
     if boot.kind == "cold":
         apart.update(start for start, _ in boot.scratch_areas or ())
     return merged(

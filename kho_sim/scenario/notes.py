@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.command_line.remarks import MALFORMED
 from kho_sim.base.command_line.words import split_words
+from kho_sim.platform.options import option_rules
 from kho_sim.releases import EVIDENCE, load_release, strategy_in
 from kho_sim.scenario.spec import Kernel, Scenario
 from kho_sim.scenario.yaml_tree import Path, path_text
@@ -71,8 +72,9 @@ def _on_command_lines(scenario: Scenario) -> Iterator[Note]:
     for index, override in enumerate(scenario.kernel.releases):
         if override.command_line is not None:
             lines.append((("kernel", "releases", index, "command_line"), override.command_line))
+    rules = option_rules(scenario.machine.platform, scenario.kernel.page_size)
     for path, text in lines:
-        line = parse_command_line(text)
+        line = parse_command_line(text, rules)
         for remark in line.remarks:
             yield Note(path, remark.at, remark.kind, f"'{remark.word}': {remark.text}")
         for message in line.hugepage_messages(scenario.machine.nodes):

@@ -19,12 +19,11 @@ from kho_sim.base.notebook import values_html
 from kho_sim.base.units import DURATION_UNITS, format_exact
 from kho_sim.base.words import (
     PAGE_SIZES,
-    PLATFORM_BUILDS,
-    PLATFORMS,
     RETRIEVALS,
     WORKERS,
 )
-from kho_sim.builds import DEFAULT_BUILD, FILES, file_of, load_build
+from kho_sim.builds import DEFAULT_BUILD
+from kho_sim.platform.options import option_rules
 from kho_sim.releases import DEFAULT_RELEASE, strategy_in
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
@@ -42,14 +41,13 @@ from kho_sim.scenario.fields import (
     SizeOrZero,
 )
 from kho_sim.scenario.machine import Machine
+from kho_sim.scenario.platform import X86_KEYS, broken_on_platform
 from kho_sim.scenario.section import BrokenRule, Section, sections_in
 from kho_sim.scenario.shown import scenario_line, scenario_values
 from kho_sim.scenario.ways import Extend, ExtendOverride, Retrieval, WhatIf
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
-X86_KEYS = ("brk", "init_size", "purgatory")
-"""Sizes of a build that only kernels of x86_64 have."""
 ON_FAILURE = ("stop", "retry", "cold_boot")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
@@ -244,40 +242,26 @@ class Scenario(Section):
         kernels: list[tuple[tuple[str | int, ...], Kernel | KernelOverride]]
         kernels = [(("kernel",), self.kernel)]
         kernels += [(("kernel", "releases", i), o) for i, o in enumerate(self.kernel.releases)]
+        platform, page_bytes = self.machine.platform, self.kernel.page_size
+        if page_bytes not in PAGE_SIZES[platform]:
+            known = ", ".join(map(format_exact, PAGE_SIZES[platform]))
+            text = f"{platform} has no pages of {format_exact(page_bytes)}; accepted: {known}"
+            yield ("kernel", "page_size"), text
+            return
         for place, kernel in kernels:
             for index, allocation in enumerate(kernel.early or ()):
                 if allocation.node is not None and allocation.node >= self.machine.nodes:
                     text = f"node {allocation.node} is not there; nodes: {self.machine.nodes}"
                     yield (*place, "early", index, "node"), text
-            yield from self._broken_platform_rules(place, kernel)
+            given = [key for key in X86_KEYS if getattr(kernel, key) is not None]
+            yield from broken_on_platform(platform, page_bytes, kernel.build, given, place)
         yield from broken_fault_rules(self)
         boots = max(len(self.kernel.releases), 1)
-        lines = [parse_command_line(self.kernel.at(boot).command_line) for boot in range(boots)]
-        yield from broken_between(self.workload, lines, self.machine.nodes)
-
-    def _broken_platform_rules(
-        self, place: tuple[str | int, ...], kernel: Kernel | KernelOverride
-    ) -> Iterator[BrokenRule]:
-        """Yield what of a kernel does not go with the platform of the machine."""
-        platform, page_bytes = self.machine.platform, self.kernel.page_size
-        if isinstance(kernel, Kernel) and page_bytes not in PAGE_SIZES[platform]:
-            known = ", ".join(map(format_exact, PAGE_SIZES[platform]))
-            text = f"{platform} has no pages of {format_exact(page_bytes)}; accepted: {known}"
-            yield (*place, "page_size"), text
-        elif kernel.build:
-            yield from (((*place, "build"), text) for text in self._wrong_build(kernel.build))
-        for key in X86_KEYS if platform != PLATFORMS[0] else ():
-            if getattr(kernel, key) is not None:
-                yield (*place, key), f"no kernel of {platform} has this; it is for {PLATFORMS[0]}"
-
-    def _wrong_build(self, build: str) -> Iterator[str]:
-        platform, page_bytes = self.machine.platform, self.kernel.page_size
-        of = load_build(build).platform
-        if of != platform:
-            text = f"build {build} is of {of}, and the machine is {platform}"
-            yield f"{text}; accepted: {PLATFORM_BUILDS[platform]}"
-        elif file_of(build, page_bytes) not in FILES:
-            yield f"build {build} was not recorded with pages of {format_exact(page_bytes)}"
+        rules = option_rules(platform, page_bytes)
+        lines = [
+            parse_command_line(self.kernel.at(boot).command_line, rules) for boot in range(boots)
+        ]
+        yield from broken_between(self.workload, lines, self.machine.nodes, page_bytes)
 
     def __repr__(self) -> str:
         return scenario_line(self)
@@ -306,7 +290,8 @@ class Scenario(Section):
 
         ``description``, ``sources`` and ``expect`` decide nothing and are left out, and so are
         ``faults``, what to do about failures, ``build``, ``retrieval`` and others while they
-        are what they were before there was a choice.
+        are what they were before there was a choice. A folio of one page of 4 KiB is written
+        out, as it was then.
         """
         resolved = self.to_dict()
         for name in ("description", "sources", "expect"):
@@ -320,6 +305,9 @@ class Scenario(Section):
             resolved["kernel"].pop("build")
         if self.kernel.page_size == PAGE_BYTES:
             resolved["kernel"].pop("page_size")
+            for entry in resolved["workload"]:
+                if entry["kind"] in ("memfd", "vms"):
+                    entry.setdefault("folio", PAGE_BYTES)
         if self.kernel.retrieval == RETRIEVALS[0]:
             resolved["kernel"].pop("retrieval")
         return json.dumps(resolved, sort_keys=True, separators=(",", ":"))

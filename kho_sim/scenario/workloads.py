@@ -13,7 +13,7 @@ from pydantic import Field
 
 from kho_sim.base.command_line import CommandLine
 from kho_sim.base.command_line.reserve_mem import RESERVE_MEM_MAX
-from kho_sim.base.units import DURATION_UNITS
+from kho_sim.base.units import DURATION_UNITS, format_exact
 from kho_sim.scenario.fields import (
     Choice,
     Count,
@@ -29,9 +29,16 @@ from kho_sim.scenario.section import BrokenRule, Section
 MIB = 1 << 20
 GIB = 1 << 30
 
-Folio = Annotated[int, SizeRule(among_bytes=(4096, 2 * MIB))]
+KIB = 1 << 10
+FOLIO_SIZES = (4 * KIB, 16 * KIB, 64 * KIB, 2 * MIB, 32 * MIB, 512 * MIB)
+"""A page, or what a transparent huge page is, of each page size."""
+HUGE_PAGE_SIZES = (64 * KIB, 2 * MIB, 32 * MIB, 512 * MIB, GIB, 16 * GIB)
+"""Those of hugetlb, of any page size."""
+VM_PAGE_BYTES = GIB
+"""Of the hugetlb pages that virtual machines are backed with."""
+Folio = Annotated[int, SizeRule(among_bytes=FOLIO_SIZES)]
 SessionName = Annotated[str, Field(min_length=1, max_length=63)]
-HugePage = Annotated[int, SizeRule(among_bytes=(2 * MIB, GIB))]
+HugePage = Annotated[int, SizeRule(among_bytes=HUGE_PAGE_SIZES)]
 
 
 class Memfd(Section):
@@ -42,8 +49,9 @@ class Memfd(Section):
     """Files that the first kernel makes (with at: every, each kernel makes)."""
     size: SizeOrZero
     """Bytes of each file; an empty one is preserved as its record alone."""
-    folio: Folio = 4096
-    """4KiB, or 2MiB where the file system may use large folios (order 9 keys)."""
+    folio: Folio | None = None
+    """One page (the default), or a transparent huge page where the file system may use large
+    folios: 2MiB with pages of 4KiB (order 9 keys), 32MiB and 512MiB with 16KiB and 64KiB."""
     grow: Count = 0
     """New files that each later kernel makes."""
     drop: Count = 0
@@ -63,9 +71,9 @@ class Hugetlb(Section):
 
     kind: Literal["hugetlb"]
     size: HugePage = GIB
-    """1GiB or 2MiB."""
+    """1GiB or 2MiB; on arm64 also 64KiB and 32MiB, or what its other page sizes have."""
     preserve: Count = 0
-    """Pages that each kernel hands on (order 18 or 9 keys), in one file."""
+    """Pages that each kernel hands on (order 18 keys for 1GiB, 9 for 2MiB), in one file."""
     session: SessionName = "session"
     """The LUO session that preserves them."""
     count: Count | None = None
@@ -114,8 +122,8 @@ class Vms(Section):
     """Machines at the start."""
     size: Size
     """Bytes of guest memory of each."""
-    folio: Folio = 4096
-    """4KiB or 2MiB, for backing: memfd."""
+    folio: Folio | None = None
+    """One page (the default) or a transparent huge page, for backing: memfd."""
     arrivals_per_hour: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
     """Mean of the new machines in an hour (a Poisson process)."""
     lifetime: Duration = DURATION_UNITS["h"]
@@ -130,7 +138,7 @@ class Vms(Section):
             yield (), "neither count nor arrivals_per_hour is above 0, so there is never a machine"
         if self.backing == "hugetlb" and self.size % GIB:
             yield ("size",), "guest memory in hugetlb has to be a multiple of 1GiB"
-        if self.backing == "hugetlb" and "folio" in self.model_fields_set and self.folio != 4096:
+        if self.backing == "hugetlb" and (self.folio or 0) > 64 * KIB:
             yield ("folio",), "folio is for backing: memfd"
 
 
@@ -158,7 +166,7 @@ Workload = Annotated[
 
 
 def broken_between(
-    workload: Sequence[Workload], lines: Sequence[CommandLine], nodes: int
+    workload: Sequence[Workload], lines: Sequence[CommandLine], nodes: int, page_bytes: int
 ) -> Iterator[BrokenRule]:
     """Yield what is wrong between workloads, or between them and the kernels' command lines."""
     pages = {request.size_bytes for line in lines for request in line.hugepages(nodes)}
@@ -173,10 +181,21 @@ def broken_between(
                 )
                 yield ("workload", index), text
             names.append(entry.name)
-        key = _of_huge_pages(entry)
-        size = entry.size if isinstance(entry, Hugetlb) else GIB
-        if key and size not in pages:
-            short = "1G" if size == GIB else "2M"
+        folios = page_bytes, lines[0].rules.default_hugepage_bytes
+        folio = getattr(entry, "folio", None)
+        if folio and folio not in folios:
+            text = f"with pages of {format_exact(page_bytes)} a folio has"
+            accepted = " or ".join(map(format_exact, folios))
+            yield ("workload", index, "folio"), f"{text} {accepted}, not {format_exact(folio)}"
+        key, known = _of_huge_pages(entry), lines[0].rules.hugepage_sizes
+        size = entry.size if isinstance(entry, Hugetlb) else VM_PAGE_BYTES
+        if (key or isinstance(entry, Hugetlb)) and size not in known:
+            text = f"these kernels have no huge pages of {format_exact(size)}"
+            accepted = ", ".join(map(format_exact, known))
+            at = "size" if isinstance(entry, Hugetlb) else key
+            yield ("workload", index, at), f"{text}; accepted: {accepted}"
+        elif key and size not in pages:
+            short = format_exact(size).removesuffix("iB")
             accepted = f"kernel.command_line: hugepagesz={short} hugepages=N"
             yield ("workload", index, key), f"no kernel has such pages; accepted: {accepted}"
 

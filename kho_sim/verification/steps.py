@@ -124,7 +124,9 @@ def _retriever(kernel: Kernel) -> Retriever:
 def _gigantic_pages(memblock: Memblock, log: BootLog, release: Release) -> int | None:
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
     requests = parse_command_line(log.command_line).hugepages(len(nodes))
-    if not log.command_line or not BootOptions(hugepages=requests).gigantic_pages:
+    if not log.command_line or not BootOptions(hugepages=requests).gigantic_pages(
+        memblock.geometry
+    ):
         return None
     options, avoid_scratch = BootOptions(hugepages=requests), release.gigantic_pages_avoid_scratch
     got = allocate_gigantic_pages(Requests(memblock), options, nodes, avoid_scratch)

@@ -267,7 +267,7 @@ class ChainMachine(RuleBasedStateMachine):
         return replace(
             self.setup,
             build=replace(self.setup.build, early=(extra,) if extra_pages else ()),
-            options=self.options.with_gigantic_pages_kept(sum(kept)),
+            options=self.options.with_pages_kept({GIB: sum(kept)}),
             strategy=strategy,
             extend=ExtendOptions(shift),
         )
@@ -446,8 +446,8 @@ def test_a_gigantic_page_is_handed_on_by_every_kernel(strategy):
         chain.preserve_files(["hugetlb1", "hugetlb2"])
         chain.jump_to(strategy, shift, 0)
         assert list(chain.files) == ["hugetlb1", "hugetlb2"]
-        assert chain.memory.gigantic_pool == [], "the one that was handed on counts"
+        assert chain.memory.pool_of(GIB) == [], "the one that was handed on counts"
         chain.files_hold_what_was_written()
         chain.every_page_is_free_or_owned_or_reserved()
     chain.close_file_named("hugetlb1")
-    assert chain.memory.gigantic_pool == [GIB]
+    assert chain.memory.pool_of(GIB) == [GIB]

@@ -134,11 +134,11 @@ def test_what_is_undone_goes_back_whole_whatever_its_order():
 
 def test_a_closed_file_of_huge_pages_gives_them_back_to_the_pool_of_their_size():
     memory = running(hugepages=(HugepageRequest(2 * MIB, 3),))
-    before = sorted(memory.huge_pool)
+    before = sorted(memory.pool_of(2 * MIB))
     memory.create("hugetlb", "f", 4 * MIB, 2 * MIB)
-    assert len(memory.huge_pool) == 1
+    assert len(memory.pool_of(2 * MIB)) == 1
     memory.close("f")
-    assert (sorted(memory.huge_pool), memory.gigantic_pool) == (before, [])
+    assert (sorted(memory.pool_of(2 * MIB)), memory.pool_of(1024 * MIB)) == (before, [])
 
 
 def test_closing_one_session_leaves_the_others():
@@ -282,13 +282,13 @@ def test_a_load_without_pages_gives_back_what_it_got():
 
 def test_a_huge_page_pool_gets_what_there_is():
     memory = running(hugepages=(HugepageRequest(2 * MIB, 100),))
-    got = len(memory.huge_pool)
+    got = len(memory.pool_of(2 * MIB))
     assert 10 < got < 100
     assert memory.messages == [
         f"HugeTLB: allocating 100 of page size 2.00 MiB failed.  Only allocated {got} hugepages."
     ]
-    assert len(set(memory.huge_pool)) == got
-    assert all(address % (2 * MIB) == 0 for address in memory.huge_pool)
+    assert len(set(memory.pool_of(2 * MIB))) == got
+    assert all(address % (2 * MIB) == 0 for address in memory.pool_of(2 * MIB))
 
 
 # Pieces

@@ -93,7 +93,7 @@ def free(memory):
     """Pages that are free: on lists, in front of them, and in the pool of huge pages."""
     memory.pages.check()
     in_front = sum(zone.pcp.pages for zone in memory.pages._zones)
-    return memory.pages.free_pages().pages + in_front + (len(memory.huge_pool) << 9)
+    return memory.pages.free_pages().pages + in_front + (len(memory.pool_of(2 << 20)) << 9)
 
 
 def keys(memory):

@@ -14,6 +14,7 @@ from kho_sim.memory.early.log_buffer import allocate_log_buffer, wanted_bytes
 from kho_sim.memory.early.requests import Requests
 from kho_sim.memory.memblock import RSRV_NOINIT, Memblock
 from kho_sim.platform.firmware.e820 import qemu_machine
+from kho_sim.platform.geometry import PAGES_4K
 from tests.memory.boots import early_boot, handover_at
 
 MIB = 1 << 20
@@ -77,9 +78,9 @@ def test_pages_that_were_handed_over_count_towards_hugepages():
     options = BootOptions(
         hugepages=(per_node, HugepageRequest(GIB, 2), HugepageRequest(2 * MIB, 8))
     )
-    kept = options.with_gigantic_pages_kept(5)
+    kept = options.with_pages_kept({GIB: 5})
     assert [request.count for request in kept.hugepages] == [3, 0, 8]
-    assert (options.gigantic_pages, kept.gigantic_pages) == (5, 3)
+    assert (options.gigantic_pages(PAGES_4K), kept.gigantic_pages(PAGES_4K)) == (5, 3)
 
 
 # Buffers and tables

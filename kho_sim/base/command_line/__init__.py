@@ -10,6 +10,7 @@ from kho_sim.base.command_line.hugepages import HugepageRequest, HugetlbCma
 from kho_sim.base.command_line.memory_map import MemoryEdit
 from kho_sim.base.command_line.options import (
     CmaRequest,
+    OptionRules,
     ReserveMem,
     ScratchRequest,
     Swiotlb,
@@ -26,6 +27,7 @@ __all__ = [
     "HugepageRequest",
     "HugetlbCma",
     "MemoryEdit",
+    "OptionRules",
     "Remark",
     "ReserveMem",
     "ScratchRequest",

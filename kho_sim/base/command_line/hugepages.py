@@ -1,6 +1,6 @@
 """hugetlb options of the command line: how many boot-time pages of which size on which node.
 
-Models the order-dependent part of mm/hugetlb.c and mm/hugetlb_cma.c, Linux 7.3 on x86_64: options
+Models the order-dependent part of mm/hugetlb.c and mm/hugetlb_cma.c, Linux 7.3: options
 are stored as they come and resolved once the nodes are known (kernel-facts 7.1). Left out: taking
 the pages, which is memory's business.
 """
@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from kho_sim.base.command_line.options import OptionRules
 from kho_sim.base.command_line.words import decimal_number
-from kho_sim.base.units import SIZE_LIMIT, memparse
+from kho_sim.base.units import SIZE_LIMIT, format_three_digits, memparse
 
-MIB2 = 2 << 20
-GIB1 = 1 << 30
-HUGEPAGE_SIZES = (MIB2, GIB1)
-MAX_HUGEPAGE_OPTIONS = 2 * len(HUGEPAGE_SIZES) + 1
-"""HUGE_MAX_CMDLINE_ARGS: the kernel has room for so many; the next one is malformed."""
 MAX_NODES = 64
 
 
@@ -85,19 +81,19 @@ def _cma_total(value: str, before: HugetlbCma) -> tuple[HugetlbCma, list[str]]:
     return HugetlbCma(total_percent=amount), []
 
 
-def default_hugepage_bytes(options: tuple[tuple[str, str], ...]) -> int:
-    """Return the default page size: the first valid default_hugepagesz=, else 2 MiB."""
+def default_hugepage_bytes(options: tuple[tuple[str, str], ...], rules: OptionRules) -> int:
+    """Return the default page size: the first valid default_hugepagesz=, else the platform's."""
     for name, value in options:
-        if name == "default_hugepagesz" and memparse(value)[0] in HUGEPAGE_SIZES:
+        if name == "default_hugepagesz" and memparse(value)[0] in rules.hugepage_sizes:
             return memparse(value)[0]
-    return MIB2
+    return rules.default_hugepage_bytes
 
 
 def resolve_hugepages(
-    options: tuple[tuple[str, str], ...], nodes_online: int
+    options: tuple[tuple[str, str], ...], nodes_online: int, rules: OptionRules
 ) -> tuple[tuple[HugepageRequest, ...], tuple[str, ...]]:
     """Return the pages asked for, in the order of the sizes' first mention, and what is printed."""
-    pools = _Pools(nodes_online)
+    pools = _Pools(nodes_online, rules)
     for name, value in options:
         if name == "hugepages":
             pools.count(value)
@@ -123,8 +119,9 @@ class _Pool:
 class _Pools:
     """The kernel's page sizes (hstates) while the options are worked through in order."""
 
-    def __init__(self, nodes_online: int) -> None:
+    def __init__(self, nodes_online: int, rules: OptionRules) -> None:
         self.nodes_online = nodes_online
+        self.rules = rules
         self.by_size: dict[int, _Pool] = {}
         self.messages: list[str] = []
         # Counts given before any size; they go to the default size once that is known.
@@ -138,7 +135,7 @@ class _Pools:
         """hugepagesz=: later counts are for this size."""
         self.size_was_valid = False
         size_bytes = memparse(value)[0]
-        if size_bytes not in HUGEPAGE_SIZES:
+        if size_bytes not in self.rules.hugepage_sizes:
             self.messages.append(f"HugeTLB: unsupported hugepagesz={value}")
             return
         known = self.by_size.get(size_bytes)
@@ -158,7 +155,7 @@ class _Pools:
             )
             return
         size_bytes = memparse(value)[0]
-        if size_bytes not in HUGEPAGE_SIZES:
+        if size_bytes not in self.rules.hugepage_sizes:
             self.messages.append(f"HugeTLB: unsupported default_hugepagesz={value}")
             return
         # A size that hugepagesz= named before keeps its pool, and is not the current one then.
@@ -222,16 +219,19 @@ class _Pools:
         return None
 
     def finish(self) -> None:
-        """Counts without any size go to 2 MiB pages, over what hugepagesz=2M may have asked.
+        """Counts without any size go to the platform's default, over what hugepagesz= may have
+        asked of it.
 
         Source: hugetlb_init().
         """
         if self.default_bytes or not self.unsized.total:
             return
-        pool = self.by_size.setdefault(MIB2, _Pool())
+        size_bytes = self.rules.default_hugepage_bytes
+        pool = self.by_size.setdefault(size_bytes, _Pool())
         if pool.total:
+            size = format_three_digits(size_bytes)
             self.messages.append(
-                f"HugeTLB: Ignoring hugepages={pool.total} associated with 2.00 MiB page size"
+                f"HugeTLB: Ignoring hugepages={pool.total} associated with {size} page size"
             )
             self.messages.append(
                 f"HugeTLB: Using hugepages={self.unsized.total} for number of default huge pages"

@@ -19,6 +19,25 @@ class ScratchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionRules:
+    """What reading a command line depends on besides the line: a platform and its page size.
+
+    ``hugepage_sizes``: of hugetlb pages, ascending; ``default_hugepage_bytes`` is one of them.
+    ``hugepage_options_max``: the kernel has room for so many options of hugetlb
+    (HUGE_MAX_CMDLINE_ARGS); the next one is malformed. ``modelled``: options that the model of this
+    platform follows, though others do not.
+    """
+
+    hugepage_sizes: tuple[int, ...] = (2 << 20, 1 << 30)
+    default_hugepage_bytes: int = 2 << 20
+    hugepage_options_max: int = 5
+    modelled: frozenset[str] = frozenset()
+
+
+X86_64_RULES = OptionRules()
+
+
+@dataclass(frozen=True, slots=True)
 class ReserveMem:
     """One valid ``reserve_mem=size:align:name``."""
 

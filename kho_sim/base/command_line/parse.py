@@ -20,8 +20,6 @@ from kho_sim.base.command_line.crashkernel import (
     read_crashkernel,
 )
 from kho_sim.base.command_line.hugepages import (
-    MAX_HUGEPAGE_OPTIONS,
-    MIB2,
     HugepageRequest,
     HugetlbCma,
     default_hugepage_bytes,
@@ -30,7 +28,9 @@ from kho_sim.base.command_line.hugepages import (
 )
 from kho_sim.base.command_line.memory_map import TYPES, MemoryEdit, read_mem, read_memmap
 from kho_sim.base.command_line.options import (
+    X86_64_RULES,
     CmaRequest,
+    OptionRules,
     ReserveMem,
     ScratchRequest,
     Swiotlb,
@@ -61,6 +61,7 @@ class CommandLine:
     """A command line after the kernel has read it. Sizes are bytes; None means not asked for."""
 
     text: str
+    rules: OptionRules = X86_64_RULES
     kho: bool = True
     """True unless ``kho=`` says no: a scenario is about KHO (a stock kernel's default is off)."""
     liveupdate: bool = True
@@ -89,7 +90,6 @@ class CommandLine:
     """What ``mem=`` and ``memmap=`` make of the firmware's map, in order."""
     numa_off: bool = False
     kfence_interval: int = 0
-    """``kfence.sample_interval=`` in milliseconds; the builds' own is 0."""
     rodata: str = "full"
     other: tuple[str, ...] = ()
     """Words that nothing here reads, quotes removed, in order."""
@@ -110,8 +110,8 @@ class CommandLine:
 
     @property
     def default_hugepagesz(self) -> int:
-        """Bytes of the default hugetlb page: 2 MiB unless default_hugepagesz= names another."""
-        return default_hugepage_bytes(self.hugepage_options)
+        """Bytes of the default hugetlb page, as default_hugepagesz= has it."""
+        return default_hugepage_bytes(self.hugepage_options, self.rules)
 
     def hugepages(self, nodes_online: int) -> tuple[HugepageRequest, ...]:
         """Return the boot-time pages asked for, in the order in which the kernel serves the sizes.
@@ -119,21 +119,24 @@ class CommandLine:
         ``nodes_online``: nodes 0 to that number are online; a count for any other makes its option
         invalid. Source: hugetlb_parse_params() and its handlers; kernel-facts 7.1.
         """
-        return resolve_hugepages(self.hugepage_options, nodes_online)[0]
+        return resolve_hugepages(self.hugepage_options, nodes_online, self.rules)[0]
 
     def hugepage_messages(self, nodes_online: int) -> tuple[str, ...]:
         """Return what the kernel prints while it resolves the hugetlb options."""
-        return resolve_hugepages(self.hugepage_options, nodes_online)[1]
+        return resolve_hugepages(self.hugepage_options, nodes_online, self.rules)[1]
 
 
 def parse_command_line(
-    text: str, log_buf_default_bytes: int = DEFAULT_LOG_BUF_BYTES
+    text: str,
+    rules: OptionRules = X86_64_RULES,
+    log_buf_default_bytes: int = DEFAULT_LOG_BUF_BYTES,
 ) -> CommandLine:
     """Return what a kernel makes of ``text``. Never raises.
 
-    ``log_buf_default_bytes`` is the build's own log buffer: ``log_buf_len=`` up to it does nothing.
+    ``rules``: of the platform (``platform.options``). ``log_buf_default_bytes`` is the build's own
+    log buffer: ``log_buf_len=`` up to it does nothing.
     """
-    reading = _Reading(CommandLine(text=text), log_buf_default_bytes)
+    reading = _Reading(CommandLine(text=text, rules=rules), log_buf_default_bytes)
     for word in split_words(text):
         if word.name == "--" and word.value is None:
             break
@@ -175,7 +178,9 @@ class _Reading:
         elif not handler(self, value):
             self.messages.append(f"Malformed early option '{name}'")
             self.remark(MALFORMED, REFUSED)
-        if len(self.remarks) == remarks and (found := remark_on(name, known=handler is not None)):
+        is_modelled = name.replace("-", "_") in self.line.rules.modelled
+        found = None if is_modelled else remark_on(name, known=handler is not None)
+        if len(self.remarks) == remarks and found:
             self.remark(*found)
 
     def remark(self, kind: str, text: str) -> None:
@@ -194,8 +199,10 @@ class _Reading:
     def remark_on_huge_pages(self) -> None:
         """Remark on what huge pages below the gigantic ones give back."""
         sizes = [size.size_bytes for size in self.line.hugepages(1)]
-        if self.line.hugetlb_free_vmemmap and MIB2 in sizes:
-            text = "what 2 MiB pages give back of their struct pages is left out"
+        if self.line.hugetlb_free_vmemmap and self.line.rules.default_hugepage_bytes in sizes:
+            text = (
+                "what huge pages that are not gigantic give back of their struct pages is left out"
+            )
             self.remarks.append(Remark(NOT_MODELLED, *self.optimising_word, text))
 
     def set(self, **values: object) -> bool:
@@ -244,7 +251,7 @@ def _log_buf_len(reading: _Reading, value: str | None) -> bool:
 def _hugepage_option(name: str) -> _Handler:
     def record(reading: _Reading, value: str | None) -> bool:
         options = reading.line.hugepage_options
-        if value is None or len(options) >= MAX_HUGEPAGE_OPTIONS:
+        if value is None or len(options) >= reading.line.rules.hugepage_options_max:
             return False
         return reading.set(hugepage_options=(*options, (name, value)))
 

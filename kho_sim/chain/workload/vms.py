@@ -14,7 +14,6 @@ from typing import Any
 from kho_sim.base.seeds import stream
 from kho_sim.chain.plan import NANOSECONDS_PER_HOUR
 from kho_sim.chain.workload.base import Host, Workload
-from kho_sim.memory.early.options import GIGANTIC_PAGE_BYTES
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import workloads
 
@@ -99,9 +98,9 @@ class Vms(Workload[workloads.Vms]):
                 raise OutOfMemory([], wanted, 0)
             folio_bytes = self.section.folio
         else:
-            folio_bytes = GIGANTIC_PAGE_BYTES
+            folio_bytes = workloads.VM_PAGE_BYTES
             pages = self.section.size // folio_bytes
-            if len(memory.gigantic_pool) < pages:
-                raise OutOfMemory([], pages, 18)
+            if len(memory.pool_of(folio_bytes)) < pages:
+                raise OutOfMemory([], pages, memory.pages.geometry.order_of(folio_bytes))
         kind, size_bytes = self.section.backing, self.section.size
         memory.create(kind, name, size_bytes, folio_bytes, self.section.session)

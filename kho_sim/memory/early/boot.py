@@ -252,7 +252,7 @@ class EarlyBoot:
 
     def _allocate_gigantic_pages(self) -> None:
         """From memblock, unless areas are there from which they are made at run time."""
-        if self._gigantic_pages_in_cma and self.options.gigantic_pages:
+        if self._gigantic_pages_in_cma and self.options.gigantic_pages(self.geometry):
             self.messages.append(SKIPPED_GIGANTIC_PAGES)
             return
         self.gigantic = allocate_gigantic_pages(

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from kho_sim.base.units import format_three_digits
 from kho_sim.memory.early.options import BootOptions
 from kho_sim.memory.early.requests import Requests
-
-SIZE_UNITS = (("GiB", 30), ("MiB", 20), ("KiB", 10))
-"""Messages show three digits of a size (string_get_size())."""
 
 
 @dataclass
@@ -57,11 +55,9 @@ def allocate_gigantic_pages(
 
 def shortfall(asked: int, size_bytes: int, got: int, where: str = "") -> str:
     """Return what hugetlb says when it did not get all pages."""
-    unit, shift = next((unit, shift) for unit, shift in SIZE_UNITS if size_bytes >> shift)
-    number = size_bytes >> shift
-    decimals = max(3 - len(str(number)), 0)
+    size = format_three_digits(size_bytes)
     return (
-        f"HugeTLB: allocating {asked} of page size {number:.{decimals}f} {unit} failed{where}.  "
+        f"HugeTLB: allocating {asked} of page size {size} failed{where}.  "
         f"Only allocated {got} hugepages."
     )
 

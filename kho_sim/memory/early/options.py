@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kho_sim.base.command_line import (
@@ -11,8 +13,7 @@ from kho_sim.base.command_line import (
     HugetlbCma,
     ReserveMem,
 )
-
-GIGANTIC_PAGE_BYTES = 1 << 30
+from kho_sim.platform.geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +38,21 @@ class BootOptions:
     swiotlb_given: bool = False
     """Whether ``swiotlb=`` says how many bounce buffers there are."""
 
-    @property
-    def gigantic_pages(self) -> int:
-        """1 GiB pages asked for."""
-        return sum(r.count for r in self.hugepages if r.size_bytes == GIGANTIC_PAGE_BYTES)
+    def gigantic_pages(self, geometry: Geometry) -> int:
+        """Return how many pages are asked for that only memblock can hold."""
+        return sum(r.count for r in self.hugepages if geometry.is_gigantic(r.size_bytes))
 
-    def with_gigantic_pages_kept(self, kept: int) -> BootOptions:
-        """Return the options of a kernel that was handed ``kept`` gigantic pages.
+    def with_pages_kept(self, kept: Mapping[int, int]) -> BootOptions:
+        """Return the options of a kernel that was handed pages: size in bytes -> how many.
 
         They count towards ``hugepages=``, so fewer new ones are asked for (assumption: as the
         hugetlb live update series proposes; per-node counts are left as they are).
         """
-        wanted = []
+        wanted, left = [], Counter(kept)
         for request in self.hugepages:
-            if request.size_bytes == GIGANTIC_PAGE_BYTES and not request.per_node:
-                spared = min(kept, request.count)
-                kept -= spared
+            if not request.per_node:
+                spared = min(left[request.size_bytes], request.count)
+                left[request.size_bytes] -= spared
                 request = replace(request, count=request.count - spared)
             wanted.append(request)
         return replace(self, hugepages=tuple(wanted))

@@ -1,0 +1,36 @@
+"""What of a kernel does not go with the platform of the machine, or with its page size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kho_sim.base.units import format_exact
+from kho_sim.base.words import PLATFORM_BUILDS, PLATFORMS
+from kho_sim.builds import FILES, file_of, load_build
+from kho_sim.scenario.section import BrokenRule
+
+X86_KEYS = ("brk", "init_size", "purgatory")
+"""Sizes of a build that only kernels of x86_64 have."""
+
+
+def broken_on_platform(
+    platform: str,
+    page_bytes: int,
+    build: str | None,
+    given: Sequence[str],
+    place: Sequence[str | int],
+) -> Iterator[BrokenRule]:
+    """Yield what is wrong with a kernel at ``place``; ``given``: those of X86_KEYS that it has."""
+    if build:
+        yield from (((*place, "build"), text) for text in _wrong_build(build, platform, page_bytes))
+    for key in given if platform != PLATFORMS[0] else ():
+        yield (*place, key), f"no kernel of {platform} has this; it is for {PLATFORMS[0]}"
+
+
+def _wrong_build(build: str, platform: str, page_bytes: int) -> Iterator[str]:
+    of = load_build(build).platform
+    if of != platform:
+        text = f"build {build} is of {of}, and the machine is {platform}"
+        yield f"{text}; accepted: {PLATFORM_BUILDS[platform]}"
+    elif file_of(build, page_bytes) not in FILES:
+        yield f"build {build} was not recorded with pages of {format_exact(page_bytes)}"
