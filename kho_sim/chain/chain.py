@@ -76,7 +76,8 @@ class _Chain:
 
     def life(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
         """Each kernel begins with what the one before it handed over, and with nothing else; after
-        a failure, if the plan says so, with nothing at all, through firmware."""
+        a failure, if the plan says so, with nothing at all, through firmware, and maybe with the
+        kernel before."""
         workloads = make_workloads(self.plan.workloads, self.plan.seed)
         handover: Handover | None = None
         served_ns, after_reset = 0, False
@@ -88,10 +89,12 @@ class _Chain:
             try:
                 yield env.process(kernel.life())
             except ChainEnds as end:
-                after_reset = self.plan.on_failure == "cold_boot" and not kernel.is_last
+                after_reset = self.plan.resets and not kernel.is_last
                 kernel.note_end(end, COLD_BOOT if after_reset else CHAIN_ENDS)
                 if not after_reset:
                     self.outcome = end.outcome
                     return
+                if self.plan.on_failure == "previous":
+                    self.plan = self.plan.rolled_back(index)
             handover, served_ns = kernel.next_handover, kernel.window[1]
         self.outcome = Outcome(kind="completed", boot=self.plan.boots - 1)

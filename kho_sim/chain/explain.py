@@ -22,12 +22,13 @@ from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.rates import PHASE_RATES, WORK_RATES
 from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.scenario.notes import notes_of
-from kho_sim.trace.records import Allocation, Boot, PreservedRun, RegionRow
+from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, Incident, PreservedRun, RegionRow
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
 
 FAILURE_ASSUMPTIONS = (
-    "after a cold boot the kernel is the one that releases names for that boot",
+    "after a cold boot the kernel is the one that releases names for that boot, with on_failure: "
+    "previous the one before the kernel that failed",
     "whoever lost a file makes it anew, by its name, as soon as user space is up",
     "a refused update is taken back: its sessions are closed, and made again in the next window",
     "a kernel that came up without KHO is followed by a cold boot through firmware",
@@ -69,6 +70,9 @@ def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
     scenario = as_scenario(scenario)
     plan = build_plan(scenario)
     trace = run_plan(plan, {})
+    for incident in trace[Incident]:
+        if plan.on_failure == "previous" and incident.then == COLD_BOOT:
+            plan = plan.rolled_back(incident.boot)
     ending = trace.outcome
     lines = [
         *_machine(plan),
@@ -120,7 +124,18 @@ def _data_files(title: str, by_boot: Sequence[DataFile]) -> Iterator[str]:
         known = () if file is first else tuple(first.values())
         for dotted, value, source in values:
             if (dotted, value, source) not in known:
-                yield f"  {dotted:<28}{value_text(dotted, value):>14}  {source}"
+                yield from _value(dotted, value, source)
+
+
+def _value(dotted: str, value: object, source: str) -> Iterator[str]:
+    """Sentences stand below each other, with their source behind the last."""
+    texts = value if isinstance(value, tuple) else ()
+    if not any(" " in text for text in texts):
+        yield f"  {dotted:<28}{value_text(dotted, value):>14}  {source}"
+        return
+    yield f"  {dotted}"
+    yield from (f"    {text}" for text in texts[:-1])
+    yield f"    {texts[-1]}  {source}"
 
 
 def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:

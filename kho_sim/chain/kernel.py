@@ -182,7 +182,7 @@ class Kernel:
         try:
             if self.handover and booted.incoming is not None:
                 self._retrieve(self.handover)
-            if self.memory.why_disabled and self.plan.on_failure != "cold_boot":
+            if self.memory.why_disabled and not self.plan.resets:
                 raise self._end("kho_disabled", self.memory.why_disabled)
             self._note_survivors(booted)
             for workload in self.workloads:

@@ -53,6 +53,25 @@ class ChainPlan:
     def boots(self) -> int:
         return len(self.kernels)
 
+    @property
+    def resets(self) -> bool:
+        """Whether a kernel that is lost is followed by a cold boot through firmware."""
+        return self.on_failure in ("cold_boot", "previous")
+
+    def rolled_back(self, failed: int) -> ChainPlan:
+        """Return the chain that goes on with the kernel before the one that failed, and stays with
+        it; faults of early boot stay with their boots. The first kernel has none before it."""
+        kept, line = self.kernels[max(failed - 1, 0)], self.command_lines[max(failed - 1, 0)]
+        later = tuple(
+            replace(kept, refusals=one.refusals, extend_fails_after=one.extend_fails_after)
+            for one in self.kernels[failed + 1 :]
+        )
+        return replace(
+            self,
+            kernels=(*self.kernels[: failed + 1], *later),
+            command_lines=(*self.command_lines[: failed + 1], *(line for _ in later)),
+        )
+
     def without_extension(self) -> ChainPlan:
         """The paired twin: the same in everything, but no kernel extends scratch, or reserves what
         was preserved before its last step."""

@@ -48,7 +48,7 @@ from kho_sim.scenario.ways import Extend, ExtendOverride, Retrieval, WhatIf
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
-ON_FAILURE = ("stop", "retry", "cold_boot")
+ON_FAILURE = ("stop", "retry", "cold_boot", "previous")
 COMMAND_LINE_MAX_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
@@ -211,9 +211,10 @@ class Chain(Section):
     """stop: the chain ends at its first failure. retry: a refused update is tried again after
     another uptime, for which the running kernel serves on; a kernel that dies ends the chain.
     cold_boot: as retry, and a kernel that dies, or whose retries are used up, is followed by a cold
-    boot through firmware, with everything lost."""
+    boot through firmware, with everything lost. previous: as cold_boot, but it is the kernel before
+    the one that failed that is booted, and it stays: a roll-back."""
     retries: Annotated[int, Field(ge=0, le=100)] = 3
-    """Number of times that a refused update is tried again, with on_failure: retry or cold_boot."""
+    """Number of times that a refused update is tried again, with any other on_failure than stop."""
 
 
 class Scenario(Section):

@@ -129,7 +129,7 @@ class Witness:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     faults=st.lists(FAULTS, min_size=1, max_size=5, unique_by=of_one_place),
-    on_failure=st.sampled_from(["stop", "retry", "cold_boot", "cold_boot"]),
+    on_failure=st.sampled_from(["stop", "retry", "cold_boot", "previous"]),
     strategy=st.sampled_from(["blocks", "reserve-early"]),
 )
 def test_any_faults_end_in_an_outcome_and_the_report_says_what_memory_says(

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from kho_sim import loads, run
+from kho_sim import explain, loads, run
 from kho_sim.logs.importing import scenario_from_trace
 from kho_sim.logs.reader import read_boot_log
-from kho_sim.trace.records import GOES_ON, Boot, Event, FileOutcome, Incident
+from kho_sim.trace.records import COLD_BOOT, GOES_ON, Boot, Event, FileOutcome, Incident
 from kho_sim.trace.trace import Trace
 from kho_sim.verification import LogCheck, check_trace
 
 RECORDED = Path(__file__).parent / "recorded"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 BAD_TREE = "The incoming tree failed to initialize properly [{}], disabling live update"
 LOST = "retrieve session: No such file or directory"
 CLOSED = "open liveupdate: Input/output error"
@@ -191,3 +192,30 @@ chain: {boots: 3, twin: false}
     assert trace[Boot][1].kind == "kho"
     assert trace[Boot][1].extended_bytes
     assert lost(trace) == [(1, "memfd0/0"), (1, "memfd0/1")]
+
+
+def test_a_roll_back_boots_the_kernel_before_the_one_that_failed_and_stays_with_it():
+    trace = run(str(SCENARIOS / "roll-back.yaml"))
+    assert trace.outcome.kind == "completed"
+    found = [(boot.release, boot.kind) for boot in trace[Boot]]
+    assert found == [
+        ("7.2", "cold"), ("7.3", "kho"), ("7.4", "kho"), ("7.3", "cold"), ("7.3", "kho"),
+    ]  # fmt: skip
+    assert [row.then for row in trace[Incident]] == [COLD_BOOT]
+
+
+def test_the_first_kernel_has_none_before_it_to_roll_back_to():
+    text = """
+machine: {memory: 2GiB, cpus: 2}
+kernel: {release: '7.2', releases: [{}, {release: '7.3'}]}
+chain: {boots: 2, twin: false, on_failure: previous}
+faults: [{kind: panic, boot: 0}]
+"""
+    trace = run(loads(text))
+    assert [(boot.release, boot.kind) for boot in trace[Boot]] == [("7.2", "cold"), ("7.2", "cold")]
+
+
+def test_explain_names_the_kernels_that_a_roll_back_boots():
+    text = str(explain(str(SCENARIOS / "roll-back.yaml")))
+    assert "Release 7.3, boot 1, 3, 4: " in text
+    assert "Release 7.4, boot 2: " in text
