@@ -89,14 +89,14 @@ def _short_forms(
 def _simulated(scenario: Scenario, out: str | None) -> Trace:
     """Simulate, and store if asked; a folder that cannot be used is refused before the work."""
     from kho_sim.chain import run_scenario
-    from kho_sim.runs.store import check_folder, save_run
+    from kho_sim.runs.store import folder_for_run, write_run
 
-    if out is not None:
-        check_folder(out)
-    trace = run_scenario(scenario)
-    if out is not None:
-        save_run(trace, out)
-        click.echo(f"stored in {out}", err=True)
+    if out is None:
+        return run_scenario(scenario)
+    with folder_for_run(out) as folder:
+        trace = run_scenario(scenario)
+        write_run(trace, folder)
+    click.echo(f"stored in {out}", err=True)
     return trace
 
 

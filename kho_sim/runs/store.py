@@ -1,23 +1,26 @@
 """A run in a folder, and back: scenario, provenance, the JSON document, and every table as Parquet.
 
 The folder is complete once ``run.json`` is there, which comes into place last; each file appears
-whole. Tables hold every field of every record, so ``load_run`` rebuilds the same
-Trace, twin included, and compares its digest with the stored one. Left out: ``Trace.extra``;
-protection from a power cut beyond noticing the damage.
+whole. The document has the SHA-256 of every other file, and its own. Tables hold every field of
+every record, so ``load_run`` rebuilds the same Trace, twin included, and compares its digest with
+the stored one. One writer at a time has the folder. Left out: ``Trace.extra``; protection from a
+power cut beyond noticing the damage.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.blocks import BLOCK_BYTES, SPANS, Blocks
+from kho_sim.base.checksums import has_its_checksum, sha256, with_checksum
 from kho_sim.base.errors import EngineError, TraceError
 from kho_sim.base.files import TEMPORARY, atomic_write
+from kho_sim.base.locks import FolderLock
 from kho_sim.tables import TABLES
 from kho_sim.trace.records import (
     RECORDS,
@@ -36,21 +39,55 @@ DOCUMENT = "run.json"
 PROVENANCE = "provenance.json"
 SCENARIO = "scenario.yaml"
 TWIN = "twin-"
+FILES = "files"
+"""The key of the document that has the SHA-256 of each other file."""
+
+NO_SUMS = "it has no checksums; run the scenario again"
+NOT_ITS_SUM = "its bytes are not those that were stored; run the scenario again"
 
 
 def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
     """Store a trace in a folder, in place of a run that is there already.
 
-    Raises: EngineError if the folder holds something else, or cannot be written.
+    Raises: EngineError if the folder holds something else, is in use, or cannot be written.
+    """
+    with folder_for_run(directory) as folder:
+        write_run(trace, folder)
+
+
+@contextmanager
+def folder_for_run(directory: str | PathLike[str]) -> Iterator[Path]:
+    """Keep a folder for one run, new or empty or that of an older run: no other writer gets it.
+
+    Raises: EngineError if the folder holds something else, is in use, or cannot be made.
     """
     folder = Path(directory)
-    check_folder(folder)
+    if folder.exists() and not folder.is_dir():
+        raise EngineError(f"{folder} is no folder; a run needs a folder of its own.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+    except OSError as error:
+        raise EngineError(f"{folder} cannot be written: {error.strerror or error}") from error
+    with lock:
+        _ensure_nothing_foreign(folder)
+        yield folder
+
+
+def write_run(trace: Trace, folder: Path) -> None:
+    """Store a trace in a folder that ``folder_for_run`` keeps.
+
+    Raises: EngineError if it cannot be written.
+    """
+    try:
         before = sorted(folder.iterdir(), key=lambda path: path.name != DOCUMENT)
+        document = run_document(trace)
         with ExitStack() as files:
-            for name, content in _files(trace):
+            last = files.enter_context(atomic_write(folder / DOCUMENT))
+            sums = {}
+            for name, content in _files(trace, document):
                 files.enter_context(atomic_write(folder / name)).write(content)
+                sums[name] = sha256(content)
+            last.write(_json(with_checksum({**document, FILES: sums})))
             # All is on the disk. The old run goes, its document first, and the files of the new one
             # come into place in reverse order, its document last.
             for path in before:
@@ -59,13 +96,7 @@ def save_run(trace: Trace, directory: str | PathLike[str]) -> None:
         raise EngineError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-def check_folder(directory: str | PathLike[str]) -> None:
-    """Raise EngineError unless a run can go there: a new or empty folder, or an older run's."""
-    folder = Path(directory)
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise EngineError(f"{folder} is no folder; a run needs a folder of its own.")
+def _ensure_nothing_foreign(folder: Path) -> None:
     try:
         foreign = sorted(
             path.name for path in folder.iterdir() if not _is_ours(path.name) or path.is_dir()
@@ -83,6 +114,7 @@ def load_run(directory: str | PathLike[str]) -> Trace:
     """Return the trace that ``save_run`` stored. Raises: TraceError if it is not whole."""
     folder = Path(directory)
     document = _document(folder)
+    tables = _Tables(folder, document[FILES])
     try:
         outcome = Outcome(**document["outcome"])
         provenance = dict(document["provenance"])
@@ -90,10 +122,10 @@ def load_run(directory: str | PathLike[str]) -> Trace:
         twin = None
         if "twin" in document:
             twin_outcome = Outcome(**document["twin"]["outcome"])
-            twin = _trace(folder, TWIN, {**provenance, "twin": True}, twin_outcome)
+            twin = tables.trace(TWIN, {**provenance, "twin": True}, twin_outcome)
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(f"{folder / DOCUMENT} is damaged: {error!r}") from error
-    trace = _trace(folder, "", provenance, outcome, twin)
+    trace = tables.trace("", provenance, outcome, twin)
     if trace.digest != digest:
         raise TraceError(f"{folder} is damaged: its tables are not those of {DOCUMENT}")
     return trace
@@ -106,10 +138,8 @@ def _is_ours(name: str) -> bool:
     return name.startswith(TEMPORARY) or name in (DOCUMENT, PROVENANCE, SCENARIO)
 
 
-def _files(trace: Trace) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file, the document first."""
-    document = run_document(trace)
-    yield DOCUMENT, _json(document)
+def _files(trace: Trace, document: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every file beside the document."""
     if "scenario" in trace.provenance:
         from kho_sim.scenario import from_dict
 
@@ -182,32 +212,64 @@ def _document(folder: Path) -> dict[str, Any]:
     if document.get("schema_version") != SCHEMA_VERSION:
         found = document.get("schema_version")
         raise TraceError(f"{path} has schema version {found}; this is for {SCHEMA_VERSION}")
+    if not isinstance(document.get(FILES), dict):
+        raise TraceError(f"{path} is damaged, or of an earlier version of kho_sim: {NO_SUMS}")
+    if not has_its_checksum(document):
+        raise TraceError(f"{path} is damaged: {NOT_ITS_SUM}")
     return document
 
 
-def _trace(
-    folder: Path,
-    prefix: str,
-    provenance: dict[str, Any],
-    outcome: Outcome,
-    twin: Trace | None = None,
-) -> Trace:
-    records = {
-        kind: _records(folder / f"{prefix}{name}.parquet", kind) for name, kind in RECORDS.items()
-    }
-    return Trace(provenance=provenance, outcome=outcome, twin=twin, records=records)
+class _Tables:
+    """The files of a stored run: each is what the document says, or TraceError names it."""
+
+    def __init__(self, folder: Path, sums: dict[str, str]):
+        self._folder = folder
+        self._contents = {name: self._content(name, wanted) for name, wanted in sums.items()}
+
+    def _content(self, name: str, wanted: str) -> bytes:
+        path = self._folder / name
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise TraceError(f"{self._folder} is damaged: {name} is not there") from error
+        except OSError as error:
+            raise TraceError(f"{path} cannot be read: {error.strerror or error}") from error
+        if sha256(content) != wanted:
+            raise TraceError(f"{path} is damaged: {NOT_ITS_SUM}")
+        return content
+
+    def trace(
+        self,
+        prefix: str,
+        provenance: dict[str, Any],
+        outcome: Outcome,
+        twin: Trace | None = None,
+    ) -> Trace:
+        """Return the trace in the tables whose names begin with ``prefix``."""
+        records = {
+            kind: self._records(f"{prefix}{name}.parquet", kind) for name, kind in RECORDS.items()
+        }
+        return Trace(provenance=provenance, outcome=outcome, twin=twin, records=records)
+
+    def _records(self, name: str, kind: type[Any]) -> Rows[Any]:
+        path = self._folder / name
+        if name not in self._contents:
+            raise TraceError(
+                f"{path.parent} was stored by another version of kho_sim: {name} is not there"
+            )
+        return _records(path, self._contents[name], kind)
 
 
-def _records(path: Path, kind: type[Any]) -> Rows[Any]:
+def _records(path: Path, content: bytes, kind: type[Any]) -> Rows[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows: Rows[Any] = Rows(kind)
     try:
-        columns = pq.read_table(path).to_pydict()
+        columns = pq.read_table(pa.BufferReader(content)).to_pydict()
         if differing := (columns.keys() - {SPANS, BLOCK_BYTES}) ^ set(rows.names):
             raise TraceError(
-                f"{path} is damaged, or was stored by another version of kho_sim, which has other "
+                f"{path} was stored by another version of kho_sim, which has other "
                 f"columns: {', '.join(sorted(differing))}"
             )
         for column in columns_of(kind):
@@ -217,11 +279,8 @@ def _records(path: Path, kind: type[Any]) -> Rows[Any]:
             spans, sizes = columns.pop(SPANS), columns.pop(BLOCK_BYTES)
             columns["busy_blocks"] = list(map(_blocks, columns["busy_blocks"], spans, sizes))
         rows.extend({}, columns)
-    except FileNotFoundError as error:
-        raise TraceError(
-            f"{path.parent} is damaged, or was stored by another version of kho_sim: "
-            f"{path.name} is not there"
-        ) from error
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TraceError(f"{path} is damaged: {reason}") from error

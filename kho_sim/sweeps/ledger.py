@@ -1,9 +1,9 @@
 """The ledger of a sweep: one JSON line for each thing that happened, only ever appended.
 
 It records what the parts cannot: which runs failed and why, which were lost with their worker,
-which were left out, and how often each was tried. A line that a kill cut short, or that is damaged,
-is ignored. While a sweep works, it holds a lock on its ledger: a second one in the same place is
-refused. Each shard has its own ledger.
+which were left out, and how often each was tried. Each line has its checksum; one that a kill cut
+short, or that is damaged, is ignored. Each shard has its own ledger and holds a lock on it while it
+works: the same shard is not done by two at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kho_sim.base.checksums import has_its_checksum, with_checksum
 from kho_sim.base.errors import EngineError
 
 OK, FAILED, LOST, SKIPPED, CRASHED = "ok", "failed", "lost", "skipped", "crashed"
@@ -52,7 +53,7 @@ class Ledger:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
-            raise EngineError(f"{path.parent} is in use by another sweep") from error
+            raise EngineError(f"{path} is in use: another sweep does this part of it") from error
         # What a kill cut short must not swallow the next line.
         if self._file.tell():
             self._file.seek(-1, 2)
@@ -63,7 +64,7 @@ class Ledger:
         """Append a line about some runs."""
         when = datetime.now(UTC).isoformat(timespec="seconds")
         line = {"time": when, "state": state, "runs": list(run_ids), **details}
-        self._file.write(json.dumps(line).encode() + b"\n")
+        self._file.write(json.dumps(with_checksum(line)).encode() + b"\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -100,6 +101,7 @@ def _lines(directory: Path) -> Iterator[dict[str, Any]]:
 def _is_sound(line: Any) -> bool:
     return (
         isinstance(line, dict)
+        and has_its_checksum(line)
         and isinstance(line.get("state"), str)
         and isinstance(line.get("runs"), list)
         and all(isinstance(run_id, str) for run_id in line["runs"])

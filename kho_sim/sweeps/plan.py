@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kho_sim.chain import run_scenario
 from kho_sim.scenario import with_values
 from kho_sim.sweeps.design import Design, Run
 from kho_sim.sweeps.ledger import History, read_history
-from kho_sim.sweeps.parts import finished_runs, part_names
+from kho_sim.sweeps.parts import finished_runs, parquet_bytes, part_names
 from kho_sim.sweeps.store import MANIFEST, in_shard, read_manifest
 from kho_sim.sweeps.tables import rows_of
 
@@ -91,7 +90,5 @@ def _pilot(design: Design, runs: Sequence[Run], tables: tuple[str, ...]) -> tupl
     size_bytes = 0
     for table in tables:
         batches = [rows_of(table, run.run_id, t) for run, t in zip(chosen, traces, strict=True)]
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_batches(batches), sink, compression="zstd")
-        size_bytes += sink.getvalue().size
+        size_bytes += len(parquet_bytes(pa.Table.from_batches(batches)))
     return seconds, size_bytes // len(chosen)

@@ -6,6 +6,10 @@
     runs/ boots/ allocations/    results, in parts; a run is done if it is in a readable part
     unfinished/      files that are being written
 
+Each file carries its own checksum, the ledger one a line. What is damaged counts as not there, and
+the same sweep, asked for again, mends it; only a damaged manifest is refused, for it says which
+sweep this is. One sweep has the directory alone, or shards share it.
+
 A design that only grew is taken over, and nothing is run again. Any other change is refused, with
 the differences.
 """
@@ -16,14 +20,17 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from kho_sim._version import __version__
+from kho_sim.base.checksums import has_its_checksum, with_checksum
 from kho_sim.base.errors import EngineError, InputError
 from kho_sim.base.files import atomic_write
+from kho_sim.base.locks import FolderLock
 from kho_sim.sweeps.design import Design
 from kho_sim.sweeps.ledger import Ledger
 from kho_sim.sweeps.parts import (
@@ -31,13 +38,14 @@ from kho_sim.sweeps.parts import (
     finished_runs,
     part_names,
     read_parquet,
+    remove_unfinished,
     write_parquet,
 )
 from kho_sim.sweeps.tables import SCHEMAS
 from kho_sim.trace.provenance import MODEL_VERSION, environment
 
 SCHEMA = "kho-sim/sweep"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 DESIGN = "design.parquet"
 
@@ -64,18 +72,18 @@ class Store:
         """
         self.directory = directory
         self.tables = tables
-        try:
-            _make_folders(directory, tables)
-            self.ledger = Ledger(directory / f"ledger{'-' if shard else ''}{shard}.jsonl")
-        except OSError as error:
-            raise EngineError(f"{directory}: {error.strerror or error}") from error
-        try:
-            self.take(design)
-            if not shard:
-                self._tidy()
-        except BaseException:
-            self.ledger.close()
-            raise
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(FolderLock(directory, shared=bool(shard)))
+                _make_folders(directory, tables)
+                self.ledger = Ledger(directory / f"ledger{'-' if shard else ''}{shard}.jsonl")
+                opened.callback(self.ledger.close)
+                self.take(design)
+                if not shard:
+                    remove_unfinished(directory, tables)
+            except OSError as error:
+                raise EngineError(f"{directory}: {error.strerror or error}") from error
+            self._opened = opened.pop_all()
 
     def finished(self) -> set[str]:
         """Return the ids of all runs whose results are readable."""
@@ -88,7 +96,7 @@ class Store:
 
     def close(self) -> None:
         """Let the next sweep have the directory."""
-        self.ledger.close()
+        self._opened.close()
 
     def take(self, design: Design) -> None:
         """Make this the design. Raises EngineError unless it is the stored one, or that grown."""
@@ -96,27 +104,30 @@ class Store:
         if (self.directory / MANIFEST).exists():
             stored = read_manifest(self.directory)
             if stored["fingerprint"] == wanted["fingerprint"]:
-                return
-            rows = read_design(self.directory)
-            if found := list(differences(stored, rows, wanted, design)):
+                if self._has_design(design):
+                    return
+            elif found := list(differences(stored, self.directory, wanted, design)):
                 text = "\n".join(f"  {difference}" for difference in found)
                 raise EngineError(f"{self.directory} holds another sweep:\n{text}")
         try:
             write_parquet(self.directory, Path(DESIGN), design_table(design))
             with atomic_write(self.directory / MANIFEST, self.directory / UNFINISHED) as file:
-                file.write(json.dumps(wanted, indent=1, sort_keys=True).encode())
+                text = json.dumps(with_checksum(wanted), indent=1, sort_keys=True)
+                file.write(text.encode())
         except OSError as error:
             raise EngineError(f"{self.directory}: {error.strerror or error}") from error
 
-    def _tidy(self) -> None:
-        """Take away what a killed writer left unfinished."""
-        for leaving in (self.directory / UNFINISHED).iterdir():
-            leaving.unlink(missing_ok=True)
+    def _has_design(self, design: Design) -> bool:
+        """Return whether the stored table is this design: not damaged, nor of one that was to grow
+        when its sweep was killed."""
+        try:
+            return bool(read_design(self.directory).num_rows == len(design.runs))
+        except InputError:
+            return False
 
 
 def _make_folders(directory: Path, tables: tuple[str, ...]) -> None:
-    known = {DESIGN, UNFINISHED, "runs", "boots", "allocations"}
-    directory.mkdir(parents=True, exist_ok=True)
+    known = {DESIGN, UNFINISHED, *SCHEMAS}
     entries = set(os.listdir(directory))
     if MANIFEST not in entries:
         foreign = sorted(name for name in entries - known if not name.startswith(("ledger", ".")))
@@ -148,13 +159,21 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Return the manifest of a sweep. Raises InputError if there is none that can be read."""
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        known = manifest["schema"] == SCHEMA and manifest["schema_version"] <= SCHEMA_VERSION
+        known = (manifest["schema"], manifest["schema_version"]) == (SCHEMA, SCHEMA_VERSION)
     except FileNotFoundError as error:
         raise InputError(f"{directory} is no sweep: it has no {MANIFEST}") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{directory / MANIFEST} cannot be read: {error}") from error
     if not known:
-        raise InputError(f"{directory / MANIFEST} is not of a schema that this version reads")
+        raise InputError(
+            f"{directory / MANIFEST} is not of a schema that this version of kho_sim reads; "
+            f"accepted: {SCHEMA}, {SCHEMA_VERSION}; sweep again into another folder"
+        )
+    if not has_its_checksum(manifest):
+        raise InputError(
+            f"{directory / MANIFEST} is damaged: its values are not those that were stored; "
+            "without it, the same sweep goes on"
+        )
     for name, kind in MANIFEST_TYPES.items():
         if not isinstance(manifest.get(name), kind):
             raise InputError(f"{directory / MANIFEST} is damaged: it has no {name}")
@@ -199,9 +218,10 @@ def read_design(directory: Path) -> pa.Table:
 
 
 def differences(
-    stored: dict[str, Any], rows: pa.Table, wanted: dict[str, Any], design: Design
+    stored: dict[str, Any], directory: Path, wanted: dict[str, Any], design: Design
 ) -> Iterator[str]:
     """Yield in words why a stored sweep cannot go on as ``design``; nothing if that only grew."""
+    rows = read_design(directory)
     for name in ("schema_version", "model_version", "tables"):
         if stored[name] != wanted[name]:
             yield f"{name}: {_value_text(stored[name])} there, {_value_text(wanted[name])} here"

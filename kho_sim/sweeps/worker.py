@@ -21,7 +21,7 @@ from kho_sim.base.plugins import unpack_plugins
 from kho_sim.chain import run_scenario
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.sweeps.design import run_id_of
-from kho_sim.sweeps.parts import write_part
+from kho_sim.sweeps.parts import LAST, write_part
 from kho_sim.sweeps.tables import rows_of
 from kho_sim.trace.trace import Trace
 
@@ -124,8 +124,7 @@ def _write(batch: Batch, rows: _Rows) -> None:
     if not rows.finished:
         return
     try:
-        # "runs" is last: a part whose runs are readable has all of its other tables.
-        for table in sorted(rows.tables, key="runs".__eq__):
+        for table in sorted(rows.tables, key=LAST.__eq__):
             write_part(Path(batch.directory), table, batch.part, rows.tables[table])
     except OSError as error:
         raise EngineError(f"a worker cannot write to {batch.directory}: {error}") from error
