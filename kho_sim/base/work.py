@@ -17,7 +17,9 @@ class Work:
     keys_walked: int = 0
     """Keys visited by a tree walk (one leaf bit each): preservations, and blocks of a digest."""
     tables_walked: int = 0
-    """Radix tree pages visited by a walk; each scans 512 slots or 512 words."""
+    """Radix tree pages visited by a walk."""
+    words_scanned: int = 0
+    """Slots of upper tables and words of leaves that a walk passes: a page is 512 of 8 bytes."""
     keys_added: int = 0
     """Keys inserted into a tree, present ones included (each descends five levels)."""
     tables_allocated: int = 0
@@ -33,9 +35,13 @@ class Work:
     ranges_isolated: int = 0
     """memblock calls that cut a reserved range out to flag it or to give it back."""
     regions_passed: int = 0
-    """memblock.reserved regions below a range, passed by each walk that inserts or isolates it."""
+    """Regions below a range, passed by each walk of the array that inserts or isolates it."""
     tree_lookups: int = 0
     """Descents from the root of a tree to where a key is or would be (five levels)."""
+    gaps_compared: int = 0
+    """Comparisons of a gap between blocks with one of those that were chosen before it."""
+    orders_set: int = 0
+    """Preservations whose order and mark are written into their head page."""
     pages_initialised: int = 0
     """struct pages initialised."""
     pages_allocated: int = 0

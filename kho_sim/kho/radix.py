@@ -23,6 +23,7 @@ from kho_sim.platform.geometry import PAGES_4K, Geometry
 
 __all__ = ["FrozenRadixTree", "LeafSpan", "RadixTree", "decode_key", "encode_key"]
 
+WORD_BYTES = 8
 AllocatePage = Callable[[], int]
 FreePage = Callable[[int], object]
 
@@ -89,6 +90,11 @@ class FrozenRadixTree:
     def nodes(self) -> int:
         """The pages that the tree takes, its root included."""
         return sum(len(level) for level in self._tables)
+
+    @property
+    def words(self) -> int:
+        """The slots of its upper tables and the words of its leaves: what a whole walk passes."""
+        return self.nodes * self.geometry.page_bytes // WORD_BYTES
 
     @property
     def keys(self) -> KeySet:

@@ -18,6 +18,7 @@ from kho_sim.base.work import Work
 from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import (
+    WORD_BYTES,
     AllocatePage,
     FreePage,
     FrozenRadixTree,
@@ -26,8 +27,9 @@ from kho_sim.kho.radix import (
 )
 from kho_sim.memory.memblock import Memblock
 
-Visits = Callable[[LeafSpan, int], tuple[int, int]]
-"""(keys of a leaf, block shift) -> how many of them a walk stops at, how many blocks it adds."""
+Visits = Callable[[LeafSpan, int], tuple[int, int, int]]
+"""(keys of a leaf, block shift) -> how many of them a walk stops at, how many blocks it adds, how
+many words of the leaf it need not scan."""
 Mark = Callable[[Memblock, KeySet, int], tuple[int, Work]]
 """(memblock, busy blocks, block shift) -> (0 or -errno, work of marking)."""
 
@@ -47,10 +49,10 @@ def extend(
     return extend_around(memblock, incoming, options.shift, allocate_page, free_page)
 
 
-def every_key(span: LeafSpan, shift: int) -> tuple[int, int]:
+def every_key(span: LeafSpan, shift: int) -> tuple[int, int, int]:
     """Stop at every key and add each block that it touches, known already or not: the patch."""
     keys = span.key_count()
-    return keys, keys << max(span.block_shift - shift, 0)
+    return keys, keys << max(span.block_shift - shift, 0), 0
 
 
 def mark_between(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
@@ -81,10 +83,11 @@ def extend_around(
     errno, work = -ENOMEM, Work()
     if digest.root:
         errno, work = _digest(incoming, digest, shift, visits)
-    busy, digest_pages = digest.keys, digest.nodes
+    busy, digest_pages, words = digest.keys, digest.nodes, digest.words
     if not errno:
         errno, marking = mark(memblock, busy, shift)
-        work += marking + Work(tables_walked=digest_pages, keys_walked=len(busy))
+        walk = Work(tables_walked=digest_pages, keys_walked=len(busy), words_scanned=words)
+        work += marking + walk
     digest.destroy()
     return Extension(
         busy=busy,
@@ -99,7 +102,10 @@ def extend_around(
 def mark_each(memblock: Memblock, ranges: NDArray[np.uint64]) -> tuple[int, Work]:
     """Mark rows of (start, end) as scratch until one fails; return (0 or -errno, work)."""
     errno, ranges_marked = memblock.mark_kho_scratch_each(ranges)
-    return errno, Work(ranges_marked=ranges_marked)
+    # In ascending order nothing below a range changes any more: what it passed is still there.
+    bases = np.asarray(memblock.memory.bases)
+    passed = int(np.searchsorted(bases, ranges[:ranges_marked, 0]).sum())
+    return errno, Work(ranges_marked=ranges_marked, regions_passed=passed)
 
 
 def gaps(busy: KeySet, shift: int, end_of_dram: int) -> NDArray[np.uint64]:
@@ -122,13 +128,14 @@ def _digest(
 
     When the digest gets no page, the leaf of the tree in which that happened is counted as a whole.
     """
-    errno = keys_walked = tables_walked = keys_added = 0
+    errno = keys_walked = tables_walked = keys_added = words_spared = 0
     for table, bits in incoming.walk_tables():
         tables_walked += 1
         keys_added += 1
         errno = digest.add_key(table.address >> shift)
         for span in incoming.spans(table.prefix, bits) if not errno else ():
-            walked, added = visits(span, shift)
+            walked, added, spared = visits(span, shift)
+            words_spared += spared
             keys_walked += walked
             keys_added += added
             errno = _add_blocks_of(span, digest, shift)
@@ -136,7 +143,13 @@ def _digest(
                 break
         if errno:
             break
-    return errno, Work(keys_walked=keys_walked, tables_walked=tables_walked, keys_added=keys_added)
+    table_words = incoming.geometry.page_bytes // WORD_BYTES
+    return errno, Work(
+        keys_walked=keys_walked,
+        tables_walked=tables_walked,
+        keys_added=keys_added,
+        words_scanned=tables_walked * table_words - words_spared,
+    )
 
 
 def _add_blocks_of(span: LeafSpan, digest: RadixTree, shift: int) -> int:

@@ -16,6 +16,8 @@ from kho_sim.kho.extend.blocks import every_key, extend_around
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, LeafSpan
 from kho_sim.memory.memblock import Memblock
 
+WORD_BITS = 64
+
 
 def extend(
     memblock: Memblock,
@@ -30,11 +32,11 @@ def extend(
     )
 
 
-def once_a_block(span: LeafSpan, shift: int) -> tuple[int, int]:
+def once_a_block(span: LeafSpan, shift: int) -> tuple[int, int, int]:
     """Stop at the first key of each block, and add that block; a key larger than a block is
-    stopped at as ever."""
+    stopped at as ever. The words of a block that is busy are spared, but for the first."""
     coarsening = min(shift - span.block_shift, span.bitmaps.shift)
     if coarsening <= 0:
         return every_key(span, shift)
     blocks = span.coarser(coarsening).bit_count()
-    return blocks, blocks
+    return blocks, blocks, blocks * ((1 << coarsening) // WORD_BITS)

@@ -6,8 +6,9 @@ digest at the given shift (2 MiB, 21, is a good one), and mark the gaps with mos
 than memblock.memory takes without growing: for that number of ranges no other choice of gaps
 recovers more. The array never grows, so this step takes no memory but the digest's.
 
-A kernel would keep the largest gaps of one walk in a small heap; what that costs is counted as one
-more visit of each gap. No kernel does this. The walk skips as ``blocks-skip`` does.
+The kernel that was recorded keeps as many gaps as there is room for in a plain array, and compares
+each further one with all of them. No released kernel does this. The walk skips as ``blocks-skip``
+does.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Wor
     ascending = np.argsort(sizes, kind="stable")
     chosen = np.sort(ascending[max(len(ascending) - room, np.count_nonzero(sizes == 0)) :])
     errno, work = mark_each(memblock, free[chosen])
-    return errno, work + Work(keys_walked=len(free))
+    compared = room * max(len(free) - room, 0)
+    return errno, work + Work(keys_walked=len(free), gaps_compared=compared)
 
 
 def memory_in(ranges: NDArray[np.uint64], regions: Sequence[Region]) -> NDArray[np.int64]:

@@ -36,5 +36,7 @@ def walk_work(incoming: FrozenRadixTree) -> Work:
     return Work(
         keys_walked=len(incoming),
         tables_walked=incoming.nodes,
+        words_scanned=incoming.words,
+        orders_set=len(incoming),
         pages_initialised=incoming.preserved_bytes >> incoming.geometry.page_shift,
     )

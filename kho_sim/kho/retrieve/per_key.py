@@ -42,6 +42,8 @@ def retrieve_with(
     work = reserver.work + Work(
         keys_walked=reserver.work.ranges_reserved,
         tables_walked=incoming.nodes,
+        words_scanned=incoming.words,
+        orders_set=reserver.work.ranges_reserved,
         pages_initialised=reserver.size_bytes >> incoming.geometry.page_shift,
     )
     return Retrieval(regions_before, len(memblock.reserved), work, reserver.error)

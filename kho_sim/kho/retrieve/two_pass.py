@@ -64,7 +64,9 @@ def _reserve(memblock: Memblock, incoming: FrozenRadixTree, collects: bool) -> F
         reserver = kept if block_bytes else tables
         if reserver.reserve(extent, block_bytes or page_bytes):
             break
-    walked = Work(keys_walked=len(incoming), tables_walked=incoming.nodes)
+    walked = Work(
+        keys_walked=len(incoming), tables_walked=incoming.nodes, words_scanned=incoming.words
+    )
     return FirstPass(kept.work + tables.work + walked, kept.error or tables.error)
 
 
