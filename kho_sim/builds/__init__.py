@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from kho_sim.base.data_file import names_in, read_data_file
-from kho_sim.builds.build import Build, Config, EarlyRequest, PageDemand
+from kho_sim.builds.build import Build, Config, EarlyRequest, ImageSections, PageDemand
 
 FOLDER = Path(__file__).parent
 PAGE_BYTES = 4096
@@ -42,6 +42,7 @@ __all__ = [
     "Build",
     "Config",
     "EarlyRequest",
+    "ImageSections",
     "PageDemand",
     "file_of",
     "load_build",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kho_sim.base.data_file import DataFile
+from kho_sim.base.extent import Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,33 @@ class PageDemand:
     """Unmovable pages between KHO's objects and LUO's."""
     user_space: int
     """Unmovable pages from LUO's objects until init is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSections:
+    """Where the sections of an image lie, in bytes from its beginning.
+
+    What lies between sections, behind the last one, and what only start-up needs is given to the
+    page allocator right before the first process starts.
+    """
+
+    text_end_bytes: int
+    rodata_start_bytes: int
+    rodata_end_bytes: int
+    data_start_bytes: int
+    init_start_bytes: int
+    init_end_bytes: int
+    bss_end_bytes: int
+
+    def freed(self, image: Extent) -> tuple[Extent, ...]:
+        """Return what is given away of an image, in that order: free_initmem(), mark_readonly()."""
+        start, end = image
+        return (
+            Extent(start + self.bss_end_bytes, end),
+            Extent(start + self.init_start_bytes, start + self.init_end_bytes),
+            Extent(start + self.text_end_bytes, start + self.rodata_start_bytes),
+            Extent(start + self.rodata_end_bytes, start + self.data_start_bytes),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,8 @@ class Build(DataFile):
     unknown_words: tuple[str, ...]
     """Words of a command line that this build does not know and passes to init."""
     demand: PageDemand
+    sections: ImageSections | None = None
+    """The places of the image's sections; None: what is freed of it stays out of the model."""
     config: Config = Config()
     early: tuple[EarlyRequest, ...] = ()
     """Early allocations that a scenario adds; never in a data file."""

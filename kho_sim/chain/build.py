@@ -224,7 +224,8 @@ def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
     )
     page_bytes = platform.geometry.page_bytes
     name = kernel.build or PLATFORM_BUILDS[platform.name]
-    build = replace(load_build(name, page_bytes), early=early)
+    recorded = load_build(name, page_bytes)
+    build = replace(recorded, early=early)
     for key, field in BUILD_KEYS.items():
         if (given := getattr(kernel, key)) is not None:
             build = _with(build, f"kernel.{key} of the scenario", **{field: given})
@@ -233,10 +234,18 @@ def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
         sources = {f"config.{name}": "kernel.config of the scenario" for name in given}
         config = replace(build.config, **given)
         build = replace(build, sources=build.sources | sources, config=config)
+    if build.sections and build.image_bytes != recorded.image_bytes:
+        build = _without_sections(build)
     in_memory = round_up(build.image_bytes + build.brk_bytes, page_bytes)
     if not build.init_size_bytes or in_memory <= build.init_size_bytes:
         return build
     return _with(build, "what image and brk take", init_size_bytes=in_memory)
+
+
+def _without_sections(build: Build) -> Build:
+    """Return the build of another image, of which nobody says where its sections are."""
+    sources = {key: text for key, text in build.sources.items() if "sections." not in key}
+    return replace(build, sections=None, sources=sources)
 
 
 def _with(build: Build, source: str, **values: Any) -> Build:

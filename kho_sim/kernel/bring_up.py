@@ -22,6 +22,7 @@ from kho_sim.memory.pages import (
     Interleaving,
     OutOfMemory,
     PageAllocator,
+    Run,
 )
 
 MOUNT_HASH_SCALE = 19
@@ -117,6 +118,20 @@ def start_kho_and_luo(
         pages.release_scratch()
     pages.alloc(demand.user_space, 0, UNMOVABLE)
     return outgoing, luo
+
+
+def free_image_parts(pages: PageAllocator, booted: BootedMemory) -> None:
+    """Free what the image holds that a running kernel does not need, page by page.
+
+    Source: free_initmem(), free_kernel_image_pages().
+    """
+    early = booted.early
+    if early.build.sections is None:
+        return
+    shift = pages.geometry.page_shift
+    parts = early.build.sections.freed(early.loaded.image)
+    pages.adopt(parts, user=False)
+    pages.free(Run(start >> shift, (end - start) >> shift) for start, end in parts)
 
 
 def node_of_user_space(machine: Machine) -> int:

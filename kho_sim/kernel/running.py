@@ -19,6 +19,7 @@ from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kernel.bring_up import (
     adopt_gigantic_pages,
     fill_huge_pool,
+    free_image_parts,
     initialise_deferred,
     node_of_user_space,
     open_allocator,
@@ -145,6 +146,7 @@ class RunningMemory:
         for name, area in memory.named_areas.items():
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
+        free_image_parts(pages, booted)
         pages.home = node_of_user_space(machine)
         if handover and booted.incoming is not None and memory.kho_enabled:
             memory._read_metadata(handover)

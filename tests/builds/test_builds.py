@@ -16,6 +16,7 @@ from kho_sim.builds import (
     FOLDER,
     Build,
     Config,
+    ImageSections,
     PageDemand,
     load_build,
 )
@@ -30,10 +31,13 @@ def test_a_build_has_every_size_and_its_source(name):
     build = read_data_file(FOLDER / f"{name}.toml", Build)
     assert build.name == name
     assert not build.early
-    sizes = {one.name for one in fields(build)} - set(HEAD) - {"early", "config", "demand"}
+    sizes = (
+        {one.name for one in fields(build)} - set(HEAD) - {"early", "config", "demand", "sections"}
+    )
     required = {one.name for one in fields(build) if one.default is MISSING} - set(HEAD)
     demand = {f"demand.{one.name}" for one in fields(PageDemand)}
     options = {f"config.{one.name}" for one in fields(Config)}
+    options |= {f"sections.{one.name}" for one in fields(ImageSections)}
     assert required - {"demand"} | demand <= set(build.sources) <= sizes | demand | options
     assert all(source.strip() for source in build.sources.values())
 

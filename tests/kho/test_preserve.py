@@ -320,7 +320,8 @@ def test_vmalloc_falls_back_to_smaller_pieces():
     ("cpus", "node"), [([1, 1], 1), ([0, 4], 0), ([2, 1], 0), ([2, 1, 2], 2), ([4], 0)]
 )
 def test_user_space_runs_on_the_next_node_with_as_many_cpus(cpus, node):
-    machine = SimpleNamespace(nodes=tuple(range(len(cpus))), cpus_of=cpus.__getitem__)
+    nodes = tuple(range(len(cpus)))
+    machine = SimpleNamespace(nodes=nodes, present_cpus_of=cpus.__getitem__)
     assert node_of_user_space(machine) == node
 
 
