@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kho_sim.chain import run_scenario as run
     from kho_sim.chain.workload import register_workload
     from kho_sim.graphs import lineage_graph
+    from kho_sim.host_cost import HostCost, cost
     from kho_sim.kho.extend import register_strategy
     from kho_sim.kho.retrieve import register_retrieval
     from kho_sim.logs.importing import ImportedScenario
@@ -50,6 +51,7 @@ __all__ = [
     "Advice",
     "EngineError",
     "Explanation",
+    "HostCost",
     "ImportedScenario",
     "InputError",
     "KhoSimError",
@@ -64,6 +66,7 @@ __all__ = [
     "Verification",
     "__version__",
     "advise",
+    "cost",
     "explain",
     "import_machine",
     "lineage_graph",
@@ -91,6 +94,7 @@ if not TYPE_CHECKING:
             "Advice": "kho_sim.sweeps.advise",
             "EngineError": "kho_sim.base.errors",
             "Explanation": "kho_sim.chain",
+            "HostCost": "kho_sim.host_cost",
             "ImportedScenario": "kho_sim.logs.importing",
             "InputError": "kho_sim.base.errors",
             "KhoSimError": "kho_sim.base.errors",
@@ -104,6 +108,7 @@ if not TYPE_CHECKING:
             "TraceError": "kho_sim.base.errors",
             "Verification": "kho_sim.verification",
             "advise": "kho_sim.sweeps.advise",
+            "cost": "kho_sim.host_cost",
             "explain": "kho_sim.chain",
             "import_machine": "kho_sim.logs.importing",
             "lineage_graph": "kho_sim.graphs",

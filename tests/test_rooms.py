@@ -41,10 +41,13 @@ PACKAGES = {
     "report": RESULTS | {"releases", "layout", "kho", "plots"},
     "verification": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},
     "sweeps": RESULTS | {"releases", "platform", "kho", "runs", "chain"},
+    "host_cost": RESULTS
+    | {"layout", "memory", "kho", "kernel", "chain", "plots", "report", "sweeps", "releases"},
     "cli": RESULTS
+    | {"host_cost"}
     | {"layout", "runs", "logs", "chain", "graphs", "plots", "report", "verification", "sweeps"},
     "contracts": MACHINE | {"memory", "kho", "scenario", "chain"},
-    "__init__": RESULTS | {"kho", "logs", "chain", "graphs", "plots", "sweeps"},
+    "__init__": RESULTS | {"kho", "logs", "chain", "graphs", "plots", "sweeps", "host_cost"},
     "__main__": {"cli"},
 }
 """Package (or module beside the packages) -> what it may import at run time, all of it above."""
@@ -69,6 +72,10 @@ CIRCLES_OF_TYPES = {
         "kho_sim.platform.x86_map",
     ): "a platform's steps are handed the early boot that they are steps of",
     (
+        "kho_sim.host_cost.cost",
+        "kho_sim.host_cost.text",
+    ): "a cost prints in words that are made of it",
+    (
         "kho_sim.logs.importing.imported",
         "kho_sim.logs.importing.write",
     ): "an imported scenario prints as its file, which is written from it",
@@ -91,7 +98,7 @@ LIBRARIES = {
     "matplotlib": {"plots"},
     "networkx": {"graphs"},
     "numpy": {"memory", "kho", "plots", "sweeps"},
-    "pandas": {"tables", "plots", "report", "sweeps"},
+    "pandas": {"tables", "plots", "report", "sweeps", "host_cost"},
     "pyarrow": {"runs", "sweeps"},
     "pydantic": {"scenario"},
     "pydantic_core": {"scenario"},

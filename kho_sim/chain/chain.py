@@ -12,8 +12,9 @@ import simpy
 from kho_sim.base.errors import ModelError
 from kho_sim.builds import load_build
 from kho_sim.chain.build import build_plan
+from kho_sim.chain.incidents import ChainEnds
 from kho_sim.chain.journal import Journal
-from kho_sim.chain.kernel import ChainEnds, Kernel
+from kho_sim.chain.kernel import Kernel
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
 from kho_sim.kho.handover import Handover

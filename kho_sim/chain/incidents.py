@@ -1,11 +1,14 @@
-"""Incidents, and the files at risk in them: those that were to outlive their kernel."""
+"""Incidents, the files at risk in them (those that were to outlive their kernel), and reasons."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from kho_sim.base.errors import KhoSimError
 from kho_sim.kho.handover import HandedObject, Handover
 from kho_sim.kho.preserve import LiveObject
+from kho_sim.memory.pages import OutOfMemory
+from kho_sim.trace.records import Outcome
 
 
 class Failure(NamedTuple):
@@ -18,6 +21,16 @@ class Failure(NamedTuple):
     message: str
     injected: bool = False
     fatal: bool = False
+
+
+class ChainEnds(KhoSimError):  # noqa: N818 (an end of the simulated chain)
+    """The chain ends with this kernel, or goes on with a cold boot, with its ``outcome``
+    and its ``failure``."""
+
+    def __init__(self, outcome: Outcome, failure: Failure):
+        super().__init__(outcome, failure)  # SimPy makes the exception anew from its arguments
+        self.outcome = outcome
+        self.failure = failure
 
 
 class PersistentObject(NamedTuple):
@@ -38,3 +51,10 @@ class PersistentObject(NamedTuple):
 def persistent_objects(handover: Handover | None) -> list[PersistentObject]:
     """Return what a handover promises to its kernel."""
     return list(map(PersistentObject.of, handover.objects)) if handover else []
+
+
+def shortage_behind(error: BaseException | None, page_bytes: int) -> str:
+    """Return why memory could not serve, if that is what an error comes from; else ''."""
+    while error is not None and not isinstance(error, OutOfMemory):
+        error = error.__cause__
+    return error.shortage.text(page_bytes) if error and error.shortage else ""

@@ -14,11 +14,16 @@ from typing import Any
 
 import simpy
 
-from kho_sim.base.errors import KhoSimError
 from kho_sim.base.seeds import stream
 from kho_sim.base.work import Work
 from kho_sim.chain.faults import NO_FAULTS, lost_handover, refused_objects, tolerated
-from kho_sim.chain.incidents import Failure, PersistentObject, persistent_objects
+from kho_sim.chain.incidents import (
+    ChainEnds,
+    Failure,
+    PersistentObject,
+    persistent_objects,
+    shortage_behind,
+)
 from kho_sim.chain.invariants import (
     check_early_boot,
     check_hand_over,
@@ -41,7 +46,7 @@ from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.platform.loader import Placement
 from kho_sim.rates import PHASE_RATES, nanoseconds
-from kho_sim.trace.records import COLD_BOOT, GOES_ON, RETRIED, Outcome
+from kho_sim.trace.records import COLD_BOOT, GOES_ON, REASON, RETRIED, Outcome
 
 SETTLING_NS = 60 * 10**9
 """Per-CPU lists decay by a fifth per second (decay_pcp_high()); after a minute nothing is
@@ -49,16 +54,6 @@ left of it.
 """
 
 Process = Generator[simpy.Event, Any, None]
-
-
-class ChainEnds(KhoSimError):  # noqa: N818 (an end of the simulated chain)
-    """The chain ends with this kernel, or goes on with a cold boot, with its ``outcome``
-    and its ``failure``."""
-
-    def __init__(self, outcome: Outcome, failure: Failure):
-        super().__init__(outcome, failure)  # SimPy makes the exception anew from its arguments
-        self.outcome = outcome
-        self.failure = failure
 
 
 class Kernel:
@@ -174,6 +169,7 @@ class Kernel:
                 stream(self.plan.seed, "page allocator", self.index),
             )
         except (PreserveFailed, OutOfMemory) as error:
+            self._give_reason(error)
             raise self._end("boot_failed", str(error), fatal=True) from error
         for message in self.memory.messages:
             self.say(message)
@@ -182,12 +178,11 @@ class Kernel:
         try:
             if self.handover and booted.incoming is not None:
                 self._retrieve(self.handover)
-            if self.memory.why_disabled and not self.plan.resets:
-                raise self._end("kho_disabled", self.memory.why_disabled)
             self._note_survivors(booted)
             for workload in self.workloads:
                 workload.arrive(self)
         except OutOfMemory as error:
+            self._give_reason(error)
             raise self._end("preserve_failed", DEADLOCK, fatal=True) from error
         self._is_up = True
         self._note_gigantic(booted)
@@ -261,6 +256,7 @@ class Kernel:
         try:
             placed = self.memory.load(self._setup_of(self.index + 1))
         except PreserveFailed as failure:
+            self._give_reason(failure)
             raise self._end("load_refused", f"kexec_file_load: {failure}") from failure
         if isinstance(placed, LoadRefused):
             self.say(f"kexec_file_load: no scratch area has room for the {placed.segment.name}")
@@ -292,6 +288,7 @@ class Kernel:
         try:
             step()
         except PreserveFailed as failure:
+            self._give_reason(failure)
             fatal = str(failure) == DEADLOCK
             raise self._end("preserve_failed", str(failure), fatal=fatal) from failure
 
@@ -304,8 +301,7 @@ class Kernel:
         return replace(setup, options=setup.options.with_pages_kept(kept))
 
     def _try_what_ifs(self) -> None:
-        """Boot again, beside the chain, with other ways to extend and retrieve, if this boot got
-        that far."""
+        """Boot again, beside the chain, with other ways to extend and retrieve."""
         if self.booted.incoming is None:
             return
         for what_if in self.plan.what_ifs_at(self.index):
@@ -347,6 +343,11 @@ class Kernel:
         self.say(message)
         failure = Failure(fault or kind, message, bool(fault), fatal)
         return ChainEnds(Outcome(kind=kind, boot=self.index, message=message), failure)
+
+    def _give_reason(self, error: BaseException) -> None:
+        reason = shortage_behind(error, self.setup.platform.geometry.page_bytes)
+        if reason:
+            self.journal.note_event(self.index, self.now_ns, self.now_ns, REASON, reason)
 
     # Faults, and what they cost
 

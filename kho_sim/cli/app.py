@@ -36,6 +36,7 @@ VERBS = {
     "sweep": ("kho_sim.cli.sweep", "Run all combinations of values; resumes what was begun."),
     "compare": ("kho_sim.cli.compare", "Compare two results, run by run."),
     "advise": ("kho_sim.cli.advise", "Find the smallest scratch and the best block shift."),
+    "cost": ("kho_sim.cli.cost", "Say what KHO costs a host, and what to set."),
     "import": ("kho_sim.cli.import_machine", "Make a scenario of a real machine."),
     "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
     "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),

@@ -1,12 +1,16 @@
-"""Common parts of the options of several verbs: ``KEY=VALUE``, the scenario that it changes, and
-numbers within bounds."""
+"""Common parts of several verbs: ``KEY=VALUE``, the scenario that it changes, numbers within
+bounds, and the file that a result is written to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from kho_sim.base.errors import EngineError
+from kho_sim.base.files import atomic_write
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -48,3 +52,14 @@ class FiniteRange(click.FloatRange):
         if number != number:
             self.fail(f"{value} is no number.", param, ctx)
         return number
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result to a file, whole or not at all, and say where. Raises EngineError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(f"{text}\n".encode())
+    except OSError as error:
+        raise EngineError(f"{path} cannot be written: {error.strerror or error}") from error
+    click.echo(str(path), err=True)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kho_sim.base.errors import EngineError
-from kho_sim.base.files import atomic_write
+from kho_sim.cli.options import write_text
 from kho_sim.cli.sources import is_sweep, read_trace
 from kho_sim.layout import PLAIN, Layout, markdown, of_terminal
 
@@ -49,13 +48,7 @@ def verb(source: str, kind: str | None, table: str | None, out: str | None) -> i
     if out is None:
         click.echo(text, color=True)
     else:
-        try:
-            Path(out).parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(Path(out)) as file:
-                file.write(f"{text}\n".encode())
-        except OSError as error:
-            raise EngineError(f"{out} cannot be written: {error.strerror or error}") from error
-        click.echo(out, err=True)
+        write_text(Path(out), text)
     return 0
 
 

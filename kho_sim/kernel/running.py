@@ -334,8 +334,8 @@ class RunningMemory:
 
         Raises PreserveFailed with -ENOMEM if there are no pages for the image until the jump.
         """
-        platform, request = next_setup.platform, self._load_request(next_setup)
-        early = self.booted.early
+        platform, early = next_setup.platform, self.booted.early
+        request = load_request(self.booted, next_setup, self.kexec_count)
         placed = place_kernel(platform, self.booted.scratch_areas, request)
         if not isinstance(placed, LoadRefused):
             try:
@@ -352,8 +352,9 @@ class RunningMemory:
         if outgoing is None or luo is None:
             raise ModelError("a hand-over needs KHO")
         descriptors = next(place for place in placed if place.name == "descriptors")
+        request = load_request(self.booted, next_setup, self.kexec_count)
         return Handover(
-            loaded=next_setup.platform.load_kexec(placed, self._load_request(next_setup)),
+            loaded=next_setup.platform.load_kexec(placed, request),
             kho=KhoData(
                 compatible=self.setup.release.kho_compatible,
                 fdt_address=luo.fdt_address,
@@ -369,16 +370,6 @@ class RunningMemory:
             versions=versions_of(self.setup.release),
         )
 
-    def _load_request(self, setup: KernelSetup) -> LoadRequest:
-        machine = self.booted.early.machine
-        return LoadRequest(
-            setup.build,
-            setup.options.command_line_bytes,
-            efi_ranges=machine.efi.runtime_ranges if machine.efi else 0,
-            device_tree=machine.device_tree,
-            kexec_count=self.kexec_count,
-        )
-
     def work(self) -> Work:
         """Return the work that preserving has done so far."""
         return self.outgoing.work if self.outgoing else Work()
@@ -391,3 +382,15 @@ def _touch_anonymous(pages: PageAllocator, page_count: int) -> None:
         pages.alloc(1, 0, UNMOVABLE)
         pages.alloc(step, 0, MOVABLE)
         page_count -= step
+
+
+def load_request(booted: BootedMemory, setup: KernelSetup, kexec_count: int) -> LoadRequest:
+    """Return what a kernel that has booted so loads for a next one of that setup."""
+    machine = booted.early.machine
+    return LoadRequest(
+        setup.build,
+        setup.options.command_line_bytes,
+        efi_ranges=machine.efi.runtime_ranges if machine.efi else 0,
+        device_tree=machine.device_tree,
+        kexec_count=kexec_count,
+    )

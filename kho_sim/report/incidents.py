@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kho_sim.base.units import format_size
 from kho_sim.layout import Layout
-from kho_sim.trace.records import GOES_ON, FileOutcome, Incident
+from kho_sim.trace.records import GOES_ON, REASON, Event, FileOutcome, Incident
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
 
@@ -21,7 +21,7 @@ def incident_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
         return []
     lines = layout.wrapped(_sums(trace), max_lines=2)
     candidates = [
-        (any(not file.kept for file in outcomes), _lines_of(incident, outcomes, layout))
+        (any(not file.kept for file in outcomes), _lines_of(trace, incident, outcomes, layout))
         for incident, outcomes in incidents(trace)
     ]
     shown = _fitting(candidates, max_lines - len(lines))
@@ -70,12 +70,17 @@ def file_outcomes_text(outcomes: Iterable[FileOutcome]) -> str:
     return f"{_amount(lost)} lost{rest}: {_names(lost)}"
 
 
-def _lines_of(incident: Incident, outcomes: list[FileOutcome], layout: Layout) -> list[str]:
+def _lines_of(
+    trace: Trace, incident: Incident, outcomes: list[FileOutcome], layout: Layout
+) -> list[str]:
     kind = f"fault {incident.kind}" if incident.injected else incident.kind
     then = "" if incident.then == GOES_ON else f"{incident.then}; "
     message = f'"{incident.message}"; ' if incident.message else ""
     text = f"  boot {incident.boot}: {kind}, {message}{then}{file_outcomes_text(outcomes)}"
-    return layout.wrapped(text, indent=INDENT, max_lines=3)
+    lines = layout.wrapped(text, indent=INDENT, max_lines=3)
+    for event in trace[Event].where(boot=incident.boot, what=REASON, end_ns=incident.time_ns):
+        lines += layout.wrapped(event.detail, indent=INDENT, first=INDENT, max_lines=3)
+    return lines
 
 
 def _sums(trace: Trace) -> str:

@@ -178,6 +178,8 @@ class PreservedFile:
 
 
 GOES_ON, RETRIED, COLD_BOOT, CHAIN_ENDS = "goes on", "retry", "cold boot", "chain ends"
+REASON = "reason"
+"""``Event.what`` of a line that says why memory could not serve, just before the incident."""
 
 
 @record
@@ -242,8 +244,8 @@ class Event:
     boot: int = column("number of the kernel")
     start_ns: int = column("since the chain began")
     end_ns: int = column("since the chain began; equal to start_ns for a message")
-    what: str = column("name of the phase (early_boot, extend, load, ...), or message")
-    detail: str = column("text of the message", default="")
+    what: str = column("name of the phase (early_boot, extend, load, ...), message or reason")
+    detail: str = column("text of the message or reason", default="")
 
 
 RECORDS: dict[str, type[Any]] = {

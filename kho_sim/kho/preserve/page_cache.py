@@ -42,7 +42,7 @@ def write_file(
     except OutOfMemory as short:
         pages.free(short.allocated, user=True)
         forget_file(pages, _in_file_order(huge, order, small), index)
-        raise OutOfMemory([], page_count, 0) from short
+        raise OutOfMemory([], page_count, 0, short.shortage) from short
     return _in_file_order(huge, order, small), joined(index, 0)
 
 

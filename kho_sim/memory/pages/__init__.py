@@ -1,6 +1,6 @@
 """The page allocator: zones, free lists, per-CPU lists, and the hand-over from memblock."""
 
-from .allocator import FreeCounts, PageAllocator
+from .allocator import PageAllocator
 from .handover import INTERLEAVINGS, Interleaving
 from .kinds import (
     CMA,
@@ -8,11 +8,11 @@ from .kinds import (
     RECLAIMABLE,
     UNMOVABLE,
     Migratetype,
-    OutOfMemory,
     Run,
     joined,
 )
 from .pinning import Pinned, migrate_out_of_cma
+from .shortage import FreeCounts, OutOfMemory
 
 __all__ = [
     "CMA",

@@ -14,7 +14,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent, intersected, subtracted
@@ -28,7 +27,6 @@ from .kinds import (
     TYPE_SLOTS,
     UNMOVABLE,
     Migratetype,
-    OutOfMemory,
     Run,
     joined,
     run_of,
@@ -41,14 +39,8 @@ from .nodes import (
     set_watermarks,
     zonelist,
 )
+from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
 from .zone import Zone
-
-
-class FreeCounts(NamedTuple):
-    """Free pages on the buddy lists: all of them, and those of CMA pageblocks."""
-
-    pages: int
-    cma_pages: int
 
 
 @dataclass(slots=True)
@@ -208,7 +200,7 @@ class PageAllocator:
         while count:
             runs = self._serve(_Request(count, order, migratetype, with_cma), node)
             if not runs:
-                raise OutOfMemory(joined(got, order), count + _blocks(got), order)
+                raise out_of_memory(got, count, order, with_cma, self.free_pages())
             for run in runs:
                 count -= run.blocks
                 if user:
@@ -232,11 +224,13 @@ class PageAllocator:
                 runs = self.alloc(pages if order == 0 else 1, order, migratetype, node)
             except OutOfMemory as short:
                 if order == 0:
-                    raise OutOfMemory(got + short.allocated, pages + _blocks(got), 0) from short
+                    wanted = pages + blocks_of(got)
+                    got += short.allocated
+                    raise OutOfMemory(got, wanted, 0, short.shortage) from short
                 highest = order - 1
                 continue
             got += runs if order == 0 else [Run(runs[0].first_pfn, 1 << order)]
-            pages -= _blocks(runs) << order
+            pages -= blocks_of(runs) << order
         return joined(got, 0)
 
     def free(self, runs: Iterable[Run], order: int = 0, user: bool = False) -> None:
@@ -262,6 +256,10 @@ class PageAllocator:
             sum(zone.buddy.free.exact() for zone in zones),
             sum(zone.buddy.free_cma.exact() for zone in zones),
         )
+
+    def managed_pages(self) -> int:
+        """Return the pages that the allocator owns, free or not: MemTotal of /proc/meminfo."""
+        return sum(zone.managed_pages for zone in self._zones)
 
     def available_pages(self) -> int:
         """Return what a program may count on, as MemAvailable of /proc/meminfo says it.
@@ -393,7 +391,3 @@ class PageAllocator:
     def _run_of_bytes(self, start: int, end: int) -> Run:
         shift = self.geometry.page_shift
         return Run(start >> shift, (end - start) >> shift)
-
-
-def _blocks(runs: list[Run]) -> int:
-    return sum(run.blocks for run in runs)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from kho_sim.base.errors import KhoSimError
 from kho_sim.base.extent import Extent
 
 COSTLY_ORDER = 3
@@ -70,18 +69,6 @@ class Run(NamedTuple):
         """Return the first ``blocks`` blocks, and the rest (which may be empty)."""
         first, held, step = self
         return Run(first, blocks, step), Run(first + blocks * (step << order), held - blocks, step)
-
-
-class OutOfMemory(KhoSimError):  # noqa: N818 (the kernel's word for it)
-    """No zone could serve a request; the caller turns it into what the kernel does then.
-
-    ``allocated`` holds what the request did get, and keeps: give it back with ``free``.
-    """
-
-    def __init__(self, allocated: list[Run], wanted: int, order: int):
-        self.allocated = allocated
-        got = sum(run.blocks for run in allocated)
-        super().__init__(f"page allocation failure: order {order}, {got} of {wanted} blocks")
 
 
 def run_of(extent: tuple[int, int], order: int, step: int) -> Run:

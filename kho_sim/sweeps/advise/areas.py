@@ -7,6 +7,7 @@ its command line matters.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,12 +71,17 @@ def command_line_place(scenario: Scenario) -> str:
 
 def with_scratch(scenario: Scenario, areas: Areas | None) -> dict[str, Any]:
     """Return the overrides that give the first kernel these areas, or its default ones (None)."""
-    first = scenario.kernel.at(0)
-    name = load_release(first.release).scratch_option
-    kept = [word for word in _words(first.command_line) if split_words(word)[0].name != name]
+    name = load_release(scenario.kernel.at(0).release).scratch_option
+    kept = kept_words(scenario, {name})
     # In front, where no "--" can make it an argument of init.
     option = [] if areas is None else [f"{name}={areas}"]
     return {command_line_place(scenario): " ".join([*option, *kept])}
+
+
+def kept_words(scenario: Scenario, left_out: Collection[str]) -> list[str]:
+    """Return the words of the first kernel's command line but for some options."""
+    words = _words(scenario.kernel.at(0).command_line)
+    return [word for word in words if split_words(word)[0].name not in left_out]
 
 
 def with_strategy(scenario: Scenario, strategy: str, shift: int) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""The smallest ``kho_scratch=`` with which the next kernel still boots and can be loaded.
+
+Searched as ``advise`` does, but for a host that never preserves anything: two kernels and no
+workload. Asked of the model itself, as far as it can go wrong: scratch is reserved, the next kernel
+is loaded into it, and that kernel's early memory comes up with all gigantic pages that it asks for.
+What a workload needs on top, ``advise`` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kho_sim.base.errors import ensure
+from kho_sim.base.seeds import stream
+from kho_sim.chain.build import build_plan
+from kho_sim.chain.plan import ChainPlan
+from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
+from kho_sim.kernel.running import RunningMemory, load_request
+from kho_sim.kho.load import LoadRefused, place_kernel
+from kho_sim.kho.preserve import PreserveFailed
+from kho_sim.memory.pages import OutOfMemory
+from kho_sim.scenario import Scenario, with_values
+from kho_sim.sweeps.advise.areas import STEP_BYTES, Areas, with_scratch
+from kho_sim.sweeps.advise.search import Answer, smallest
+from kho_sim.sweeps.design import replicate_seed
+
+SEEDS = 3
+"""What is found has to hold with so many seeds, as ``advise`` has it."""
+
+
+def least_areas(scenario: Scenario) -> Areas | None:
+    """Return the smallest areas; None if there are none, with which KHO could be used at all.
+
+    ``scenario``: one without workloads.
+    """
+    seeds = [replicate_seed(scenario.chain.seed, number) for number in range(SEEDS)]
+    known: dict[tuple[Areas, int], Answer] = {}
+    limit, nodes = scenario.machine.total_bytes // STEP_BYTES, scenario.machine.nodes
+    for count in range(1, SEEDS + 1):
+        areas = smallest(_Asker(scenario, seeds[:count], known).ask, limit, nodes)
+        if areas is None:
+            return None
+        if _Asker(scenario, seeds, known).ask([areas])[areas] is Answer.FINE:
+            return areas
+    ensure(False, "a search over all seeds ended with areas that fail")
+    return None
+
+
+class _Asker:
+    """Answers for areas: the first of some seeds that is not fine decides."""
+
+    def __init__(
+        self, scenario: Scenario, seeds: list[int], known: dict[tuple[Areas, int], Answer]
+    ) -> None:
+        self._scenario, self._seeds, self._known = scenario, seeds, known
+
+    def ask(self, asked: Iterable[Areas]) -> dict[Areas, Answer]:
+        return {areas: self._answer(areas) for areas in asked}
+
+    def _answer(self, areas: Areas) -> Answer:
+        answer = Answer.SMALL
+        for seed in self._seeds:
+            if (areas, seed) not in self._known:
+                values = {**with_scratch(self._scenario, areas), "chain.seed": seed}
+                plan = build_plan(with_values(self._scenario, values, "kho_scratch="))
+                self._known[areas, seed] = _answer(plan)
+            answer = self._known[areas, seed]
+            if answer is not Answer.FINE:
+                break
+        return answer
+
+
+def _answer(plan: ChainPlan) -> Answer:
+    """Boot the first kernel of a plan, load the others from it, and boot their early memory."""
+    first, others = plan.kernels[0], plan.kernels[1:]
+    booted = boot_memory(plan.machine, first, None)
+    if booted.panic or not booted.scratch_areas:
+        return Answer.LARGE
+    if any(_is_refused(booted, setup) for setup in others):
+        return Answer.SMALL
+    drawn = stream(plan.seed, "page allocator", 0)
+    try:
+        memory = RunningMemory.start(plan.machine, first, booted, None, plan.interleaving, drawn)
+        memory.preserve_own()
+        fine = all(_comes_up(plan, memory, setup) for setup in others)
+    except (OutOfMemory, PreserveFailed):
+        return Answer.LARGE
+    return Answer.FINE if fine else Answer.SMALL
+
+
+def _is_refused(booted: BootedMemory, setup: KernelSetup) -> bool:
+    request = load_request(booted, setup, 0)
+    return isinstance(place_kernel(setup.platform, booted.scratch_areas, request), LoadRefused)
+
+
+def _comes_up(plan: ChainPlan, memory: RunningMemory, setup: KernelSetup) -> bool:
+    """Tell whether a next kernel boots with as many gigantic pages as the first one has."""
+    placed = memory.load(setup)
+    if isinstance(placed, LoadRefused):
+        return False
+    booted = boot_memory(plan.machine, setup, memory.hand_over(placed, setup))
+    pages = booted.early.gigantic.pages
+    return not booted.panic and len(pages) >= len(memory.booted.early.gigantic.pages)
