@@ -92,6 +92,8 @@ class Config:
     """A section's record has a place for data beside its struct pages."""
     randomize_base: bool = False
     """The kernel lies at a random place, unless its command line says nokaslr (KASLR)."""
+    zone_dma: bool = False
+    """The first 16 MiB are a zone of their own, for old devices (x86)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -257,7 +257,7 @@ class Kernel:
             placed = self.memory.load(self._setup_of(self.index + 1))
         except PreserveFailed as failure:
             self._give_reason(failure)
-            raise self._end("load_refused", f"kexec_file_load: {failure}") from failure
+            raise self._end("preserve_failed", str(failure), fatal=True) from failure
         if isinstance(placed, LoadRefused):
             self.say(f"kexec_file_load: no scratch area has room for the {placed.segment.name}")
             raise self._end("load_refused", f"kexec_file_load: {placed.message}")

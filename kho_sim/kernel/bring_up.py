@@ -45,7 +45,7 @@ def open_allocator(
         [(r.base, r.end, r.nid) for r in memblock.memory],
         booted.scratch_areas,
         [machine.present_cpus_of(nid) for nid in range(max(machine.nodes) + 1)],
-        zones=booted.early.platform.zones(machine),
+        zones=booted.early.platform.zones(machine, booted.early.build),
         kho_boot=kho_boot,
         interleaving=interleaving,
         drawn=drawn,

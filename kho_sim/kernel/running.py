@@ -39,6 +39,7 @@ from kho_sim.kho.preserve import (
     Outgoing,
     PreserveFailed,
 )
+from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.kho.versions import (
     file_messages,
     metadata_message,
@@ -332,7 +333,9 @@ class RunningMemory:
     def load(self, next_setup: KernelSetup) -> tuple[Placement, ...] | LoadRefused:
         """Load the next kernel into scratch (kexec_file_load()).
 
-        Raises PreserveFailed with -ENOMEM if there are no pages for the image until the jump.
+        Raises PreserveFailed if there are no pages for the image until the jump: the requests may
+        sleep, the OOM killer is asked and finds nobody, and the kernel panics (kernel-facts-distro
+        10).
         """
         platform, early = next_setup.platform, self.booted.early
         request = load_request(self.booted, next_setup, self.kexec_count)
@@ -343,7 +346,7 @@ class RunningMemory:
                 self.pages.alloc(count, 0, UNMOVABLE)
             except OutOfMemory as error:
                 self.pages.free(error.allocated)
-                raise PreserveFailed("Cannot allocate memory") from error
+                raise PreserveFailed(DEADLOCK) from error
         return placed
 
     def hand_over(self, placed: tuple[Placement, ...], next_setup: KernelSetup) -> Handover:

@@ -41,7 +41,7 @@ class Platform(Protocol):
     @property
     def command_line_max_bytes(self) -> int: ...
 
-    def zones(self, machine: Machine) -> tuple[ZoneLimit, ...]:
+    def zones(self, machine: Machine, build: Build) -> tuple[ZoneLimit, ...]:
         """Return the zones that a node can have, ascending."""
 
     def early_rules(self, machine: Machine) -> EarlyRules:

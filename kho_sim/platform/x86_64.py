@@ -36,6 +36,8 @@ ADDRESS_BITS = {4: 46, 5: 52}
 TABLES_BELOW_UPPER = 3
 """Of the levels that map the memmap: one of huge pages, one that is counted by windows, and the top
 level, which the kernel has in its image."""
+END_OF_DMA = 16 * MIB
+"""What devices on an ISA bus reach."""
 LOWEST_RESERVED_BYTES = 0x10000
 BIOS_AREA = Extent(0x9F000, MIB)
 PROBE_BYTES = 2 * MIB
@@ -81,10 +83,12 @@ class X86_64:  # noqa: N801 (the name of the architecture)
 
     # Memory
 
-    def zones(self, machine: Machine) -> tuple[ZoneLimit, ...]:  # noqa: ARG002
-        """Return DMA32 and Normal; the recorded kernels have no ZONE_DMA."""
+    def zones(self, machine: Machine, build: Build) -> tuple[ZoneLimit, ...]:  # noqa: ARG002
+        """Return DMA32 and Normal, and DMA below in builds with it (kernel-facts-distro 5)."""
+        dma_end = END_OF_DMA if build.config.zone_dma else 0
         return (
-            ZoneLimit("DMA32", 0, FOUR_GIB),
+            *([ZoneLimit("DMA", 0, dma_end)] if dma_end else []),
+            ZoneLimit("DMA32", dma_end, FOUR_GIB),
             ZoneLimit("Normal", FOUR_GIB, 1 << self.address_bits),
         )
 

@@ -84,6 +84,8 @@ class ConfigOptions(Section):
     """Data beside struct pages."""
     randomize_base: bool | None = None
     """KASLR."""
+    zone_dma: bool | None = None
+    """A zone of its own for the first 16 MiB."""
 
 
 class PlacedBoot(Section):

@@ -54,7 +54,7 @@ class Toy:
     direct_map_bytes = 1 << 40
     command_line_max_bytes = 100
 
-    def zones(self, machine):
+    def zones(self, machine, build):
         return (ZoneLimit("All", 0, machine.end_of_memory),)
 
     def early_rules(self, machine):

@@ -145,9 +145,17 @@ def test_the_schema_has_the_limits_of_the_platform():
 
 
 def test_zones_cover_all_addresses():
-    first, second = X86_64().zones(qemu_machine(GIB, cpus=1))
+    first, second = X86_64().zones(qemu_machine(GIB, cpus=1), load_build())
     assert (first.start, first.end, second.start) == (0, 4 * GIB, 4 * GIB)
     assert second.end == 1 << 52
+
+
+def test_the_first_16_mib_are_a_zone_where_the_build_has_it():
+    """kernel-facts-distro 5."""
+    dma, dma32, normal = X86_64().zones(qemu_machine(GIB, cpus=1), load_build("distro"))
+    assert (dma.name, dma.start, dma.end) == ("DMA", 0, 16 * MIB)
+    assert (dma32.start, dma32.end) == (16 * MIB, 4 * GIB)
+    assert normal.start == 4 * GIB
 
 
 def test_an_initrd_larger_than_low_memory_begins_at_address_0():

@@ -29,6 +29,7 @@ SHOWN = {
     "node_data_bytes": ("kernel.node_data", "NODE_DATA(0) allocated"),
     "config.hibernation": ("kernel.config.hibernation", "Registered nosave memory"),
     "config.cpumask_offstack": ("kernel.config.cpumask_offstack", "setup_percpu: NR_CPUS"),
+    "config.zone_dma": ("kernel.config.zone_dma", "Zone ranges:"),
     "config.firmware_memmap": ("kernel.config.firmware_memmap", "firmware_map_add_early"),
 }
 """Values of a build that lines show -> the key of a scenario, and the text of such a line."""
@@ -75,6 +76,8 @@ def _shown(cold: BootLog) -> dict[str, Any]:
         shown["config.cpumask_offstack"] = cold.max_cpus > MOST_CPUS_ON_STACK
     if cold.percpu and not cold.starts_late:
         shown["config.hibernation"] = cold.nosave_regions > 0
+    if cold.node_ranges:
+        shown["config.zone_dma"] = cold.has_dma_zone
     if cold.memblock_debug and not cold.starts_late:
         asked = {call.what for call in cold.calls}
         shown["config.firmware_memmap"] = requesters.FIRMWARE_MAP_ENTRY in asked

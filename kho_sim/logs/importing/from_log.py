@@ -73,6 +73,7 @@ LOCATED = (
     "ACPI: Reserving ",
     "ACPI: SLIT ",
     "max_arch_pfn",
+    "Zone ranges:",
     "NODE_DATA(0) allocated",
     "Registered nosave memory",
     "setup_percpu: NR_CPUS",

@@ -155,6 +155,7 @@ HANDLERS: dict[str, Handler] = {
     "efi:": _of_machine(machine_lines.efi),
     "ACPI:": _of_machine(machine_lines.acpi),
     "node": _of_machine(machine_lines.node),
+    "DMA": _of_machine(machine_lines.dma_zone),
     "last_pfn": _of_machine(machine_lines.highest_page),
     "PM:": _of_machine(machine_lines.power_management),
     "RAMDISK:": _of_machine(machine_lines.ramdisk),

@@ -218,6 +218,7 @@ class BootLog:
     """Whether the firmware has a SLIT."""
     nosave_regions: int = 0
     """Stretches that hibernation does not save."""
+    has_dma_zone: bool = False
     max_cpus: int | None = None
     """What the kernel was built for (NR_CPUS)."""
     present_cpus: int | None = None

@@ -129,6 +129,11 @@ def highest_page(log: BootLog, text: str) -> None:
         log.highest_page = hexadecimal(match[1])
 
 
+def dma_zone(log: BootLog, text: str) -> None:
+    """`DMA      [mem a-b]`, below `Zone ranges:`."""
+    log.has_dma_zone |= text.startswith("[mem")
+
+
 def power_management(log: BootLog, text: str) -> None:
     """`PM: hibernation: Registered nosave memory: [mem a-b]`; `PM: Registered ...` before 5.10."""
     log.nosave_regions += "Registered nosave memory" in text

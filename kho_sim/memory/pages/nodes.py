@@ -1,8 +1,8 @@
 """Which zones a machine has, in which order they are asked, and how much each keeps back.
 
 Models the zone ranges, zonelists, watermarks and lowmem_reserve of mm/mm_init.c and mm/page_alloc.c
-(kernel-facts 8, 9.1 to 9.3). Left out: ZONE_DMA (the recorded kernels have none) and distances
-between nodes that differ (the nearest are the next in number).
+(kernel-facts 8, 9.1 to 9.3, kernel-facts-distro 5). Left out: distances between nodes that differ
+(the nearest are the next in number).
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def avoids_fragmentation(zones: list[Zone], nid: int) -> bool:
 
     alloc_flags_nofragment(): its highest zone is Normal, and it has a DMA32 zone below.
     """
-    return {zone.name for zone in zones if zone.nid == nid} == {"Normal", "DMA32"}
+    names = {zone.name for zone in zones if zone.nid == nid}
+    return {"Normal", "DMA32"} <= names <= {"Normal", "DMA32", "DMA"}
 
 
 def extents_of(memory: list[tuple[int, int, int]], zone: Zone) -> list[Extent]:

@@ -56,7 +56,7 @@ class Arm64:
 
     # Memory
 
-    def zones(self, machine: Machine) -> tuple[ZoneLimit, ...]:
+    def zones(self, machine: Machine, build: Build) -> tuple[ZoneLimit, ...]:  # noqa: ARG002
         """Return DMA, DMA32 (nearly always empty) and Normal (kernel-facts-arm64 1.3)."""
         low_end = end_of_low_memory(machine)
         dma32_end = max(low_end, min(FOUR_GIB, machine.end_of_memory))
