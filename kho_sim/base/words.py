@@ -46,6 +46,11 @@ STRATEGIES = (
     "blocks-skip",
     "scaled-blocks",
     "largest-gaps",
+    "leave-scratch-only",
+    "gigantic-blocks",
+    "blocks-collapsed",
+    "gaps-by-memory",
+    "bounded-blocks",
 )
 RETRIEVALS = (
     "per-key",

@@ -8,7 +8,7 @@ done.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -198,7 +198,7 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
         strategy_of(setup.strategy),
         memblock,
         incoming,
-        setup.extend,
+        replace(setup.extend, gigantic_shifts=_gigantic_shifts(setup, memblock)),
         lambda: _digest_page(requests),
         lambda address: requests.free(address, 0, requests.geometry.page_bytes),
     )
@@ -218,6 +218,13 @@ def _retrieve(
         struct_pages_deferred=setup.release.struct_pages_deferred,
     )
     return retriever_of(setup.retrieves_by).retrieve(booted.early.memblock, incoming, options)
+
+
+def _gigantic_shifts(setup: KernelSetup, memblock: Memblock) -> tuple[int, ...]:
+    """Return log2 of the pages on the command line that are larger than the buddy's blocks."""
+    largest = memblock.geometry.page_bytes << memblock.geometry.max_order
+    sizes = {request.size_bytes for request in setup.options.hugepages}
+    return tuple(sorted(size.bit_length() - 1 for size in sizes if size > largest))
 
 
 def _digest_page(requests: Requests) -> int:

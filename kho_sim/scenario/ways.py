@@ -23,8 +23,11 @@ class Extend(Section):
     """none: before the patch; blocks: the patch; reserve-early: reserve what is preserved and use
     all else, which the patch argues against; the retrieval is then one with a first pass. Proposals
     of ours: blocks-skip: the patch's blocks, found with one visit for each block of a leaf;
-    scaled-blocks: blocks of about a thousandth of memory, 2 MiB to 2^shift; largest-gaps: the
-    largest gaps between blocks of 2^shift, as many as memblock has room for."""
+    scaled-blocks: blocks of about a thousandth of memory, 2 MiB to 2^shift; bounded-blocks: those,
+    coarser where memblock would grow; largest-gaps: the largest gaps between blocks of 2^shift, as
+    many as memblock has room for; gaps-by-memory: one for each GiB. Proposals of others:
+    leave-scratch-only: after a first pass, without marks; gigantic-blocks: blocks of the smallest
+    gigantic page of the command line; blocks-collapsed: full leaves are one visit."""
     shift: Shift = 30
     """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
 

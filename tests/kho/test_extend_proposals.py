@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
-from kho_sim.kho.extend.blocks import every_key
+from kho_sim.kho.extend.blocks import every_key, gaps
 from kho_sim.kho.extend.blocks_skip import once_a_block
+from kho_sim.kho.extend.bounded_blocks import within_blocks
 from kho_sim.kho.extend.largest_gaps import mark_largest, memory_in
 from kho_sim.kho.extend.scaled_blocks import block_shift
 from kho_sim.kho.key import KeySet, bitmaps_of
-from kho_sim.kho.radix import LeafSpan
+from kho_sim.kho.radix import LeafSpan, RadixTree
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.memory.regions import Region
 from kho_sim.platform.geometry import PAGES_4K
@@ -180,3 +181,88 @@ def test_scaled_blocks_are_blocks_of_that_shift(machine, largest):
     extension = machine.extend(STRATEGIES["scaled-blocks"], ExtendOptions(largest))
     assert extension.shift == shift
     assert regions(machine.memblock.memory) == regions(same.memblock.memory)
+
+
+def test_a_full_leaf_is_one_visit():
+    machine = build(1, [("scratch", 64)], 0, 0, 0)
+    machine.memblock.add(1 << 27, 3 << 27)
+    incoming = RadixTree()
+    incoming.add_pages(1 << 15, (1 << 15) + 5)
+    machine.incoming = incoming.freeze()
+    patch = build_again(machine).extend(STRATEGIES["blocks"], ExtendOptions(21))
+    collapsed = machine.extend(STRATEGIES["blocks-collapsed"], ExtendOptions(21))
+    assert collapsed.busy == patch.busy
+    assert patch.work.keys_walked - collapsed.work.keys_walked == (1 << 15) - 1
+    assert patch.work.keys_added - collapsed.work.keys_added == (1 << 15) - 64
+
+
+@pytest.mark.parametrize(("shifts", "expected"), [((), 30), ((25, 34), 25), ((34,), 30)])
+def test_blocks_of_the_smallest_gigantic_page(shifts, expected):
+    machine = build(1, [("scratch", 64), ("preserved", 8)], 0, 0, 0)
+    options = ExtendOptions(30, gigantic_shifts=shifts)
+    assert machine.extend(STRATEGIES["gigantic-blocks"], options).shift == expected
+
+
+def comb(pieces):
+    """Preserved pages, each in every second block of 2 MiB."""
+    machine = build(1, [("scratch", 300)], 0, 0, 0)
+    machine.memblock.add(1 << 30, pieces << 22)
+    incoming = RadixTree()
+    for number in range(pieces):
+        incoming.add_pages((1 << 18) + (number << 10), 1)
+    machine.incoming = incoming.freeze()
+    return machine
+
+
+def test_ranges_are_bounded_by_the_room_of_the_array():
+    scaled, bounded = comb(200), comb(200)
+    scaled.extend(STRATEGIES["scaled-blocks"], ExtendOptions(21))
+    done = bounded.extend(STRATEGIES["bounded-blocks"], ExtendOptions(21))
+    assert scaled.memblock.memory.capacity > 128
+    assert bounded.memblock.memory.capacity == 128
+    assert done.error == ""
+    few = comb(20)
+    done = few.extend(STRATEGIES["bounded-blocks"], ExtendOptions(21))
+    assert done.extended_bytes == comb(20).extend(
+        STRATEGIES["scaled-blocks"], ExtendOptions(21)
+    ).extended_bytes > 0  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(0, 200), min_size=1, max_size=40, unique=True),
+    st.integers(1, 4),
+    st.integers(801, 1000),
+)
+def test_gaps_in_larger_blocks_are_those_of_a_coarser_digest(blocks, more, end):
+    fine, coarse = KeySet(), KeySet()
+    for block in blocks:
+        fine.add_bits(*divmod_bit(block))
+        coarse.add_bits(*divmod_bit(block >> more))
+    shrunk = within_blocks(gaps(fine, 12, end << 12), 12 + more, end << 12)
+    assert shrunk.tolist() == gaps(coarse, 12 + more, end << 12).tolist()
+
+
+def divmod_bit(key):
+    leaf, bit = divmod(key, 1 << 15)
+    return leaf, 1 << bit
+
+
+def test_as_many_gaps_as_memory_has_gib():
+    few, many = comb(600), comb(600)
+    assert few.memblock.memory_size() >> 30 == 2
+    few.extend(STRATEGIES["largest-gaps"], ExtendOptions(21))
+    many.memblock.add(1 << 40, 150 << 30)
+    many.extend(STRATEGIES["gaps-by-memory"], ExtendOptions(21))
+    assert few.memblock.memory.capacity == 128
+    assert many.memblock.memory.capacity == 512
+
+
+def test_scratch_only_mode_ends_where_all_is_reserved():
+    machine = build(1, [("scratch", 64), ("preserved", 8), ("free", 24)], 0, 0, 0)
+    strategy = STRATEGIES["leave-scratch-only"]
+    refused = strategy.extend(machine.memblock, machine.incoming, ExtendOptions(), None, None)
+    assert refused.error == "KHO: Failed to extend scratch: -ENOMEM"
+    assert machine.memblock.scratch_only
+    assert machine.extend(strategy, ExtendOptions()).error == ""
+    assert not machine.memblock.scratch_only

@@ -8,8 +8,13 @@ from kho_sim.base import plugins
 from kho_sim.base.work import Work
 from kho_sim.kho.extend import (
     blocks,
+    blocks_collapsed,
     blocks_skip,
+    bounded_blocks,
+    gaps_by_memory,
+    gigantic_blocks,
     largest_gaps,
+    leave_scratch_only,
     none,
     reserve_early,
     scaled_blocks,
@@ -39,6 +44,13 @@ STRATEGIES: dict[str, Strategy] = {
     "blocks-skip": Strategy(blocks_skip.extend),
     "scaled-blocks": Strategy(scaled_blocks.extend),
     "largest-gaps": Strategy(largest_gaps.extend),
+    "leave-scratch-only": Strategy(
+        leave_scratch_only.extend, has_blocks=False, needs_reserved=True
+    ),
+    "gigantic-blocks": Strategy(gigantic_blocks.extend),
+    "blocks-collapsed": Strategy(blocks_collapsed.extend),
+    "gaps-by-memory": Strategy(gaps_by_memory.extend),
+    "bounded-blocks": Strategy(bounded_blocks.extend),
 }
 """Those of the package, by the name that ``kernel.extend.strategy`` of a scenario uses."""
 

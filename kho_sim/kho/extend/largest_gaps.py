@@ -53,10 +53,18 @@ def extend(
 
 def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
     """Mark the gaps with most memory that fit into the array; return (0 or -errno, work)."""
-    array = memblock.memory
-    room = (array.capacity - len(array)) // REGIONS_PER_MARK
+    return mark_most(memblock, busy, shift, room_for_gaps(memblock))
+
+
+def room_for_gaps(memblock: Memblock) -> int:
+    """Return how many gaps can be marked before memblock.memory has to grow."""
+    return (memblock.memory.capacity - len(memblock.memory)) // REGIONS_PER_MARK
+
+
+def mark_most(memblock: Memblock, busy: KeySet, shift: int, room: int) -> tuple[int, Work]:
+    """Mark the ``room`` gaps with most memory; return (0 or -errno, work)."""
     free = gaps(busy, shift, memblock.end_of_dram())
-    sizes = memory_in(free, array)
+    sizes = memory_in(free, memblock.memory)
     # Of equal gaps the upper one: early boot allocates from the top.
     ascending = np.argsort(sizes, kind="stable")
     chosen = np.sort(ascending[max(len(ascending) - room, np.count_nonzero(sizes == 0)) :])

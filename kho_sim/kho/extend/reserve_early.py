@@ -31,7 +31,7 @@ def extend(
     memblock.reserved could not grow.
     """
     scratch_before = memblock.scratch_bytes()
-    errno = 0 if _all_reserved(memblock, incoming) else -ENOMEM
+    errno = 0 if all_reserved(memblock, incoming) else -ENOMEM
     if not errno:
         errno = memblock.mark_kho_scratch(0, memblock.end_of_dram())
     return Extension(
@@ -42,7 +42,8 @@ def extend(
     )
 
 
-def _all_reserved(memblock: Memblock, incoming: FrozenRadixTree) -> bool:
+def all_reserved(memblock: Memblock, incoming: FrozenRadixTree) -> bool:
+    """Whether all that is preserved, and every page of the incoming tree, is reserved."""
     page_bytes = incoming.geometry.page_bytes
     tables = (Extent(page, page + page_bytes) for page in incoming.table_pages())
     reserved = [Extent(region.base, region.end) for region in memblock.reserved]
