@@ -122,13 +122,7 @@ LOWMEM_SCRATCH = "lowmem scratch"
 GLOBAL_SCRATCH = "global scratch"
 """[37] kho_reserve_scratch()."""
 
-REQUESTERS: tuple[str, ...] = tuple(
-    value for name, value in globals().items() if name.isupper() and isinstance(value, str)
-)
-"""Every name above: those that ask in a modelled build. Machine and command line decide which of
-them do."""
-
-# Of arm64, seen in logs (kernel-facts-arm64 5.1, whose step numbers are given as [n])
+# On arm64 (kernel-facts-arm64 5.1, whose step numbers are given as [n])
 
 LINEAR_MAP_TABLE = "linear map table"
 """[8] early_pgtable_alloc(): a page table of the linear map."""
@@ -137,12 +131,11 @@ DEVICE_TREE = "device tree"
 MEMORY_RESOURCES = "memory resources"
 """[15] request_standard_resources(): one for each region of memblock.memory."""
 
-NOT_MODELLED: tuple[str, ...] = tuple(
-    value
-    for name, value in globals().items()
-    if name.isupper() and isinstance(value, str) and value not in REQUESTERS
+REQUESTERS: tuple[str, ...] = tuple(
+    value for name, value in globals().items() if name.isupper() and isinstance(value, str)
 )
-"""What a log can name and a simulation cannot have."""
+"""Every name above: those that ask in a modelled build. Machine and command line decide which of
+them do."""
 
 LOST_REQUEST = "lost request"
 """An answer in a log that does not have the line of its request."""

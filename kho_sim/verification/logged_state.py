@@ -15,6 +15,7 @@ from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Dump
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
 from kho_sim.memory.regions import STATIC_CAPACITY
+from kho_sim.platform.geometry import Geometry
 from kho_sim.trace.records import Boot, PreservedRun, TablePage
 from kho_sim.trace.trace import Trace
 
@@ -31,24 +32,28 @@ def memblock_at(log: BootLog, moment: str, areas: Areas | None, kho: bool) -> Me
             arrays[row.array].append((row.start, row.end, row.nid, row.flags))
     if not arrays["memory"]:
         return None
-    return make_memblock(arrays["memory"], arrays["reserved"], areas, kho)
+    return make_memblock(arrays["memory"], arrays["reserved"], areas, kho, log.geometry)
 
 
-def memblock_of_dump(dump: Dump, areas: Areas | None, kho: bool) -> Memblock:
+def memblock_of_dump(dump: Dump, areas: Areas | None, kho: bool, geometry: Geometry) -> Memblock:
     """Return memblock as a ``MEMBLOCK configuration`` dump shows it."""
     memory = [
         (r.base, r.base + r.size, r.nid if r.nid >= 0 else MAX_NUMNODES, r.flags)
         for r in dump.memory
     ]
     reserved = [(r.base, r.base + r.size, r.nid, r.flags) for r in dump.reserved]
-    return make_memblock(memory, reserved, areas, kho)
+    return make_memblock(memory, reserved, areas, kho, geometry)
 
 
 def make_memblock(
-    memory: Iterable[RegionTuple], reserved: Iterable[RegionTuple], areas: Areas | None, kho: bool
+    memory: Iterable[RegionTuple],
+    reserved: Iterable[RegionTuple],
+    areas: Areas | None,
+    kho: bool,
+    geometry: Geometry,
 ) -> Memblock:
     """Return a memblock with these regions; a KHO boot is in scratch-only mode."""
-    memblock = Memblock()
+    memblock = Memblock(geometry)
     for array, rows in ((memblock.memory, list(memory)), (memblock.reserved, list(reserved))):
         array.capacity = _capacity_for(len(rows))
         add = memblock.add if array is memblock.memory else memblock.reserve
@@ -70,14 +75,15 @@ def tree_of(trace: Trace, boot: int) -> RadixTree | None:
     pages = [page.address for page in trace[TablePage] if page.boot == boot]
     if not keys:
         return None
-    tree = RadixTree()
+    geometry = trace.extra["boots"][boot].geometry
+    tree = RadixTree(geometry=geometry)
     if pages:
         try:
-            return RadixTree.from_runs(keys, pages)
+            return RadixTree.from_runs(keys, pages, geometry)
         except ValueError:
             return None
     for order, start, end in keys:
-        tree.add_pages(start >> 12, (end - start) >> 12, order)
+        tree.add_pages(start >> geometry.page_shift, (end - start) >> geometry.page_shift, order)
     return tree
 
 

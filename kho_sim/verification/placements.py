@@ -1,9 +1,10 @@
 """Every logged early allocation, asked again of the modelled memblock.
 
-The state comes from the log: its first dump of both arrays, then each call in its order. What the
-model answers is compared with the kernel's answer; then the kernel's counts, so that one miss does
-not cause the next. Needs ``memblock=debug``. Searches whose request the log does not print are made
-up where the kernel's source fixes them (node data, a node's scratch area); others are left out.
+The state comes from the log: its first dump of both arrays, or what it tells of the time before it
+(``first_requests``), then each call in its order. What the model answers is compared with the
+kernel's answer; then the kernel's counts, so that one miss does not cause the next. Needs
+``memblock=debug``. Searches whose request the log does not print are made up where the kernel's
+source fixes them (node data, a node's scratch area); others are left out.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from kho_sim.kho.scratch import alignment_bytes
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.machine import Machine, MachineLimits
 from kho_sim.memory.memblock import MAX_NUMNODES, SMP_CACHE_BYTES, Memblock
-from kho_sim.platform.geometry import Geometry
 from kho_sim.releases import load_release
 from kho_sim.scenario.spec import Kernel
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 from kho_sim.verification.comparison import Miss
+from kho_sim.verification.first_requests import ask_for_cma_area, state_before_requests
 from kho_sim.verification.logged_state import (
     Areas,
     chain_areas,
@@ -78,7 +79,9 @@ class _Replay:
         self.extend = kernel.extend
         self.scratch_rules = load_release(kernel.release).scratch
         self.result = Placements()
-        self.memblock: Memblock | None = None
+        self.memblock = state_before_requests(log, self.areas, self.kho)
+        self.holds_first_calls = self.memblock is not None
+        """Whether that state has what is reserved and added before the first request."""
         self.sequence = 0
         self.nodes_known = False
         self.extension_due = False
@@ -96,7 +99,7 @@ class _Replay:
             elif call.op == "alloc":
                 self._replay(call)
                 self.sequence += 1
-            elif self.memblock is not None:
+            elif self.memblock is not None and (self.sequence or not self.holds_first_calls):
                 self._apply(call, self.memblock)
         return self.result
 
@@ -106,7 +109,7 @@ class _Replay:
         dump = next(iter(self.log.dumps[call.base : call.base + 1]), None)
         if dump and dump.memory and dump.reserved:
             limit = self.memblock.reserved.capacity if self.memblock else 0
-            self.memblock = memblock_of_dump(dump, self.areas, self.kho)
+            self.memblock = memblock_of_dump(dump, self.areas, self.kho, self.log.geometry)
             self.memblock.reserved.capacity = max(limit, self.memblock.reserved.capacity)
             self.nodes_known = any(region.nid >= 0 for region in dump.memory)
 
@@ -182,9 +185,9 @@ class _Replay:
         if call.what == requesters.NODE_DATA:
             return memblock.alloc_range_nid(size, SMP_CACHE_BYTES, 0, 0, call.nid, False)
         if call.what == requesters.node_scratch(call.nid):
-            area_align = alignment_bytes(Geometry(), self.scratch_rules)
+            area_align = alignment_bytes(memblock.geometry, self.scratch_rules)
             return memblock.alloc_range_nid(size, area_align, 0, 0, call.nid, True)
-        return None
+        return ask_for_cma_area(memblock, call, self.log, self.machine)
 
     def _count(self, call: MemblockCall, predicted: int) -> None:
         self.result.compared += 1

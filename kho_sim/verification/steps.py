@@ -177,14 +177,21 @@ def _scratch(log: BootLog, areas: Areas | None, scenario: Scenario) -> Steps:
 def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
     """The place of this kernel against the place for which its predecessor loaded it."""
     kernel = scenario.kernel.at(log.boot)
-    build = build_of(kernel, platform_of(scenario.machine.platform, kernel.page_size))
+    platform = platform_of(scenario.machine.platform, kernel.page_size)
+    build = build_of(kernel, platform)
     if log.initrd:
         build = replace(build, initrd_bytes=log.initrd.size)
     observed = landing(log, len(areas))
     command_line = log.command_line or kernel.command_line
-    efi = build_machine(scenario).efi
-    ranges = efi.runtime_ranges if efi else 0
-    place = predicted_landing(areas, LoadRequest(build, len(command_line.encode()), ranges))
+    machine = build_machine(scenario)
+    request = LoadRequest(
+        build,
+        len(command_line.encode()),
+        machine.efi.runtime_ranges if machine.efi else 0,
+        machine.device_tree,
+        log.boot - 1,
+    )
+    place = predicted_landing(areas, request, platform)
     predicted: Mapping[str, Any] = {} if isinstance(place, LoadRefused) else place
     refused = place.message if isinstance(place, LoadRefused) else None
     steps = {

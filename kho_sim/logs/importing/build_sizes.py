@@ -22,6 +22,7 @@ from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Resource
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.platform.loader import LoadRequest
+from kho_sim.platform.platform import platform_of
 
 PURGATORY_PAGES = 64
 INIT_SIZE_SEARCH_BYTES = 16 << 20
@@ -69,7 +70,7 @@ class Load:
             initrd_bytes=self.initrd_bytes,
         )
         request = LoadRequest(build, self.command_line_bytes, self.efi_ranges)
-        place = predicted_landing(self.areas, request)
+        place = predicted_landing(self.areas, request, platform_of("x86_64"))
         if isinstance(place, LoadRefused):
             return False
         moved = {"kernel"} if is_randomised(self.log, build) else set()

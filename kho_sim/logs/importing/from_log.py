@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from kho_sim.base.command_line import CommandLine, parse_command_line
 from kho_sim.base.errors import TraceError
+from kho_sim.logs.importing import arm64
 from kho_sim.logs.importing.build_sizes import Load, find_build_sizes
 from kho_sim.logs.importing.chains import chain_of
 from kho_sim.logs.importing.early import find_early_allocations
@@ -27,6 +28,7 @@ from kho_sim.logs.importing.memory import find_memory
 from kho_sim.logs.importing.places import find_places
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
+from kho_sim.logs.reader.facts import ARM64
 from kho_sim.releases import RELEASES, nearest_release, release_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
@@ -40,7 +42,9 @@ def scenario_from_trace(trace: Trace) -> ImportedScenario:
     name = str(trace.provenance["log"])
     imported = combine([source_of_trace(trace)], f"imported from {name}")
     if MEMORY_MAP not in imported.origins:
-        raise TraceError(f"{name}: no memory map (BIOS-e820, efi), so no machine to simulate")
+        raise TraceError(
+            f"{name}: no memory map (BIOS-e820, efi, node ranges), so no machine to simulate"
+        )
     return imported
 
 
@@ -54,16 +58,27 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     cold = next((log for log in logs if not log.starts_late), logs[0])
     if cold.boot == trace.extra["boots"][0].boot:
         source.lines = lines or {}
-    find_memory(source, logs[logs.index(cold) :])
-    _find_hardware(source, cold)
+    chain = logs[logs.index(cold) :]
+    if cold.architecture == ARM64:
+        arm64.find_machine(source, chain)
+        arm64.find_build(source, chain)
+    else:
+        _find_x86(source, trace, logs, chain)
     _find_cpus(source, cold)
     _find_kernels(source, logs)
-    build = find_build_sizes(source, cold, _loads(trace, logs))
-    find_places(source, logs, build)
     find_early_allocations(source, cold)
     find_foreign_versions(source, logs)
     find_workload(source, cold.command_line, logs)
     return source
+
+
+def _find_x86(
+    source: Source, trace: Trace, logs: Sequence[BootLog], chain: Sequence[BootLog]
+) -> None:
+    find_memory(source, chain)
+    _find_hardware(source, chain[0])
+    build = find_build_sizes(source, chain[0], _loads(trace, logs))
+    find_places(source, logs, build)
 
 
 LOCATED = (
@@ -90,6 +105,8 @@ LOCATED = (
     "reserved[",
     "Kernel code",
     "percpu: Embedded",
+    "arch_timer: ",
+    "initrd",
     "Linux version",
     "kexec handover data",
     EMITTED,

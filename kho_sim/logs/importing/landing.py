@@ -13,17 +13,20 @@ from kho_sim.base.command_line import parse_command_line
 from kho_sim.builds import Build
 from kho_sim.kho.load import DESCRIPTORS_ALIGN_BYTES, LoadRefused, place_kernel
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
+from kho_sim.logs.importing.arm64 import landed
 from kho_sim.logs.reader import BootLog
+from kho_sim.logs.reader.facts import ARM64
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.platform.loader import LoadRequest
-from kho_sim.platform.platform import platform_of
+from kho_sim.platform.platform import Platform
 from kho_sim.platform.x86_64 import (
     EFI_PARAMETERS_BYTES,
     KERNEL_ALIGN_BYTES,
     RESERVED_SETUP_DATA_BYTES,
+    X86_64,
 )
 
-LANDED = ("kernel", "initrd", "descriptors", "setup_data")
+LANDED = ("kernel", "initrd", "device_tree", "descriptors", "setup_data")
 
 
 def areas_told(log: BootLog) -> bool:
@@ -44,6 +47,8 @@ def image_address(log: BootLog) -> int | None:
 
 def landing(log: BootLog, area_count: int) -> dict[str, int]:
     """Return the address of each of LANDED that the log of a KHO boot tells."""
+    if log.architecture == ARM64:
+        return landed(log, area_count)
     found: dict[str, int] = {}
     if log.initrd:
         found["initrd"] = log.initrd.start
@@ -62,16 +67,15 @@ def landing(log: BootLog, area_count: int) -> dict[str, int]:
 
 
 def predicted_landing(
-    areas: tuple[tuple[int, int], ...], request: LoadRequest
+    areas: tuple[tuple[int, int], ...], request: LoadRequest, platform: Platform
 ) -> dict[str, int] | LoadRefused:
     """Return where the model puts the same."""
-    platform = platform_of("x86_64")
     placed = place_kernel(platform, areas, request)
     if isinstance(placed, LoadRefused):
         return placed
     found = {place.name: place.start for place in placed if place.name in LANDED}
     parameters = platform.load_kexec(placed, request).parameters
-    if parameters:
+    if parameters and platform.name == X86_64.name:
         found["setup_data"] = parameters.start
     return found
 

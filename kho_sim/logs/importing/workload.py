@@ -17,7 +17,6 @@ from kho_sim.logs.importing.imported import Source
 from kho_sim.logs.reader import BootLog
 
 COMMAND_LINE_TEXT = "Command line: "
-HUGE_FOLIO_BYTES = 2 << 20
 STRATEGIES = {
     "blocks": "blocks",
     "skip": "blocks-skip",
@@ -36,7 +35,8 @@ def find_workload(source: Source, command_line: str, chain: Sequence[BootLog]) -
     def say(key: str, value: object, word: str) -> None:
         source.say(key, value, COMMAND_LINE_TEXT, f"command line, {word}")
 
-    entries = _memfds(words) + _anonymous(words)
+    huge_page_bytes = chain[0].geometry.huge_page_bytes
+    entries = _memfds(words, huge_page_bytes) + _anonymous(words)
     if entries:
         say("workload", entries, "obs.nmfd= and its like")
         say("chain.uptime", "1s", "obs.nmfd=: the recorder's init hands on at once")
@@ -76,7 +76,7 @@ def _retrieval(words: dict[str, str]) -> str:
     return "one-call" if "obs_one" in words else ""
 
 
-def _memfds(words: dict[str, str]) -> list[dict[str, Any]]:
+def _memfds(words: dict[str, str], huge_page_bytes: int) -> list[dict[str, Any]]:
     if not _number(words, "obs.nmfd") or "obs.mfd" not in words:
         return []
     entry: dict[str, Any] = {
@@ -85,7 +85,7 @@ def _memfds(words: dict[str, str]) -> list[dict[str, Any]]:
         "size": memparse(words["obs.mfd"])[0],
     }
     if _number(words, "obs.thp"):
-        entry["folio"] = HUGE_FOLIO_BYTES
+        entry["folio"] = huge_page_bytes
     for key in ("grow", "drop"):
         if _number(words, f"obs.{key}"):
             entry[key] = _number(words, f"obs.{key}")

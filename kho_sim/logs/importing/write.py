@@ -17,6 +17,7 @@ SIZES = (
     "brk",
     "initrd",
     "init_size",
+    "page_size",
     "per_cpu_static",
     "per_cpu_reserved",
     "per_cpu_dynamic",

@@ -148,6 +148,7 @@ HANDLERS: dict[str, Handler] = {
     "cma:": _of_machine(arm64_lines.cma),
     "SLUB:": _of_machine(arm64_lines.slub),
     "arch_timer:": _of_machine(arm64_lines.timer),
+    "Freeing": _of_machine(machine_lines.freed),
     "OF:": _of_machine(arm64_lines.open_firmware),
     "memblock:": lambda reader, _word, rest: reader.calls.doubled(rest),
     "BIOS-provided": _of_machine(machine_lines.map_begins),

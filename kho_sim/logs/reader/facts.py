@@ -238,6 +238,8 @@ class BootLog:
     cma_bytes: int | None = None
     """The default CMA area as asked for."""
     initrd: Extent | None = None
+    initrd_freed_bytes: int | None = None
+    """What is given back of the initrd once it is unpacked, in whole pages."""
     memory: MemoryLine | None = None
     percpu: PerCpu | None = None
     hash_bytes: dict[str, int] = field(default_factory=dict)

@@ -41,6 +41,7 @@ _RAMDISK = re.compile(_MEM)
 _POSSIBLE = re.compile(
     r"Allowing (\d+) (present )?CPUs(?: plus (\d+) hotplug CPUs)?(?:, (\d+) hotplug CPUs)?"
 )
+_FREED_INITRD = re.compile(r"initrd memory: (\d+)K$")
 _IDS = re.compile(r"NR_CPUS:(\d+) .*nr_cpu_ids:(\d+) nr_node_ids:(\d+)")
 _NODE_CPUS = re.compile(r"node +#(\d+), CPUs:((?: +#\d+)+)")
 _MEMORY = re.compile(r"(\d+)K/(\d+)K available \(([^)]*)\)")
@@ -143,6 +144,12 @@ def ramdisk(log: BootLog, text: str) -> None:
     """`RAMDISK: [mem a-b]`."""
     match = known(_RAMDISK.match(text))
     log.initrd = Extent(*half_open(match[1], match[2]))
+
+
+def freed(log: BootLog, text: str) -> None:
+    """`Freeing initrd memory: 6716K`, among other parts that are given back."""
+    if match := _FREED_INITRD.match(text):
+        log.initrd_freed_bytes = decimal(match[1]) * KIB
 
 
 def possible_cpus(log: BootLog, text: str) -> None:

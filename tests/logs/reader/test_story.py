@@ -28,15 +28,12 @@ NOT_OF_THE_MODEL = {
 """Names of recorded logs that no simulation has, with the reason."""
 DISTRO = "x86-distro/d-q35-numa2-8G-dist"
 """A kernel of a distribution, with distances between its nodes."""
+ARM64 = ("arm64/a64-kfence-2G", "arm64/a64-crash-4G")
 NEVER_RECORDED = {
-    requesters.CMA_AREA: "no recorded command line has cma=",
-    requesters.CRASH_KERNEL: "no recorded command line has crashkernel=",
     requesters.EFI_MAP_COPY: "no recorded firmware has tables for which a map is copied",
     requesters.CRASH_KERNEL_LOW: "no recorded command line has crashkernel=",
     requesters.CRASH_KERNEL_CMA: "no recorded command line has crashkernel=",
     requesters.HUGETLB_CMA_AREA: "no recorded command line has hugetlb_cma=",
-    requesters.KFENCE_POOL: "no recorded command line has kfence.sample_interval=",
-    requesters.KFENCE_METADATA: "no recorded command line has kfence.sample_interval=",
     requesters.MEMMAP_TAIL_PAGE: "no recorded command line has hugetlb_free_vmemmap=",
 }
 
@@ -83,7 +80,14 @@ def test_recorded_names_are_those_of_the_model(recorded, recorded_name):
 
 
 def test_all_names_of_the_model_are_recorded(read_recorded):
-    logs = ("seed-case1", "tiny-8G-8M_16M_16M", "huge30-64G", "b-noext-8G-16M_16M_16M", DISTRO)
+    logs = (
+        "seed-case1",
+        "tiny-8G-8M_16M_16M",
+        "huge30-64G",
+        "b-noext-8G-16M_16M_16M",
+        DISTRO,
+        *ARM64,
+    )
     seen = {row.what for name in logs for row in read_recorded(name)["allocations"]}
     assert set(requesters.REQUESTERS) - seen == set(NEVER_RECORDED)
 
