@@ -41,6 +41,10 @@ MODEL_ASSUMPTIONS = (
     "init_size holds at least the kernel's image and brk, where a scenario gives no larger one",
     "a virtual machine is started only where MemAvailable covers its memory",
 )
+KASLR_ASSUMPTIONS = (
+    "KASLR puts an image at any 2 MiB of free memory alike, or of original scratch in a KHO boot, "
+    "drawn from the seed where the scenario does not say it (kernel-facts-distro 3)",
+)
 SHOWN_BOOTS = 4
 
 
@@ -222,7 +226,8 @@ def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
 def _assumptions(plan: ChainPlan, more: tuple[str, ...]) -> Iterator[str]:
     yield ""
     yield "Assumptions"
-    for text in (*plan.machine.assumptions, *MODEL_ASSUMPTIONS, *more):
+    drawn = KASLR_ASSUMPTIONS if any(setup.kaslr.enabled for setup in plan.kernels) else ()
+    for text in (*plan.machine.assumptions, *drawn, *MODEL_ASSUMPTIONS, *more):
         yield f"  {text}"
     yield "Rates (ns)"
     for name, rate in {**WORK_RATES, **PHASE_RATES}.items():

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.command_line.remarks import MALFORMED
 from kho_sim.base.command_line.words import split_words
+from kho_sim.base.words import PLATFORMS
+from kho_sim.builds import DEFAULT_BUILD, load_build
 from kho_sim.platform.options import option_rules
 from kho_sim.releases import EVIDENCE, load_release, strategy_in
 from kho_sim.scenario.spec import Kernel, Scenario
@@ -44,6 +46,8 @@ NO_UPDATE = "no update"
 """Kind of the note on a chain of one kernel."""
 ASSUMED = "assumed"
 """Kind of the notes on what no recorded boot shows."""
+DRAWN = "drawn"
+"""Kind of the note on what chance decides at each boot."""
 ASSUMED_OF_FIRMWARE = {
     "ovmf-q35": "where OVMF leaves its tables and what its boot services hold is known of recorded "
     "boots with 1, 2 and 4 CPUs, and assumed for others; explain has the assumptions",
@@ -54,6 +58,7 @@ def notes_of(scenario: Scenario) -> tuple[Note, ...]:
     """Return the notes on a scenario, in the order of its keys."""
     return (
         *_on_machine(scenario),
+        *_on_chance(scenario),
         *_on_releases(scenario.kernel),
         *_on_command_lines(scenario),
         *_on_options_of_releases(scenario),
@@ -65,6 +70,20 @@ def _on_machine(scenario: Scenario) -> Iterator[Note]:
     text = ASSUMED_OF_FIRMWARE.get(scenario.machine.firmware or "")
     if text:
         yield Note(("machine", "firmware"), 0, ASSUMED, text)
+
+
+def _on_chance(scenario: Scenario) -> Iterator[Note]:
+    """The first kernel decides: its place divides scratch between low memory and the rest. On arm64
+    KASLR moves no physical address."""
+    kernel, first = scenario.kernel, scenario.kernel.at(0)
+    if scenario.machine.platform != PLATFORMS[0] or parse_command_line(first.command_line).nokaslr:
+        return
+    build, known = first.build or DEFAULT_BUILD, kernel.placed or ()
+    moved = load_build(build).config.randomize_base if kernel.kaslr is None else kernel.kaslr
+    if moved and not (known and known[0].image is not None):
+        key = "build" if kernel.kaslr is None else "kaslr"
+        text = "the seed decides where KASLR puts each kernel, and with it the first scratch areas"
+        yield Note(("kernel", key), 0, DRAWN, text)
 
 
 def _on_command_lines(scenario: Scenario) -> Iterator[Note]:

@@ -7,7 +7,7 @@ import pytest
 from kho_sim.releases import load_release
 from kho_sim.scenario import loads
 from kho_sim.scenario.loader import load_with_notes
-from kho_sim.scenario.notes import ASSUMED, NO_EXTENSION, NO_UPDATE, notes_of
+from kho_sim.scenario.notes import ASSUMED, DRAWN, NO_EXTENSION, NO_UPDATE, notes_of
 
 MACHINE = "machine: {memory: 4GiB}\n"
 
@@ -82,6 +82,25 @@ def test_a_strategy_that_a_release_does_not_have_is_noted() -> None:
     assert NO_EXTENSION not in [note.kind for note in notes_of(loads(f"{MACHINE}{none}"))]
     by_default = "kernel: {release: '7.2'}\n"
     assert NO_EXTENSION not in [note.kind for note in notes_of(loads(f"{MACHINE}{by_default}"))]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "place"),
+    [
+        ("{build: distro}", (2, 17, "kernel.build")),
+        ("{kaslr: true}", (2, 17, "kernel.kaslr")),
+        ("{build: distro, kaslr: false}", None),
+        ("{build: distro, command_line: nokaslr}", None),
+        ("{build: distro, placed: [{image: 0x1000000}]}", None),
+        ("{build: lab}", None),
+    ],
+)
+def test_what_chance_decides_stands_at_what_switches_it_on(tmp_path: Path, kernel, place) -> None:
+    text = f"machine: {{memory: 4GiB}}\nkernel: {kernel}\n"
+    found = [note for note in notes_of(loads(text)) if note.kind == DRAWN]
+    assert bool(found) == (place is not None)
+    if place:
+        assert place in places(tmp_path, text)
 
 
 def test_what_is_assumed_of_a_firmware_stands_at_its_name(tmp_path: Path) -> None:
