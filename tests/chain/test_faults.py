@@ -423,7 +423,7 @@ CONFIGURED = {requesters.FIRMWARE_MAP_ENTRY, requesters.NOSAVE_REGION, requester
 
 @pytest.mark.parametrize("build", ["lab", "distro"])
 def test_requesters_are_those_that_early_boots_have(build: str) -> None:
-    asked = {requesters.NODE_DISTANCES}
+    asked = {requesters.NODE_DISTANCES, requesters.EFI_MAP_COPY}
     optimised = "hugetlb_free_vmemmap=on kfence.sample_interval=100"
     for line in ("cma=8M crashkernel=8M,cma hugetlb_cma=1G", optimised):
         text = COMPLETE.replace("BUILD", build).replace("LINE", line)
