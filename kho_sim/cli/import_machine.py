@@ -13,8 +13,20 @@ if TYPE_CHECKING:
     from kho_sim.logs.importing import ImportedScenario
 
 
+MOST_BOOTS = 10_000
+
+
 @click.command("import")
-@click.argument("logs", metavar="LOG...", nargs=-1, required=True)
+@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@click.option("--this-machine", is_flag=True, help="Read the machine that the command runs on.")
+@click.option(
+    "--boots", type=click.IntRange(1, MOST_BOOTS), metavar="N", help="Kernels of the chain."
+)
+@click.option(
+    "--workload",
+    metavar="YAML",
+    help="What is handed on: an entry or a list of them, or a file with it.",
+)
 @click.option(
     "-o", "--out", metavar="SCENARIO", help="Write it there; to standard output if not given."
 )
@@ -22,19 +34,30 @@ if TYPE_CHECKING:
 @click.option(
     "--lenient", is_flag=True, help="Where sources disagree take the first, instead of failing."
 )
-def verb(logs: tuple[str, ...], out: str | None, force: bool, lenient: bool) -> int:
-    """Make a scenario of what LOGs have about a machine, alone or together.
+def verb(
+    sources: tuple[str, ...],
+    this_machine: bool,
+    boots: int | None,
+    workload: str | None,
+    out: str | None,
+    force: bool,
+    lenient: bool,
+) -> int:
+    """Make a scenario of what SOURCEs have about a machine, alone or together.
 
-    Known, by their content: boot logs (plain, .gz, .xz), /proc/iomem, lsmem -J -b, /proc/zoneinfo,
-    and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario names where it
-    is from. Sources that disagree exit with 3 and nothing is written.
+    Known, by their content: boot logs (plain, .gz, .xz, .bz2), /proc/iomem, lsmem (text or -J -b),
+    /proc/zoneinfo, and of debugfs memblock/memory, kho/out/scratch_len. Every value in the scenario
+    names where it is from. Sources that disagree exit with 3 and nothing is written.
     """
-    from kho_sim.logs.importing import import_files
+    from kho_sim.logs.importing import completed, import_files, import_this_machine
     from kho_sim.scenario.notes import notes_of
 
     if out is not None and Path(out).exists() and not force:
         raise click.UsageError(f"'{out}' is there already; --force overwrites it.")
-    imported = import_files(logs)
+    if bool(sources) is this_machine:
+        raise click.UsageError("Name sources, or use --this-machine: one of both.")
+    imported = import_this_machine() if this_machine else import_files(sources)
+    imported = completed(imported, boots, workload)
     for note in imported.notes:
         click.echo(f"note: {note}", err=True)
     _show_disagreements(imported)

@@ -15,6 +15,8 @@ ASSUMED_BOOTS = 3
 """Boots of a scenario whose log shows no KHO boot: the fewest with an update of an updated
 kernel."""
 
+NO_BOOTS = "nothing says how many there are"
+
 
 def chain_of(source: Source, logs: Sequence[BootLog]) -> list[BootLog]:
     """Return the boots of the chain that a log is imported for, with a note on the others.
@@ -47,7 +49,5 @@ def boots_of(source: Source, chain: Sequence[BootLog]) -> int:
     """Return how many boots the scenario gets; where no update is shown, a note says so."""
     if has_update(chain):
         return len(chain)
-    source.notes.append(
-        f"the log shows no KHO boot, so nothing says how many there are; {ASSUMED_BOOTS} boots"
-    )
+    source.notes.append(f"the log shows no KHO boot, so {NO_BOOTS}; {ASSUMED_BOOTS} boots")
     return ASSUMED_BOOTS

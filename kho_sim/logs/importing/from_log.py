@@ -52,12 +52,16 @@ def source_of_trace(trace: Trace, lines: Mapping[str, int] | None = None) -> Sou
     """Return all that a boot log tells about machine, kernel and workload.
 
     ``lines`` (of ``lines_of_log``) puts line numbers into the origins, if the first boot is meant.
+    Raises: TraceError if its kernels are for an architecture that is not modelled.
     """
     source = Source(str(trace.provenance["log"]))
     logs = chain_of(source, trace.extra["boots"])
     cold = next((log for log in logs if not log.starts_late), logs[0])
     if cold.boot == trace.extra["boots"][0].boot:
         source.lines = lines or {}
+    if cold.foreign_architecture:
+        found = f"{source.name}: a log of a kernel for {cold.foreign_architecture}"
+        raise TraceError(f"{found}; accepted: x86_64, arm64")
     chain = logs[logs.index(cold) :]
     if cold.architecture == ARM64:
         arm64.find_machine(source, chain)

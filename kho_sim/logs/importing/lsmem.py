@@ -1,4 +1,6 @@
-"""``lsmem -J -b``: memory blocks that are online, with their nodes if asked for (``-o +NODE``).
+"""``lsmem``, as text or with ``-J -b``: memory blocks that are online.
+
+They have their nodes if those were asked for (``-o +NODE``).
 
 Blocks are 128 MiB or more and may hold holes, so a map made of them is only as fine as that.
 """
@@ -6,6 +8,7 @@ Blocks are 128 MiB or more and may hold holes, so a map made of them is only as 
 from __future__ import annotations
 
 import json
+import re
 from functools import reduce
 from math import gcd
 from typing import Any
@@ -14,6 +17,29 @@ from kho_sim.base.errors import TraceError
 from kho_sim.base.units import parse_size
 from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, Source
 from kho_sim.machine.machine import FirmwareRange, NodeRange
+
+HEADING = re.compile(r"RANGE +(?=.*\bSIZE\b)(?=.*\bSTATE\b)")
+"""The first line of its text: names of columns."""
+BETTER = "use lsmem -J -b -o RANGE,SIZE,STATE,NODE"
+
+
+def read_lsmem_text(name: str, lines: list[str]) -> Source:
+    """Return what lsmem's text tells: rows of words under their columns, up to an empty line.
+
+    Raises: TraceError if a row does not have a word for each column.
+    """
+    columns = lines[0].split()
+    rows = []
+    for line in lines[1:]:
+        words = line.split()
+        if not words:
+            break
+        if len(words) != len(columns) or words[0].count("-") != 1:
+            found = f"'{line.strip()[:60]}' does not fit the columns {' '.join(columns)}"
+            raise TraceError(f"{name}: {found}; {BETTER}")
+        row = dict(zip((column.lower() for column in columns), words, strict=True))
+        rows.append({key: row[key] for key in ("range", "state", "node") if key in row})
+    return read_lsmem(name, json.dumps({"memory": rows}))
 
 
 def read_lsmem(name: str, text: str) -> Source:

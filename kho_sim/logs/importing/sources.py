@@ -26,26 +26,42 @@ RANKS = ("log", "iomem", "memblock", "lsmem", "zoneinfo", "scratch")
 def import_files(paths: Iterable[str | PathLike[str]]) -> ImportedScenario:
     """Return the scenario of a machine from files of any known kind, alone or together.
 
-    Known, by their content: boot logs (plain, gzip, xz), /proc/iomem, ``lsmem -J -b``,
-    /proc/zoneinfo, and of debugfs memblock/memory and kho/out/scratch_len. Where sources disagree,
-    ``disagreements`` says so, and the first value is the one taken.
+    Known, by their content: boot logs (plain, gzip, xz, bzip2), /proc/iomem, ``lsmem`` (text, or
+    ``-J -b``), /proc/zoneinfo, and of debugfs memblock/memory and kho/out/scratch_len. Where
+    sources disagree, ``disagreements`` says so, and the first value is the one taken.
 
     Raises: TraceError if a file is of no known kind, cannot be read, or no file has the memory.
     """
-    found = sorted((read_source(path) for path in paths), key=lambda item: RANKS.index(item[0]))
-    sources = [source for _, source in found]
-    imported = combine(sources, f"imported from {', '.join(source.name for source in sources)}")
+    imported = scenario_of((read_source(path) for path in paths), "imported from {}")
     if MEMORY_MAP not in imported.origins:
-        names = ", ".join(source.name for source in sources)
+        names = ", ".join(imported.scenario["sources"])
         raise TraceError(f"{names}: nothing here tells the memory of the machine")
     return imported
+
+
+def scenario_of(found: Iterable[tuple[str, Source]], description: str) -> ImportedScenario:
+    """Return the scenario of sources by their ranks; '{}' in a description stands for names."""
+    ranked = sorted(found, key=lambda item: RANKS.index(item[0]))
+    sources = [source for _, source in ranked]
+    return combine(sources, description.format(", ".join(source.name for source in sources)))
 
 
 def read_source(path: str | PathLike[str]) -> tuple[str, Source]:
     """Return the kind of a file, one of RANKS, and what it tells. Raises TraceError."""
     file = Path(path)
     name = one_line(file.name)
-    text = _small_text(file)
+    found = source_of_text(name, _small_text(file))
+    if found is not None:
+        return found
+    trace = read_boot_log(file)
+    return "log", source_of_trace(trace, lines_of_log(file_lines(file, lambda _: None)))
+
+
+def source_of_text(name: str, text: str) -> tuple[str, Source] | None:
+    """Return the kind of a text, one of RANKS, and what it tells; None if it may be a log.
+
+    Raises: TraceError for what is of a known kind, and damaged or in a form that is not read.
+    """
     lines = [line.rstrip("\r") for line in text.splitlines()]
     match _kind(text, lines):
         case "lsmem":
@@ -58,8 +74,9 @@ def read_source(path: str | PathLike[str]) -> tuple[str, Source]:
             return "memblock", debugfs.read_memblock(name, lines)
         case "scratch":
             return "scratch", debugfs.read_scratch(name, lines)
-    trace = read_boot_log(file)
-    return "log", source_of_trace(trace, lines_of_log(file_lines(file, lambda _: None)))
+        case "lsmem text":
+            return "lsmem", lsmem.read_lsmem_text(name, lines)
+    return None
 
 
 def _small_text(file: Path) -> str:
@@ -81,6 +98,8 @@ def _kind(text: str, lines: list[str]) -> str:
         return "log"
     if text.lstrip().startswith("{") and "memory" in _keys_of_json(text):
         return "lsmem"
+    if lsmem.HEADING.match(filled[0]):
+        return "lsmem text"
     if proc_files.IOMEM_LINE.fullmatch(filled[0]):
         return "iomem"
     if proc_files.ZONE_LINE.match(filled[0]):

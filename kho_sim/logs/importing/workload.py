@@ -17,6 +17,7 @@ from kho_sim.logs.importing.imported import Source
 from kho_sim.logs.reader import BootLog
 
 COMMAND_LINE_TEXT = "Command line: "
+NO_WORKLOAD = "nothing says what is handed on; add a workload"
 STRATEGIES = {
     "blocks": "blocks",
     "skip": "blocks-skip",
@@ -41,7 +42,7 @@ def find_workload(source: Source, command_line: str, chain: Sequence[BootLog]) -
         say("workload", entries, "obs.nmfd= and its like")
         say("chain.uptime", "1s", "obs.nmfd=: the recorder's init hands on at once")
     else:
-        source.notes.append("nothing says what is handed on; add a workload")
+        source.notes.append(NO_WORKLOAD)
     if _number(words, "obs.boots"):
         say("chain.boots", _number(words, "obs.boots"), "obs.boots=")
     else:

@@ -14,6 +14,12 @@ from kho_sim.logs.reader.words import decimal, half_open, hexadecimal
 BOOTING = re.compile(r"Booting Linux on physical CPU 0x[0-9a-f]+ \[0x[0-9a-f]+\]")
 """The first line of a kernel, before its version: only arm64 adds the CPU's identification."""
 _IN_VERSION = re.compile(r"aarch64|arm64")
+_FOREIGN = re.compile(
+    r"(?<![a-z0-9])(riscv(?:64|32)|p(?:ower)?pc(?:64)?(?:le)?|s390x?|loongarch(?:64)?|"
+    r"mips(?:64)?(?:el)?|sparc(?:64)?|i[3-6]86|armv[67]\w*|arm(?=-linux))(?![a-z0-9])"
+)
+_BUILDER = re.compile(r"\([^()]*@[^()]*\)")
+"""Who built the kernel, and on which machine."""
 _NODE_DATA = re.compile(r"allocated \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]")
 _CMA = re.compile(r"Reserved (\d+) MiB at 0x[0-9a-f]+(?: on node -?\d+)?$")
 _CPUS = re.compile(r"CPUs=(\d+), Nodes=(\d+)")
@@ -29,6 +35,12 @@ EMULATED_TIMER_HZ = 62_500_000
 def architecture_of(version: str) -> str:
     """Return 'arm64' if the line with `Linux version` names it as compiler or release, else ''."""
     return ARM64 if _IN_VERSION.search(version) else ""
+
+
+def foreign_architecture_of(version: str) -> str:
+    """Return an architecture that is not modelled, if release or compiler name one; else ''."""
+    found = None if architecture_of(version) else _FOREIGN.search(_BUILDER.sub("", version))
+    return found[1] if found else ""
 
 
 def node_data(log: BootLog, nid: int, text: str) -> None:

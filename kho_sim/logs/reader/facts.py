@@ -196,6 +196,8 @@ class BootLog:
     release: str = ""
     architecture: str = ""
     """'arm64', or '' where nothing says so."""
+    foreign_architecture: str = ""
+    """One that is not modelled, as the kernel's version line names it."""
     geometry: Geometry = PAGES_4K
     """That of the page size, as far as the log has shown it so far."""
     command_line: str = ""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kho_sim.logs.reader.arm64_lines import BOOTING, architecture_of
+from kho_sim.logs.reader.arm64_lines import BOOTING, architecture_of, foreign_architecture_of
 from kho_sim.logs.reader.calls import CallReader
 from kho_sim.logs.reader.clean import Message, clean
 from kho_sim.logs.reader.dispatch import FAILURES, FIRST_WORDS, HANDLERS
@@ -140,6 +140,7 @@ class ChainReader:
     def _learn_architecture(self, version: str) -> None:
         """The pages of an arm64 chain keep their size; a kernel of x86 has others."""
         architecture = self._announced or architecture_of(version)
+        self.log.foreign_architecture = "" if architecture else foreign_architecture_of(version)
         if architecture != self.log.architecture:
             self.log.architecture = architecture
             self.log.geometry = GEOMETRIES[architecture]

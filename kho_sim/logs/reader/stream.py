@@ -1,12 +1,13 @@
 """Bytes of a log file as lines, with bounded memory, whatever the file's compression.
 
-Plain, gzip and xz files, told apart by their first bytes. A file that ends too early gives the
-lines up to there and a note; anything else that is wrong raises TraceError. Left out: other
-compressions.
+Plain, gzip, xz and bzip2 files, told apart by their first bytes. A file that ends too early gives
+the lines up to there and a note; anything else that is wrong raises TraceError. Left out: other
+compressions, which are refused with the command that unpacks them.
 """
 
 from __future__ import annotations
 
+import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,15 @@ DICTIONARY_LIMIT_BYTES = 128 << 20
 
 GZIP_MAGIC = b"\x1f\x8b"
 XZ_MAGIC = b"\xfd7zXZ\x00"
+BZIP2_MAGIC = b"BZh"
+UNPACKERS = {
+    b"\x28\xb5\x2f\xfd": "zstd -d",
+    b"\x04\x22\x4d\x18": "lz4 -d",
+    b"PK\x03\x04": "unzip",
+    b"\x1f\x9d": "uncompress",
+    b"7z\xbc\xaf": "7z x",
+}
+"""First bytes of what is not read -> the command that unpacks it."""
 
 
 class Decoder(Protocol):
@@ -69,6 +79,29 @@ class XzDecoder:
         return self._engine.needs_input
 
 
+class Bzip2Decoder:
+    """One bzip2 stream."""
+
+    def __init__(self) -> None:
+        self._engine = bz2.BZ2Decompressor()
+
+    eof = property(lambda self: self._engine.eof)
+    unused_data = property(lambda self: self._engine.unused_data)
+
+    def feed(self, data: bytes) -> bytes:
+        try:
+            return self._engine.decompress(data, CHUNK_BYTES)
+        except OSError as error:
+            raise _BadBzip2(str(error)) from error
+
+    def hungry(self) -> bool:
+        return self._engine.needs_input
+
+
+class _BadBzip2(Exception):  # noqa: N818 (only to tell it from a file that cannot be read)
+    """The data of a bzip2 stream is wrong; the library raises OSError for that."""
+
+
 def file_lines(path: Path, note: Callable[[str], None]) -> Iterator[bytes]:
     """Yield the lines of a log file without their line ends.
 
@@ -78,7 +111,9 @@ def file_lines(path: Path, note: Callable[[str], None]) -> Iterator[bytes]:
     """
     try:
         with path.open("rb") as file:
-            yield from split_lines(_decoded(file, note), path.name)
+            yield from split_lines(_decoded(file, path.name, note), path.name)
+    except _BadBzip2 as error:
+        raise TraceError(f"{path.name}: the compressed data is corrupted ({error})") from error
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror or error}") from error
     except (lzma.LZMAError, zlib.error) as error:
@@ -105,13 +140,23 @@ def split_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield rest
 
 
-def _decoded(file: BinaryIO, note: Callable[[str], None]) -> Iterator[bytes]:
+def _decoded(file: BinaryIO, name: str, note: Callable[[str], None]) -> Iterator[bytes]:
     magic = file.read(len(XZ_MAGIC))
     file.seek(0)
+    unpacker = next(
+        (command for start, command in UNPACKERS.items() if magic.startswith(start)), ""
+    )
+    if unpacker:
+        raise TraceError(
+            f"{name}: packed in a way that is not read here; first run {unpacker} {name} "
+            "(read: plain text, .gz, .xz, .bz2)"
+        )
     if magic == XZ_MAGIC:
         yield from _decompressed(file, XzDecoder, XZ_MAGIC, note)
     elif magic.startswith(GZIP_MAGIC):
         yield from _decompressed(file, GzipDecoder, GZIP_MAGIC, note)
+    elif magic.startswith(BZIP2_MAGIC) and magic[3:4].isdigit():
+        yield from _decompressed(file, Bzip2Decoder, BZIP2_MAGIC, note)
     else:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
