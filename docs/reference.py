@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from releases_page import RELEASES, releases_page
 
 from kho_sim.base.data_file import value_text
 
 LONGEST_SIGNATURE = 100
 GLOSSARY = Path(__file__).with_name("glossary.md")
-"""Committed, unlike the other pages, so that it can be read without a build."""
+"""Committed, as RELEASES is and the other pages are not, so that it can be read without a build."""
 SUBJECTS = {
     "kho": "Kexec HandOver",
     "memblock": "memblock and early boot",
@@ -40,6 +41,7 @@ def write_reference(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, lines in pages.items():
         (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
+    RELEASES.write_text("\n".join(releases_page()) + "\n")
     GLOSSARY.write_text("\n".join(glossary_page()) + "\n")
 
 

@@ -66,6 +66,14 @@ def test_the_glossary_is_that_of_the_reports(monkeypatch) -> None:
     assert "\n".join(reference.glossary_page()) + "\n" == committed  # make docs writes it
 
 
+def test_the_page_on_releases_is_what_the_data_files_give(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
+    import releases_page
+
+    committed = (DOCS / "releases.md").read_text(encoding="utf-8")
+    assert "\n".join(releases_page.releases_page()) + "\n" == committed  # make docs writes it
+
+
 def test_the_drawings_are_those_of_their_script(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
     import drawings

@@ -99,3 +99,37 @@ def metadata_message(found: Versions) -> str:
     if found.metadata in (0, METADATA):
         return ""
     return f"KHO: kexec-metadata version {found.metadata} not supported (expected {METADATA})"
+
+
+EVERYTHING, AREAS, NO_FILES = "everything", "areas", "no files"
+COLD_BOOT, MISREAD, PANIC, NO_DEVICE = "cold boot", "misread", "panic", "no device"
+SURVIVAL = {
+    EVERYTHING: "sessions with their files, and `reserve_mem=` areas",
+    AREAS: "`reserve_mem=` areas; one of the two kernels has no live update",
+    NO_FILES: "`reserve_mem=` areas; files without a handler are missing, live update works on",
+    NO_DEVICE: "`reserve_mem=` areas; every open of live update's device fails, for good",
+    MISREAD: "bitmaps of another size under the same name: memory is not protected, without a word",
+    PANIC: "nothing: the next kernel panics over LUO's state",
+    COLD_BOOT: "nothing: the next kernel goes on as a first one",
+}
+"""What a kernel can find of what the one before it handed over, and what that means."""
+
+
+def survival(sender: Release, receiver: Release, found: Versions | None = None) -> str:
+    """Return which of SURVIVAL a handover between two releases comes out as.
+
+    ``found``: what the sender wrote, if other than its release does. Handed over, and asked for, by
+    both: a sender that finalizes by hand has done so, and KHO is on.
+    """
+    found = found or versions_of(sender)
+    if sender.kho_compatible != receiver.kho_compatible:
+        return COLD_BOOT
+    if sender.tracker.bitmap_bytes != receiver.tracker.bitmap_bytes:
+        return MISREAD
+    if sender.luo is None or receiver.luo is None:
+        return AREAS
+    if luo_messages(found, receiver):
+        return PANIC
+    if file_messages(found, receiver, ()):
+        return NO_DEVICE if receiver.luo.unknown_file_refuses_device else NO_FILES
+    return EVERYTHING

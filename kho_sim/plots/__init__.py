@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from kho_sim.plots.cost_by_shift import cost_by_shift
 from kho_sim.plots.failures import failures
+from kho_sim.plots.handover_matrix import handover_matrix, matrix_table
 from kho_sim.plots.lineage import lineage
 from kho_sim.plots.memory_map import memory_map
 from kho_sim.plots.predicted_observed import predicted_observed
@@ -34,8 +35,9 @@ TRACE_FIGURES: dict[str, Callable[..., Figure]] = {
 SWEEP_FIGURES: dict[str, Callable[..., Figure]] = {
     "recovered_by_shift": recovered_by_shift,
     "cost_by_shift": cost_by_shift,
+    "handover_matrix": handover_matrix,
 }
-"""Figures of a sweep over kernel.extend.shift."""
+"""Figures of a sweep, each of certain axes: over kernel.extend.shift, or over two releases."""
 
 VERIFY_FIGURES: dict[str, Callable[..., Figure]] = {"predicted_observed": predicted_observed}
 """Figures of the document of ``kho-sim verify``."""
@@ -47,7 +49,9 @@ __all__ = [
     "VERIFY_FIGURES",
     "cost_by_shift",
     "failures",
+    "handover_matrix",
     "lineage",
+    "matrix_table",
     "memory_map",
     "predicted_observed",
     "provenance_of",

@@ -70,6 +70,10 @@ SWEEP_FIGURES = {
         "What the extension costs, by block size",
         "Time of the extension step, memblock regions after it, and pages of its second tree.",
     ),
+    "handover_matrix": (
+        "From release, to release: what survives an update",
+        "One cell a pair of releases; a sweep over kernel.release and kernel.releases[1].release.",
+    ),
 }
 
 

@@ -8,7 +8,14 @@ does not show both kernels.
 from __future__ import annotations
 
 from kho_sim.base.command_line import parse_command_line
-from kho_sim.kho.versions import Versions, file_messages, luo_messages, versions_of
+from kho_sim.kho.versions import (
+    COLD_BOOT,
+    NO_DEVICE,
+    PANIC,
+    Versions,
+    survival,
+    versions_of,
+)
 from kho_sim.logs.importing.foreign import PARTS
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.assemble import is_kho
@@ -17,7 +24,7 @@ from kho_sim.trace.records import GOES_ON, Boot, Outcome
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
 
-FOUND, COLD_BOOT, PANIC, NO_DEVICE = "found", "cold boot", "panic", "no device"
+FOUND = "found"
 BAD_TREE = "The incoming tree failed to initialize"
 DEVICE = "open liveupdate"
 RETRIEVE = "retrieve session: No such file or directory"
@@ -33,11 +40,8 @@ def expected_handover(sender: Release, emitted: list[str], receiver: Release, li
         return COLD_BOOT
     if not parse_command_line(line).kho:
         return NO_DEVICE
-    found = _written(sender, emitted)
-    if luo_messages(found, receiver):
-        return PANIC
-    refuses = receiver.luo is not None and receiver.luo.unknown_file_refuses_device
-    return NO_DEVICE if refuses and file_messages(found, receiver, ()) else FOUND
+    kept = survival(sender, receiver, _written(sender, emitted))
+    return kept if kept in (PANIC, NO_DEVICE) else FOUND
 
 
 def _written(sender: Release, emitted: list[str]) -> Versions:
