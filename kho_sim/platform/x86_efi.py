@@ -11,10 +11,11 @@ Source: kernel-facts-distro 1 (before 8, 9), 3.2 and 4; copies of the map from s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kho_sim.base import requesters
-from kho_sim.base.extent import Extent, round_up, subtracted
+from kho_sim.base.extent import Extent, intersected, round_down, round_up, subtracted
 from kho_sim.machine.efi import Efi
 
 if TYPE_CHECKING:
@@ -54,9 +55,16 @@ def reserve_boot_services(boot: EarlyBoot) -> None:
     if boot.loaded.by_kexec:
         held = (efi.kept,) if efi.kept else ()
     else:
-        boot.late_memory += subtracted(held, [(0, MIB)])
+        boot.late_memory += subtracted(_whole_pages_of_memory(boot, held), [(0, MIB)])
     for extent in held:
         boot.memblock.reserve(extent.start, extent.size)
+
+
+def _whole_pages_of_memory(boot: EarlyBoot, extents: Iterable[Extent]) -> list[Extent]:
+    """Return what a kernel has of them as memory, which a command line may limit."""
+    size = boot.geometry.page_bytes
+    pages = ((round_up(start, size), round_down(end, size)) for start, end in extents)
+    return intersected(pages, boot.machine.memory)
 
 
 def copy_map(boot: EarlyBoot) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import (
+    EFI_MEMORY,
     FIRMWARES,
     MEMORY_KINDS,
     PLATFORM_FIRMWARES,
@@ -33,6 +34,7 @@ BOOTABLE = 64 << 20
 LEAST_BYTES = 16 << 20
 MOST_BYTES = 1 << 46
 """The reach of the direct map of x86-64 with four-level page tables, 64 TiB."""
+EFI_FIRMWARES = ("ovmf-q35",)
 LEAST_BYTES_OF_FIRMWARE = {"ovmf-q35": (256 << 20, 64 << 10)}
 """Firmware that needs more: bytes, and more of them for each CPU."""
 Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
@@ -141,6 +143,12 @@ class Machine(Section):
     """True if the firmware says how far nodes are from each other (ACPI's SLIT)."""
 
     @property
+    def has_efi(self) -> bool:
+        """Whether EFI starts the machine."""
+        types = {part.kind for part in self.memory_map or ()}
+        return self.firmware in EFI_FIRMWARES or bool(self.efi or types & set(EFI_MEMORY))
+
+    @property
     def total_bytes(self) -> int:
         """All memory, however it was given."""
         usable = [part for part in self.memory_map or () if part.is_memory]
@@ -175,6 +183,10 @@ class Machine(Section):
         if self.firmware and not self.memory_map and self.firmware not in known:
             text = f"{self.firmware} is no firmware of {self.platform}"
             yield ("firmware",), f"{text}; accepted: {', '.join(known)}"
+        for index, place in enumerate(self.hotplug or ()):
+            if place.node >= self.nodes:
+                text = f"node {place.node} is not there; nodes: {self.nodes}"
+                yield ("hotplug", index, "node"), text
         if self.present_cpus and self.present_cpus > self.cpus:
             yield (
                 ("present_cpus",),

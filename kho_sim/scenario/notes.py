@@ -70,6 +70,17 @@ def _on_machine(scenario: Scenario) -> Iterator[Note]:
     text = ASSUMED_OF_FIRMWARE.get(scenario.machine.firmware or "")
     if text:
         yield Note(("machine", "firmware"), 0, ASSUMED, text)
+    kernel = scenario.kernel
+    build = kernel.build or DEFAULT_BUILD
+    is_x86 = scenario.machine.platform == PLATFORMS[0]
+    if is_x86 and scenario.machine.has_efi and not _is_for_efi(kernel, build):
+        text = f"build {build} is not made for EFI, so it could not be started; it is taken to be"
+        yield Note(("kernel", "build"), 0, ASSUMED, text)
+
+
+def _is_for_efi(kernel: Kernel, build: str) -> bool:
+    given = kernel.config.efi if kernel.config else None
+    return load_build(build).config.efi if given is None else given
 
 
 def _on_chance(scenario: Scenario) -> Iterator[Note]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.base.extent import Extent, merged
+from kho_sim.base.extent import Extent, merged, round_up, total_size
 from kho_sim.base.words import EFI_MEMORY, MEMORY_KINDS, USABLE_MEMORY
 from kho_sim.builds import load_build
 from kho_sim.chain.build import build_machine
+from kho_sim.kernel.boot import BootedMemory
+from kho_sim.kernel.bring_up import open_allocator
 from kho_sim.kho.load import place_kernel
 from kho_sim.logs.importing import scenario_from_trace
 from kho_sim.logs.reader import read_boot_log
@@ -20,6 +24,7 @@ from kho_sim.machine import Efi, EfiDescriptor, FirmwareRange, NodeRange
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.memory.pages import PageAllocator
+from kho_sim.memory.pages.handover import EMULATED
 from kho_sim.platform import x86_efi
 from kho_sim.platform.firmware.e820 import from_memory_map
 from kho_sim.platform.firmware.efi import E820_KINDS, e820_of, word_of
@@ -160,6 +165,45 @@ def test_boot_services_come_back_as_much_as_the_kernel_says():
     assert (
         sum(extent.size for extent in boot.late_memory) == trace.extra["boots"][0].efi.freed_bytes
     )
+
+
+def test_only_whole_pages_of_what_a_kernel_has_as_memory_come_back():
+    parts = [
+        (0, 0x200800, 0, "conventional"),
+        (0x200800, 0x204800, 0, "boot data"),
+        (0x300800, 0x302000, 0, "boot code"),
+        (0x400000, 512 * MIB, 0, "conventional"),
+        (GIB, GIB + MIB, 0, "boot data"),
+    ]
+    machine = from_memory_map(parts, cpus=1)
+    boot = booted(early_boot(replace(machine, firmware=machine.firmware[:-1])))
+    assert boot.late_memory == [(0x201000, 0x204000), (0x301000, 0x302000)]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from(EFI_MEMORY), st.integers(1, 1 << 22)), max_size=12),
+    st.integers(0, 1 << 26),
+)
+def test_any_map_gives_back_what_was_reserved_and_is_free(parts, table):
+    """Whatever the borders are, every page that comes back was not free before."""
+    descriptors, at = [(0, 512 * MIB, 0, "conventional")], 512 * MIB
+    for kind, size in parts:
+        descriptors.append((at, at + size, 0, kind))
+        at += size
+    at = round_up(at, MIB)
+    descriptors.append((at, at + 64 * MIB, 0, "conventional"))
+    place = Extent(512 * MIB + table, 512 * MIB + table + 100)
+    machine = from_memory_map(descriptors, cpus=1, beside=MapBeside(attributes=place))
+    early = early_boot(machine)
+    early.before_extension()
+    early.after_extension()
+    pages = open_allocator(machine, BootedMemory(early), True, False, EMULATED, Random(0))
+    pages.finish_deferred()
+    before = pages.free_pages().pages
+    pages.give_late(early.late_memory)
+    assert pages.free_pages().pages - before == total_size(early.late_memory) >> 12
+    pages.check()
 
 
 def test_what_is_given_late_is_as_free_as_what_never_was_reserved():

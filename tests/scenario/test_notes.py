@@ -105,6 +105,23 @@ def test_what_chance_decides_stands_at_what_switches_it_on(tmp_path: Path, kerne
 
 def test_what_is_assumed_of_a_firmware_stands_at_its_name(tmp_path: Path) -> None:
     text = "machine: {memory: 4GiB, firmware: ovmf-q35}\n"
-    assert places(tmp_path, text) == [(1, 35, "machine.firmware")]
-    assert [note.kind for note in notes_of(loads(text))] == [ASSUMED]
+    assert places(tmp_path, text)[0] == (1, 35, "machine.firmware")
+    assert [note.kind for note in notes_of(loads(text))] == [ASSUMED, ASSUMED]
     assert not notes_of(loads(text.replace("ovmf", "qemu")))
+
+
+@pytest.mark.parametrize(
+    ("machine", "kernel", "expected"),
+    [
+        ("firmware: ovmf-q35, memory: 4GiB", "{}", True),
+        ("firmware: ovmf-q35, memory: 4GiB", "{build: distro, kaslr: false}", False),
+        ("firmware: ovmf-q35, memory: 4GiB", "{config: {efi: true}}", False),
+        ("firmware: qemu-q35, memory: 4GiB", "{}", False),
+        ("memory_map: [{start: 0, end: 1GiB, kind: conventional}]", "{}", True),
+        ("memory_map: [{start: 0, end: 1GiB}], efi: {runtime_ranges: 6}", "{}", True),
+        ("memory_map: [{start: 0, end: 1GiB}]", "{}", False),
+    ],
+)
+def test_a_build_without_efi_on_a_machine_with_it_is_said(machine, kernel, expected) -> None:
+    found = notes_of(loads(f"machine: {{{machine}}}\nkernel: {kernel}\n"))
+    assert any("is not made for EFI" in note.text for note in found) == expected
