@@ -155,6 +155,13 @@ class Build(DataFile):
     early: tuple[EarlyRequest, ...] = ()
     """Early allocations that a scenario adds; never in a data file."""
 
+    def freed_parts(self, image: Extent) -> tuple[Extent, ...]:
+        """Return what is given away of an image right before the first process starts."""
+        if self.sections:
+            return self.sections.freed(image)
+        init = image.start + self.init_section_offset
+        return (Extent(init, init + self.init_section_bytes),) if self.init_section_bytes else ()
+
     def kfence_pool_bytes(self, page_bytes: int) -> int:
         """Return the size of KFENCE's pool, 0 in a build without it."""
         return (self.kfence_pool_objects + 1) * 2 * page_bytes if self.kfence_pool_objects else 0

@@ -14,8 +14,8 @@ from kho_sim.base.errors import ensure
 from kho_sim.base.seeds import stream
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.plan import ChainPlan
-from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
-from kho_sim.kernel.running import RunningMemory, load_request
+from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory, load_request
+from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.load import LoadRefused, place_kernel
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.memory.pages import OutOfMemory

@@ -40,6 +40,7 @@ from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Regions
 from kho_sim.platform.kaslr import NO_KASLR, Kaslr
+from kho_sim.platform.loader import LoadRequest
 from kho_sim.releases import Release, load_release
 
 if TYPE_CHECKING:
@@ -230,3 +231,15 @@ def _gigantic_shifts(setup: KernelSetup, memblock: Memblock) -> tuple[int, ...]:
 def _digest_page(requests: Requests) -> int:
     page_bytes = requests.geometry.page_bytes
     return requests.alloc(requesters.DIGEST_PAGE, page_bytes, page_bytes)
+
+
+def load_request(booted: BootedMemory, setup: KernelSetup, kexec_count: int) -> LoadRequest:
+    """Return what a kernel that has booted so loads for a next one of that setup."""
+    machine = booted.early.machine
+    return LoadRequest(
+        setup.build,
+        setup.options.command_line_bytes,
+        efi_ranges=machine.efi.runtime_ranges if machine.efi else 0,
+        device_tree=machine.device_tree,
+        kexec_count=kexec_count,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from kho_sim.base.extent import merged
+from kho_sim.base.extent import Extent, merged
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.preserve import LiveUpdate, Outgoing
 from kho_sim.machine.machine import Machine
@@ -56,6 +56,20 @@ def open_allocator(
     skipped = booted.retrieval.skipped if booted.retrieval else ()
     pages.open_early(merged([*taken, *skipped]), deferred)
     return pages
+
+
+def hardware_tables(pages: PageAllocator, booted: BootedMemory) -> tuple[Extent, ...]:
+    """Return what hardware keeps using: as it was found, or taken from the page allocator now."""
+    early, shift = booted.early, pages.geometry.page_shift
+    if early.loaded.hardware_tables:
+        return early.loaded.hardware_tables
+    tables = []
+    for size_bytes in early.platform.hardware_table_bytes(early.machine):
+        order = max(size_bytes >> shift, 1).bit_length() - 1
+        (run,) = pages.alloc(1, order, UNMOVABLE)
+        start, end = run.extent(order)
+        tables.append(Extent(start << shift, end << shift))
+    return tuple(tables)
 
 
 def initialise_deferred(
@@ -126,22 +140,22 @@ def free_image_parts(pages: PageAllocator, booted: BootedMemory) -> None:
     Source: free_initmem(), free_kernel_image_pages().
     """
     early = booted.early
-    if early.build.sections is None:
-        return
     shift = pages.geometry.page_shift
-    parts = early.build.sections.freed(early.loaded.image)
+    parts = early.build.freed_parts(early.loaded.image)
     pages.adopt(parts, user=False)
     pages.free(Run(start >> shift, (end - start) >> shift) for start, end in parts)
 
 
-def node_of_user_space(machine: Machine) -> int:
-    """Return the node whose CPUs run user space.
+def node_of_user_space(machine: Machine, init_moves: bool) -> int:
+    """Return the node whose CPUs run user space; ``init_moves``: see ``Platform``.
 
     Boot runs on the first node. When it executes init, the scheduler moves it to the node with most
     idle CPUs (sched_exec(), find_idlest_group()): boot's own CPU is busy, so to the next node that
     has as many. Recorded: b-numa2-16G, where all of user space's memory is on node 1.
     """
     first, *others = machine.nodes
+    if not init_moves:
+        return first
     busiest_fit = machine.present_cpus_of(first)
     fits = (nid for nid in others if machine.present_cpus_of(nid) >= busiest_fit > 0)
     return next(fits, first)

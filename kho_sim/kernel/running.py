@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kho_sim.base.errors import ModelError
 from kho_sim.base.extent import Extent
 from kho_sim.base.work import Work
-from kho_sim.kernel.boot import BootedMemory, KernelSetup
+from kho_sim.kernel.boot import BootedMemory, KernelSetup, load_request
 from kho_sim.kernel.bring_up import (
     adopt_gigantic_pages,
     fill_huge_pool,
     free_image_parts,
+    hardware_tables,
     initialise_deferred,
     node_of_user_space,
     open_allocator,
@@ -56,7 +57,7 @@ from kho_sim.memory.pages import (
     PageAllocator,
     Run,
 )
-from kho_sim.platform.loader import LoadRequest, Placement
+from kho_sim.platform.loader import Placement
 
 EXEC_FROM = "KHO: exec from: {} (count {})"
 """What KHO's initcall says of the kernel before (kernel-facts 12.1)."""
@@ -73,6 +74,8 @@ class RunningMemory:
     setup: KernelSetup
     booted: BootedMemory
     pages: PageAllocator
+    hardware_tables: tuple[Extent, ...] = ()
+    """What hardware uses, for good."""
     kexec_count: int = 0
     outgoing: Outgoing | None = None
     luo: LiveUpdate | None = None
@@ -130,9 +133,10 @@ class RunningMemory:
             interleaving,
             drawn,
         )
+        tables = hardware_tables(pages, booted)
         initialise_deferred(pages, booted, setup, machine.present_cpus)
         pages.give_late(booted.early.late_memory)
-        memory = cls(setup, booted, pages)
+        memory = cls(setup, booted, pages, tables)
         for start, end in booted.early.gigantic.ranges:
             memory.pool_of(end - start).append(start)
         for request in setup.options.hugepages:
@@ -148,7 +152,7 @@ class RunningMemory:
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
         free_image_parts(pages, booted)
-        pages.home = node_of_user_space(machine)
+        pages.home = node_of_user_space(machine, setup.platform.init_moves)
         if handover and booted.incoming is not None and memory.kho_enabled:
             memory._read_metadata(handover)
             if setup.release.fdt_page_freed:
@@ -356,8 +360,9 @@ class RunningMemory:
             raise ModelError("a hand-over needs KHO")
         descriptors = next(place for place in placed if place.name == "descriptors")
         request = load_request(self.booted, next_setup, self.kexec_count)
+        loaded = next_setup.platform.load_kexec(placed, request)
         return Handover(
-            loaded=next_setup.platform.load_kexec(placed, request),
+            loaded=replace(loaded, hardware_tables=self.hardware_tables),
             kho=KhoData(
                 compatible=self.setup.release.kho_compatible,
                 fdt_address=luo.fdt_address,
@@ -385,15 +390,3 @@ def _touch_anonymous(pages: PageAllocator, page_count: int) -> None:
         pages.alloc(1, 0, UNMOVABLE)
         pages.alloc(step, 0, MOVABLE)
         page_count -= step
-
-
-def load_request(booted: BootedMemory, setup: KernelSetup, kexec_count: int) -> LoadRequest:
-    """Return what a kernel that has booted so loads for a next one of that setup."""
-    machine = booted.early.machine
-    return LoadRequest(
-        setup.build,
-        setup.options.command_line_bytes,
-        efi_ranges=machine.efi.runtime_ranges if machine.efi else 0,
-        device_tree=machine.device_tree,
-        kexec_count=kexec_count,
-    )

@@ -25,6 +25,7 @@ class LoadedKernel:
     ``parameters``: what tells a kernel of its handover (x86: KHO's setup_data; arm64: the device
     tree), None if it has nothing of the kind. ``efi_map``: EFI's map of memory, None without EFI.
     ``by_kexec``: whether another kernel loaded it.
+    ``hardware_tables``: what an earlier kernel gave to hardware that goes on using it.
     """
 
     image: Extent
@@ -32,6 +33,7 @@ class LoadedKernel:
     parameters: Extent | None = None
     efi_map: Extent | None = None
     by_kexec: bool = False
+    hardware_tables: tuple[Extent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

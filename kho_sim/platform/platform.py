@@ -27,7 +27,8 @@ class Platform(Protocol):
     """Everything that differs between architectures.
 
     ``address_bits``: of physical addresses. ``direct_map_bytes``: the most memory that the kernel
-    can map. ``command_line_max_bytes``: the longest command line, without its NUL.
+    can map. ``command_line_max_bytes``: the longest command line, without its NUL. ``init_moves``:
+    whether the scheduler moves init away from the first node.
     """
 
     @property
@@ -40,6 +41,8 @@ class Platform(Protocol):
     def direct_map_bytes(self) -> int: ...
     @property
     def command_line_max_bytes(self) -> int: ...
+    @property
+    def init_moves(self) -> bool: ...
 
     def zones(self, machine: Machine, build: Build) -> tuple[ZoneLimit, ...]:
         """Return the zones that a node can have, ascending."""
@@ -58,6 +61,10 @@ class Platform(Protocol):
 
     def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:
         """Return what kexec has to place beside the scratch descriptors, in order."""
+
+    def hardware_table_bytes(self, machine: Machine) -> tuple[int, ...]:
+        """Return the sizes of what a first kernel gives to hardware for good, in powers of two of
+        pages: every later kernel finds it where it is."""
 
     def pages_to_load(self, boot: EarlyBoot) -> int:
         """Return the pages that the kernel of ``boot`` takes to load another one, besides its

@@ -80,6 +80,8 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     """With four-level page tables, which every CPU has."""
     command_line_max_bytes = 2047
     """COMMAND_LINE_SIZE less the NUL."""
+    init_moves = True
+    """Recorded: b-numa2-16G."""
 
     # Memory
 
@@ -190,6 +192,10 @@ class X86_64:  # noqa: N801 (the name of the architecture)
             Segment("initrd", build.initrd_bytes, page_bytes, MIN_INITRD_ADDRESS),
         )
         return segments if build.initrd_bytes else segments[:-1]
+
+    def hardware_table_bytes(self, machine: Machine) -> tuple[int, ...]:  # noqa: ARG002
+        """Return nothing."""
+        return ()
 
     def pages_to_load(self, boot: EarlyBoot) -> int:  # noqa: ARG002
         """Return 0: what maps memory for the jump is left out."""

@@ -323,7 +323,8 @@ def test_vmalloc_falls_back_to_smaller_pieces():
 def test_user_space_runs_on_the_next_node_with_as_many_cpus(cpus, node):
     nodes = tuple(range(len(cpus)))
     machine = SimpleNamespace(nodes=nodes, present_cpus_of=cpus.__getitem__)
-    assert node_of_user_space(machine) == node
+    assert node_of_user_space(machine, init_moves=True) == node
+    assert node_of_user_space(machine, init_moves=False) == 0
 
 
 def test_mount_tables_above_the_largest_block_come_from_vmalloc():

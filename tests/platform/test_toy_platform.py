@@ -53,6 +53,7 @@ class Toy:
     address_bits = 40
     direct_map_bytes = 1 << 40
     command_line_max_bytes = 100
+    init_moves = False
 
     def zones(self, machine, build):
         return (ZoneLimit("All", 0, machine.end_of_memory),)
@@ -97,6 +98,9 @@ class Toy:
             Segment("tree", PAGE, PAGE),
             Segment("kernel", request.build.image_bytes, 2 * MIB),
         )
+
+    def hardware_table_bytes(self, machine):
+        return ()
 
     def pages_to_load(self, boot):
         return 0

@@ -166,8 +166,9 @@ class EarlyBoot:
             self.memblock.add(extent.start, extent.size, MAX_NUMNODES, NOMAP)
 
     def reserve_firmware_tables(self) -> None:
-        """Reserve what firmware left for every kernel: ACPI's tables, and those of UEFI."""
-        for tables in self.machine.firmware_tables:
+        """Reserve what firmware left for every kernel, ACPI's tables and those of UEFI, and what
+        hardware uses."""
+        for tables in (*self.machine.firmware_tables, *self.loaded.hardware_tables):
             self.memblock.reserve(tables.start, tables.size)
 
     def set_up_log_buffer(self, late: bool = False) -> None:

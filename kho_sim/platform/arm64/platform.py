@@ -31,6 +31,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 FOUR_GIB = 4 * GIB
 ADDRESS_BITS = 48
+LPI_TABLE_BYTES = 64 << 10
 CRASH_ALIGN_BYTES = 2 * MIB
 CRASH_LOW_BYTES = 128 * MIB
 MEMMAP_BELOW_BORDER_BYTES = GIB
@@ -53,6 +54,8 @@ class Arm64:
     """Half of what virtual addresses of 48 bits reach."""
     command_line_max_bytes = 2047
     """COMMAND_LINE_SIZE less the NUL."""
+    init_moves = False
+    """Recorded: a64-numa2-8G and a64-numa2-16G-huge, both with all user memory on node 0."""
 
     # Memory
 
@@ -116,6 +119,16 @@ class Arm64:
     def load_kexec(self, placed: Iterable[Placement], request: LoadRequest) -> LoadedKernel:
         """Return where the jump leaves everything; /chosen of the device tree leads to KHO."""
         return kexec.loaded(placed, request)
+
+    def hardware_table_bytes(self, machine: Machine) -> tuple[int, ...]:
+        """Return the tables of the interrupt controller (GICv3 with ITS) that UEFI remembers: the
+        page that lists them, the properties, and what is pending for each CPU.
+
+        A machine with a device tree forgets them. Source: kernel-facts-arm64 6.4.
+        """
+        if not machine.device_tree or machine.device_tree.unflattened_bytes:
+            return ()
+        return (self.geometry.page_bytes, *(LPI_TABLE_BYTES,) * (1 + machine.cpus))
 
     def pages_to_load(self, boot: EarlyBoot) -> int:
         """Return the pages of the linear map's copy that the jump goes through."""
