@@ -132,12 +132,12 @@ FACTS = (
         lambda row: "good" if row.boot.failures_avoided else "",
     ),
     Fact(
-        Column("got", "1 GiB pages"),
+        Column("got", "gigantic pages"),
         lambda row: _pages_of_asked(row.boot),
         lambda row: _pages_colour(row.boot),
     ),
     Fact(
-        Column("without", "1 GiB pages"),
+        Column("without", "gigantic pages"),
         lambda row: _pages(row.twin),
         lambda row: _pages_colour(row.twin),
     ),

@@ -38,7 +38,7 @@ POINT_COLUMNS = {
     "failures": "early allocations that failed, most of any chain",
     "failures_without_extension": "the same without the extension, fewest of any chain",
     "failures_avoided": "failures that the extension avoided, fewest of any chain",
-    "gigantic_pages_allocated_min": "1 GiB pages obtained, fewest of any KHO boot",
+    "gigantic_pages_allocated_min": "gigantic pages obtained, fewest of any KHO boot",
     "extend_ns_max": "longest extension step",
     "memory_regions_max": "most regions of memblock.memory",
 }

@@ -17,7 +17,7 @@ COLUMNS = (
     Column("retrieval", left=True),
     *map(
         Column,
-        ("blocks", "extended", "1 GiB pages", "failed", "avoided", "ranges", "extend", "retrieve"),
+        ("blocks", "extended", "gigantic", "failed", "avoided", "ranges", "extend", "retrieve"),
     ),
 )
 LINES_AROUND = 3

@@ -67,8 +67,8 @@ class Boot:
     reserved_regions_after: int | None = column(
         "regions of memblock.reserved after the retrieval", default=None
     )
-    gigantic_pages_requested: int | None = column("boot-time 1 GiB pages asked for", default=None)
-    gigantic_pages_allocated: int | None = column("boot-time 1 GiB pages obtained", default=None)
+    gigantic_pages_requested: int | None = column("gigantic pages asked for at boot", default=None)
+    gigantic_pages_allocated: int | None = column("gigantic pages obtained at boot", default=None)
     allocations: int | None = column("early allocations", default=None)
     failures: int | None = column("early allocations that failed", default=None)
     failures_avoided: int | None = column(
@@ -145,7 +145,7 @@ class TablePage:
 
 @record
 class GiganticPage:
-    """Pages of 1 GiB that each kernel has, allocated early or handed over."""
+    """Gigantic pages that each kernel has, allocated early or handed over."""
 
     boot: int = column("number of the kernel")
     start: int = column("bytes")

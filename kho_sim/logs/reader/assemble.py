@@ -96,7 +96,7 @@ def _is_tried_again(call: MemblockCall, asked: list[MemblockCall]) -> bool:
 
 
 def gigantic_records(log: BootLog) -> list[GiganticPage]:
-    """Return the 1 GiB pages that were obtained, from the requests or from the reservations."""
+    """Return the gigantic pages that were obtained, from the requests or from the reservations."""
     pages = [
         GiganticPage(boot=log.boot, start=call.result, nid=call.result_nid)
         for call in log.calls

@@ -57,8 +57,9 @@ def zonelist(zones: list[Zone], nid: int) -> list[Zone]:
 def avoids_fragmentation(zones: list[Zone], nid: int) -> bool:
     """Tell whether requests of a node would rather use another zone than mix types in a pageblock.
 
-    alloc_flags_nofragment(): its highest zone is Normal, with a DMA32 zone below; a machine of one node is
-    taken to have that. (Recorded on arm64, whose low zone is DMA: one node does, of two neither.)
+    alloc_flags_nofragment(): its highest zone is Normal, with a DMA32 zone below; a machine of one
+    node is taken to have that. (Recorded on arm64, whose low zone is DMA: one node does, of two
+    neither.)
     """
     names = {zone.name for zone in zones if zone.nid == nid}
     one_node = {zone.nid for zone in zones} == {nid}
