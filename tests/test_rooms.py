@@ -97,7 +97,7 @@ LIBRARIES = {
     "jinja2": {"report"},
     "matplotlib": {"plots"},
     "networkx": {"graphs"},
-    "numpy": {"memory", "kho", "plots", "sweeps"},
+    "numpy": {"memory", "kho", "plots"},
     "pandas": {"tables", "plots", "report", "sweeps", "host_cost"},
     "pyarrow": {"runs", "sweeps"},
     "pydantic": {"scenario"},

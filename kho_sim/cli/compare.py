@@ -64,7 +64,8 @@ def verb(
 
 
 def _print(comparison: Comparison, show_all: bool) -> None:
-    from kho_sim.sweeps.compare import CONFIDENCE, PAIRS_MIN
+    from kho_sim.sweeps.compare import PAIRS_MIN
+    from kho_sim.sweeps.interval import CONFIDENCE
 
     paired_by = ", ".join(comparison.paired_by)
     click.echo(f"{comparison.pairs} pairs, by {paired_by}; B - A")

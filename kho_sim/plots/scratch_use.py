@@ -58,7 +58,7 @@ def scratch_use(trace: Trace) -> Figure:
     _draw_bars(left, boots, use, callers, ORIGINAL)
     left.set_title("from original scratch")
     _draw_bars(right, boots, use, callers, BEYOND)
-    right.set_title("from elsewhere: extended memory, in a cold boot any")
+    right.set_title("from elsewhere: extended or low memory, in a cold boot any")
     _draw_refused(right, boots, use)
     named = rows_named(len(boots), ROW_LEAST_INCHES)
     left.set_yticks(named, [boot_name(boots[row].boot, boots[row].kind) for row in named])

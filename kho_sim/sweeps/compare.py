@@ -2,8 +2,8 @@
 
 Runs are a pair if they agree in all parameters but those that are compared, and in the replicate.
 As seeds come from these names, both saw the same random numbers, and the mean of the differences
-is more precise than the difference of the means. Its interval is a percentile bootstrap over pairs,
-with a seed of its own that is printed. Fewer than ``PAIRS_MIN`` pairs get no interval.
+is more precise than the difference of the means. Its interval is Student's over the pairs. Fewer
+than ``PAIRS_MIN`` pairs get no interval.
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kho_sim.base.errors import InputError, nearest
 from kho_sim.scenario import canonical_key
 from kho_sim.sweeps.design import SEED_KEY
+from kho_sim.sweeps.interval import mean_interval
 
 PAIRS_MIN = 5
-RESAMPLES = 2000
-CONFIDENCE = 0.95
-BOOTSTRAP_SEED = 1
 
 NOT_PARAMETERS = ("run_id", "state", "replicate", "seed")
 
@@ -56,7 +53,6 @@ class Comparison:
     outcomes: tuple[tuple[str, str, int], ...]
     """(outcome of A, outcome of B, number of pairs)."""
     differences: tuple[Difference, ...]
-    bootstrap_seed: int = BOOTSTRAP_SEED
 
 
 def compare(
@@ -65,7 +61,6 @@ def compare(
     *,
     only_a: Mapping[str, str] | None = None,
     only_b: Mapping[str, str] | None = None,
-    bootstrap_seed: int = BOOTSTRAP_SEED,
 ) -> Comparison:
     """Return the paired comparison of two tables of ``Sweep.runs()``.
 
@@ -87,8 +82,7 @@ def compare(
         unpaired_b=len(frame_b) - len(pairs),
         same_seeds=bool((pairs["seed|a"] == pairs["seed|b"]).all()),
         outcomes=_outcomes(pairs),
-        differences=_differences(pairs, frame_a, bootstrap_seed),
-        bootstrap_seed=bootstrap_seed,
+        differences=_differences(pairs, frame_a),
     )
 
 
@@ -140,7 +134,7 @@ def _outcomes(pairs: pd.DataFrame) -> tuple[tuple[str, str, int], ...]:
     return tuple((str(a), str(b), int(n)) for (a, b), n in sorted(counts.items()))
 
 
-def _differences(pairs: pd.DataFrame, frame: pd.DataFrame, seed: int) -> tuple[Difference, ...]:
+def _differences(pairs: pd.DataFrame, frame: pd.DataFrame) -> tuple[Difference, ...]:
     columns = list(frame.columns)
     results = columns[columns.index("outcome") + 1 :]
     found = []
@@ -149,21 +143,12 @@ def _differences(pairs: pd.DataFrame, frame: pd.DataFrame, seed: int) -> tuple[D
             continue
         both = pairs[[f"{name}|a", f"{name}|b"]].dropna().astype("float64")
         if len(both):
-            found.append(_difference(name, both.to_numpy(), seed))
+            found.append(_difference(name, both.to_numpy()))
     return tuple(found)
 
 
-def _difference(name: str, both: Any, seed: int) -> Difference:
+def _difference(name: str, both: Any) -> Difference:
     deltas = both[:, 1] - both[:, 0]
-    low, high = bootstrap_interval(deltas, seed) if len(deltas) >= PAIRS_MIN else (None, None)
+    low, high = mean_interval(deltas.tolist()) if len(deltas) >= PAIRS_MIN else (None, None)
     mean_a, mean_b = (float(value) for value in both.mean(axis=0))
     return Difference(name, len(deltas), mean_a, mean_b, float(deltas.mean()), low, high)
-
-
-def bootstrap_interval(values: Any, seed: int) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the mean, at ``CONFIDENCE``."""
-    chosen = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    means = values[chosen].mean(axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)

@@ -102,8 +102,8 @@ class Allocation:
     count: int = column("equal requests that the row stands for", default=1)
     address: int = column("where it is, 0 if it failed", default=0)
     source: str = column(
-        "what the memory was: memory (not a scratch-only boot), scratch (original area) or "
-        "extended; empty if it failed or if unknown",
+        "what the memory was: memory (not a scratch-only boot), scratch (original area), extended, "
+        "or low memory (below 1 MiB, before the extension); empty if it failed or if unknown",
         default="",
     )
     failed: bool = column("whether it failed", default=False)

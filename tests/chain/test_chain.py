@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from kho_sim.base import requesters
 from kho_sim.base.errors import ModelError
 from kho_sim.base.extent import Extent
 from kho_sim.chain import run_scenario
@@ -15,6 +16,7 @@ from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.scenario import loads, with_values
+from kho_sim.trace.records import Allocation
 
 MIB = 1 << 20
 SMALL = """
@@ -283,3 +285,17 @@ def test_no_memory_at_any_step_is_an_outcome(step, error, monkeypatch):
 
     monkeypatch.setattr(RunningMemory, step, fail)
     assert run_scenario(small(chain__twin=False)).outcome.kind == "preserve_failed"
+
+
+@pytest.mark.parametrize("strategy", ["none", "blocks"])
+def test_nothing_is_from_extended_memory_before_the_extension(strategy: str) -> None:
+    trace = run_scenario(
+        loads(
+            "machine: {memory: 1GiB}\nchain: {boots: 2, twin: false}\n"
+            f"kernel: {{extend: {{strategy: {strategy}}}}}\n"
+        )
+    )
+    early = [row for row in trace[Allocation] if row.boot and row.phase == "before"]
+    low = [row for row in early if row.source == "low memory"]
+    assert [row.what for row in low] == [requesters.TRAMPOLINE]
+    assert all(row.source in ("low memory", "scratch") for row in early)

@@ -149,7 +149,7 @@ def test_scratch_use_adds_up_to_what_was_allocated() -> None:
     figure = scratch_use(trace)
     left, right = figure.axes
     for row, boot in enumerate(trace["boots"]):
-        for axes, wanted in ((left, ("scratch",)), (right, ("memory", "extended"))):
+        for axes, wanted in ((left, ("scratch",)), (right, ("memory", "extended", "low memory"))):
             bars = [
                 bar for group in axes.containers for bar in group if bar.get_y() < row < 0.9 + row
             ]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from kho_sim.base.errors import InputError
-from kho_sim.sweeps.compare import bootstrap_interval, compare
+from kho_sim.sweeps.compare import compare
+from kho_sim.sweeps.interval import FREEDOM_MAX, mean_interval, t_quantile
 
 SHIFTS = (22, 26, 30)
 
@@ -41,7 +42,7 @@ def test_pairs_are_subtracted_one_by_one():
     found = failures(compare(a, b))
     assert (found.pairs, found.mean_difference) == (6, -10.5)
     # Between replicates there is a spread of 100; pairing takes it out.
-    assert -11 <= found.low <= -10.5 <= found.high <= -10
+    assert -11.1 <= found.low <= -10.5 <= found.high <= -9.9
 
 
 def test_runs_without_a_partner_are_counted_and_left_out():
@@ -90,10 +91,25 @@ def test_other_seeds_are_noticed():
     assert not compare(a, b.assign(seed=b["seed"] + 7)).same_seeds
 
 
-def test_the_interval_covers_the_mean_about_as_often_as_it_says():
+@pytest.mark.parametrize("pairs", [5, 6, 30])
+@pytest.mark.parametrize("shape", ["normal", "uniform"])
+def test_the_interval_covers_the_mean_as_often_as_it_says(shape, pairs):
     rng = np.random.default_rng(3)
-    samples = rng.normal(10, 2, size=(300, 30))
-    intervals = [bootstrap_interval(sample, 1) for sample in samples]
-    covered = sum(low <= 10 <= high for low, high in intervals)
-    assert 0.88 <= covered / len(samples) <= 0.99
-    assert bootstrap_interval(samples[0], 1) == bootstrap_interval(samples[0], 1)
+    count = 4000
+    draw = {"normal": rng.normal, "uniform": lambda size: rng.uniform(-1, 1, size)}[shape]
+    samples = draw(size=(count, pairs)).tolist()
+    covered = sum(low <= 0 <= high for low, high in map(mean_interval, samples))
+    assert (0.94 if shape == "normal" else 0.92) <= covered / count <= 0.965
+
+
+@pytest.mark.parametrize(
+    ("freedom", "printed"),
+    [(1, 12.7062), (2, 4.3027), (4, 2.7764), (5, 2.5706), (30, 2.0423), (120, 1.9799)],
+)
+def test_quantiles_are_those_of_printed_tables(freedom, printed):
+    assert t_quantile(freedom) == pytest.approx(printed, abs=5e-5)
+
+
+def test_quantiles_of_many_pairs_go_over_into_those_of_the_normal_distribution():
+    assert t_quantile(FREEDOM_MAX) == pytest.approx(t_quantile(FREEDOM_MAX + 1), abs=1e-5)
+    assert t_quantile(10**6) == pytest.approx(1.959966, abs=1e-5)

@@ -151,13 +151,12 @@ def _source(call: MemblockCall, kho: bool, areas: tuple[tuple[int, int], ...]) -
         return ""
     if not kho:
         return "memory"
-    if call.phase == "before":
-        return "scratch"
     if not areas:
-        return ""
+        return "scratch" if call.phase == "before" else ""
     place = Extent(call.result, call.result + call.size)
-    inside = any(Extent(start, start + size).overlaps(place) for start, size in areas)
-    return "scratch" if inside else "extended"
+    if any(Extent(start, start + size).overlaps(place) for start, size in areas):
+        return "scratch"
+    return "low memory" if call.phase == "before" else "extended"
 
 
 def _tree_sums(

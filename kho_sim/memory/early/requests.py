@@ -272,8 +272,9 @@ class Requests:
             return ""
         if not self.memblock.scratch_only:
             return "memory"
-        in_original = self.memblock.overlaps_original_scratch(address, 1)
-        return "scratch" if in_original else "extended"
+        if self.memblock.overlaps_original_scratch(address, 1):
+            return "scratch"
+        return "low memory" if self.phase == "before" else "extended"
 
     def _why(self, asked: _Asked) -> str:
         kept_off = asked.call[0] is Memblock.alloc_hugetlb
