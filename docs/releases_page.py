@@ -45,6 +45,7 @@ RULES = {
     "on_by_default": "a build can have KHO on by default",
     "extends_scratch": "scratch is extended in a KHO boot",
     "gigantic_pages_avoid_scratch": "1 GiB pages stay clear of scratch",
+    "gigantic_pages_before_sizing": "1 GiB pages are taken before tables are sized",
     "struct_pages_deferred": "struct pages are initialised late, by threads",
     "memmap_failure_is_said": "no room for struct pages is said",
     "restores_gigantic_blocks": "blocks above order 10 can be restored",

@@ -10,6 +10,7 @@ from typing import Any
 from kho_sim.chain.incidents import Failure, PersistentObject
 from kho_sim.chain.phases import early_phases_ns, extend_work
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
+from kho_sim.kho.bitmaps import FrozenBitmaps
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
 from kho_sim.platform.loader import Placement
@@ -176,7 +177,8 @@ class Journal:
         if runs := list(incoming.runs()):
             columns = dict(zip(("order", "start", "end"), zip(*runs, strict=True), strict=True))
             self.records[PreservedRun].extend({"boot": boot}, columns)
-        self.records[TablePage].extend({"boot": boot}, {"address": incoming.table_pages()})
+        if not isinstance(incoming, FrozenBitmaps):
+            self.records[TablePage].extend({"boot": boot}, {"address": incoming.table_pages()})
 
 
 def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object]:

@@ -31,7 +31,7 @@ from kho_sim.chain.invariants import (
     check_survivors,
 )
 from kho_sim.chain.journal import Journal
-from kho_sim.chain.phases import early_phases_ns
+from kho_sim.chain.phases import early_phases_ns, jump_ns, load_ns
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload.base import Workload
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
@@ -242,10 +242,7 @@ class Kernel:
     def _preserve(self) -> Process:
         self.preserve([name for workload in self.workloads for name in workload.to_preserve(self)])
         self._try_to_preserve(self.memory.preserve_own)
-        work = self.memory.work()
-        duration_ns = nanoseconds(work) - nanoseconds(self._work_booked)
-        self._work_booked = work
-        yield from self._spend("preserve", duration_ns)
+        yield from self._spend("preserve", self._unbooked_ns())
 
     def _load(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
         """kexec_file_load(): the running kernel is unharmed if it is refused."""
@@ -253,6 +250,7 @@ class Kernel:
         if self._loads <= self.faults.loads_refused:
             message = f"kexec_file_load: {self.faults.load_error}"
             raise self._end("load_refused", message, "load")
+        self._try_to_preserve(lambda: self.memory.finalize("by hand"))
         try:
             placed = self.memory.load(self._setup_of(self.index + 1))
         except PreserveFailed as failure:
@@ -262,26 +260,26 @@ class Kernel:
             self.say(f"kexec_file_load: no scratch area has room for the {placed.segment.name}")
             raise self._end("load_refused", f"kexec_file_load: {placed.message}")
         self.journal.note_segments(self.index, placed)
-        size = sum(place.size_bytes for place in placed)
-        load_ns = size * PHASE_RATES["loaded_byte"].ns
-        yield from self._spend("load", round(load_ns + self._checksum_ns(placed)))
+        yield from self._spend("load", load_ns(self.setup.release, placed))
         return placed
 
     def _jump(self, placed: tuple[Placement, ...]) -> Process:
+        self._try_to_preserve(lambda: self.memory.finalize("at the reboot"))
         handover = self.memory.hand_over(placed, self._setup_of(self.index + 1))
         check_hand_over(handover)
         self._note_left_behind()
         self.journal.note_files(self.index, persistent_objects(handover), self._inherited())
-        jump_ns = PHASE_RATES["jump"].ns + self._checksum_ns(placed)
-        yield from self._spend("jump", round(jump_ns))
+        yield from self._spend("jump", jump_ns(self.setup.release, placed) + self._unbooked_ns())
         self.next_handover = handover
 
     # Helpers
 
-    def _checksum_ns(self, placed: tuple[Placement, ...]) -> float:
-        """The time of one checksum over all segments: at the load, and once more after the jump."""
-        size_bytes = sum(place.size_bytes for place in placed) * self.setup.release.checksum
-        return size_bytes * PHASE_RATES["hashed_byte"].ns
+    def _unbooked_ns(self) -> int:
+        """The time of what preserving has done since this was asked last."""
+        work = self.memory.work()
+        duration_ns = nanoseconds(work) - nanoseconds(self._work_booked)
+        self._work_booked = work
+        return duration_ns
 
     def _try_to_preserve(self, step: Callable[[], None]) -> None:
         """Run a step of preservation; its failure ends the chain, for the update is not made."""

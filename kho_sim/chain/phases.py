@@ -1,11 +1,15 @@
-"""Durations of the phases of early boot: the counted work, at the rates of ``cost``."""
+"""Durations of phases: the counted work, at the rates of ``rates``."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from kho_sim.base.work import Work
 from kho_sim.kernel.boot import BootedMemory
 from kho_sim.kho.retrieve import Retrieval
+from kho_sim.platform.loader import Placement
 from kho_sim.rates import PHASE_RATES, nanoseconds
+from kho_sim.releases import Release
 
 
 def early_phases_ns(booted: BootedMemory) -> dict[str, int]:
@@ -29,3 +33,19 @@ def retrieve_ns(retrieval: Retrieval) -> int:
     """Return how long a retrieval takes, whose threads share a part of the work equally."""
     shared_ns = nanoseconds(retrieval.parallel_work) / retrieval.threads
     return nanoseconds(retrieval.work) + round(shared_ns)
+
+
+def load_ns(release: Release, placed: Sequence[Placement]) -> int:
+    """Return the time of kexec_file_load(): reading, and the checksum that some releases make."""
+    size_bytes = sum(place.size_bytes for place in placed)
+    return round(size_bytes * PHASE_RATES["loaded_byte"].ns + _checksum_ns(release, size_bytes))
+
+
+def jump_ns(release: Release, placed: Sequence[Placement]) -> int:
+    """Return the time of the jump, with the check of that checksum in purgatory."""
+    size_bytes = sum(place.size_bytes for place in placed)
+    return round(PHASE_RATES["jump"].ns + _checksum_ns(release, size_bytes))
+
+
+def _checksum_ns(release: Release, size_bytes: int) -> float:
+    return size_bytes * PHASE_RATES["hashed_byte"].ns if release.checksum else 0.0

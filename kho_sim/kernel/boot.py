@@ -17,6 +17,7 @@ from kho_sim.base.command_line import ScratchRequest
 from kho_sim.base.extent import subtracted
 from kho_sim.base.work import Work
 from kho_sim.builds import Build
+from kho_sim.kho.bitmaps import FrozenBitmaps
 from kho_sim.kho.extend import (
     ExtendOptions,
     Extension,
@@ -132,7 +133,7 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     try:
         _counted(booted, early.before_extension)
         if handover and data_found(handover, setup.release):
-            booted.incoming = handover.tree
+            booted.incoming = _as_read(handover.tree, setup.release)
         elif early.revived:
             booted.messages.append(NO_MAP)
         if booted.incoming is not None:
@@ -160,6 +161,12 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")
     return booted
+
+
+def _as_read(handed: FrozenRadixTree, release: Release) -> FrozenRadixTree:
+    """Return what this kernel takes for preserved memory: bitmaps do not say how large they are."""
+    wanted = release.tracker.bitmap_bytes
+    return handed.as_read(wanted) if isinstance(handed, FrozenBitmaps) and wanted else handed
 
 
 def _check_reach(memblock: Memblock, incoming: FrozenRadixTree) -> None:

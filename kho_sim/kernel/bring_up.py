@@ -122,7 +122,7 @@ def start_kho_and_luo(
     demand, late = setup.build.demand, setup.release.scratch.given_late
     if release_scratch and not late:
         pages.release_scratch()
-    outgoing = Outgoing(pages)
+    outgoing = Outgoing(pages, setup.release.tracker.bitmap_bytes)
     luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE)

@@ -26,6 +26,7 @@ from kho_sim.kernel.bring_up import (
     open_allocator,
     start_kho_and_luo,
 )
+from kho_sim.kernel.refusals import NOT_PROTECTED, refused_files, unprotected
 from kho_sim.kho.handover import HandedObject, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
@@ -42,7 +43,6 @@ from kho_sim.kho.preserve import (
 )
 from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.kho.versions import (
-    file_messages,
     metadata_message,
     reserve_mem_message,
     versions_of,
@@ -175,7 +175,7 @@ class RunningMemory:
         """Find what was handed over: user space reads its sessions and retrieves every file, the
         kernel its own. Data stays, records are freed; what is refused stays as it is. Raises
         OutOfMemory."""
-        self.refused = self._unreadable(handover)
+        self.refused = [*self._unreadable(handover), *self._unprotected(handover)]
         asked = {area.name for area in self.booted.early.named_areas}
         sessions_read = self._has_device and not self.device_error
         for run, order in handover.luo_pages if sessions_read else ():
@@ -185,7 +185,7 @@ class RunningMemory:
             if live is not None:
                 self.retrieved.append(handed)
                 (self.files if handed.session else self.own)[handed.name] = live
-            elif not handed.session and handed.name in asked:
+            elif not handed.session and handed.name in asked and handed not in self.refused:
                 self.refused.append(handed)
                 self.why_refused = self.why_refused or reserve_mem_message(handover.versions)
         for handed in handover.objects:
@@ -197,38 +197,22 @@ class RunningMemory:
         return self.luo is not None and self.luo.has_device
 
     def _unreadable(self, handover: Handover) -> list[HandedObject]:
-        """Return the files that this kernel can not read: all of them without the device of live
-        update, or where one that has no handler breaks it; else that one and those behind it in
-        its session (kernel-facts-releases 6)."""
-        files = [handed for handed in handover.objects if handed.session]
-        luo, versions = self.setup.release.luo, handover.versions
-        if luo is None or not self._has_device:
-            self.why_refused = self.why_disabled or f"{self.setup.release.name} has no live update"
-            return files
-        unrestored = [handed for handed in files if not self._is_restorable(handed)]
-        unknown = [handed for handed in files if handed.kind == "memfd"]
-        said = file_messages(versions, self.setup.release, (one.session for one in unknown))
-        if not unknown or not said:
-            self.why_refused = "blocks above the highest order are not restored"
-            return unrestored
-        self.messages += said
-        self.why_refused = said[0]
-        if luo.unknown_file_refuses_device:
-            self.device_error = BROKEN_DEVICE
-            return files
-        lost = unrestored
-        behind: set[str] = set()
-        for handed in files:
-            if handed in unknown or handed.session in behind:
-                behind.add(handed.session)
-                lost.append(handed)
-        return lost
+        """Return the files that this kernel can not read, and note what comes of it."""
+        no_device = "" if self._has_device else self.why_disabled or NO_DEVICE
+        refused = refused_files(handover, self.setup.release, no_device)
+        self.why_refused = refused.why
+        self.messages += refused.messages
+        self.device_error = BROKEN_DEVICE if refused.breaks_device else ""
+        return refused.files
 
-    def _is_restorable(self, handed: HandedObject) -> bool:
-        """Whether this release restores blocks as large as the object's."""
-        if self.setup.release.restores_gigantic_blocks:
-            return True
-        return all(folios.order <= self.pages.geometry.max_order for folios in handed.data)
+    def _unprotected(self, handover: Handover) -> list[HandedObject]:
+        """Return the kernel's own objects whose memory bitmaps of another size do not show."""
+        incoming = self.booted.incoming
+        lost = unprotected(handover, incoming) if incoming else []
+        for handed in lost:
+            self.why_refused = NOT_PROTECTED
+            self.own.pop(handed.name, None)
+        return lost
 
     def create(
         self,
@@ -333,6 +317,11 @@ class RunningMemory:
                 if not luo.sessions[handed.session].files:
                     luo.remove_session(handed.session)
         self.handed[kept:] = [handed for handed in given_up if not handed.session]
+
+    def finalize(self, when: str) -> None:
+        """Write down what is preserved, if this release does so then. Raises PreserveFailed."""
+        if self.outgoing and self.setup.release.tracker.finalized == when:
+            self.outgoing.finalize()
 
     def load(self, next_setup: KernelSetup) -> tuple[Placement, ...] | LoadRefused:
         """Load the next kernel into scratch (kexec_file_load()).

@@ -250,6 +250,11 @@ class RadixTree(FrozenRadixTree):
         if root:
             self._tables[-1][0] = root
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there was a page for the root."""
+        return bool(self.root)
+
     @classmethod
     def from_runs(
         cls,

@@ -114,6 +114,9 @@ class Release(DataFile):
     gigantic_pages_avoid_scratch: bool
     """Whether boot-time gigantic pages stay clear of original scratch; else they are ordinary early
     allocations, which in a KHO boot have to lie in it."""
+    gigantic_pages_before_sizing: bool
+    """Whether boot-time gigantic pages are taken before free memory is counted, by which large hash
+    tables are sized; else after."""
     struct_pages_deferred: bool
     """Whether most struct pages are initialised by many threads once the page allocator runs; else
     all of them by one CPU before."""

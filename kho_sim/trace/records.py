@@ -47,7 +47,9 @@ class Boot:
         "(order, count), ascending, zero counts left out", default=None
     )
     preserved_bytes: int | None = column("memory behind these keys", default=None)
-    radix_nodes: int | None = column("pages of the incoming tree", default=None)
+    radix_nodes: int | None = column(
+        "pages of the incoming tree, before 7.1 of bitmaps and chunks", default=None
+    )
     busy_blocks: Sequence[int] | None = column(
         "start addresses at the strategy's block size, ascending, to be read like a tuple",
         default=None,

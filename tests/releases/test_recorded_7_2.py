@@ -47,3 +47,10 @@ def test_four_gigantic_pages_switch_kho_off():
     assert failure.exact
     assert failure.predicted == ("KHO: Failed to reserve nid 0 scratch buffer",)
     assert check.outcome.exact
+
+
+def test_eight_gigantic_pages_halve_the_hash_tables():
+    """Tables are sized by what gigantic pages have left: 8 MiB and 4 MiB in place of 16 and 8."""
+    reserved = checked("r72-huge8-16G").boots[0].facts["kernel_reserved_bytes"]
+    assert reserved.exact
+    assert reserved.predicted == 9043133124

@@ -29,6 +29,7 @@ NEEDED = {
     "scratch.given_late",
     "scratch.on_nodes_without_memory",
     "struct_pages_deferred",
+    "gigantic_pages_before_sizing",
     "memmap_failure_is_said",
     "restores_gigantic_blocks",
     "sizes_have_64_bits",

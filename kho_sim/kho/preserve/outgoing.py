@@ -1,6 +1,7 @@
 """A kernel's outgoing tree and the objects that live in preserved pages of their own.
 
-The tree is live: preserving adds keys at once, there is no step that seals it (kernel-facts 10.4).
+The tree is live: preserving adds keys at once, there is no step that seals it (kernel-facts 10.4);
+bitmaps of older releases are finalized.
 Objects of the kernel's own (FDT, records, arrays) come from the page allocator as unmovable pages,
 so never from scratch.
 """
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 from kho_sim.base.errors import KhoSimError
 from kho_sim.base.work import Work
+from kho_sim.kho.bitmaps import Bitmaps
 from kho_sim.kho.radix import RadixTree
 from kho_sim.memory.pages import UNMOVABLE, OutOfMemory, PageAllocator, Run
 
@@ -22,10 +24,11 @@ class PreserveFailed(KhoSimError):  # noqa: N818 (a result of the simulated kern
 class Outgoing:
     """The outgoing tree, fed by the page allocator.
 
-    ``work`` counts what preserving did so far.
+    ``work`` counts what preserving did so far. ``bitmap_bytes``: bitmaps of that size take the
+    tree's place, which are finalized for the next kernel.
     """
 
-    def __init__(self, pages: PageAllocator):
+    def __init__(self, pages: PageAllocator, bitmap_bytes: int | None = None):
         self.pages = pages
         self._page_shift = pages.geometry.page_shift
         self._addresses_per_chunk = pages.geometry.table_entries - 1
@@ -33,8 +36,14 @@ class Outgoing:
         self.work = Work()
         self._subtrees: dict[str, Run] = {}
         self._taken: list[tuple[list[Run], int]] = []
-        self.tree = RadixTree(self._table_page, self._free_table_page, pages.geometry)
-        if not self.tree.root:
+        self.tree: RadixTree
+        if bitmap_bytes is None:
+            self.tree = RadixTree(self._table_page, self._free_table_page, pages.geometry)
+        else:
+            self.tree = Bitmaps(
+                bitmap_bytes, self._table_page, self._free_table_page, pages.geometry
+            )
+        if not self.tree.is_ready:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
 
     def allocate(self, count: int, order: int) -> list[Run]:
@@ -80,6 +89,11 @@ class Outgoing:
         """Take back what ``allocate_preserved`` gave (kho_unpreserve_free())."""
         self.unpreserve(runs, order)
         self.pages.free(runs, order)
+
+    def finalize(self) -> None:
+        """Write down for the next kernel what is preserved. Raises PreserveFailed (-ENOMEM)."""
+        if isinstance(self.tree, Bitmaps) and self.tree.finalize():
+            raise PreserveFailed("-ENOMEM")
 
     def begin(self) -> None:
         """Begin something that ``undo`` may have to take back; what came before is settled."""

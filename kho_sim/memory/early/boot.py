@@ -125,9 +125,11 @@ class EarlyBoot:
 
     def steps_of_start_kernel(self) -> Iterator[Step]:
         """Yield the generic steps after the extension, the same on every platform."""
-        yield Step("free pages", self._count_free_pages, "calc_nr_kernel_pages()")
-        yield Step("hugetlb areas", self._reserve_hugetlb_cma, "hugetlb_cma_reserve()")
-        yield Step("gigantic pages", self._allocate_gigantic_pages, "hugetlb_bootmem_alloc()")
+        count = Step("free pages", self._count_free_pages, "calc_nr_kernel_pages()")
+        areas = Step("hugetlb areas", self._reserve_hugetlb_cma, "hugetlb_cma_reserve()")
+        take = Step("gigantic pages", self._allocate_gigantic_pages, "hugetlb_bootmem_alloc()")
+        before = self.release.gigantic_pages_before_sizing
+        yield from (areas, take, count) if before else (count, areas, take)
         yield Step("sections", self._initialise_sections, "sparse_init()")
         yield Step(requesters.COMMAND_LINE, self._copy_command_line, "setup_command_line()")
         yield Step("per-CPU areas", self._set_up_per_cpu, "setup_per_cpu_areas()")
