@@ -35,6 +35,7 @@ cost: .venv/installed
 
 study: .venv/installed
 	$(BIN)/python -m studies.block_size --results docs/study
+	$(BIN)/python -m studies.retrieval --small --results docs/study/retrieval
 
 # make mutants ROOM=tree: break that room's modules in every small way, and see which tests notice
 mutants: .venv/installed

@@ -95,7 +95,7 @@ def commands_page(group: click.Group, verbs: list[str]) -> Iterator[str]:
 
 def rates_page() -> Iterator[str]:
     """Every rate of the cost model, with its source."""
-    from kho_sim.rates import PHASE_RATES, WORK_RATES
+    from kho_sim.rates import INSTRUCTIONS, PHASE_RATES, WORK_RATES
 
     yield "# Rates"
     yield ""
@@ -109,6 +109,16 @@ def rates_page() -> Iterator[str]:
         yield "| --- | ---: | --- |"
         for name, rate in rates.items():
             yield f"| `{name}` | {rate.ns:,.1f} | {_one_line(rate.source)} |"
+    yield ""
+    yield "## Instructions"
+    yield ""
+    yield "Written from `kho_sim/rates/instructions.py`: one set, fitted to what a laboratory"
+    yield "kernel counted ({doc}`../retrieval`). They are no time."
+    yield ""
+    yield "| what | instructions each |"
+    yield "| --- | ---: |"
+    for name, count in INSTRUCTIONS.items():
+        yield f"| `{name}` | {count:,.1f} |"
 
 
 def tables_page() -> Iterator[str]:

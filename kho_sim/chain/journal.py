@@ -8,13 +8,13 @@ from operator import attrgetter
 from typing import Any
 
 from kho_sim.chain.incidents import Failure, PersistentObject
-from kho_sim.chain.phases import early_phases_ns, extend_work
+from kho_sim.chain.phases import early_phases_ns, extend_work, retrieve_instructions
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.bitmaps import FrozenBitmaps
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
 from kho_sim.platform.loader import Placement
-from kho_sim.rates import nanoseconds
+from kho_sim.rates import instructions, nanoseconds
 from kho_sim.trace.records import (
     FACTS,
     Allocation,
@@ -90,6 +90,8 @@ class Journal:
                 busy_block_count=len(extension.busy),
                 retrieval=setup.retrieves_by,
                 retrieve_ns=phases.get("retrieve"),
+                extend_instructions=instructions(extend_work(tried)),
+                retrieve_instructions=retrieve_instructions(tried.retrieval),
                 early_ns=sum(phases.values()),
                 error=extension.error,
                 panic=tried.panic,

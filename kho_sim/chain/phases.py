@@ -8,7 +8,7 @@ from kho_sim.base.work import Work
 from kho_sim.kernel.boot import BootedMemory
 from kho_sim.kho.retrieve import Retrieval
 from kho_sim.platform.loader import Placement
-from kho_sim.rates import PHASE_RATES, nanoseconds
+from kho_sim.rates import PHASE_RATES, instructions, nanoseconds
 from kho_sim.releases import Release
 
 
@@ -33,6 +33,14 @@ def retrieve_ns(retrieval: Retrieval) -> int:
     """Return how long a retrieval takes, whose threads share a part of the work equally."""
     shared_ns = nanoseconds(retrieval.parallel_work) / retrieval.threads
     return nanoseconds(retrieval.work) + round(shared_ns)
+
+
+def retrieve_instructions(retrieval: Retrieval | None) -> int | None:
+    """Return the instructions of a retrieval's longest thread; None without a retrieval."""
+    if retrieval is None:
+        return None
+    shared = instructions(retrieval.parallel_work) // retrieval.threads
+    return instructions(retrieval.work) + shared
 
 
 def load_ns(release: Release, placed: Sequence[Placement]) -> int:

@@ -226,6 +226,8 @@ class Alternative:
     digest_pages: int = column(Boot)
     extend_ns: int = column(Boot)
     retrieve_ns: int | None = column("duration of the retrieval", default=None)
+    extend_instructions: int = column("of extension and first pass, by rates", default=0)
+    retrieve_instructions: int | None = column("of the retrieval's longest thread", default=None)
     early_ns: int = column("duration of early boot, extension and retrieval included")
     memory_regions_after: int = column(Boot)
     reserved_regions_before: int | None = column(Boot, default=None)

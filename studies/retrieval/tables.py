@@ -1,0 +1,114 @@
+"""The second study's rows and its tables in Markdown."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from kho_sim.base.units import format_size
+from kho_sim.layout import markdown
+from kho_sim.sweeps import Sweep
+from studies.retrieval.cases import CASES
+
+PAGE_BYTES = 4096
+WAYS = (
+    ("blocks", "per-key"),
+    ("blocks-skip", "per-key"),
+    ("blocks", "one-call"),
+    ("blocks", "collect-runs"),
+    ("blocks-skip", "collect-runs"),
+    ("blocks-skip", "skip-at-free"),
+    ("blocks-skip", "parallel"),
+    ("reserve-early", "two-pass"),
+    ("reserve-early", "two-pass-runs"),
+)
+EXTENSIONS = (
+    ("blocks", 30),
+    ("blocks-skip", 21),
+    ("scaled-blocks", None),
+    ("bounded-blocks", None),
+    ("largest-gaps", 21),
+    ("gaps-by-memory", 21),
+)
+
+
+def study_table(study: Sweep) -> pd.DataFrame:
+    """Return one row per case, extension and retrieval.
+
+    Columns: workload, platform, memory_bytes; those of ``Trace.alternatives``; preservations,
+    preserved_bytes, radix_nodes of the boot; instructions (extension and retrieval), of_linux
+    (their share of what ``blocks`` and ``per-key`` take), recovered_share (of what could be had).
+    """
+    names = {
+        "description": "workload",
+        "machine.platform": "platform",
+        "machine.memory": "memory_bytes",
+    }
+    inherited = ["preservations", "preserved_bytes", "radix_nodes"]
+    boots = study.boots()[["run_id", "boot", *names, *inherited]].rename(columns=names)
+    tried = study.alternatives().drop(columns=[*study.keys, "replicate"])
+    rows = boots.merge(tried, on=["run_id", "boot"])
+    rows = rows.drop_duplicates(["run_id", "strategy", "shift", "retrieval"])
+    rows["instructions"] = rows["extend_instructions"] + rows["retrieve_instructions"]
+    stock = rows[(rows["strategy"] == "blocks") & (rows["retrieval"] == "per-key")]
+    own = rows["run_id"].map(stock.set_index("run_id")["instructions"])
+    rows["of_linux"] = (rows["instructions"] / own).astype(float)
+    everything = rows[(rows["strategy"] == "reserve-early") & (rows["retrieval"] == "two-pass")]
+    free = everything.set_index("run_id")["extended_bytes"]
+    kept = rows["preserved_bytes"] + rows["radix_nodes"] * PAGE_BYTES
+    could_be = rows["run_id"].map(free) - kept
+    is_all = rows["strategy"] == "reserve-early"
+    recovered = rows["extended_bytes"] - kept.where(is_all, 0)
+    rows["recovered_share"] = (recovered / could_be).astype(float)
+    order = {name: number for number, name in enumerate(CASES)}
+    return rows.sort_values(
+        ["workload", "platform", "memory_bytes", "strategy", "shift", "retrieval"],
+        key=lambda column: column.map(order) if column.name == "workload" else column,
+        ignore_index=True,
+    )
+
+
+def cost_table(rows: pd.DataFrame) -> str:
+    """Return instructions of extension and retrieval together, a row a case, as shares of Linux."""
+    heads = ["workload", "machine", "keys", "runs", "Linux + patch"]
+    heads += [f"{extension}, {retrieval}" for extension, retrieval in WAYS[1:]]
+    body = []
+    for (workload, platform, memory), case in _cases(rows):
+        ways = {
+            (row.strategy, row.retrieval): row
+            for row in case[case["shift"] == 30].itertuples()
+            if not row.panic
+        }
+        stock = ways.get(WAYS[0])
+        if stock is None:
+            continue
+        runs = stock.reserved_regions_after - stock.reserved_regions_before
+        cells = [workload, _machine(platform, memory), f"{stock.preservations:,}", f"{runs:,}"]
+        cells.append(f"{stock.instructions / 1e6:,.1f} M")
+        cells += [f"{ways[way].of_linux:.1%}" if way in ways else "dies" for way in WAYS[1:]]
+        body.append(cells)
+    return markdown(heads, body, right_from=2)
+
+
+def recovered_table(rows: pd.DataFrame) -> str:
+    """Return what each extension recovers of what could be had, and regions that it leaves."""
+    heads = ["workload", "machine"]
+    heads += [name if shift is None else f"{name} 2^{shift}" for name, shift in EXTENSIONS]
+    body = []
+    for (workload, platform, memory), case in _cases(rows[rows["retrieval"] == "per-key"]):
+        cells = [workload, _machine(platform, memory)]
+        for name, shift in EXTENSIONS:
+            one = case[case["strategy"] == name]
+            one = one if shift is None else one[one["shift"] == shift]
+            regions = int(one["memory_regions_after"].iloc[0])
+            cells.append(f"{one['recovered_share'].iloc[0]:.1%} ({regions:,})")
+        body.append(cells)
+    return markdown(heads, body, right_from=2)
+
+
+def _cases(rows: pd.DataFrame) -> pd.api.typing.DataFrameGroupBy:
+    return rows.groupby(["workload", "platform", "memory_bytes"], sort=False)
+
+
+def _machine(platform: str, memory_bytes: int) -> str:
+    size = format_size(int(memory_bytes))
+    return size if platform == "x86_64" else f"{size} {platform}"

@@ -1,0 +1,68 @@
+"""The second study on its smallest machine, from the sweep to its tables."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from kho_sim.base.words import RETRIEVALS
+from kho_sim.scenario import from_dict
+from kho_sim.sweeps import sweep
+from studies.retrieval.__main__ import command
+from studies.retrieval.cases import CASES, EXTENSIONS, MACHINES, base_scenario, points_of
+from studies.retrieval.tables import cost_table, recovered_table, study_table
+
+TINY = MACHINES[:1]
+NAMES = ("memfd-4k", "aged")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    points = points_of(NAMES, TINY)
+    return study_table(
+        sweep(from_dict(base_scenario()), points, tmp_path_factory.mktemp("study"), workers=1)
+    )
+
+
+def test_every_extension_is_tried_with_every_retrieval(rows):
+    late = len(EXTENSIONS) - 1
+    with_first_pass = 2  # reserve-early turns the others into one of these
+    assert rows.groupby("workload", sort=False).size().to_dict() == dict.fromkeys(
+        NAMES, late * len(RETRIEVALS) + with_first_pass
+    )
+
+
+def test_shares_are_shares(rows):
+    stock = rows[(rows["strategy"] == "blocks") & (rows["retrieval"] == "per-key")]
+    assert set(stock["of_linux"]) == {1.0}
+    assert rows["recovered_share"].between(0, 1).all()
+    everything = rows[rows["strategy"] == "reserve-early"]
+    assert set(everything["recovered_share"]) == {1.0}
+
+
+def test_collecting_runs_takes_most_of_the_cost_away(rows):
+    chosen = rows[(rows["workload"] == "memfd-4k") & (rows["strategy"] == "blocks-skip")]
+    costs = chosen[chosen["shift"] == 30].set_index("retrieval")["of_linux"]
+    assert costs["collect-runs"] < 0.2 < costs["one-call"] < costs["per-key"] < 1
+
+
+def test_tables_have_a_row_for_each_case(rows):
+    for table in (cost_table(rows), recovered_table(rows)):
+        lines = table.splitlines()
+        assert len(lines) == 2 + len(NAMES)
+        assert lines[2].startswith("| memfd-4k | 1 GiB |")
+
+
+def test_the_command_writes_its_tables(tmp_path, monkeypatch):
+    monkeypatch.setattr("studies.retrieval.__main__.MACHINES", TINY)
+    options = ["-o", str(tmp_path / "runs"), "--workload", "memfd-2m", "--workers", "1"]
+    done = CliRunner().invoke(command, [*options, "--results", str(tmp_path / "page")])
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in (tmp_path / "page").iterdir()}
+    assert names == {"cost.md", "recovered.md", "study.csv"}
+
+
+def test_all_sizes_of_a_case_are_shares_of_memory():
+    for name in CASES:
+        first, *_ = points_of([name], MACHINES)
+        assert first["workload"][0].get("size", 1) <= MACHINES[0].memory_bytes // 8
