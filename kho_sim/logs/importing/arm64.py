@@ -25,11 +25,12 @@ from kho_sim.base.extent import (
 from kho_sim.base.words import USABLE_MEMORY
 from kho_sim.kho.load import DESCRIPTORS_ALIGN_BYTES
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
+from kho_sim.logs.importing.files_of_arm64 import image_of
 from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, Source
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.arm64_lines import EMULATED_TIMER_HZ
 from kho_sim.logs.reader.assemble import is_kho
-from kho_sim.logs.reader.facts import ARM64, Resource
+from kho_sim.logs.reader.facts import ARM64
 from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange
 from kho_sim.memory.memblock import NOMAP as NOMAP_FLAG
 from kho_sim.platform.geometry import PAGES_4K
@@ -103,7 +104,7 @@ def first_load(log: BootLog) -> FirstLoad:
     image, initrd = _printed_places(log)
     what = "reservation of the image"
     if image is None:
-        image, what = _image_of_iomem(log.iomem), "Kernel code to Kernel data"
+        image, what = image_of(log.iomem), "Kernel code to Kernel data"
     rest = subtracted(_not_of_the_kernel(log), [image] if image else [])
     initrd = initrd or _initrd_among(log, rest, image)
     tree = _device_tree_among(subtracted(rest, [initrd] if initrd else []))
@@ -235,13 +236,6 @@ def _printed_places(log: BootLog) -> tuple[Extent | None, Extent | None]:
             return image, initrd
     reserved = [extent for op, extent in calls if op == "reserve"]
     return (reserved[-1], None) if reserved else (None, None)
-
-
-def _image_of_iomem(iomem: Iterable[Resource]) -> Extent | None:
-    parts = {resource.name: resource for resource in iomem if resource.name.startswith("Kernel ")}
-    if "Kernel code" not in parts or "Kernel data" not in parts:
-        return None
-    return Extent(parts["Kernel code"].start, parts["Kernel data"].end)
 
 
 def _not_of_the_kernel(log: BootLog) -> list[Extent]:

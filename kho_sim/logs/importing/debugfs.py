@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 
 from kho_sim.base.errors import TraceError
+from kho_sim.logs.importing.files_of_arm64 import is_pc, say_platform
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
     SCRATCH_SIZES,
     Source,
 )
-from kho_sim.machine.machine import FirmwareRange, NodeRange
+from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, NodeRange
 
 MEMBLOCK_LINE = re.compile(
-    r" *\d{1,6}: 0x([0-9a-f]{1,16})\.\.0x([0-9a-f]{1,16})(?: +(\d{1,3}|x))?.*"
+    r" *\d{1,6}: 0x([0-9a-f]{1,16})\.\.0x([0-9a-f]{1,16})(?: +(\d{1,3}|x))?(.*)"
 )
 HEX_LINE = re.compile(r"(0x)?[0-9a-fA-F]{1,16}")
 AREAS_AT_LEAST = 3
@@ -29,14 +30,17 @@ AREAS_AT_LEAST = 3
 def read_memblock(name: str, lines: list[str]) -> Source:
     """Return what a memblock array tells."""
     rows = [match for line in lines if (match := MEMBLOCK_LINE.fullmatch(line))]
-    ranges = [FirmwareRange(int(match[1], 16), int(match[2], 16) + 1) for match in rows]
+    ranges = [_range(match) for match in rows]
     source = Source(name)
     if "reserved" in name or (ranges and ranges[0].start == 0):
         size = sum(part.end - part.start for part in ranges)
         source.notes.append(f"{len(ranges)} reserved regions, {size} bytes; not imported")
         return source
     source.say(MEMORY_MAP, ranges, "memory", "memblock memory")
-    source.notes.append("has no reserved entries of the firmware's map")
+    if is_pc(ranges):
+        source.notes.append("has no reserved entries of the firmware's map")
+    else:
+        say_platform(source, "memory")
     if all(match[3] and match[3] != "x" for match in rows):
         spans = [
             NodeRange(part.start, part.end, int(match[3]))
@@ -44,6 +48,11 @@ def read_memblock(name: str, lines: list[str]) -> Source:
         ]
         source.say(NODE_RANGES, spans, "node", "nodes of memblock memory")
     return source
+
+
+def _range(row: re.Match[str]) -> FirmwareRange:
+    kind = NOMAP if "NOMAP" in row[4] else USABLE
+    return FirmwareRange(int(row[1], 16), int(row[2], 16) + 1, kind)
 
 
 def read_scratch(name: str, lines: list[str]) -> Source:

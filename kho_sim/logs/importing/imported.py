@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kho_sim.base.errors import InputError
-from kho_sim.base.extent import Extent, merged, round_down, round_up
+from kho_sim.base.extent import Extent, merged, round_down, round_up, total_size
 from kho_sim.base.notebook import text_html
 from kho_sim.base.words import USABLE_MEMORY
 from kho_sim.logs.importing.write import scenario_text
-from kho_sim.machine.machine import USABLE, FirmwareRange, NodeRange
+from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, NodeRange
 from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.scenario import Scenario, from_dict
 
 PAGE_BYTES = PAGES_4K.page_bytes
-"""Of every kernel that is imported so far: x86_64."""
+"""Of kernels that do not say otherwise."""
 
 MEMORY_MAP = "machine.memory_map"
 NODE_RANGES = "machine.node_ranges"
 """Not a key of scenarios: it gives the ranges of the map their nodes."""
+PAGE_SIZE = "kernel.page_size"
 PRESENT_PAGES = "machine.present_pages"
 """Not a key of scenarios: the pages that the map should add up to."""
 SCRATCH_SIZES = "kernel.scratch_sizes"
@@ -162,15 +163,21 @@ def combine(sources: Iterable[Source], description: str) -> ImportedScenario:
     )
 
 
-def usable(ranges: Iterable[FirmwareRange], grain_bytes: int = PAGE_BYTES) -> list[Extent]:
-    """Return the memory of a map without page 0: whole pages, or the blocks that hold some."""
+def usable(
+    ranges: Iterable[FirmwareRange], grain_bytes: int = PAGE_BYTES, *, counts_nomap: bool = False
+) -> list[Extent]:
+    """Return the memory of a map without page 0: whole pages, or the blocks that hold some.
+
+    ``counts_nomap``: memory that arm64 does not map is memory that it counts.
+    """
+    kinds = (*USABLE_MEMORY, NOMAP) if counts_nomap else USABLE_MEMORY
     pages = merged(
         (
             max(round_up(part.start, PAGE_BYTES), PAGE_BYTES),
             round_down(part.end, PAGE_BYTES),
         )
         for part in ranges
-        if part.kind in USABLE_MEMORY
+        if part.kind in kinds
     )
     if grain_bytes == PAGE_BYTES:
         return pages
@@ -200,7 +207,7 @@ def _map_entries(chosen: dict[str, Finding]) -> list[dict[str, Any]]:
     for part in sorted(chosen[MEMORY_MAP].value):
         pieces = (
             _by_node(part, spans)
-            if part.kind in USABLE_MEMORY
+            if part.kind in (*USABLE_MEMORY, NOMAP)
             else [NodeRange(part.start, part.end, 0)]
         )
         for start, end, nid in pieces:
@@ -238,7 +245,8 @@ def _disagreements(chosen: dict[str, Finding], others: list[Finding]) -> Iterato
             yield Disagreement(other.key, _shown(taken), taken.origin, _shown(other), other.origin)
     if PRESENT_PAGES in chosen and MEMORY_MAP in chosen:
         claim, taken = chosen[PRESENT_PAGES], chosen[MEMORY_MAP]
-        pages = sum(part.size for part in usable(taken.value)) // PAGE_BYTES
+        page_bytes = chosen[PAGE_SIZE].value if PAGE_SIZE in chosen else PAGE_BYTES
+        pages = total_size(usable(taken.value, counts_nomap=True)) // page_bytes
         if taken.grain_bytes == PAGE_BYTES and pages != claim.value:
             yield Disagreement(
                 MEMORY_MAP, f"{pages} pages", taken.origin, f"{claim.value} pages", claim.origin

@@ -15,6 +15,7 @@ from typing import Any
 
 from kho_sim.base.errors import TraceError
 from kho_sim.base.units import parse_size
+from kho_sim.logs.importing.files_of_arm64 import is_pc, say_platform
 from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, Source
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 
@@ -55,6 +56,8 @@ def read_lsmem(name: str, text: str) -> Source:
     source = Source(name)
     grain = reduce(gcd, (edge for part in ranges for edge in part[:2] if edge), 0)
     source.say(MEMORY_MAP, ranges, "memory", "ranges", grain)
+    if not is_pc(ranges) and ranges[0].start:
+        say_platform(source, "memory")
     source.notes.append("memory in whole blocks; holes in them are not shown")
     if len(nodes) == len(ranges):
         spans = [NodeRange(r.start, r.end, nid) for r, nid in zip(ranges, nodes, strict=True)]

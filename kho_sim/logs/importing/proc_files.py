@@ -12,6 +12,7 @@ from itertools import pairwise
 from kho_sim.base.errors import TraceError
 from kho_sim.base.extent import subtracted, total_size
 from kho_sim.logs.importing.build_sizes import image_of
+from kho_sim.logs.importing.files_of_arm64 import is_of_arm64, say_iomem
 from kho_sim.logs.importing.imported import (
     MEMORY_MAP,
     NODE_RANGES,
@@ -52,6 +53,9 @@ def read_iomem(name: str, lines: list[str]) -> Source:
     if not any(resource.end > 1 for resource in resources):
         raise TraceError(f"{name}: all addresses are zero; the kernel shows them to root only")
     source = Source(name, lines=_first_lines(lines, ("System RAM", "Kernel code")))
+    if is_of_arm64(resources):
+        say_iomem(source, resources)
+        return source
     ranges = [
         FirmwareRange(resource.start, resource.end, FIRMWARE_KINDS[resource.name])
         for resource in resources
@@ -73,8 +77,8 @@ def read_iomem(name: str, lines: list[str]) -> Source:
     return source
 
 
-def read_zoneinfo(name: str, lines: list[str]) -> Source:
-    """Return what /proc/zoneinfo tells."""
+def read_zoneinfo(name: str, lines: list[str], page_bytes: int = PAGE_BYTES) -> Source:
+    """Return what /proc/zoneinfo tells, which counts pages and does not say of which size."""
     zones: list[tuple[int, dict[str, int]]] = []
     cpus: set[int] = set()
     for line in lines:
@@ -86,9 +90,12 @@ def read_zoneinfo(name: str, lines: list[str]) -> Source:
             cpus.add(int(match[1]))
     source = Source(name, lines=_first_lines(lines, ("Node ", "present", "cpu: ")))
     spans = [
-        NodeRange(_bytes(zone["start_pfn:"]), _bytes(zone["start_pfn:"] + zone["spanned"]), nid)
-        for nid, zone in zones
-        if "start_pfn:" in zone and "spanned" in zone
+        NodeRange(start * page_bytes, (start + pages) * page_bytes, nid)
+        for nid, start, pages in (
+            (nid, zone["start_pfn:"], zone["spanned"])
+            for nid, zone in zones
+            if "start_pfn:" in zone and "spanned" in zone
+        )
     ]
     if spans:
         source.say(NODE_RANGES, spans, "Node ", "zones of each node")
@@ -117,7 +124,3 @@ def _first_lines(lines: list[str], texts: tuple[str, ...]) -> dict[str, int]:
         text: next((number for number, line in enumerate(lines, 1) if text in line), 1)
         for text in texts
     }
-
-
-def _bytes(pages: int) -> int:
-    return pages * PAGE_BYTES

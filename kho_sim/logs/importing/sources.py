@@ -14,7 +14,14 @@ from pathlib import Path
 from kho_sim.base.errors import TraceError, one_line
 from kho_sim.logs.importing import debugfs, lsmem, proc_files
 from kho_sim.logs.importing.from_log import lines_of_log, source_of_trace
-from kho_sim.logs.importing.imported import MEMORY_MAP, ImportedScenario, Source, combine
+from kho_sim.logs.importing.imported import (
+    MEMORY_MAP,
+    PAGE_BYTES,
+    PAGE_SIZE,
+    ImportedScenario,
+    Source,
+    combine,
+)
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.logs.reader.stream import file_lines
 
@@ -32,7 +39,15 @@ def import_files(paths: Iterable[str | PathLike[str]]) -> ImportedScenario:
 
     Raises: TraceError if a file is of no known kind, cannot be read, or no file has the memory.
     """
-    imported = scenario_of((read_source(path) for path in paths), "imported from {}")
+    named = list(paths)
+    found = [read_source(path) for path in named]
+    page_bytes = _page_bytes(source for _, source in found)
+    if page_bytes != PAGE_BYTES:
+        found = [
+            read_source(path, page_bytes) if kind == "zoneinfo" else (kind, source)
+            for path, (kind, source) in zip(named, found, strict=True)
+        ]
+    imported = scenario_of(found, "imported from {}")
     if MEMORY_MAP not in imported.origins:
         names = ", ".join(imported.scenario["sources"])
         raise TraceError(f"{names}: nothing here tells the memory of the machine")
@@ -46,18 +61,19 @@ def scenario_of(found: Iterable[tuple[str, Source]], description: str) -> Import
     return combine(sources, description.format(", ".join(source.name for source in sources)))
 
 
-def read_source(path: str | PathLike[str]) -> tuple[str, Source]:
-    """Return the kind of a file, one of RANKS, and what it tells. Raises TraceError."""
+def read_source(path: str | PathLike[str], page_bytes: int = PAGE_BYTES) -> tuple[str, Source]:
+    """Return the kind of a file, one of RANKS, and what it tells; ``page_bytes`` is the size of
+    pages that it counts. Raises TraceError."""
     file = Path(path)
     name = one_line(file.name)
-    found = source_of_text(name, _small_text(file))
+    found = source_of_text(name, _small_text(file), page_bytes)
     if found is not None:
         return found
     trace = read_boot_log(file)
     return "log", source_of_trace(trace, lines_of_log(file_lines(file, lambda _: None)))
 
 
-def source_of_text(name: str, text: str) -> tuple[str, Source] | None:
+def source_of_text(name: str, text: str, page_bytes: int = PAGE_BYTES) -> tuple[str, Source] | None:
     """Return the kind of a text, one of RANKS, and what it tells; None if it may be a log.
 
     Raises: TraceError for what is of a known kind, and damaged or in a form that is not read.
@@ -69,7 +85,7 @@ def source_of_text(name: str, text: str) -> tuple[str, Source] | None:
         case "iomem":
             return "iomem", proc_files.read_iomem(name, lines)
         case "zoneinfo":
-            return "zoneinfo", proc_files.read_zoneinfo(name, lines)
+            return "zoneinfo", proc_files.read_zoneinfo(name, lines, page_bytes)
         case "memblock":
             return "memblock", debugfs.read_memblock(name, lines)
         case "scratch":
@@ -77,6 +93,11 @@ def source_of_text(name: str, text: str) -> tuple[str, Source] | None:
         case "lsmem text":
             return "lsmem", lsmem.read_lsmem_text(name, lines)
     return None
+
+
+def _page_bytes(sources: Iterable[Source]) -> int:
+    found = (f.value for source in sources for f in source.findings if f.key == PAGE_SIZE)
+    return next(found, PAGE_BYTES)
 
 
 def _small_text(file: Path) -> str:

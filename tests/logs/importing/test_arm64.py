@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kho_sim.base.extent import merged
 from kho_sim.chain.build import build_machine
-from kho_sim.logs.importing import scenario_from_trace
+from kho_sim.logs.importing import import_files, scenario_from_trace
 from kho_sim.logs.importing.arm64 import first_load
 from kho_sim.logs.reader import read_boot_log_lines
 from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange
@@ -144,3 +145,67 @@ def test_reserved_memory_nodes_are_not_mapped_or_reserved():
         {"start": 0x60000000, "end": 0x60100000}
     ]
     assert any("linux,cma is left out" in note for note in found.notes)
+
+
+# Files of running machines
+
+
+@pytest.mark.parametrize(
+    ("name", "page_kib"), [("a64-numa2-8G", 4), ("a64-16k-huge1G-16G", 16), ("a64-64k-cma0-4G", 64)]
+)
+def test_iomem_is_never_read_as_of_x86(name, page_kib, iomem, put):
+    found = import_files([put("iomem", iomem(f"arm64/{name}"))])
+    scenario, log = found.to_scenario(), imported(lines_of(name)).to_scenario()
+    assert (scenario.machine.platform, scenario.kernel.page_size) == ("arm64", page_kib << 10)
+    assert scenario.kernel.image == log.kernel.image
+    assert merged(build_machine(scenario).memory) == merged(build_machine(log).memory)
+
+
+def test_iomem_of_a_uefi_machine_has_its_unmapped_memory(iomem, put, recorded_path):
+    name = "arm64/a64-efidebug-4G-uefi"
+    file = put("iomem", iomem(name))
+    parts = import_files([file]).scenario["machine"]["memory_map"]
+    assert [FirmwareRange(p["start"], p["end"], p.get("kind", USABLE)) for p in parts] == UEFI_4G
+    assert import_files([recorded_path(name), file]).disagreements == ()
+
+
+MEMBLOCK = (
+    "   0: 0x0000000040000000..0x000000013c43ffff    0 NONE\n"
+    "   1: 0x000000013c440000..0x000000013c72ffff    0 NOMAP\n"
+    "   2: 0x000000013c730000..0x000000013fffffff    0 NONE\n"
+)
+
+
+def test_memblock_of_debugfs_is_never_read_as_of_x86(put):
+    found = import_files([put("memory", MEMBLOCK)])
+    assert found.scenario["machine"]["platform"] == "arm64"
+    kinds = [part.get("kind", USABLE) for part in found.scenario["machine"]["memory_map"]]
+    assert kinds == [USABLE, NOMAP, USABLE]
+    assert any("page size" in note for note in found.notes)
+    found.to_scenario()
+
+
+def zoneinfo(start: int, pages: int) -> str:
+    numbers = (
+        f"        spanned  {pages}\n        present  {pages}\n  start_pfn:           {start}\n"
+    )
+    return f"Node 0, zone      DMA\n{numbers}  pagesets\n    cpu: 0\n    cpu: 1\n"
+
+
+@pytest.mark.parametrize("page_kib", [16, 64])
+def test_zoneinfo_counts_pages_of_the_kernel(page_kib, iomem, put):
+    name = {16: "a64-16k-machine-2G", 64: "a64-64k-cma0-4G"}[page_kib]
+    size = {16: 2 * GIB, 64: 4 * GIB}[page_kib]
+    pages = zoneinfo(GIB // (page_kib << 10), size // (page_kib << 10))
+    files = [put("zoneinfo", pages), put("iomem", iomem(f"arm64/{name}"))]
+    found = import_files(files)
+    assert found.disagreements == ()
+    assert found.scenario["machine"]["cpus"] == 2
+    less = put("zoneinfo", zoneinfo(GIB // (page_kib << 10), size // (page_kib << 10) - 1))
+    assert import_files([less, files[1]]).disagreements
+
+
+def test_blocks_that_begin_above_zero_are_of_arm64(put):
+    row = '{"range": "0x0000000040000000-0x00000000bfffffff", "size": 2147483648}'
+    found = import_files([put("lsmem", f'{{"memory": [{row}]}}')])
+    assert found.scenario["machine"]["platform"] == "arm64"
