@@ -55,10 +55,16 @@ def find_build(source: Source, cold: BootLog) -> Build:
             source.say(key, value, text)
     if cold.percpu:
         source.say("kernel.per_cpu_static", cold.percpu.static_bytes, PER_CPU_LINE)
+    recorded = ", ".join(one.name for one in builds)
     if differing:
         source.notes.append(
-            f"the kernel is none of the recorded builds ({', '.join(BUILDS)}); {build.name} stands "
-            "for it in what the log does not show"
+            f"the kernel is none of the recorded builds ({recorded}); {build.name} stands for it "
+            "in what the log does not show"
+        )
+    elif not shown:
+        source.notes.append(
+            "the log shows nothing of how its kernel was built, so it is simulated as the build "
+            f"'{build.name}'; kernel.build names another one ({recorded})"
         )
     return _with(build, differing)
 

@@ -61,7 +61,7 @@ def test_recorded_logs_have_their_whole_map(recorded_path):
 def test_an_unknown_word_of_the_map_is_said(put):
     text = (DATA / "ordinary.log").read_text()
     text = text.replace("9fbff]  System RAM", "9fbff]  mystery RAM")
-    (note, _, _) = import_files([put("odd.log", text)]).notes
+    (note, *_) = import_files([put("odd.log", text)]).notes
     assert "'mystery RAM' in the memory map is not known" in note
     known = text.replace("mystery RAM", "persistent (type 12)")
     assert not any("not known" in note for note in import_files([put("a.log", known)]).notes)
