@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kho_sim.base.command_line import (
     CmaRequest,
     CommandLine,
+    MovableCore,
     ReserveMem,
     Swiotlb,
     parse_command_line,
@@ -270,6 +271,8 @@ def _options(
         log_buffer_bytes=line.log_buf_len or 0,
         hugepages=line.hugepages(len(machine.nodes)),
         optimises_memmap=line.hugetlb_free_vmemmap,
+        movable_core=MovableCore() if line.movable_node else line.movable_core,
+        movable_node=line.movable_node,
         hugetlb_cma=line.hugetlb_cma,
         crashkernel=line.crashkernel,
         cma=line.cma or CmaRequest(build.cma_bytes),

@@ -50,6 +50,7 @@ def open_allocator(
         interleaving=interleaving,
         drawn=drawn,
         geometry=memblock.geometry,
+        movable_core=booted.early.options.movable_core,
     )
     taken = [(r.base, r.end) for r in memblock.reserved]
     taken += [(r.base, r.end) for r in memblock.memory if r.flags & NOMAP]

@@ -334,6 +334,7 @@ def _add_memory(boot: EarlyBoot) -> None:
     boot.add_memory()
     boot.memblock.mark_kho_scratch(0, MIB)
     boot.memblock.current_limit = MIB
+    boot.memblock.bottom_up = boot.options.movable_node
 
 
 def _set_up_real_mode(boot: EarlyBoot) -> None:
@@ -346,7 +347,8 @@ def _set_up_real_mode(boot: EarlyBoot) -> None:
 
 
 def _map_memory(boot: EarlyBoot) -> None:
-    """The direct map: a probe that is given back, and on cold boots pages for its tables.
+    """The direct map: a probe that is given back, and on cold boots pages for its tables; neither
+    where memory is taken from below.
 
     The tables normally come from the brk behind the image; on a cold boot of a machine with memory
     above 4 GiB two of them cannot, unless the image lies there as well (kernel-facts 6.1, step 11;
@@ -354,6 +356,8 @@ def _map_memory(boot: EarlyBoot) -> None:
     """
     requests, end, page_bytes = boot.requests, boot.machine.end_of_memory, boot.geometry.page_bytes
     boot.memblock.current_limit = end
+    if boot.memblock.bottom_up:
+        return
     probe = requests.alloc_range(requesters.DIRECT_MAP_PROBE, PROBE_BYTES, PROBE_BYTES, MIB, end)
     if probe:
         requests.free(probe, 0, PROBE_BYTES)

@@ -75,6 +75,7 @@ class _Replay:
         self.kho = boot.kind == "kho"
         line = parse_command_line(kernel.command_line)
         self.machine = MachineLimits.of(line).seen(machine)
+        self.from_below = line.movable_node
         self.areas = areas or boot.scratch_areas
         self.extend = kernel.extend
         self.scratch_rules = load_release(kernel.release).scratch
@@ -164,6 +165,7 @@ class _Replay:
             self._learn_nodes(memblock)
         if call.phase == "after":
             self._extend_if_due(memblock)
+        memblock.bottom_up = self.from_below and not self.nodes_known
         predicted = self._ask(call, memblock)
         if predicted is None:
             self.result.leave_out("the log does not show the request, only its answer")

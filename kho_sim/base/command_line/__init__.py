@@ -1,5 +1,6 @@
 """The kernel's command line, read as the kernel reads it. A base room: every other may use it."""
 
+from kho_sim.base.command_line.areas import CmaRequest, MovableCore
 from kho_sim.base.command_line.crashkernel import (
     Crashkernel,
     CrashkernelRange,
@@ -7,15 +8,15 @@ from kho_sim.base.command_line.crashkernel import (
     crash_request,
 )
 from kho_sim.base.command_line.hugepages import HugepageRequest, HugetlbCma
+from kho_sim.base.command_line.line import CommandLine
 from kho_sim.base.command_line.memory_map import MemoryEdit
 from kho_sim.base.command_line.options import (
-    CmaRequest,
     OptionRules,
     ReserveMem,
     ScratchRequest,
     Swiotlb,
 )
-from kho_sim.base.command_line.parse import CommandLine, parse_command_line
+from kho_sim.base.command_line.parse import parse_command_line
 from kho_sim.base.command_line.remarks import Remark
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "HugepageRequest",
     "HugetlbCma",
     "MemoryEdit",
+    "MovableCore",
     "OptionRules",
     "Remark",
     "ReserveMem",

@@ -47,16 +47,6 @@ class ReserveMem:
 
 
 @dataclass(frozen=True, slots=True)
-class CmaRequest:
-    """``cma=size@start-end``: the area for contiguous memory, in [start, end); an ``end`` of 0 is
-    that of memory, a size of 0 bytes no area."""
-
-    size_bytes: int = 0
-    start: int = 0
-    end: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Swiotlb:
     """``swiotlb=``: None slabs is the kernel's default of 64 MiB (a slab has 2 KiB)."""
 

@@ -11,28 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from kho_sim.base.command_line.areas import MIRROR, read_cma, read_core
 from kho_sim.base.command_line.crashkernel import (
     FORMS,
     HIGH,
     LOW,
     PLAIN,
-    Crashkernel,
     read_crashkernel,
 )
 from kho_sim.base.command_line.hugepages import (
-    HugepageRequest,
-    HugetlbCma,
-    default_hugepage_bytes,
     parse_hugetlb_cma,
-    resolve_hugepages,
 )
+from kho_sim.base.command_line.line import CommandLine
 from kho_sim.base.command_line.memory_map import TYPES, MemoryEdit, read_mem, read_memmap
 from kho_sim.base.command_line.options import (
     X86_64_RULES,
-    CmaRequest,
     OptionRules,
-    ReserveMem,
-    ScratchRequest,
     Swiotlb,
 )
 from kho_sim.base.command_line.remarks import (
@@ -54,76 +48,6 @@ LOG_BUF_MAX_BYTES = 1 << 31
 """LOG_BUF_LEN_MAX, kernel/printk/printk.c."""
 SWIOTLB_SEGMENT_SLABS = 128
 """IO_TLB_SEGSIZE: the number of slabs is rounded up to it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandLine:
-    """A command line after the kernel has read it. Sizes are bytes; None means not asked for."""
-
-    text: str
-    rules: OptionRules = X86_64_RULES
-    kho: bool = True
-    """True unless ``kho=`` says no: a scenario is about KHO (a stock kernel's default is off)."""
-    liveupdate: bool = True
-    """True unless ``liveupdate=`` says no, for the same reason."""
-    kho_scratch: ScratchRequest = field(default_factory=ScratchRequest)
-    kho_bootmem: ScratchRequest = field(default_factory=ScratchRequest)
-    """The same by the name that the option has from 7.4 on."""
-    log_buf_len: int | None = None
-    """A power of two above the build's own length; None where that one stays."""
-    hugepage_options: tuple[tuple[str, str], ...] = ()
-    """hugepages=, hugepagesz= and default_hugepagesz= in order: the kernel resolves them later."""
-    hugetlb_cma: HugetlbCma = field(default_factory=HugetlbCma)
-    hugetlb_cma_only: bool = False
-    hugetlb_free_vmemmap: bool = False
-    reserve_mem: tuple[ReserveMem, ...] = ()
-    crashkernel: tuple[Crashkernel, ...] = ()
-    """The last one of each kind, in order of first appearance."""
-    cma: CmaRequest | None = None
-    """``cma=``; None is the build's own area."""
-    swiotlb: Swiotlb = field(default_factory=Swiotlb)
-    nr_cpus: int | None = None
-    maxcpus: int | None = None
-    nokaslr: bool = False
-    memblock_debug: bool = False
-    memory_edits: tuple[MemoryEdit, ...] = ()
-    """What ``mem=`` and ``memmap=`` make of the firmware's map, in order."""
-    numa_off: bool = False
-    kfence_interval: int = 0
-    rodata: str = "full"
-    other: tuple[str, ...] = ()
-    """Words that nothing here reads, quotes removed, in order."""
-    messages: tuple[str, ...] = ()
-    """What the kernel prints while it reads the options, in order."""
-    remarks: tuple[Remark, ...] = field(default=(), compare=False)
-    """Words without the effect that their writer may expect, in order; no part of what the kernel
-    makes of the line, so equal lines may differ in them."""
-
-    def scratch(self, option: str) -> ScratchRequest:
-        """Return what the option of that name asked for: a release reads one of the two."""
-        return self.kho_bootmem if option == "kho_bootmem" else self.kho_scratch
-
-    @property
-    def length(self) -> int:
-        """Bytes of the raw text, without a terminating zero."""
-        return len(self.text.encode(errors="surrogatepass"))
-
-    @property
-    def default_hugepagesz(self) -> int:
-        """Bytes of the default hugetlb page, as default_hugepagesz= has it."""
-        return default_hugepage_bytes(self.hugepage_options, self.rules)
-
-    def hugepages(self, nodes_online: int) -> tuple[HugepageRequest, ...]:
-        """Return the boot-time pages asked for, in the order in which the kernel serves the sizes.
-
-        ``nodes_online``: nodes 0 to that number are online; a count for any other makes its option
-        invalid. Source: hugetlb_parse_params() and its handlers; kernel-facts 7.1.
-        """
-        return resolve_hugepages(self.hugepage_options, nodes_online, self.rules)[0]
-
-    def hugepage_messages(self, nodes_online: int) -> tuple[str, ...]:
-        """Return what the kernel prints while it resolves the hugetlb options."""
-        return resolve_hugepages(self.hugepage_options, nodes_online, self.rules)[1]
 
 
 def parse_command_line(
@@ -293,15 +217,23 @@ def _crashkernel(reading: _Reading, value: str | None) -> bool:
 
 
 def _cma(reading: _Reading, value: str | None) -> bool:
-    """Source: early_cma(), kernel/dma/contiguous.c."""
-    if not value:
-        return False
-    size_bytes, rest = memparse(value)
-    start = end = 0
-    if rest.startswith("@"):
-        start, rest = memparse(rest[1:])
-        end = memparse(rest[1:])[0] if rest.startswith("-") else start + size_bytes
-    return reading.set(cma=CmaRequest(size_bytes, start, end))
+    return bool(value) and reading.set(cma=read_cma(value or ""))
+
+
+def _core(name: str) -> _Handler:
+    def read(reading: _Reading, value: str | None) -> bool:
+        if value == MIRROR:
+            reading.remark(NOT_MODELLED, "mirrored memory is left out")
+            return True
+        core = read_core(name, value or "", reading.line.movable_core)
+        return bool(value) and reading.set(movable_core=core)
+
+    return read
+
+
+def _switch(name: str) -> _Handler:
+    """An option that is on if it is there, whatever its value."""
+    return lambda reading, _value: reading.set(**{name: True})
 
 
 def _swiotlb(reading: _Reading, value: str | None) -> bool:
@@ -332,10 +264,6 @@ def _kfence_interval(reading: _Reading, value: str | None) -> bool:
 
 def _rodata(reading: _Reading, value: str | None) -> bool:
     return reading.set(rodata=value or "")
-
-
-def _nokaslr(reading: _Reading, _value: str | None) -> bool:
-    return reading.set(nokaslr=True)
 
 
 def _memblock(reading: _Reading, value: str | None) -> bool:
@@ -392,9 +320,12 @@ _HANDLERS: dict[str, _Handler] = {
     "maxcpus": _cpu_count("maxcpus", 0),
     "kfence.sample_interval": _kfence_interval,
     "rodata": _rodata,
-    "nokaslr": _nokaslr,
+    "nokaslr": _switch("nokaslr"),
     "memblock": _memblock,
     "mem": _mem,
     "memmap": _memmap,
     "numa": _numa,
+    "kernelcore": _core("kernel"),
+    "movablecore": _core("movable"),
+    "movable_node": _switch("movable_node"),
 }

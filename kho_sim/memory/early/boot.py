@@ -191,6 +191,7 @@ class EarlyBoot:
         if self.machine.has_node_distances:
             size = (max(self.machine.nodes) + 1) ** 2
             self.requests.alloc(requesters.NODE_DISTANCES, size, self.geometry.page_bytes)
+        self.memblock.bottom_up = False
         for span in self.machine.node_spans:
             self.memblock.set_node(span.start, span.end - span.start, span.nid)
         for span in self.machine.node_spans:

@@ -11,6 +11,7 @@ from kho_sim.base.command_line import (
     Crashkernel,
     HugepageRequest,
     HugetlbCma,
+    MovableCore,
     ReserveMem,
 )
 from kho_sim.platform.geometry import Geometry
@@ -26,6 +27,9 @@ class BootOptions:
     hugepages: tuple[HugepageRequest, ...] = ()
     optimises_memmap: bool = False
     """Whether gigantic pages share the struct pages of their tails (``hugetlb_free_vmemmap=``)."""
+    movable_core: MovableCore = field(default_factory=MovableCore)
+    movable_node: bool = False
+    """Whether memory is taken from below until nodes are known (``movable_node``)."""
     hugetlb_cma: HugetlbCma = field(default_factory=HugetlbCma)
     crashkernel: tuple[Crashkernel, ...] = ()
     cma: CmaRequest = field(default_factory=CmaRequest)

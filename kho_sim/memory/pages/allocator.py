@@ -12,11 +12,11 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from operator import itemgetter
 
+from kho_sim.base.command_line import MovableCore
 from kho_sim.base.errors import ensure
-from kho_sim.base.extent import Extent, intersected, subtracted
+from kho_sim.base.extent import Extent, intersected, merged, subtracted
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 from kho_sim.platform.rules import ZoneLimit
 
@@ -27,11 +27,13 @@ from .kinds import (
     TYPE_SLOTS,
     UNMOVABLE,
     Migratetype,
+    Request,
     Run,
     joined,
     run_of,
 )
 from .nodes import (
+    MOVABLE_ZONE,
     avoids_fragmentation,
     build_zones,
     extents_of,
@@ -40,21 +42,9 @@ from .nodes import (
     zonelist,
 )
 from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
-from .zone import Zone
+from .zone import KERNEL_ZONE, THIS_ZONE, ZONE_MOVABLE, Zone
 
-
-@dataclass(slots=True)
-class _Request:
-    """So many requests for one block each, to be served in turn.
-
-    ``blocks`` falls to 1 when a zone was asked in vain and adapted its limits: it will be asked,
-    and adapt, again before the next block.
-    """
-
-    blocks: int
-    order: int
-    migratetype: Migratetype
-    cma: bool
+NO_MOVABLE_CORE = MovableCore()
 
 
 class PageAllocator:
@@ -78,19 +68,21 @@ class PageAllocator:
         interleaving: Interleaving = EMULATED,
         drawn: random.Random | None = None,
         geometry: Geometry = PAGES_4K,
+        movable_core: MovableCore = NO_MOVABLE_CORE,
     ):
         self.geometry = geometry
         self._memory = [(*geometry.pages_inside(start, end), nid) for start, end, nid in memory]
         self._scratch = [
             geometry.pages_around(start, start + size) for start, size in scratch if size
         ]
-        self.movable_only = list(self._scratch)
-        """Where nothing may stay for long, in pages: CMA, from the beginning or from when it is
-        released on."""
         self._interleaving = interleaving
         self._drawn = drawn or random.Random(0)
         self._online_cpus = sum(cpus_by_node)
-        self._zones = build_zones(self._memory, cpus_by_node, zones, geometry)
+        self._zones = build_zones(self._memory, cpus_by_node, zones, geometry, movable_core)
+        movable = [Extent(z.start_pfn, z.end_pfn) for z in self._zones if z.name == MOVABLE_ZONE]
+        self.movable_only = merged([*self._scratch, *movable])
+        """Where nothing may stay for long, in pages: ZONE_MOVABLE, and CMA from the beginning or
+        from when it is released on."""
         self._owners = sorted(
             ((extent, zone) for zone in self._zones for extent in extents_of(self._memory, zone)),
             key=itemgetter(0),
@@ -98,7 +90,10 @@ class PageAllocator:
         self._starts = [extent.start for extent, _ in self._owners]
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
-        self._strict = {nid: avoids_fragmentation(self._zones, nid) for nid in nids}
+        of_kernel = [zone for zone in self._zones if zone.name != MOVABLE_ZONE]
+        self._kernel_lists = {nid: zonelist(of_kernel, nid) for nid in sorted(nids)}
+        """The same without ZONE_MOVABLE, for requests whose pages cannot be moved."""
+        self._strict = {nid: avoids_fragmentation(of_kernel, nid) for nid in nids}
         self.home = min(nids)
         """The node of the CPU that asks, for requests that name none."""
         self._free: dict[Zone, list[Extent]] = {}
@@ -153,7 +148,7 @@ class PageAllocator:
     def release_cma(self, areas: Iterable[Extent]) -> None:
         """Turn contiguous areas (bytes) into free CMA pageblocks: cma_init_reserved_areas()."""
         pages = [self.geometry.pages_inside(*area) for area in areas]
-        self.movable_only += pages
+        self.movable_only = merged([*self.movable_only, *pages])
         self._release(pages)
 
     def adopt_gigantic(self, extents: Iterable[tuple[int, int]]) -> None:
@@ -198,7 +193,7 @@ class PageAllocator:
         node = self.home if node is None else node
         got: list[Run] = []
         while count:
-            runs = self._serve(_Request(count, order, migratetype, with_cma), node)
+            runs = self._serve(Request(count, order, migratetype, with_cma), node)
             if not runs:
                 raise out_of_memory(got, count, order, with_cma, self.free_pages())
             for run in runs:
@@ -267,7 +262,7 @@ class PageAllocator:
         Free pages less what zones hold back: si_mem_available(), calculate_totalreserve_pages().
         """
         held_back = (
-            min(zone.watermark_high + zone.lowmem_reserve, zone.managed_pages)
+            min(zone.watermark_high + zone.kept_back(ZONE_MOVABLE), zone.managed_pages)
             for zone in self._zones
         )
         return max(self.free_pages().pages - sum(held_back), 0)
@@ -300,10 +295,12 @@ class PageAllocator:
 
     # Inside
 
-    def _serve(self, request: _Request, node: int) -> list[Run]:
+    def _serve(self, request: Request, node: int) -> list[Run]:
         """Serve some requests: first above the low watermarks, then as the slow path does."""
-        zones = self._zonelists[node]
-        runs = self._ask(zones, "watermark_low", request, self._strict[node])
+        movable = request.migratetype == MOVABLE
+        zones = self._zonelists[node] if movable else self._kernel_lists[node]
+        strict = self._strict[node] and zones[0].name != MOVABLE_ZONE
+        runs = self._ask(zones, "watermark_low", request, strict)
         runs = runs or self._ask(zones, "watermark_min", request, strict=False)
         if not runs:
             for zone in zones:
@@ -311,7 +308,7 @@ class PageAllocator:
             runs = self._ask(zones, "watermark_min", request, strict=False)
         return runs
 
-    def _ask(self, zones: list[Zone], mark: str, request: _Request, strict: bool) -> list[Run]:
+    def _ask(self, zones: list[Zone], mark: str, request: Request, strict: bool) -> list[Run]:
         """Ask zone after zone; ``strict`` forbids claims below a pageblock until all were asked.
 
         Leaving the own node ends strictness at once: get_page_from_freelist().
@@ -319,7 +316,8 @@ class PageAllocator:
         for zone in zones:
             if strict and zone.nid != zones[0].nid:
                 break
-            reserve = zone.name != zones[0].name
+            reserve = ZONE_MOVABLE if zones[0].name == MOVABLE_ZONE else KERNEL_ZONE
+            reserve = THIS_ZONE if zone.name == zones[0].name else reserve
             while True:
                 if zone.passes(getattr(zone, mark), request.order, request.cma, reserve):
                     limits = zone.limits

@@ -6,6 +6,7 @@ Source: include/linux/mmzone.h and kernel-facts sections 0, 3.4 and 9.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -93,3 +94,17 @@ def joined(runs: Iterable[Run], order: int) -> list[Run]:
                 continue
         result.append(run)
     return result
+
+
+@dataclass(slots=True)
+class Request:
+    """So many requests for one block each, to be served in turn.
+
+    ``blocks`` falls to 1 when a zone was asked in vain and adapted its limits: it will be asked,
+    and adapt, again before the next block.
+    """
+
+    blocks: int
+    order: int
+    migratetype: Migratetype
+    cma: bool

@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isqrt
 
+from kho_sim.base.command_line import MovableCore
 from kho_sim.base.extent import Extent, intersected
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.rules import ZoneLimit
 
 from .kinds import PCP_TYPES
+from .movable import movable_starts
 from .zone import Zone
 
+MOVABLE_ZONE = "Movable"
 _LOWMEM_RESERVE_RATIO = 256
+_NORMAL_RESERVE_RATIO = 32
+"""Of the Normal zone, towards ZONE_MOVABLE."""
+_MOVABLE_MIN_SHARE, _MOVABLE_MIN_PAGES, _MOVABLE_MAX_PAGES = 1024, 32, 128
+"""The minimum watermark of ZONE_MOVABLE: a share of it, between these bounds."""
 _MIN_FREE_FLOOR_KIB, _MIN_FREE_CEILING_KIB = 128, 262144
 _THP_MIN_FREE_SHARE = 20
 """The THP recommendation takes at most one page in so many."""
@@ -30,22 +37,36 @@ def build_zones(
     cpus_by_node: list[int],
     limits: Iterable[ZoneLimit],
     geometry: Geometry,
+    movable_core: MovableCore,
 ) -> list[Zone]:
     """Return the zones of all nodes that have pages, by node, lowest first.
 
     ``memory`` is (start pfn, end pfn, nid); ``limits`` say which addresses each zone may hold,
-    ascending. A node without CPUs is worked by all of them.
+    ascending; ``movable_core`` how much of them goes to ZONE_MOVABLE. A node without CPUs is worked
+    by all of them.
     """
+    limits = [limit for limit in limits if _has_memory(memory, limit, geometry)]
+    lowest_pfn = limits[-1].start >> geometry.page_shift if limits else 0
+    movable_from = movable_starts(sorted(memory), movable_core, lowest_pfn, geometry)
     shift = geometry.page_shift
     zones = []
     for nid in sorted({nid for *_, nid in memory}):
         own = [(start, end) for start, end, of in memory if of == nid]
         cpus = (cpus_by_node[nid] if nid < len(cpus_by_node) else 0) or sum(cpus_by_node)
-        for name, low, high in limits:
-            inside = intersected(own, [(low >> shift, high >> shift)])
+        places = [(name, low >> shift, high >> shift) for name, low, high in limits]
+        if movable := movable_from.get(nid):
+            places = [(name, low, min(high, movable)) for name, low, high in places]
+            places.append((MOVABLE_ZONE, movable, own[-1][1]))
+        for name, low, high in places:
+            inside = intersected(own, [(low, high)]) if low < high else []
             if inside:
                 zones.append(Zone(name, nid, inside[0].start, inside[-1].end, cpus, geometry))
     return zones
+
+
+def _has_memory(memory: list[tuple[int, int, int]], limit: ZoneLimit, geometry: Geometry) -> bool:
+    low, high = limit.start >> geometry.page_shift, limit.end >> geometry.page_shift
+    return any(start < high and low < end for start, end, _ in memory)
 
 
 def zonelist(zones: list[Zone], nid: int) -> list[Zone]:
@@ -57,9 +78,9 @@ def zonelist(zones: list[Zone], nid: int) -> list[Zone]:
 def avoids_fragmentation(zones: list[Zone], nid: int) -> bool:
     """Tell whether requests of a node would rather use another zone than mix types in a pageblock.
 
-    alloc_flags_nofragment(): its highest zone is Normal, with a DMA32 zone below; a machine of one
-    node is taken to have that. (Recorded on arm64, whose low zone is DMA: one node does, of two
-    neither.)
+    alloc_flags_nofragment(): the highest zone that may serve is Normal, with a DMA32 zone below; a
+    machine of one node is taken to have that. (Recorded on arm64, whose low zone is DMA: one node
+    does, of two neither.)
     """
     names = {zone.name for zone in zones if zone.nid == nid}
     one_node = {zone.nid for zone in zones} == {nid}
@@ -80,12 +101,13 @@ def set_lowmem_reserve(zones: list[Zone]) -> None:
     that counts gigantic pages and released scratch.
     """
     for zone in zones:
-        above = sum(
-            other.managed_pages
-            for other in zones
-            if other.nid == zone.nid and other.start_pfn > zone.start_pfn
-        )
-        zone.lowmem_reserve = above // _LOWMEM_RESERVE_RATIO
+        above = [z for z in zones if z.nid == zone.nid and z.start_pfn > zone.start_pfn]
+        of_kernel = sum(other.managed_pages for other in above if other.name != MOVABLE_ZONE)
+        zone.lowmem_reserve = of_kernel // _LOWMEM_RESERVE_RATIO
+        if any(other.name == MOVABLE_ZONE for other in above):
+            is_normal = zone.name == "Normal"
+            ratio = _NORMAL_RESERVE_RATIO if is_normal else _LOWMEM_RESERVE_RATIO
+            zone.movable_reserve = sum(other.managed_pages for other in above) // ratio
 
 
 def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
@@ -93,14 +115,19 @@ def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
 
     init_per_zone_wmark_min(), with the higher recommendation of set_recommended_min_free_kbytes().
     """
+    of_kernel = [zone for zone in zones if zone.name != MOVABLE_ZONE]
     geometry = zones[0].geometry
-    managed, kib_per_page = sum(zone.managed_pages for zone in zones), geometry.page_bytes // 1024
+    managed = sum(zone.managed_pages for zone in of_kernel)
+    kib_per_page = geometry.page_bytes // 1024
     kib = min(max(isqrt(managed * kib_per_page * 16), _MIN_FREE_FLOOR_KIB), _MIN_FREE_CEILING_KIB)
-    recommended = geometry.pageblock_pages * len(zones) * (2 + PCP_TYPES * PCP_TYPES)
+    recommended = geometry.pageblock_pages * len(of_kernel) * (2 + PCP_TYPES * PCP_TYPES)
     min_pages = max(kib // kib_per_page, min(recommended, managed // _THP_MIN_FREE_SHARE))
     set_lowmem_reserve(zones)
     for zone in zones:
         zone.watermark_min = min_pages * zone.managed_pages // max(managed, 1)
+        if zone.name == MOVABLE_ZONE:
+            share = zone.managed_pages // _MOVABLE_MIN_SHARE
+            zone.watermark_min = min(max(share, _MOVABLE_MIN_PAGES), _MOVABLE_MAX_PAGES)
         step = max(zone.watermark_min // 4, zone.managed_pages // _WATERMARK_STEP_SHARE)
         zone.watermark_low = zone.watermark_min + step
         zone.watermark_high = zone.watermark_low + step

@@ -24,6 +24,8 @@ from .kinds import CMA, Run, run_of
 from .percpu import PerCpuLists
 
 _NORMAL, _STEAL = "normal", "steal"
+THIS_ZONE, KERNEL_ZONE, ZONE_MOVABLE = 0, 1, 2
+"""Which zone a request prefers, seen from one: it decides what must be left there."""
 
 
 class Zone:
@@ -53,6 +55,8 @@ class Zone:
         self.watermark_min = self.watermark_low = self.watermark_high = 0
         self.lowmem_reserve = 0
         """Pages that requests which prefer a higher zone must leave here."""
+        self.movable_reserve: int | None = None
+        """The same for requests that prefer ZONE_MOVABLE, if the node has one."""
         self.below_high = False
 
     def resize_lists(self, online_cpus: int) -> None:
@@ -61,10 +65,17 @@ class Zone:
         threshold = stat_threshold(online_cpus, self.managed_pages, self.geometry)
         self.buddy.free.threshold = self.buddy.free_cma.threshold = threshold
 
-    def passes(self, mark: int, order: int, cma: bool, reserve: bool) -> bool:
+    def kept_back(self, preferred: int) -> int:
+        """Return the pages that a request must leave which prefers a zone: this one
+        (``THIS_ZONE``), a higher one for the kernel (``KERNEL_ZONE``), or ZONE_MOVABLE."""
+        if preferred == ZONE_MOVABLE and self.movable_reserve is not None:
+            return self.movable_reserve
+        return self.lowmem_reserve if preferred else 0
+
+    def passes(self, mark: int, order: int, cma: bool, reserve: int) -> bool:
         """Tell whether a request may be served above a watermark: zone_watermark_fast()."""
         usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
-        floor = mark + (self.lowmem_reserve if reserve else 0)
+        floor = mark + self.kept_back(reserve)
         if usable - ((1 << order) - 1) <= floor:
             return False
         return not order or self.buddy.has_block(order, cma)
@@ -75,7 +86,7 @@ class Zone:
         return self.pcp.high, self.pcp.alloc_factor, self.below_high
 
     def serve(
-        self, want: int, order: int, migratetype: int, cma: bool, nofragment: bool, reserve: bool
+        self, want: int, order: int, migratetype: int, cma: bool, nofragment: bool, reserve: int
     ) -> list[Run]:
         """Hand out up to ``want`` blocks, at least one if there is any; no watermark is looked at.
 
@@ -174,7 +185,7 @@ class Zone:
         return max(sure, unread, 1)
 
     def _steady_batches(
-        self, want: int, order: int, migratetype: int, cma: bool, reserve: bool
+        self, want: int, order: int, migratetype: int, cma: bool, reserve: int
     ) -> int:
         """Return how many blocks whole steady refills surely hand out on; 0 where unsure.
 
@@ -187,7 +198,7 @@ class Zone:
         own = self.buddy.blocks_free(self._max_order, migratetype) << (self._max_order - order)
         usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
         floor = self.watermark_low if self.below_high else self.watermark_high
-        room = usable - floor - (self.lowmem_reserve if reserve else 0)
+        room = usable - floor - self.kept_back(reserve)
         room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
         return max(0, min(want, own, room >> order) // batch * batch)
 
@@ -213,7 +224,8 @@ class Zone:
             surplus = self.pcp.push(slot, part, self.below_high)
             if surplus:
                 self._drain(slot, surplus)
-                enough = self.below_high and self.passes(self.watermark_high, 0, False, True)
+                high = self.watermark_high
+                enough = self.below_high and self.passes(high, 0, False, ZONE_MOVABLE)
                 self.below_high = self.below_high and not enough
 
     def _drain(self, slot: int, pages: int) -> None:

@@ -16,12 +16,8 @@ from kho_sim.base.command_line import (
     parse_command_line,
 )
 from kho_sim.base.command_line.hugepages import HugepageRequest, HugetlbCma
-from kho_sim.base.command_line.parse import (
-    _HANDLERS,
-    ReserveMem,
-    ScratchRequest,
-    Swiotlb,
-)
+from kho_sim.base.command_line.options import ReserveMem, ScratchRequest, Swiotlb
+from kho_sim.base.command_line.parse import _HANDLERS
 from kho_sim.base.command_line.words import boolean, decimal_number, split_words
 
 MIB, GIB = 1 << 20, 1 << 30
