@@ -36,6 +36,7 @@ cost: .venv/installed
 study: .venv/installed
 	$(BIN)/python -m studies.block_size --results docs/study
 	$(BIN)/python -m studies.retrieval --small --results docs/study/retrieval
+	$(BIN)/python -m studies.bad_memory --results docs/study/bad_memory
 
 # make mutants ROOM=tree: break that room's modules in every small way, and see which tests notice
 mutants: .venv/installed
