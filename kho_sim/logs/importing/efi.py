@@ -2,8 +2,9 @@
 
 The kernel prints the descriptors of the map with ``efi=debug`` only. Without it, what a first
 kernel reserves before its first request shows them (``memblock=debug``, or instrumented regions).
-Where a log has none of these, the sum that the kernel gives back is taken to lie at the top of low
-memory, and a note says so. Left out: which of them held code and which data.
+Where a log has none of these, they are taken to lie where recorded boots of OVMF have them, if its
+map is OVMF's, else the sum that the kernel gives back at the top of low memory; a note says so.
+Left out: which of them held code and which data.
 
 Source: kernel-facts-distro 1 (before 8, 9) and 4.
 """
@@ -11,6 +12,7 @@ Source: kernel-facts-distro 1 (before 8, 9) and 4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import takewhile
 
 from kho_sim.base.extent import (
@@ -23,16 +25,19 @@ from kho_sim.base.extent import (
     total_size,
 )
 from kho_sim.base.words import USABLE_MEMORY
-from kho_sim.logs.importing.imported import PAGE_BYTES, Source
+from kho_sim.logs.importing.imported import PAGE_BYTES, Source, usable
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.assemble import is_kho
-from kho_sim.machine.efi import BOOT_SERVICES, CONVENTIONAL
+from kho_sim.machine.efi import BOOT_SERVICES, CONVENTIONAL, Efi
 from kho_sim.machine.machine import MMIO, USABLE, FirmwareRange
+from kho_sim.platform.firmware.ovmf import least_bytes, ovmf_machine
 from kho_sim.platform.x86_64 import EFI_PARAMETERS_BYTES
 from kho_sim.platform.x86_efi import DESCRIPTOR_BYTES
 
 MIB = 1 << 20
 FOUR_GIB = 4 << 30
+LOW_DEVICES = 0xB0000000
+"""From here up to 4 GiB a machine of QEMU has no memory."""
 HELD = "boot data"
 """The type of boot services of which only the reservation is shown."""
 ASSUMED_RUNTIME_RANGES = 6
@@ -43,13 +48,14 @@ FREED_LINE = "Freeing EFI boot services memory"
 
 
 class EfiTraces:
-    """What the boots of a chain show of EFI; ``memory`` is the e820 map's, in whole pages."""
+    """What the boots of a chain show of EFI; ``ranges`` are the entries of its e820 map."""
 
-    def __init__(self, chain: Sequence[BootLog], memory: Sequence[Extent]):
+    def __init__(self, chain: Sequence[BootLog], ranges: Sequence[FirmwareRange]):
         self._cold = chain[0]
+        self._ranges = ranges
         self._later = [log for log in chain[1:] if is_kho(log)]
         self._reserved = reserved_by_firmware(self._cold)
-        self._memory = [extent for extent in memory if extent.end > MIB]
+        self._memory = [extent for extent in usable(ranges) if extent.end > MIB]
         self.attributes = self._find_attributes()
         self.kept = self._find_kept()
 
@@ -57,6 +63,22 @@ class EfiTraces:
     def is_shown(self) -> bool:
         """Whether the log shows what boot services held."""
         return bool(self._cold.efi.descriptors or self._reserved)
+
+    @cached_property
+    def of_ovmf(self) -> Efi | None:
+        """What OVMF leaves on such a machine, if the map is the one that it makes there."""
+        cold, high = self._cold, [part for part in self._ranges if part.start >= FOUR_GIB]
+        low_end = max((r.end for r in self._ranges if r.start < LOW_DEVICES), default=0)
+        size = low_end + total_size((r.start, r.end) for r in high)
+        cpus = cold.present_cpus or cold.possible_cpus or 0
+        if not cpus or size < least_bytes(cpus):
+            return None
+        machine = ovmf_machine(size, cpus=cpus)
+        ours, theirs = (
+            [(part.start, part.end, part.kind == USABLE) for part in parts]
+            for parts in (self._ranges, machine.firmware)
+        )
+        return machine.efi if ours == theirs else None
 
     def typed(self) -> list[FirmwareRange]:
         """Return the parts of memory that are no conventional memory, with their types.
@@ -115,6 +137,8 @@ class EfiTraces:
         if self._reserved:
             table = [self.attributes] if self.attributes else []
             return subtracted(intersected(self._reserved, self._memory), table)
+        if self.of_ovmf:
+            return merged(self.of_ovmf.boot_services)
         return self._at_the_top(self._cold.efi.freed_bytes or 0)
 
     def _at_the_top(self, size_bytes: int) -> list[Extent]:
@@ -149,9 +173,11 @@ def say_efi(source: Source, chain: Sequence[BootLog], traces: EfiTraces) -> None
         return
     size = cold.efi.freed_bytes
     held = f"{size} bytes, from '{FREED_LINE}'" if size else "none"
+    taken = "the map is OVMF's, and they are taken to lie as in recorded boots of it"
+    if traces.of_ovmf is None:
+        taken = f"{held}, are taken to lie at the top of low memory"
     source.notes.append(
-        f"the log does not show where EFI's boot services lie (efi=debug would); {held}, are taken "
-        "to lie at the top of low memory"
+        f"the log does not show where EFI's boot services lie (efi=debug would); {taken}"
     )
 
 

@@ -146,7 +146,7 @@ def _seen(cold: BootLog, ranges: Sequence[FirmwareRange]) -> list[Extent] | None
 def _of_efi(
     source: Source, chain: Sequence[BootLog], ranges: list[FirmwareRange]
 ) -> list[FirmwareRange]:
-    traces = EfiTraces(chain, usable(ranges))
+    traces = EfiTraces(chain, ranges)
     say_efi(source, chain, traces)
     typed = traces.typed()
     parts = (without_registers(chain[0], part) for part in ranges)

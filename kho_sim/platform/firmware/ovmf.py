@@ -100,7 +100,7 @@ def ovmf_machine(memory_bytes: int, *, cpus: int, node_bytes: Sequence[int] = ()
 
     Raises ValueError if that is less memory than the firmware and a kernel need.
     """
-    if memory_bytes < LEAST_BYTES + LEAST_BYTES_PER_CPU * cpus:
+    if memory_bytes < least_bytes(cpus):
         raise ValueError(f"OVMF with {cpus} CPUs does not fit into {memory_bytes} bytes")
     low_end = end_of_low_memory(memory_bytes, "qemu-q35")
     high_bytes = max(memory_bytes - low_end, 0)
@@ -125,6 +125,11 @@ def ovmf_machine(memory_bytes: int, *, cpus: int, node_bytes: Sequence[int] = ()
         lowest_address=PAGE_BYTES,
         assumptions=ASSUMPTIONS,
     )
+
+
+def least_bytes(cpus: int) -> int:
+    """Return the least memory that the firmware and a kernel need."""
+    return LEAST_BYTES + LEAST_BYTES_PER_CPU * cpus
 
 
 class _Low:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kho_sim.base.extent import merged, total_size
 from kho_sim.chain.build import build_machine
 from kho_sim.logs.importing import scenario_from_trace
 from kho_sim.logs.reader import read_boot_log, read_boot_log_lines
@@ -72,22 +73,38 @@ def test_regions_show_the_same_where_requests_are_not_logged():
     assert efi["runtime_ranges"] == 6
 
 
-def test_a_sum_alone_is_taken_to_lie_at_the_top_of_low_memory_and_said():
-    lines = lines_of("d-efi-4G-nokaslr", b"memblock", b"reserved[", b"KHO: OBS")
-    found = imported(read_boot_log_lines(lines, "plain"))
-    parts = held(found)
-    assert sum(end - start for start, end in parts) == 42776 << 10
-    assert (0x7DD3F000, 0x7DD40000) in parts  # the attributes table, apart
-    assert parts[-1][1] == 0x7FEEC000  # the end of memory below 4 GiB
-    assert (0x7EB8C000, 0x7F4EC000) in parts
-    assert any(f"{42776 << 10} bytes, from 'Freeing EFI boot" in note for note in found.notes)
+SILENT = (b"memblock", b"reserved[", b"KHO: OBS")
+"""Lines that show what a kernel reserves."""
+
+
+def test_a_map_that_ovmf_makes_has_its_boot_services_where_ovmf_has_them():
+    found = imported(read_boot_log_lines(lines_of("d-efi-4G-nokaslr", *SILENT), "plain"))
+    there = merged([*HELD_4G, KEPT_4G])
+    assert merged(held(found)) == merged([*HELD_4G, (0x7DD3F000, 0x7DD40000)])
+    assert total_size(there) - total_size(merged(held(found))) == 0x1F000
+    assert any("the map is OVMF's" in note for note in found.notes)
     assert any("6 are assumed" in note for note in found.notes)
     assert found.to_scenario().machine.efi.runtime_ranges == 6
 
 
+def test_a_sum_alone_is_taken_to_lie_at_the_top_of_low_memory_and_said():
+    """Of a firmware whose map is not OVMF's: its last range ends a page earlier."""
+    lines = lines_of("d-efi-4G-nokaslr", *SILENT, b"node ranges", b"node   0", b"Memory: ")
+    lines = [line.replace(b"7feebfff]  System", b"7feeafff]  System") for line in lines]
+    found = imported(read_boot_log_lines(lines, "plain"))
+    parts = held(found)
+    assert total_size(parts) == 42776 << 10
+    assert (0x7DD3F000, 0x7DD40000) in parts  # the attributes table, apart
+    assert parts[-1][1] == 0x7FEEB000  # the end of memory below 4 GiB
+    assert (0x7EB8C000, 0x7F4EC000) in parts
+    assert any(f"{42776 << 10} bytes, from 'Freeing EFI boot" in note for note in found.notes)
+
+
 def test_nothing_at_all_is_said_as_well():
     dropped = (b"memblock", b"reserved[", b"KHO: OBS", b"Freeing EFI", b"MEMATTR", b"RAMDISK")
-    found = imported(read_boot_log_lines(lines_of("d-efi-4G-nokaslr", *dropped), "plain"))
+    lines = lines_of("d-efi-4G-nokaslr", *dropped, b"node ranges", b"node   0", b"Memory: ")
+    lines = [line.replace(b"7feebfff]  System", b"7feeafff]  System") for line in lines]
+    found = imported(read_boot_log_lines(lines, "plain"))
     assert held(found) == []
     assert any("none, are taken" in note for note in found.notes)
     assert found.scenario["machine"]["efi"] == {"runtime_ranges": 6}
