@@ -106,5 +106,7 @@ def _written(source: Source, kind: str, table: str | None, layout: Layout) -> st
         return json.dumps(source.document(), indent=2)
     frame = source.tables[table or next(iter(source.tables))]()
     if kind == "csv":
-        return str(frame.to_csv(index=False)).rstrip("\n")
+        from kho_sim.report.cells import csv_text
+
+        return csv_text(frame).rstrip("\n")
     return markdown([*frame.columns], [*frame.itertuples(index=False)])

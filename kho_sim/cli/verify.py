@@ -6,6 +6,8 @@ import json
 
 import click
 
+STANDARD_INPUT = "/dev/stdin"
+
 
 @click.command("verify")
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
@@ -26,6 +28,8 @@ def verb(
 ) -> int:
     """Hold the simulator against the console LOGs of real kernels (plain, .gz or .xz).
 
+    A LOG of - is standard input.
+
     Three comparisons: each early allocation replayed, single steps from the logged state, and the
     whole chain simulated from machine, command line, build and workload alone. A difference that
     is not among the --explained ones exits with 1, unless it is a fact that depends on where the
@@ -35,6 +39,7 @@ def verb(
     from kho_sim.verification import read_explained, verify_logs
 
     known = read_explained(explained) if explained else []
+    logs = tuple(STANDARD_INPUT if log == "-" else log for log in logs)
     found = verify_logs(logs, explained=known, workers=workers)
     for refused in found.refused:
         click.echo(f"kho-sim: {refused.message}", err=True)

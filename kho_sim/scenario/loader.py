@@ -7,6 +7,7 @@ Here files and kernel profiles are read, and all findings collected.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,9 +17,15 @@ from kho_sim.base.errors import Problem, ScenarioError
 from kho_sim.scenario.fields import PROFILE_SUFFIXES
 from kho_sim.scenario.findings import findings
 from kho_sim.scenario.notes import Note, notes_of
-from kho_sim.scenario.spec import Scenario
+from kho_sim.scenario.spec import Kernel, Scenario
 from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, read_yaml
 from kho_sim.scenario.yaml_tree import Path as Steps
+
+_OWN_KEY = re.compile(
+    rf"""^\{{? ?["']?({"|".join(Kernel.model_fields | Scenario.model_fields)})["']?\s*:""",
+    re.MULTILINE,
+)
+"""A key of a kernel, or of a scenario that is taken for a profile, at the beginning of a line."""
 
 
 def load(path: str | PathLike[str]) -> Scenario:
@@ -178,9 +185,11 @@ def _profile(document: Document, at: Steps, file: Path) -> Document:
         return Document(str(file))
 
     try:
-        profile = read_yaml(_text_of(file), str(file))
+        text = _text_of(file)
     except ScenarioError as error:
         return refuse(f"the profile {error}")
+    # Nothing is shown of what is in a file that may be anybody's.
+    profile = read_yaml(text, str(file)) if _OWN_KEY.search(text) else Document(str(file))
     document.problems += profile.problems
     if profile.problems and profile.value is None:
         return Document(str(file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 from kho_sim.base.errors import InputError
@@ -87,16 +88,20 @@ class Refused(NamedTuple):
 def check_logs(paths: Sequence[str], workers: int | None = None) -> Iterator[LogCheck | Refused]:
     """Check each log, in their order; one that cannot be read does not keep the others from it.
 
-    ``workers`` processes; None: one per processor. Raises: EngineError if they do not start.
+    ``workers`` processes; None: one per processor. What is no regular file, as a pipe, is read in
+    this process, which alone may have it open. Raises: EngineError if they do not start.
     """
-    workers = min(workers or processors(), len(paths))
+    files = [path for path in paths if Path(path).is_file()]
+    workers = min(workers or processors(), len(files))
     if workers <= 1:
         yield from map(_check_or_refuse, paths)
         return
     pool = open_pool(workers, [__name__])
     finished = False
     try:
-        yield from pool.map(_check_or_refuse, paths)
+        checks = pool.map(_check_or_refuse, files)
+        for path in paths:
+            yield next(checks) if path in files else _check_or_refuse(path)
         finished = True
     finally:
         close_pool(pool, kill=not finished)

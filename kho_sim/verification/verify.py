@@ -69,9 +69,11 @@ def verify_logs(
 
     ``explained`` are known differences (``read_explained``). ``workers`` processes; 1 is
     this one, None: one per processor. A log that cannot be read is in ``refused``; the others are
-    checked all the same. Raises: EngineError if processes do not start.
+    checked all the same; one that is named twice is checked once. Raises: EngineError if processes
+    do not start.
     """
-    results = list(check_logs([os.fspath(path) for path in paths], workers))
+    by_place = {os.path.realpath(path): os.fspath(path) for path in paths}
+    results = list(check_logs(list(by_place.values()), workers))
     return Verification(
         checks=tuple(result for result in results if isinstance(result, LogCheck)),
         refused=tuple(result for result in results if isinstance(result, Refused)),

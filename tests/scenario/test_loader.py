@@ -267,3 +267,37 @@ def test_reading_a_command_line_loads_no_schema_and_nothing_here_loads_frames():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split("\n")[:2] == ["False", "[]"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "root:$6$SECRET:20228:0:99999:7:::\nme:$6$SECRET:20228:0:99999:7:::\n",
+        "password: SECRET\nuser: me\n",
+        "[client]\npassword = SECRET\n",
+        "SECRET=1\0HOME=/root\0",
+        "- SECRET\n- [SECRET\n",
+    ],
+)
+def test_nothing_is_shown_of_a_profile_that_is_another_file(foreign, tmp_path):
+    (tmp_path / "foreign").write_text(foreign)
+    (tmp_path / "s.yaml").write_text("machine: {memory: 4GiB}\nkernel: {profile: foreign}\n")
+    with pytest.raises(ScenarioError, match=r"foreign holds no mapping of kernel keys") as found:
+        load(tmp_path / "s.yaml")
+    assert "SECRET" not in str(found.value)
+    assert "password" not in str(found.value)
+
+
+def test_a_profile_is_a_regular_file_of_a_sane_size(tmp_path):
+    (tmp_path / "large.yaml").write_text("image: 8MiB\n" + "#" * (1 << 20))
+    for name, reason in (
+        ("/dev/zero", "no regular file"),
+        ("/dev/stdin", "no regular file"),
+        (".", "is a folder"),
+        ("large.yaml", "has more than the 1048576 bytes"),
+    ):
+        (tmp_path / "s.yaml").write_text(
+            f"machine: {{memory: 4GiB}}\nkernel: {{profile: {name}}}\n"
+        )
+        with pytest.raises(ScenarioError, match=reason):
+            load(tmp_path / "s.yaml")

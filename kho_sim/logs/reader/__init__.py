@@ -52,7 +52,7 @@ def read_boot_log_lines(lines: Iterable[bytes], name: str) -> Trace:
 
 
 def _trace(lines: Iterable[bytes], name: str, notes: list[str]) -> Trace:
-    reader = ChainReader()
+    reader = ChainReader(name)
     reader.read(unfolded(lines))
     boots = reader.boots
     if not boots:

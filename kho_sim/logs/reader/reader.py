@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kho_sim.base.errors import TraceError
 from kho_sim.logs.reader.arm64_lines import BOOTING, architecture_of, foreign_architecture_of
 from kho_sim.logs.reader.calls import CallReader
 from kho_sim.logs.reader.clean import Message, clean
 from kho_sim.logs.reader.dispatch import FAILURES, FIRST_WORDS, HANDLERS
 from kho_sim.logs.reader.facts import ARM64, GEOMETRIES, BootLog
+from kho_sim.logs.reader.kept import KEPT_LIMIT, LOOK_LINES, kept_facts
 from kho_sim.trace.records import Event
 
 _VERSION = re.compile(r"Linux version (\d[\w.+~-]*) \(")
@@ -35,6 +37,8 @@ EVENT_LIMIT = 400
 class ChainReader:
     """The boots of one chain, as far as its log was read."""
 
+    name: str = "log"
+    """That of its file."""
     boots: list[BootLog] = field(default_factory=list)
     lines: int = 0
     unknown_lines: int = 0
@@ -42,6 +46,8 @@ class ChainReader:
     malformed_lines: int = 0
     header: object = None
     calls: CallReader = field(default_factory=lambda: CallReader(BootLog(boot=-1)))
+    _kept_before: int = 0
+    """Facts of the boots before this one."""
     _now_ns: int = 0
     _boot_began_ns: int = 0
     _stamped: bool = False
@@ -59,6 +65,8 @@ class ChainReader:
         flood = _FLOOD.search
         for raw in raw_lines:
             self.lines += 1
+            if not self.lines % LOOK_LINES:
+                self._look_at_what_is_kept()
             match = flood(raw) if b"kho_preserved_memory" in raw else None
             if match is None:
                 self._read_line(raw)
@@ -82,6 +90,13 @@ class ChainReader:
                 detail=detail[:EVENT_LIMIT],
             )
         )
+
+    def _look_at_what_is_kept(self) -> None:
+        if self.boots and self._kept_before + kept_facts(self.log) > KEPT_LIMIT:
+            raise TraceError(
+                f"{self.name}: more than {KEPT_LIMIT:,} facts of {len(self.boots)} boots would "
+                f"have to be kept, up to line {self.lines:,}; accepted: fewer, as of a part of it"
+            )
 
     def _read_line(self, raw: bytes) -> None:
         if self.lines == 1 and raw.startswith(b"# {"):
@@ -150,6 +165,7 @@ class ChainReader:
         self.calls.refuse()
         log = BootLog(boot=len(self.boots), release=release, starts_late=starts_late)
         if self.boots:
+            self._kept_before += kept_facts(self.log)
             log.architecture, log.geometry = self.log.architecture, self.log.geometry
         self.boots.append(log)
         self.calls = CallReader(log)

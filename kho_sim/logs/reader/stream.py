@@ -140,9 +140,21 @@ def split_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield rest
 
 
-def _decoded(file: BinaryIO, name: str, note: Callable[[str], None]) -> Iterator[bytes]:
-    magic = file.read(len(XZ_MAGIC))
-    file.seek(0)
+class _Begun:
+    """A file whose first bytes were read already; a pipe has no way back to them."""
+
+    def __init__(self, head: bytes, file: BinaryIO):
+        self._head = head
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._file.read(size)
+
+
+def _decoded(opened: BinaryIO, name: str, note: Callable[[str], None]) -> Iterator[bytes]:
+    magic = opened.read(len(XZ_MAGIC))
+    file = _Begun(magic, opened)
     unpacker = next(
         (command for start, command in UNPACKERS.items() if magic.startswith(start)), ""
     )
@@ -163,7 +175,7 @@ def _decoded(file: BinaryIO, name: str, note: Callable[[str], None]) -> Iterator
 
 
 def _decompressed(
-    file: BinaryIO, make: Callable[[], Decoder], magic: bytes, note: Callable[[str], None]
+    file: _Begun, make: Callable[[], Decoder], magic: bytes, note: Callable[[str], None]
 ) -> Iterator[bytes]:
     decoder = make()
     data = file.read(CHUNK_BYTES)
