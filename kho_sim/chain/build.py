@@ -273,6 +273,7 @@ def _options(
         optimises_memmap=line.hugetlb_free_vmemmap,
         movable_core=MovableCore() if line.movable_node else line.movable_core,
         movable_node=line.movable_node,
+        forces_bounce_buffers=line.swiotlb.force,
         hugetlb_cma=line.hugetlb_cma,
         crashkernel=line.crashkernel,
         cma=line.cma or CmaRequest(build.cma_bytes),

@@ -267,7 +267,8 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         """Yield the generic steps of start_kernel() with those of x86 behind them."""
         yield from boot.steps_of_start_kernel()
         yield Step("CPU entry areas", partial(_allocate_entry_areas, boot), "trap_init()")
-        if boot.machine.end_of_possible_memory > FOUR_GIB:
+        is_high = boot.machine.end_of_possible_memory > FOUR_GIB
+        if is_high or boot.options.forces_bounce_buffers:
             bounce = partial(boot.allocate_bounce_buffers, boot.build.swiotlb_bytes)
             yield Step("bounce buffers", bounce, "swiotlb_init()")
         if boot.options.kfence_interval:

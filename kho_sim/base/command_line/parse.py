@@ -242,6 +242,8 @@ def _swiotlb(reading: _Reading, value: str | None) -> bool:
     slabs, asked = reading.line.swiotlb.slabs, whole_number(words[0])
     if asked is not None:
         slabs = round_up(asked, SWIOTLB_SEGMENT_SLABS)
+    if len(words) > 1 and whole_number(words[1]) is not None:
+        reading.remark(NOT_MODELLED, "the number of areas is left out; there is one for each CPU")
     return reading.set(
         swiotlb=Swiotlb(slabs=slabs, force="force" in words, noforce="noforce" in words)
     )

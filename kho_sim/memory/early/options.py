@@ -27,6 +27,8 @@ class BootOptions:
     hugepages: tuple[HugepageRequest, ...] = ()
     optimises_memmap: bool = False
     """Whether gigantic pages share the struct pages of their tails (``hugetlb_free_vmemmap=``)."""
+    forces_bounce_buffers: bool = False
+    """Whether there are bounce buffers where no device needs any (``swiotlb=force``)."""
     movable_core: MovableCore = field(default_factory=MovableCore)
     movable_node: bool = False
     """Whether memory is taken from below until nodes are known (``movable_node``)."""

@@ -1,4 +1,4 @@
-"""HVO and KFENCE: what they take of early memory (kernel-facts-distro 1 and 7)."""
+"""HVO, KFENCE, bounce buffers: what they take of early memory (kernel-facts-distro 1 and 7)."""
 
 from __future__ import annotations
 
@@ -62,3 +62,9 @@ def test_kfence_takes_its_pool_only_if_it_samples():
     assert sampling.requests.rows[-1].what == "kfence metadata"
     grown = sampling.memblock.kern_size() - boot().memblock.kern_size()
     assert grown == 2 * MIB + 0x48000
+
+
+@pytest.mark.parametrize(("gib", "forced", "buffers"), [(8, False, 1), (2, False, 0), (2, True, 1)])
+def test_bounce_buffers_are_there_for_high_memory_or_where_they_are_forced(gib, forced, buffers):
+    early = boot(gib, forces_bounce_buffers=forced)
+    assert [row.what for row in early.requests.rows].count("swiotlb") == buffers
