@@ -23,7 +23,7 @@ from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.machine import Machine, MachineLimits, NodeRange
+from kho_sim.machine import BootLoader, Machine, MachineLimits, NodeRange
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
@@ -150,6 +150,18 @@ def _beside_map(wanted: machine_section.Machine) -> MapBeside:
         attributes=_extent(efi.attributes) if efi else None,
         initrd_end=efi.initrd_end if efi else 0,
         kept_tables=efi.kept_tables if efi else 0,
+        boot_loader=_boot_loader(wanted),
+    )
+
+
+def _boot_loader(wanted: machine_section.Machine) -> BootLoader | None:
+    places = wanted.boot_loader
+    if places is None:
+        return None
+    return BootLoader(
+        image=places.image_start,
+        initrd=places.initrd_start,
+        device_tree=places.device_tree_start,
     )
 
 

@@ -92,6 +92,15 @@ class Efi(Section):
     """Tables that each kernel keeps (ESRT, BGRT, MOK variables): each costs a copy of the map."""
 
 
+class BootLoader(Section):
+    """Where a boot loader puts a first kernel of arm64 and what belongs to it."""
+
+    image_start: Size
+    initrd_start: SizeOrZero = 0
+    device_tree_start: SizeOrZero = 0
+    """0: at the first 2 MiB border behind the initrd."""
+
+
 def _broken_ends(start: int, end: int) -> Iterator[BrokenRule]:
     if end <= start:
         yield ("end",), f"the range ends at {end:#x}, not above its start {start:#x}"
@@ -134,6 +143,8 @@ class Machine(Section):
     """Tables of ACPI outside of memory, with memory_map, where they are known."""
     efi: Efi | None = None
     """The tables of EFI, with a memory_map; any type of EFI in the map makes it an EFI map."""
+    boot_loader: BootLoader | None = None
+    """The places of a first kernel of arm64, with a memory_map; if left out, QEMU's."""
     hotplug: ListOf[HotplugRange] | None = None
     """Places where memory may be plugged in later."""
     page_table_levels: Annotated[int, Field(ge=4, le=5)] | None = None
@@ -166,6 +177,8 @@ class Machine(Section):
             yield ("efi",), "efi goes with a memory_map; a firmware on EFI lays its own tables"
         elif self.firmware_tables:
             yield ("firmware_tables",), "firmware_tables goes with a memory_map"
+        elif self.boot_loader:
+            yield ("boot_loader",), "boot_loader goes with a memory_map"
         elif not self.memory:
             yield (), "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
         elif self.memory > MOST_BYTES:
@@ -197,6 +210,8 @@ class Machine(Section):
 
     def _broken_map_rules(self) -> Iterator[BrokenRule]:
         ranges = self.memory_map or ()
+        if self.boot_loader and self.platform == "x86_64":
+            yield ("boot_loader",), "x86_64 has its places from kernel.placed; this is for arm64"
         for index, (left, right) in enumerate(pairwise(ranges), start=1):
             if right.start < left.end:
                 text = f"starts at {right.start:#x}, but the range before ends at {left.end:#x}"

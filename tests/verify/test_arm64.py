@@ -37,5 +37,6 @@ def test_outcomes_and_what_the_kernel_reserves_are_exact():
     assert sums["placements"]["compared"] > 40_000
     facts = sums["facts"]
     assert facts["kernel_reserved_bytes"] == {"compared": 12, "exact": 12}
-    for name in ("preservations", "preserved_bytes", "memory_regions_before"):
+    names = ("scratch_areas", "preservations", "preserved_bytes", "memory_regions_before")
+    for name in (*names, "gigantic_pages_allocated"):
         assert facts[name]["exact"] == facts[name]["compared"] >= 18, name

@@ -64,9 +64,24 @@ def find_machine(source: Source, chain: Sequence[BootLog]) -> None:
     if tables:
         places = [table._asdict() for table in tables]
         source.say("machine.firmware_tables", places, "efi: ", "what firmware leaves reserved")
+    if not is_kho(cold):
+        _say_places(source, cold)
     for node in cold.reserved_nodes:
         if node.reusable:
             source.notes.append(f"the reserved-memory node {node.name} is left out")
+
+
+def _say_places(source: Source, cold: BootLog) -> None:
+    """Where the boot loader put the first kernel, if the log shows all of it."""
+    first = first_load(cold)
+    if not (first.image and first.initrd and first.device_tree):
+        return
+    places = {
+        "image_start": first.image.start,
+        "initrd_start": first.initrd.start,
+        "device_tree_start": first.device_tree.start,
+    }
+    source.say("machine.boot_loader", places, "efi: ", "the first reservations")
 
 
 def find_build(source: Source, chain: Sequence[BootLog]) -> None:

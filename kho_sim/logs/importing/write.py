@@ -27,7 +27,15 @@ SIZES = (
     "folio",
     "align",
 )
-ADDRESSES = ("start", "end", "initrd_end", "image_address")
+ADDRESSES = (
+    "start",
+    "end",
+    "initrd_end",
+    "image_address",
+    "image_start",
+    "initrd_start",
+    "device_tree_start",
+)
 
 
 def scenario_text(imported: ImportedScenario) -> str:

@@ -119,6 +119,7 @@ def from_memory_map(
         node_ranges=() if nodes == [0] else tuple(memory),
         firmware_tables=(*acpi, *(beside.tables or ())),
         device_tree=stub_tree if has_uefi else _device_tree(cpus, len(nodes)),
+        boot_loader=beside.boot_loader,
         assumptions=("CPUs are dealt to the nodes in equal consecutive shares",),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kho_sim.base.extent import Extent
 from kho_sim.machine.efi import EfiDescriptor
-from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, NodeRange
+from kho_sim.machine.machine import NOMAP, USABLE, BootLoader, FirmwareRange, NodeRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,8 @@ class MapBeside:
     """What a scenario says of firmware beside the ranges of its map; nothing by default.
 
     ``tables``: where ACPI's tables lie, if that is known. ``efi``: whether EFI started the
-    machine; the others are as in ``machine.Efi``, ``runtime_ranges`` None where the map has them.
+    machine; ``boot_loader``: where it puts a first kernel of arm64. The others are as in
+    ``machine.Efi``, ``runtime_ranges`` None where the map has them.
     """
 
     tables: tuple[Extent, ...] | None = None
@@ -25,6 +26,7 @@ class MapBeside:
     memory_map: Extent | None = None
     attributes: Extent | None = None
     initrd_end: int = 0
+    boot_loader: BootLoader | None = None
     kept_tables: int = 0
 
 

@@ -12,7 +12,7 @@ from kho_sim.chain.build import build_machine
 from kho_sim.logs.importing import import_files, scenario_from_trace
 from kho_sim.logs.importing.arm64 import first_load
 from kho_sim.logs.reader import read_boot_log_lines
-from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange
+from kho_sim.machine.machine import NOMAP, USABLE, BootLoader, FirmwareRange
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "arm64"
 FLASH = FirmwareRange(0x4000000, 0x8000000, NOMAP)
@@ -209,3 +209,11 @@ def test_blocks_that_begin_above_zero_are_of_arm64(put):
     row = '{"range": "0x0000000040000000-0x00000000bfffffff", "size": 2147483648}'
     found = import_files([put("lsmem", f'{{"memory": [{row}]}}')])
     assert found.scenario["machine"]["platform"] == "arm64"
+
+
+def test_a_scenario_begins_where_the_boot_loader_put_the_first_kernel():
+    found = imported(lines_of("a64-efidebug-4G-uefi"))
+    machine = build_machine(found.to_scenario())
+    assert machine.boot_loader == BootLoader(
+        image=0x13B600000, initrd=0x13AF70000, device_tree=0x13AD70000
+    )
