@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kho_sim.base.requesters import REQUESTERS
-from kho_sim.base.words import FIRMWARES, STRATEGIES, WORKERS
+from kho_sim.base.words import FIRMWARES, HANDOVER_PARTS, STRATEGIES, WORKERS
+from kho_sim.releases import RELEASES
 from kho_sim.scenario.spec import ON_FAILURE
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -102,7 +103,7 @@ BUILD: Words = {
     "purgatory": one_of(PAGE, 10 * MIB),
     "node_data": one_of(PAGE, 10 * MIB),
     "per_cpu_reserved": one_of(0, 8 << 10),
-    "release": one_of("7.3", "7.3-patch-v2"),
+    "release": one_of("7.3", "7.3-patch-v2", *RELEASES),
     "command_line": COMMAND_LINES,
     "extend": EXTEND,
     "early": EARLY,
@@ -155,6 +156,13 @@ FAULTS = st.one_of(
     ),
     some({"kind": one_of("extend", "descriptors"), "boot": BOOTS}, after=st.integers(0, 3)),
     some({"kind": "fdt", "boot": BOOTS}, found=one_of("invalid", "incompatible")),
+    some(
+        {
+            "kind": "version",
+            "boot": BOOTS,
+            "of": st.lists(st.sampled_from(HANDOVER_PARTS), min_size=1, max_size=2),
+        }
+    ),
     some({"kind": one_of("tree_root", "panic"), "boot": BOOTS}),
     some({"kind": "panic", "boot": BOOTS, "phase": one_of("early_boot", "initcalls", "serve")}),
     some({"kind": "load", "boot": BOOTS}, error=one_of("ENOMEM", "EINVAL"), times=one_of(1, 9)),
