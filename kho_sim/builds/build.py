@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from kho_sim.base.data_file import DataFile
 from kho_sim.base.extent import Extent
 
+STATIC_REGIONS = 128
+"""INIT_MEMBLOCK_REGIONS."""
+
 
 @dataclass(frozen=True, slots=True)
 class EarlyRequest:
@@ -146,6 +149,10 @@ class Build(DataFile):
     kfence_pool_objects: int = 0
     """Objects of KFENCE's pool, of two pages each, and a guard; 0 in a build without KFENCE."""
     kfence_metadata_bytes: int = 0
+    memory_regions: int = STATIC_REGIONS
+    """Regions that memblock.memory has room for before it has to grow."""
+    reserved_regions: int = STATIC_REGIONS
+    """The same for memblock.reserved; a build for GICv3 has one more for each CPU and one."""
     unknown_words: tuple[str, ...]
     """Words of a command line that this build does not know and passes to init."""
     demand: PageDemand

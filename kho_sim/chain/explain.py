@@ -101,7 +101,10 @@ def _notes(scenario: Scenario) -> Iterator[str]:
 
 def _machine(plan: ChainPlan) -> Iterator[str]:
     machine = plan.machine
-    yield f"Machine: {machine.cpus} CPUs, {len(machine.nodes)} node(s), usable memory"
+    platform = plan.kernels[0].platform
+    pages = format_size(platform.geometry.page_bytes)
+    nodes = len(machine.nodes)
+    yield f"Machine: {machine.cpus} CPUs, {nodes} node(s), {platform.name}, {pages} pages, memory"
     for extent, nid in chain.from_iterable(map(machine.by_node, machine.memory)):
         size = format_size(extent.size)
         yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {nid}"

@@ -11,19 +11,21 @@ import click
 from kho_sim.cli.options import FiniteRange, pairs, read_scenario
 
 if TYPE_CHECKING:
-    from kho_sim.sweeps.advise import Areas
+    pass
 
 NOTHING_FOUND = 1
 SIGNAL_EXIT_BASE = 128
 
 
-def _tries(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Areas]:
+def _tries(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
     from kho_sim.sweeps.advise import parse_areas
 
     try:
-        return [parse_areas(text) for text in texts]
+        for text in texts:
+            parse_areas(text)
     except ValueError as error:
         raise click.BadParameter(str(error))
+    return texts
 
 
 def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:

@@ -9,6 +9,7 @@ What a workload needs on top, ``advise`` knows.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.seeds import stream
@@ -20,8 +21,8 @@ from kho_sim.kho.load import LoadRefused, place_kernel
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import Scenario, with_values
-from kho_sim.sweeps.advise.areas import STEP_BYTES, Areas, with_scratch
-from kho_sim.sweeps.advise.search import Answer, smallest
+from kho_sim.sweeps.advise.areas import Areas, step_bytes_of, with_scratch
+from kho_sim.sweeps.advise.search import LEAST, Answer, smallest
 from kho_sim.sweeps.design import replicate_seed
 
 SEEDS = 3
@@ -35,9 +36,10 @@ def least_areas(scenario: Scenario) -> Areas | None:
     """
     seeds = [replicate_seed(scenario.chain.seed, number) for number in range(SEEDS)]
     known: dict[tuple[Areas, int], Answer] = {}
-    limit, nodes = scenario.machine.total_bytes // STEP_BYTES, scenario.machine.nodes
+    limit, nodes = scenario.machine.total_bytes // step_bytes_of(scenario), scenario.machine.nodes
+    least = replace(LEAST, step_bytes=step_bytes_of(scenario))
     for count in range(1, SEEDS + 1):
-        areas = smallest(_Asker(scenario, seeds[:count], known).ask, limit, nodes)
+        areas = smallest(_Asker(scenario, seeds[:count], known).ask, limit, nodes, least)
         if areas is None:
             return None
         if _Asker(scenario, seeds, known).ask([areas])[areas] is Answer.FINE:

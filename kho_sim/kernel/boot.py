@@ -115,6 +115,8 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
     platform = setup.platform
     kind = Memblock if setup.extend_fails_after is None else FailingMarks
     memblock = kind(platform.geometry)
+    memblock.memory.capacity = setup.build.memory_regions
+    memblock.reserved.capacity = setup.build.reserved_regions
     if handover:
         areas = handover.kho.scratch_areas
         loaded = platform.moved_in_scratch(handover.loaded, areas, setup.build, setup.kaslr)

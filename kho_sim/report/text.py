@@ -11,7 +11,7 @@ from typing import Any
 
 from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
-from kho_sim.base.words import USABLE_MEMORY
+from kho_sim.base.words import PAGE_SIZES, PLATFORMS, USABLE_MEMORY
 from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import PLAIN, Layout
 from kho_sim.releases import strategy_in
@@ -125,6 +125,8 @@ def _machine_text(machine: dict[str, Any]) -> str:
     memory = machine.get("memory") or sum(part["end"] - part["start"] for part in usable)
     nodes, cpus = machine["nodes"], machine["cpus"]
     where = machine.get("firmware") or "memory map of a real machine"
+    platform = machine.get("platform", PLATFORMS[0])
+    where = where if platform == PLATFORMS[0] else f"{platform}, {where}"
     return (
         f"{format_size(memory)}, {cpus} CPU{'s' * (cpus != 1)}, {nodes} node{'s' * (nodes != 1)}, "
         f"{where}"
@@ -137,7 +139,10 @@ def _kernel_text(kernel: dict[str, Any]) -> str:
     blocks = f" of {format_size(1 << shift)}" if has_blocks(strategy) else ""
     differs = ", differing by boot" if kernel["releases"] else ""
     line = f", {kernel['command_line']}" if kernel["command_line"] else ""
-    return f"{kernel['release']}{differs}, extension {strategy}{blocks}{line}"
+    usual = PAGE_SIZES[PLATFORMS[0]][0]
+    page_bytes = kernel.get("page_size", usual)
+    pages = "" if page_bytes == usual else f", pages of {format_size(page_bytes)}"
+    return f"{kernel['release']}{differs}{pages}, extension {strategy}{blocks}{line}"
 
 
 def _origin_line(trace: Trace) -> str:

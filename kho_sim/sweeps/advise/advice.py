@@ -10,7 +10,7 @@ small).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from kho_sim.base.errors import InputError, ensure
 from kho_sim.base.notebook import text_html
 from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.sweeps.advise.areas import (
-    STEP_BYTES,
     Areas,
     parse_areas,
+    step_bytes_of,
     with_scratch,
     with_strategy,
 )
@@ -135,8 +135,9 @@ def advise(
     a store or an engine that cannot be used, SweepInterrupted after a signal; then the same call
     goes on from there.
     """
-    areas = [parse_areas(one) if isinstance(one, str) else one for one in tries]
     name, scenario = f"advise-{name_of(scenario)}", as_scenario(scenario)
+    step = step_bytes_of(scenario)
+    areas = [parse_areas(one, step) if isinstance(one, str) else one for one in tries]
     if scenario.chain.boots == 1:
         raise InputError(
             "chain.boots: the chain has one kernel, so no update needs scratch; "
@@ -197,7 +198,9 @@ class _Adviser:
         """Search with one seed, and with more of them only if what was found fails with these."""
         areas = padded = None
         for replicates in range(1, self._replicates + 1):
-            areas = smallest(self._asker(strategy, grade, replicates), self._limit(), self._nodes)
+            areas = smallest(
+                self._asker(strategy, grade, replicates), self._limit(), self._nodes, self._least()
+            )
             if areas is None:
                 return Smallest(strategy, grade, None, 0, None, 0, ())
             ask = self._asker(strategy, grade, self._replicates)
@@ -242,8 +245,11 @@ class _Adviser:
         how = with_strategy(self._scenario, strategy, self._shift if shift is None else shift)
         return {**with_scratch(self._scenario, areas), **how}
 
+    def _least(self) -> Areas:
+        return replace(LEAST, step_bytes=step_bytes_of(self._scenario))
+
     def _limit(self) -> int:
-        return self._scenario.machine.total_bytes // STEP_BYTES
+        return self._scenario.machine.total_bytes // step_bytes_of(self._scenario)
 
 
 def answer(chain: Chain, grade: str) -> Answer:

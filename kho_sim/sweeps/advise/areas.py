@@ -1,8 +1,8 @@
 """Scratch sizes as ``kho_scratch=`` takes them, and scenarios with other ones.
 
-Areas are counted in steps of 4 MiB, to which the kernel rounds them up anyway
-(CMA_MIN_ALIGNMENT_BYTES; kernel-facts 3.2). Only the first kernel of a chain sizes scratch, so only
-its command line matters.
+Areas are counted in steps of a block of the highest order, to which the kernel rounds them up
+anyway (kernel-facts 3.2; 4, 32 or 512 MiB by page size). Only the first kernel of a chain sizes
+scratch, so only its command line matters.
 """
 
 from __future__ import annotations
@@ -12,42 +12,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from kho_sim.base.command_line.words import SPACES, split_words
-from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.geometry import GEOMETRIES, PAGES_4K
 from kho_sim.releases import load_release
 from kho_sim.scenario import Scenario
 
-STEP_BYTES = Geometry().scratch_align_bytes
-"""Areas have sizes in these steps, with pages of 4 KiB."""
+STEP_BYTES = PAGES_4K.scratch_align_bytes
+"""With pages of 4 KiB."""
+
+
+def step_bytes_of(scenario: Scenario) -> int:
+    """Return the steps that the areas of a scenario have sizes in."""
+    geometry = GEOMETRIES[scenario.machine.platform][scenario.kernel.page_size]
+    return geometry.scratch_align_bytes
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Areas:
-    """Sizes of the lowmem, the global and each per-node area, in steps of 4 MiB."""
+    """Sizes of the lowmem, the global and each per-node area, in steps of ``step_bytes``."""
 
     lowmem: int
     everywhere: int
     per_node: int
+    step_bytes: int = STEP_BYTES
 
     def __getitem__(self, index: int) -> int:
         return (self.lowmem, self.everywhere, self.per_node)[index]
 
     def with_area(self, index: int, steps: int) -> Areas:
         """Return the same with another size of area 0, 1 or 2."""
-        sizes = [self.lowmem, self.everywhere, self.per_node]
-        sizes[index] = steps
-        return Areas(*sizes)
+        low, everywhere, per_node = (steps if i == index else self[i] for i in range(3))
+        return Areas(low, everywhere, per_node, self.step_bytes)
 
     def total_bytes(self, nodes: int) -> int:
         """Return what all areas of a machine take together."""
-        return (self.lowmem + self.everywhere + self.per_node * nodes) * STEP_BYTES
+        return (self.lowmem + self.everywhere + self.per_node * nodes) * self.step_bytes
 
     def __str__(self) -> str:
         """Return the value of ``kho_scratch=``."""
         sizes = (self.lowmem, self.everywhere, self.per_node)
-        return ",".join(f"{steps * STEP_BYTES >> 20}M" for steps in sizes)
+        return ",".join(f"{steps * self.step_bytes >> 20}M" for steps in sizes)
 
 
-def parse_areas(text: str) -> Areas:
+def parse_areas(text: str, step_bytes: int = STEP_BYTES) -> Areas:
     """Return the areas of a ``kho_scratch=`` value, rounded up as the kernel does.
 
     Raises ValueError with a sentence; a percentage has no sizes.
@@ -57,8 +63,8 @@ def parse_areas(text: str) -> Areas:
     parts = text.split(",")
     if len(parts) != 3:
         raise ValueError(f"'{text}' is not three sizes, as in 8M,16M,16M.")
-    low, everywhere, per_node = (-(-parse_size(part) // STEP_BYTES) for part in parts)
-    return Areas(low, everywhere, per_node)
+    low, everywhere, per_node = (-(-parse_size(part) // step_bytes) for part in parts)
+    return Areas(low, everywhere, per_node, step_bytes)
 
 
 def command_line_place(scenario: Scenario) -> str:

@@ -38,10 +38,10 @@ Search = Generator[Areas, Answer, Found]
 Ask = Callable[[Iterable[Areas]], Mapping[Areas, Answer]]
 
 
-def grow(shape: Sequence[int], limit: int) -> Search[Areas | None]:
+def grow(shape: Sequence[int], limit: int, smallest_of_all: Areas) -> Search[Areas | None]:
     """Return the smallest areas of a shape that are fine, ``limit`` steps each at most, or None."""
     size, least = 1, 1
-    while (answer := (yield _shaped(shape, size))) is Answer.SMALL:
+    while (answer := (yield _shaped(shape, size, smallest_of_all))) is Answer.SMALL:
         if size >= limit:
             return None
         least, size = size + 1, min(2 * size, limit)
@@ -49,18 +49,17 @@ def grow(shape: Sequence[int], limit: int) -> Search[Areas | None]:
     most = size - 1
     while least <= most:
         middle = (least + most) // 2
-        answer = yield _shaped(shape, middle)
+        answer = yield _shaped(shape, middle, smallest_of_all)
         if answer is Answer.FINE:
             best = middle
         if answer is Answer.SMALL:
             least = middle + 1
         else:
             most = middle - 1
-    return None if best is None else _shaped(shape, best)
+    return None if best is None else _shaped(shape, best, smallest_of_all)
 
 
-def _shaped(shape: Sequence[int], size: int) -> Areas:
-    areas = LEAST
+def _shaped(shape: Sequence[int], size: int, areas: Areas) -> Areas:
     for index in shape:
         areas = areas.with_area(index, size)
     return areas
@@ -82,15 +81,18 @@ def shrink(areas: Areas, order: Sequence[int]) -> Search[Areas]:
 
 def pad(areas: Areas, margin: float) -> Search[Areas | None]:
     """Return the areas with a margin in each, or more if it takes more; None if it is too large."""
-    padded = Areas(*(-int(-areas[index] * (1 + margin) // 1) for index in range(3)))
+    padded = areas
+    for index in range(3):
+        padded = padded.with_area(index, -int(-areas[index] * (1 + margin) // 1))
     while (answer := (yield padded)) is Answer.SMALL:
-        padded = Areas(*(padded[index] + 1 for index in range(3)))
+        for index in range(3):
+            padded = padded.with_area(index, padded[index] + 1)
     return padded if answer is Answer.FINE else None
 
 
-def smallest(ask: Ask, limit: int, nodes: int) -> Areas | None:
-    """Return the areas with the smallest total that are fine; None if there are none."""
-    searches = [grow(shape, limit) for shape in SHAPES]
+def smallest(ask: Ask, limit: int, nodes: int, least: Areas = LEAST) -> Areas | None:
+    """Return the areas with the smallest total that are fine, from ``least`` on, or None."""
+    searches = [grow(shape, limit, least) for shape in SHAPES]
     grown = [areas for areas in side_by_side(searches, ask) if areas is not None]
     # The least total first; of equal ones the more even.
     grown.sort(key=lambda areas: (areas.total_bytes(nodes), max(areas[i] for i in range(3))))

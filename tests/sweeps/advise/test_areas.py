@@ -4,7 +4,13 @@ import pytest
 
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.scenario import loads, with_values
-from kho_sim.sweeps.advise.areas import Areas, parse_areas, with_scratch, with_strategy
+from kho_sim.sweeps.advise.areas import (
+    Areas,
+    parse_areas,
+    step_bytes_of,
+    with_scratch,
+    with_strategy,
+)
 
 MIB = 1 << 20
 
@@ -26,6 +32,17 @@ def test_what_is_no_three_sizes_is_refused(text):
 def test_the_total_counts_each_node():
     assert Areas(2, 4, 4).total_bytes(1) == 40 * MIB
     assert Areas(2, 4, 4).total_bytes(3) == 72 * MIB
+
+
+@pytest.mark.parametrize(("page", "step_mib"), [("4KiB", 4), ("16KiB", 32), ("64KiB", 512)])
+def test_steps_are_those_that_the_kernel_rounds_to(page, step_mib):
+    scenario = loads(f"machine: {{platform: arm64, memory: 64GiB}}\nkernel: {{page_size: {page}}}")
+    step = step_bytes_of(scenario)
+    assert step == step_mib * MIB
+    areas = parse_areas("8M,600M,1M", step)
+    assert areas.total_bytes(1) % step == 0
+    grown = areas.with_area(2, 3)
+    assert (grown.step_bytes, str(grown).split(",")[2]) == (step, f"{3 * step_mib}M")
 
 
 @pytest.mark.parametrize(
