@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 from kho_sim.base.errors import EngineError
 from kho_sim.base.pool import close_pool, open_pool, processors
+from kho_sim.sweeps.scheduler import address_of
 
 CONNECT_SECONDS = 15
 PRELOADED = ("kho_sim.sweeps.worker", "pyarrow.parquet")
@@ -97,13 +97,9 @@ class Dask:
             from distributed import Client, KilledWorker
         except ImportError as error:
             raise EngineError("for a Dask scheduler, install kho-sim[cluster]") from error
-        where: dict[str, str] = {"address": scheduler}
-        if ("://" not in scheduler and ":" not in scheduler) or Path(scheduler).exists():
-            if not Path(scheduler).exists():
-                raise EngineError(f"{scheduler}: there is no such scheduler file")
-            where = {"scheduler_file": scheduler}
+        address = address_of(scheduler)
         try:
-            self._client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
+            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except (OSError, ValueError, TimeoutError) as error:
             raise EngineError(f"the Dask scheduler {scheduler} cannot be used: {error}") from error

@@ -1,5 +1,9 @@
 """A real Dask scheduler and two real worker processes, on loopback; one is killed in mid-run."""
 
+import socket
+import threading
+import time
+
 import pytest
 
 from kho_sim.base.errors import EngineError
@@ -60,8 +64,40 @@ def test_a_scheduler_that_goes_away_leaves_a_store_to_resume(tmp_path, tiny, clu
     assert sweep(slow, AXES, tmp_path / "s", workers=1).counts() == {"ok": 36}
 
 
-@pytest.mark.parametrize("scheduler", ["no-such-file.json", "tcp://127.0.0.1:1", "nonsense://x"])
-def test_a_scheduler_that_is_not_there_is_reported(tmp_path, tiny, scheduler, monkeypatch):
-    monkeypatch.setattr("kho_sim.sweeps.engine.CONNECT_SECONDS", 1)
-    with pytest.raises(EngineError, match="scheduler"):
-        sweep(tiny, AXES, tmp_path / "s", scheduler=scheduler)
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        *(
+            "no-such-file.json",
+            "127.0.0.1",
+            "tcp://127.0.0.1:1",
+            "127.0.0.1:1",
+            "[::1]:1",
+            ":",
+            ".",
+        ),
+        *("nonsense://x:1", "http://127.0.0.1:1", "tcp://127.0.0.1:abc", "tcp://127.0.0.1:99999"),
+        *("tcp://", "tcp://127.0.0.1:0", "empty", "wrong", "gone", "silent", "hangs up"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_one_line_in_seconds(tmp_path, tiny, scheduler):
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "wrong").write_text("[1]")
+    (tmp_path / "gone").write_text('{"address": "tcp://127.0.0.1:1"}')
+    if (tmp_path / scheduler).is_file():
+        scheduler = str(tmp_path / scheduler)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        if scheduler in ("silent", "hangs up"):
+            if scheduler == "hangs up":
+                server.settimeout(10)
+                threading.Thread(target=hang_up, args=(server,)).start()
+            scheduler = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(EngineError, match="scheduler") as found:
+            open_engine(None, None, scheduler)
+    assert time.monotonic() - began < 5
+    assert len(str(found.value).splitlines()) == 1
+
+
+def hang_up(server):
+    server.accept()[0].close()
