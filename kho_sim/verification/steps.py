@@ -123,7 +123,7 @@ def _retriever(kernel: Kernel) -> Retriever:
 
 def _gigantic_pages(memblock: Memblock, log: BootLog, release: Release) -> int | None:
     nodes = tuple(sorted({region.nid for region in memblock.memory}))
-    requests = parse_command_line(log.command_line).hugepages(len(nodes))
+    requests = parse_command_line(log.command_line, log.option_rules).hugepages(len(nodes))
     if not log.command_line or not BootOptions(hugepages=requests).gigantic_pages(
         memblock.geometry
     ):

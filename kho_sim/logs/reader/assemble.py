@@ -199,7 +199,8 @@ def _gigantic_requested(log: BootLog) -> int | None:
     if not log.command_line:
         return None
     highest = max((place.nid for place in log.node_ranges), default=0)
-    requests = parse_command_line(log.command_line).hugepages(log.nr_node_ids or highest + 1)
+    line = parse_command_line(log.command_line, log.option_rules)
+    requests = line.hugepages(log.nr_node_ids or highest + 1)
     sizes = _gigantic_sizes(log)
     return sum(request.count for request in requests if request.size_bytes in sizes)
 

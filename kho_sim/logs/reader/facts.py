@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kho_sim.base.command_line import OptionRules
 from kho_sim.base.extent import Extent
 from kho_sim.machine.efi import EfiDescriptor
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.memory.regions import Region
 from kho_sim.platform.geometry import ARM64_GEOMETRIES, PAGES_4K, Geometry
+from kho_sim.platform.options import option_rules
 from kho_sim.trace.records import Event, RegionRow
 
 ARM64 = "arm64"
@@ -303,6 +305,11 @@ class BootLog:
     powered_down: bool = False
     jumped: bool = False
     """The kernel said that it starts the next one."""
+
+    @property
+    def option_rules(self) -> OptionRules:
+        """How its kernel read its command line."""
+        return option_rules(self.architecture or "x86_64", self.geometry.page_bytes)
 
     def learn_page_size(self, page_bytes: int) -> None:
         """Take note of what an arm64 kernel shows its page size to be; other sizes are none."""
