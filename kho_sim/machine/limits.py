@@ -10,7 +10,7 @@ the forms of ``memmap=``. That CPUs of a node without memory go to the first one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kho_sim.base.command_line import CommandLine, MemoryEdit
@@ -41,7 +41,7 @@ class MachineLimits:
     def seen(self, machine: Machine) -> Machine:
         """Return the machine as early boot sees it; the same one if nothing is different."""
         if self.edits:
-            firmware = edited(machine.firmware, self.edits)
+            firmware = edited(machine.firmware, _edits_of(machine, self.edits))
             seen = replace(machine, firmware=firmware, first_seen=machine.map_first_seen)
             machine = _with_nodes_of_its_memory(seen)
         if self.one_node and machine.nodes != (0,):
@@ -55,6 +55,24 @@ class MachineLimits:
         """Return the machine as the running kernel uses it: with the CPUs that it starts."""
         started = self.started_cpus
         return _with_cpus(self.seen(machine), None if started is None else max(started, 1))
+
+
+def _edits_of(machine: Machine, edits: Iterable[MemoryEdit]) -> Iterator[MemoryEdit]:
+    """Yield the edits with addresses: on arm64, where memory begins anywhere, ``mem=`` is how much
+    of it there is. Source: memblock_mem_limit_remove_map()."""
+    for edit in edits:
+        if edit.kind == LIMIT and machine.device_tree:
+            edit = edit._replace(start=_end_of_first(machine, edit.start))
+        yield edit
+
+
+def _end_of_first(machine: Machine, size: int) -> int:
+    """Return where the first ``size`` bytes of memory end, or all of it."""
+    for extent in machine.memory:
+        if extent.size >= size:
+            return extent.start + size
+        size -= extent.size
+    return machine.end_of_memory
 
 
 def edited(

@@ -164,6 +164,13 @@ def test_uefi_keeps_memory_that_nobody_maps_and_makes_one_node():
     assert not rows(booted, "device tree")
 
 
+def test_mem_is_a_size_and_no_address():
+    """Memory begins at 1 GiB, so 4 GiB of it end at 5 GiB."""
+    booted = cold_boot("8GiB", 2, "mem=4G")
+    assert booted.early.memblock.end_of_dram() == 5 * GIB
+    assert cold_boot("2GiB", 2, "mem=4G").early.memblock.end_of_dram() == 3 * GIB
+
+
 def test_no_step_of_x86_is_taken():
     booted = cold_boot("4GiB", 2)
     names = {step.name for step in ARM64[4 * KIB].before_extension(booted.early)}
