@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.extent import Extent
 from kho_sim.logs.reader import BootLog, MemblockCall
 from kho_sim.logs.reader.facts import ARM64, Dump
 from kho_sim.machine.machine import Machine
@@ -34,10 +35,21 @@ def state_before_requests(log: BootLog, areas: Areas | None, kho: bool) -> Membl
 def ask_for_cma_area(
     memblock: Memblock, call: MemblockCall, log: BootLog, machine: Machine
 ) -> int | None:
-    """Ask for the default CMA area of an arm64 kernel, whose log shows the answer only; return the
-    address, None where that is not how it is asked for."""
-    if log.architecture != ARM64 or call.what != requesters.CMA_AREA:
+    """Ask for an area of ``cma=`` (arm64: the default one as well) or ``hugetlb_cma=``, of which a
+    log shows the answer only; return the address, None where that is not how it is asked for."""
+    if call.what == requesters.HUGETLB_CMA_AREA:
+        geometry = log.geometry
+        unit = geometry.page_bytes << geometry.gigantic_orders[-1]
+        return _start(declare_area(Requests(memblock), call.what, call.size, unit, nid=call.nid))
+    if call.what != requesters.CMA_AREA:
         return None
+    if log.architecture != ARM64:
+        wanted = parse_command_line(log.command_line).cma
+        end = min((wanted.end if wanted else 0) or machine.end_of_memory, machine.end_of_memory)
+        align = log.geometry.scratch_align_bytes
+        start = wanted.start if wanted else 0
+        requests = Requests(memblock)
+        return _start(declare_area(requests, call.what, call.size, align, start=start, end=end))
     platform = platform_of(ARM64, log.geometry.page_bytes)
     rules, wanted = platform.early_rules(machine), parse_command_line(log.command_line).cma
     start, end = (wanted.start, wanted.end) if wanted else (0, 0)
@@ -45,4 +57,8 @@ def ask_for_cma_area(
     area = declare_area(
         Requests(memblock), call.what, call.size, rules.cma_align_bytes, start=start, end=end
     )
+    return _start(area)
+
+
+def _start(area: Extent | None) -> int:
     return area.start if area else 0

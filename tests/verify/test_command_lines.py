@@ -40,6 +40,8 @@ def test_scratch_and_what_it_is_made_of_are_those_of_the_kernel(name):
 def test_every_early_request_lands_where_the_kernels_did(name):
     for boot in check(name).boots:
         assert boot.placements.misses == []
+        if name.partition("-8G-")[2] in ("cma256M", "hugetlb_cma2G"):
+            assert not boot.placements.left_out, "areas of which a log shows the answer only"
 
 
 @pytest.mark.parametrize("name", LOGS)
