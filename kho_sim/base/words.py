@@ -64,8 +64,10 @@ RETRIEVALS = (
 """The first is the default."""
 WORKLOADS = (
     "memfd",
+    "guest_memfd",
     "hugetlb",
     "anonymous",
+    "pinned",
     "page_cache",
     "unmovable",
     "vms",

@@ -3,7 +3,7 @@ load.
 
 Puts page allocator and preserved objects together, in the order in which a kernel meets them
 (kernel-facts 8 to 12). Plain code: it returns the work done; ``chain/`` turns that into time. Left
-out: reclaim, and what user space does with its memory beyond holding it.
+out: what user space does with its memory beyond holding it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from kho_sim.kernel.bring_up import (
     start_kho_and_luo,
 )
 from kho_sim.kernel.refusals import NOT_PROTECTED, refused_files, unprotected
+from kho_sim.kernel.user_memory import take
 from kho_sim.kho.handover import HandedObject, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
@@ -50,7 +51,6 @@ from kho_sim.kho.versions import (
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.pages import (
-    MOVABLE,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -255,13 +255,9 @@ class RunningMemory:
         live = self.files.pop(name)
         KINDS[live.kind].close(self, live)
 
-    def hold(self, size_bytes: int, movable: bool) -> None:
-        """Take memory that dies with this kernel. Raises OutOfMemory."""
-        count = -(-size_bytes >> self.pages.geometry.page_shift)
-        if movable:
-            _touch_anonymous(self.pages, count)
-        else:
-            self.pages.alloc(count, 0, UNMOVABLE)
+    def hold(self, size_bytes: int, movable: bool) -> list[Run]:
+        """Take memory that dies with this kernel; return its pages. Raises OutOfMemory."""
+        return take(self.pages, size_bytes, movable)
 
     # Preservation and kexec
 
@@ -370,12 +366,3 @@ class RunningMemory:
     def work(self) -> Work:
         """Return the work that preserving has done so far."""
         return self.outgoing.work if self.outgoing else Work()
-
-
-def _touch_anonymous(pages: PageAllocator, page_count: int) -> None:
-    """Touch private memory from front to back: a page table first, then what it maps."""
-    while page_count:
-        step = min(page_count, pages.geometry.table_entries)
-        pages.alloc(1, 0, UNMOVABLE)
-        pages.alloc(step, 0, MOVABLE)
-        page_count -= step

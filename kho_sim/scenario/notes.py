@@ -53,6 +53,13 @@ ASSUMED_OF_FIRMWARE = {
     "boots with 1, 2 and 4 CPUs, and assumed for others; explain has the assumptions",
 }
 
+ASSUMED_OF_WORKLOADS = {
+    "guest_memfd": "no release preserves a guest_memfd yet; its record is taken to be a memfd's, "
+    "and its pages to be none that can be moved",
+    "page_cache": "pages are given back, the oldest first, when a request finds no other; a kernel "
+    "begins a little earlier, and may have to write them first",
+}
+
 
 def notes_of(scenario: Scenario) -> tuple[Note, ...]:
     """Return the notes on a scenario, in the order of its keys."""
@@ -62,6 +69,7 @@ def notes_of(scenario: Scenario) -> tuple[Note, ...]:
         *_on_releases(scenario.kernel),
         *_on_command_lines(scenario),
         *_on_options_of_releases(scenario),
+        *_on_workloads(scenario),
         *_on_chain(scenario),
     )
 
@@ -156,6 +164,13 @@ def _place_of_line(kernel: Kernel, boot: int) -> Path:
     if overrides and overrides[min(boot, len(overrides) - 1)].command_line is not None:
         return ("kernel", "releases", boot, "command_line")
     return ("kernel", "command_line")
+
+
+def _on_workloads(scenario: Scenario) -> Iterator[Note]:
+    for index, entry in enumerate(scenario.workload):
+        text = ASSUMED_OF_WORKLOADS.get(entry.kind)
+        if text:
+            yield Note(("workload", index, "kind"), 0, ASSUMED, text)
 
 
 def _on_chain(scenario: Scenario) -> Iterator[Note]:

@@ -41,17 +41,14 @@ SessionName = Annotated[str, Field(min_length=1, max_length=63)]
 HugePage = Annotated[int, SizeRule(among_bytes=HUGE_PAGE_SIZES)]
 
 
-class Memfd(Section):
-    """Shared-memory files, every page written, handed on through the Live Update Orchestrator."""
+class Files(Section):
+    """What files that are handed on have in common, whatever they hold."""
 
-    kind: Literal["memfd"]
+    kind: str
     count: Count = 1
     """Files that the first kernel makes (with at: every, each kernel makes)."""
     size: SizeOrZero
     """Bytes of each file; an empty one is preserved as its record alone."""
-    folio: Folio | None = None
-    """One page (the default), or a transparent huge page where the file system may use large
-    folios: 2MiB with pages of 4KiB (order 9 keys), 32MiB and 512MiB with 16KiB and 64KiB."""
     grow: Count = 0
     """New files that each later kernel makes."""
     drop: Count = 0
@@ -64,6 +61,21 @@ class Memfd(Section):
     """last: all files right before the kexec; made: each as soon as it is written or retrieved."""
     at: Annotated[str, Choice(("first", "every"), "a time to make memfds")] = "first"
     """first: only the first kernel makes the count files; every: each kernel makes them anew."""
+
+
+class Memfd(Files):
+    """Shared-memory files, every page written, handed on through the Live Update Orchestrator."""
+
+    kind: Literal["memfd"]
+    folio: Folio | None = None
+    """One page (the default), or a transparent huge page where the file system may use large
+    folios: 2MiB with pages of 4KiB (order 9 keys), 32MiB and 512MiB with 16KiB and 64KiB."""
+
+
+class GuestMemfd(Files):
+    """Memory of virtual machines in guest_memfds: single pages, as the series of 2026 proposes."""
+
+    kind: Literal["guest_memfd"]
 
 
 class Hugetlb(Section):
@@ -92,8 +104,19 @@ class Anonymous(Section):
     """Bytes in each kernel."""
 
 
+class Pinned(Section):
+    """Anonymous memory that is pinned for long, as RDMA, VFIO and io_uring do; no kernel memory and
+    no pin may lie in scratch."""
+
+    kind: Literal["pinned"]
+    size: Size
+    """Bytes in each kernel."""
+    after: Duration = 0
+    """Time from the touch, right after boot, to the pin."""
+
+
 class PageCache(Section):
-    """File pages that each kernel reads in and keeps, as reclaim is left out; they die with it."""
+    """File pages that each kernel reads in; given back, the oldest first, when memory is short."""
 
     kind: Literal["page_cache"]
     size: Size
@@ -160,7 +183,7 @@ class ReserveMem(Section):
 
 
 Workload = Annotated[
-    Memfd | Hugetlb | Anonymous | PageCache | Unmovable | Vms | ReserveMem,
+    Memfd | GuestMemfd | Hugetlb | Anonymous | Pinned | PageCache | Unmovable | Vms | ReserveMem,
     Field(discriminator="kind"),
 ]
 

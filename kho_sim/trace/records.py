@@ -172,7 +172,7 @@ class PreservedFile:
 
     boot: int = column("number of the kernel that it was handed to, whether that found it or not")
     name: str = column("unique in its chain")
-    kind: str = column("memfd, hugetlb or reserve_mem")
+    kind: str = column("memfd, guest_memfd, hugetlb or reserve_mem")
     session: str = column("LUO's, empty for an area")
     size_bytes: int = column("of its data")
     order: int = column("of its largest folio")

@@ -133,6 +133,8 @@ WORKLOADS = st.one_of(
     ),
     some({"kind": "hugetlb", "size": one_of(GIB, 2 * MIB)}, preserve=st.integers(0, 3)),
     some({"kind": one_of("anonymous", "page_cache"), "size": one_of(1, 33 * MIB, 256 * MIB)}),
+    some({"kind": "pinned", "size": one_of(1, 33 * MIB, 256 * MIB)}, after=one_of(0, "5m", "9h")),
+    some({"kind": "guest_memfd", "size": FILES}, count=one_of(0, 1, 5), drop=st.integers(0, 3)),
     some({"kind": "unmovable", "grow": one_of(PAGE, 30 * MIB)}, size=FILES),
     some(
         {"kind": "vms", "size": one_of(MIB, 16 * MIB, 100 * MIB), "count": st.integers(0, 5)},

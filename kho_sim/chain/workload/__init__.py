@@ -15,7 +15,8 @@ from kho_sim.base.errors import InputError
 from kho_sim.chain.workload.base import Host, Workload
 from kho_sim.chain.workload.held import Anonymous, NamedMemory, PageCache, Unmovable
 from kho_sim.chain.workload.hugetlb import Hugetlb
-from kho_sim.chain.workload.memfd import Memfds
+from kho_sim.chain.workload.memfd import GuestMemfds, Memfds
+from kho_sim.chain.workload.pinned import Pinned
 from kho_sim.chain.workload.vms import Vms
 from kho_sim.scenario.section import Section, kind_of
 
@@ -33,8 +34,10 @@ MakeWorkload = Callable[[Any, int, int], Workload[Any]]
 
 WORKLOADS: dict[str, MakeWorkload] = {
     "memfd": Memfds,
+    "guest_memfd": GuestMemfds,
     "hugetlb": Hugetlb,
     "anonymous": Anonymous,
+    "pinned": Pinned,
     "page_cache": PageCache,
     "unmovable": Unmovable,
     "vms": Vms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kho_sim.chain.workload.base import Host, Workload
+from kho_sim.kernel.user_memory import read_files
 from kho_sim.scenario import workloads
 
 
@@ -14,10 +15,10 @@ class Anonymous(Workload[workloads.Anonymous]):
 
 
 class PageCache(Workload[workloads.PageCache]):
-    """File pages, read in when the kernel's user space begins; movable like anonymous ones."""
+    """File pages, read in when the kernel's user space begins; given back when memory is short."""
 
     def arrive(self, kernel: Host) -> None:
-        kernel.memory.hold(self.section.size, movable=True)
+        read_files(kernel.memory.pages, self.section.size)
 
 
 class Unmovable(Workload[workloads.Unmovable]):

@@ -1,23 +1,35 @@
-"""Shared-memory files that the first kernel makes and every kernel hands on."""
+"""Files that the first kernel makes and every kernel hands on: memfds and guest_memfds."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from kho_sim.chain.workload.base import Host, Workload
 from kho_sim.scenario import workloads
 
+F = TypeVar("F", bound=workloads.Files)
 
-class Memfds(Workload[workloads.Memfd]):
+
+class _Files(Workload[F]):
     """``count`` files of ``size``; later kernels close the oldest ``drop`` and make ``grow`` new
     ones.
 
     The order is that of the recorded chains: retrieve, close, make, and in the end preserve all.
     """
 
-    def __init__(self, section: workloads.Memfd, number: int, seed: int):
+    kind: str
+    """Their kind among the preserved ones."""
+
+    def __init__(self, section: F, number: int, seed: int):
         super().__init__(section, number, seed)
         self._alive: list[str] = []
         self._made = 0
         self._begun = False
+
+    @property
+    def folio(self) -> int | None:
+        """Bytes of a folio; None: one page."""
+        return None
 
     def arrive(self, kernel: Host) -> None:
         asked = self.section
@@ -57,6 +69,22 @@ class Memfds(Workload[workloads.Memfd]):
 
     def _create(self, kernel: Host, name: str) -> None:
         asked = self.section
-        kernel.memory.create("memfd", name, asked.size, asked.folio, asked.session)
+        kernel.memory.create(self.kind, name, asked.size, self.folio, asked.session)
         if self.section.preserve and self.section.preserve_when == "made":
             kernel.preserve([name])
+
+
+class Memfds(_Files[workloads.Memfd]):
+    """Memfds, which may have large folios."""
+
+    kind = "memfd"
+
+    @property
+    def folio(self) -> int | None:
+        return self.section.folio
+
+
+class GuestMemfds(_Files[workloads.GuestMemfd]):
+    """Guest memory in single pages."""
+
+    kind = "guest_memfd"

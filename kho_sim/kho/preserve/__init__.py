@@ -1,5 +1,6 @@
 """Preserved objects: what a kernel hands on, one file per kind, over one live outgoing tree."""
 
+from kho_sim.kho.preserve.guest_memfd import GuestMemfd
 from kho_sim.kho.preserve.hugetlb import Hugetlb
 from kho_sim.kho.preserve.kind import Home, LiveObject, NewObject, PreservedKind
 from kho_sim.kho.preserve.luo import LiveUpdate
@@ -20,6 +21,7 @@ __all__ = [
 
 KINDS: dict[str, PreservedKind] = {
     "memfd": Memfd(),
+    "guest_memfd": GuestMemfd(),
     "hugetlb": Hugetlb(),
     "reserve_mem": ReserveMem(),
 }

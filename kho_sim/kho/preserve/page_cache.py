@@ -13,6 +13,7 @@ from kho_sim.kho.handover import Folios
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
+    Migratetype,
     OutOfMemory,
     PageAllocator,
     Run,
@@ -25,7 +26,10 @@ INDEX_NODE_BYTES = 576
 
 
 def write_file(
-    pages: PageAllocator, page_count: int, huge_folios: bool
+    pages: PageAllocator,
+    page_count: int,
+    huge_folios: bool,
+    migratetype: Migratetype = MOVABLE,
 ) -> tuple[list[Folios], list[Run]]:
     """Write ``page_count`` pages; return the folios in file order and the kernel's own pages.
 
@@ -38,7 +42,7 @@ def write_file(
     small: list[Run] = []
     index: list[Run] = []
     try:
-        _write_pages(pages, page_count, small, index)
+        _write_pages(pages, page_count, small, index, migratetype)
     except OutOfMemory as short:
         pages.free(short.allocated, user=True)
         forget_file(pages, _in_file_order(huge, order, small), index)
@@ -53,13 +57,19 @@ def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> N
         pages.free([folios.run], folios.order, user=True)
 
 
-def _write_pages(pages: PageAllocator, page_count: int, data: list[Run], index: list[Run]) -> None:
+def _write_pages(
+    pages: PageAllocator,
+    page_count: int,
+    data: list[Run],
+    index: list[Run],
+    migratetype: Migratetype,
+) -> None:
     pages_per_table = pages.geometry.table_entries
     pages_per_index_page = _pages_per_index_page(pages)
     unmapped = 0
     while page_count:
         step = min(page_count, pages_per_index_page)
-        data += pages.alloc(step, 0, MOVABLE)
+        data += pages.alloc(step, 0, migratetype, user=True)
         index += pages.alloc(1, 0, UNMOVABLE)
         page_count -= step
         unmapped += step

@@ -2,9 +2,9 @@
 
 Models get_page_from_freelist() and its slow path as far as they decide which zone serves, the
 hand-over from memblock (mm/page_alloc.c; kernel-facts 8 and 9). Bulk requests are worked in runs,
-with the result of page-at-a-time: tests/naive/pages.py is that twin. Left out: reclaim and
-compaction (recorded kernels have neither swap nor page cache to speak of), HIGHATOMIC reserves,
-memory policies, pageblocks that two nodes share.
+with the result of page-at-a-time: tests/naive/pages.py is that twin. Left out:
+compaction, and reclaim of anything but clean page cache (``reclaim``), HIGHATOMIC reserves, memory
+policies, pageblocks that two nodes share.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from .nodes import (
     set_watermarks,
     zonelist,
 )
+from .reclaim import CachedPages
 from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
 from .zone import KERNEL_ZONE, THIS_ZONE, ZONE_MOVABLE, Zone
 
@@ -96,6 +97,7 @@ class PageAllocator:
         self._strict = {nid: avoids_fragmentation(of_kernel, nid) for nid in nids}
         self.home = min(nids)
         """The node of the CPU that asks, for requests that name none."""
+        self.cached = CachedPages()  # user pages that are given back when memory is short
         self._free: dict[Zone, list[Extent]] = {}
         """What each zone was given by memblock, until all of it is initialised."""
         self._deferred: dict[int, int] = {}
@@ -265,7 +267,9 @@ class PageAllocator:
             min(zone.watermark_high + zone.kept_back(ZONE_MOVABLE), zone.managed_pages)
             for zone in self._zones
         )
-        return max(self.free_pages().pages - sum(held_back), 0)
+        low, cached = sum(zone.watermark_low for zone in self._zones), self.cached.pages
+        cached -= min(cached // 2, low)
+        return max(self.free_pages().pages - sum(held_back) + cached, 0)
 
     def buddyinfo(self) -> dict[tuple[int, str], list[int]]:
         """Return free blocks per order, as /proc/buddyinfo has them, by (node, zone name)."""
@@ -305,6 +309,9 @@ class PageAllocator:
         if not runs:
             for zone in zones:
                 zone.drain()
+            runs = self._ask(zones, "watermark_min", request, strict=False)
+        while not runs and self.cached.pages:
+            self.free(self.cached.oldest(), user=True)
             runs = self._ask(zones, "watermark_min", request, strict=False)
         return runs
 

@@ -1,0 +1,71 @@
+"""Memory that dies with its kernel: touched by a process, pinned for long, or cached of files.
+
+Models anonymous faults (a page table first, then what it maps), pin_user_pages() with FOLL_LONGTERM
+on such memory (kernel-facts 9 and 10.4), and page cache that the kernel gives back when memory is
+short. Left out: swap, and processes that end before their kernel.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from kho_sim.memory.pages import (
+    MOVABLE,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+    migrate_out_of_cma,
+)
+
+
+def take(pages: PageAllocator, size_bytes: int, movable: bool) -> list[Run]:
+    """Take memory of a process, or of the kernel; return its pages without page tables.
+
+    Raises OutOfMemory.
+    """
+    count = -(-size_bytes >> pages.geometry.page_shift)
+    return _touched(pages, count) if movable else pages.alloc(count, 0, UNMOVABLE)
+
+
+def pin(pages: PageAllocator, runs: list[Run]) -> int:
+    """Pin pages of a process for long: those in CMA or a movable zone move out of it.
+
+    ``runs`` is where its pages are, and is kept so; a huge page's worth moves at a time. Returns
+    how many moved. Raises OutOfMemory (-ENOMEM for the caller) when there is no room for the rest;
+    what has moved by then stays where it is, and no memory is lost.
+    """
+    left, runs[:] = deque(runs), []
+    moved, most = 0, 1 << pages.geometry.thp_order
+    try:
+        while left:
+            batch, rest = left[0].split(min(left[0].blocks, most))
+            pinned = migrate_out_of_cma(pages, [batch])
+            runs += pinned.runs
+            moved += pinned.migrated
+            left.popleft()
+            if rest.blocks:
+                left.appendleft(rest)
+    except OutOfMemory as error:
+        pages.free(error.allocated, user=True)
+        raise
+    finally:
+        runs += left
+    return moved
+
+
+def read_files(pages: PageAllocator, size_bytes: int) -> None:
+    """Read files into the page cache, from where memory can be taken back. Raises OutOfMemory."""
+    for run in take(pages, size_bytes, movable=True):
+        pages.cached.add(run)
+
+
+def _touched(pages: PageAllocator, page_count: int) -> list[Run]:
+    """Touch private memory from front to back."""
+    touched: list[Run] = []
+    while page_count:
+        step = min(page_count, pages.geometry.table_entries)
+        pages.alloc(1, 0, UNMOVABLE)
+        touched += pages.alloc(step, 0, MOVABLE)
+        page_count -= step
+    return touched

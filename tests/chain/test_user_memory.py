@@ -1,0 +1,112 @@
+"""Pins, page cache and guest memory in whole chains."""
+
+import random
+
+import pytest
+
+import kho_sim as ks
+from kho_sim.chain.build import build_plan
+from kho_sim.kernel.boot import boot_memory
+from kho_sim.kernel.running import RunningMemory
+from kho_sim.kernel.user_memory import pin, take
+from kho_sim.memory.pages import OutOfMemory
+from kho_sim.scenario import with_values
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+HOST = ks.loads("""
+machine: {memory: 4GiB, cpus: 2}
+kernel: {command_line: "kho=on kho_scratch=64M,512M,512M"}
+chain: {boots: 2, seed: 5, uptime: 1h, twin: false}
+""")
+
+
+def run(*workload):
+    return ks.run(with_values(HOST, {"workload": list(workload)}))
+
+
+def said(trace):
+    return [row.detail for row in trace["events"] if row.what == "message"]
+
+
+def booted():
+    plan = build_plan(HOST)
+    early = boot_memory(plan.machine, plan.kernels[0], None)
+    return RunningMemory.start(
+        plan.machine, plan.kernels[0], early, None, plan.interleaving, random.Random(1)
+    )
+
+
+def unused_pages(pages):
+    """Free pages, and those that per-CPU lists hold."""
+    return pages.free_pages().pages + sum(zone.pcp.pages for zone in pages._zones)
+
+
+def test_a_pin_moves_what_lies_in_scratch_and_holds() -> None:
+    trace = run({"kind": "pinned", "size": 2 * GIB, "after": "10m"})
+    assert trace.outcome.kind == "completed"
+    (first, *_) = [line for line in said(trace) if "pinned0" in line]
+    assert first.startswith("pinned0: 2 GiB pinned, ")
+    assert not first.endswith(" 0 B of it moved out of scratch")
+
+
+def test_a_pin_without_room_outside_of_scratch_fails_and_the_chain_goes_on() -> None:
+    trace = run({"kind": "pinned", "size": 3 * GIB})
+    assert trace.outcome.kind == "completed"
+    failed = [line for line in said(trace) if "long-term pin of 3 GiB failed: -ENOMEM" in line]
+    assert len(failed) == 2
+    assert "in scratch or other CMA, which only user memory may have" in failed[0]
+
+
+@pytest.mark.parametrize(("spare", "holds"), [(64 * MIB, True), (-8 * MIB, False)])
+def test_the_ceiling_for_pins_is_where_pins_begin_to_fail(spare: int, holds: bool) -> None:
+    ceiling = ks.cost(with_values(HOST, {"workload": []})).configured.pinned_ceiling_bytes
+    trace = run({"kind": "pinned", "size": (ceiling - spare) // MIB * MIB})
+    failed = [line for line in said(trace) if "failed: -ENOMEM" in line]
+    assert bool(failed) != holds
+
+
+def test_a_pin_that_fails_loses_no_memory() -> None:
+    memory = booted()
+    runs = take(memory.pages, 3 * GIB, movable=True)
+    before = unused_pages(memory.pages)
+    with pytest.raises(OutOfMemory):
+        pin(memory.pages, runs)
+    assert unused_pages(memory.pages) == before
+    memory.pages.check()
+
+
+def test_page_cache_is_given_back_where_other_user_memory_stays() -> None:
+    kernel = {"kind": "unmovable", "size": 2 * GIB}
+    assert run({"kind": "page_cache", "size": 2 * GIB}, kernel).outcome.kind == "completed"
+    died = run({"kind": "anonymous", "size": 2 * GIB}, kernel).outcome
+    assert (died.kind, died.boot) == ("preserve_failed", 0)
+
+
+def test_available_memory_counts_page_cache() -> None:
+    memory = booted()
+    before = memory.pages.available_pages()
+    for part in take(memory.pages, GIB, movable=True):
+        memory.pages.cached.add(part)
+    after = memory.pages.available_pages()
+    assert before - after < 0.02 * before
+    given_back = memory.pages.cached.oldest(1000)
+    assert sum(part.blocks for part in given_back) == 1000
+    assert memory.pages.cached.pages == (GIB >> 12) - 1000
+
+
+def test_guest_memory_is_handed_on_in_single_pages_that_no_pin_has_to_move() -> None:
+    trace = run({"kind": "guest_memfd", "count": 2, "size": 512 * MIB})
+    assert trace.outcome.kind == "completed"
+    boot = trace["boots"][1]
+    assert dict(boot.preservations_by_order)[0] >= 2 * (512 * MIB >> 12)
+    assert {row.kind for row in trace["files"]} == {"guest_memfd"}
+    scratch = [(start, start + size) for start, size in trace["boots"][0].scratch_areas]
+    for row in trace["preserved"]:
+        assert not any(row.start < end and start < row.end for start, end in scratch)
+
+
+def test_guest_memory_is_named_as_assumed() -> None:
+    scenario = with_values(HOST, {"workload": [{"kind": "guest_memfd", "size": 64 * MIB}]})
+    assert "guest_memfd" in str(ks.explain(scenario)).split("Notes: ")[1]
