@@ -75,7 +75,7 @@ def tree_of(trace: Trace, boot: int) -> RadixTree | None:
     pages = [page.address for page in trace[TablePage] if page.boot == boot]
     if not keys:
         return None
-    geometry = trace.extra["boots"][boot].geometry
+    geometry = next(log.geometry for log in trace.extra["boots"] if log.boot == boot)
     tree = RadixTree(geometry=geometry)
     if pages:
         try:
