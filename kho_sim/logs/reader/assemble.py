@@ -17,6 +17,7 @@ KHO_SCRATCH = 0x40
 RSRV_HUGETLB = 0x80
 RSRV_NOINIT = 0x10
 LOW_MEMORY_END = 1 << 20
+NO_NODE_SCRATCH = "KHO: Failed to reserve nid "
 
 
 def is_kho(log: BootLog) -> bool:
@@ -53,8 +54,12 @@ def boot_record(log: BootLog) -> Boot:
         reserved_regions_after=retrieved[1].reserved if retrieved[1] else None,
         gigantic_pages_requested=_gigantic_requested(log),
         gigantic_pages_allocated=_gigantic_allocated(log, counted),
-        allocations=len(requests) if counted else None,
-        failures=sum(not call.result for call in requests) if counted else None,
+        allocations=len(requests) + _unprinted_refusals(log) if counted else None,
+        failures=(
+            sum(not call.result for call in requests) + _unprinted_refusals(log)
+            if counted
+            else None
+        ),
     )
 
 
@@ -192,6 +197,11 @@ def _kernel_reserved_bytes(log: BootLog) -> int | None:
 
 def _digest_pages(log: BootLog) -> int:
     return sum(1 for call in log.calls if call.what == requesters.DIGEST_PAGE and call.result)
+
+
+def _unprinted_refusals(log: BootLog) -> int:
+    """A node's scratch area is asked for in silence; only its refusal has a message."""
+    return int(log.disabled.startswith(NO_NODE_SCRATCH))
 
 
 def _gigantic_requested(log: BootLog) -> int | None:

@@ -223,3 +223,16 @@ def test_trees_of_larger_pages_are_read(read_recorded):
     pages_64k = read_recorded("arm64/a64-64k-cma0-4G")["boots"][1]
     assert (pages_64k.preservations, pages_64k.radix_nodes) == (0x2C, 4)
     assert pages_64k.preserved_bytes == 0x2C << 16
+
+
+def test_a_node_without_room_for_scratch_refuses_in_silence():
+    lines = [
+        CROSS,
+        "memblock_alloc_try_nid: 64 bytes align=0x40 nid=-1 from=0x0 max_addr=0x0 f+0x1",
+        "__memblock_reserve: [0x1000-0x103f] nid=-1 flags=20 memblock_alloc_range_nid",
+    ]
+    refused = "KHO: Failed to reserve nid 0 scratch buffer"
+    for more, counts in (([], (1, 0)), ([refused], (2, 1))):
+        trace = read_boot_log_lines([line.encode() for line in [*lines, *more]], "log")
+        (boot,) = trace["boots"]
+        assert (boot.allocations, boot.failures) == counts
