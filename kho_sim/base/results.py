@@ -11,7 +11,7 @@ SUMMARY: dict[str, str] = {
     "boots_without_extension": "the same of the twin",
     "outcome_without_extension": "how the twin ended, one of the outcomes",
     "failures": "early allocations that failed, over all boots",
-    "failures_without_extension": "early allocations that failed in the twin's KHO boots",
+    "failures_without_extension": "the same of the twin",
     "failures_avoided": "early allocations that original scratch alone would have refused",
     "extended_bytes_min": "smallest extension of a KHO boot",
     "extended_bytes_max": "largest extension of a KHO boot",

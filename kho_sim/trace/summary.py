@@ -138,14 +138,13 @@ def _over_incidents(trace: Trace) -> dict[str, Any]:
 def _of_twin(twin: Trace | None) -> dict[str, Any]:
     if twin is None:
         return {}
-    boots = _kho_boots(twin)
     over_incidents = _over_incidents(twin)
     return {
         "boots_without_extension": len(twin[Boot]),
         "outcome_without_extension": twin.outcome.kind,
-        "failures_without_extension": sum(boot.failures or 0 for boot in boots),
+        "failures_without_extension": _sum(boot.failures for boot in twin[Boot]),
         "gigantic_pages_without_extension_min": _min(
-            boot.gigantic_pages_allocated for boot in boots
+            boot.gigantic_pages_allocated for boot in _kho_boots(twin)
         ),
         "files_lost_without_extension": over_incidents.get("files_lost"),
         "bytes_lost_without_extension": over_incidents.get("bytes_lost"),
