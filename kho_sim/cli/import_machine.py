@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from kho_sim.base.files import atomic_write
-
-if TYPE_CHECKING:
-    from kho_sim.logs.importing import ImportedScenario
-
+from kho_sim.cli.sources import show_gaps
 
 MOST_BOOTS = 10_000
 
@@ -58,9 +54,7 @@ def verb(
         raise click.UsageError("Name sources, or use --this-machine: one of both.")
     imported = import_this_machine() if this_machine else import_files(sources)
     imported = completed(imported, boots, workload)
-    for note in imported.notes:
-        click.echo(f"note: {note}", err=True)
-    _show_disagreements(imported)
+    show_gaps(imported)
     if imported.disagreements and not lenient:
         return 3
     for remark in notes_of(imported.to_scenario(lenient=lenient)):
@@ -73,10 +67,3 @@ def verb(
             file.write(text.encode())
         click.echo(f"written to {out}", err=True)
     return 0
-
-
-def _show_disagreements(imported: ImportedScenario) -> None:
-    for found in imported.disagreements:
-        click.echo(f"sources disagree on {found.key}:", err=True)
-        click.echo(f"  {found.taken_origin}: {found.taken}", err=True)
-        click.echo(f"  {found.other_origin}: {found.other}", err=True)

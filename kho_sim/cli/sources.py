@@ -1,11 +1,14 @@
-"""Sources of a verb's trace: a stored run, a scenario that is simulated first, or a log."""
+"""Sources of a verb: a stored run, a scenario that is simulated first, a log, or a machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
+    from kho_sim.logs.importing import ImportedScenario
     from kho_sim.trace.trace import Trace
 
 
@@ -27,3 +30,13 @@ def read_trace(path: Path) -> Trace:
     from kho_sim.logs.reader import read_boot_log
 
     return read_boot_log(path)
+
+
+def show_gaps(imported: ImportedScenario) -> None:
+    """Say what of a machine could not be read, and on what its sources disagree."""
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    for found in imported.disagreements:
+        click.echo(f"sources disagree on {found.key}:", err=True)
+        click.echo(f"  {found.taken_origin}: {found.taken}", err=True)
+        click.echo(f"  {found.other_origin}: {found.other}", err=True)

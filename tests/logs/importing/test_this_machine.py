@@ -184,6 +184,35 @@ def test_sources_and_this_machine_are_one_of_both(monkeypatch, root, capsys):
     assert "memory_map" in capsys.readouterr().out
 
 
+def test_the_cost_of_this_machine_is_that_of_its_scenario(monkeypatch, root, tmp_path, capsys):
+    folder = root(iomem=IOMEM, cmdline="kho=on foo.bar=1\n", release="7.3.4\n", cpus="0-3\n")
+    monkeypatch.setattr(module.import_this_machine, "__defaults__", (folder,))
+    assert call(["cost", "--this-machine", "--json"]) == 0
+    here, said = capsys.readouterr()
+    assert "note: this machine: /dev/kmsg is not there" in said
+    file = tmp_path / "here.yaml"
+    assert call(["import", "--this-machine", "-o", str(file)]) == 0
+    assert call(["cost", str(file), "--json"]) == 0
+    costs = [json.loads(text) for text in (here, capsys.readouterr().out)]
+    for name in ("memory_bytes", "configured", "least_scratch", "off"):
+        assert costs[0][name] == costs[1][name], name
+    assert costs[0]["configured"]["kho_enabled"]
+
+
+def test_the_cost_of_this_machine_takes_other_values(monkeypatch, root, capsys):
+    folder = root(iomem=IOMEM, cmdline="kho=on\n", cpus="0-3\n")
+    monkeypatch.setattr(module.import_this_machine, "__defaults__", (folder,))
+    words = ["-s", "kernel.command_line=kho=on kho_scratch=16M,32M,32M", "--json"]
+    assert call(["cost", "--this-machine", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["configured"]["scratch_bytes"] == 80 * MIB
+
+
+def test_a_scenario_and_this_machine_are_one_of_both_for_cost(capsys):
+    assert call(["cost"]) == 2
+    assert call(["cost", "mine.yaml", "--this-machine"]) == 2
+    assert "one of both" in capsys.readouterr().err
+
+
 # Files in other forms
 
 
