@@ -38,6 +38,7 @@ VERBS = {
     "advise": ("kho_sim.cli.advise", "Find the smallest scratch and the best block shift."),
     "cost": ("kho_sim.cli.cost", "Say what KHO costs a host, and what to set."),
     "import": ("kho_sim.cli.import_machine", "Make a scenario of a real machine."),
+    "examples": ("kho_sim.cli.examples", "List the scenarios of the package, or copy one."),
     "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
     "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),
     "plot": ("kho_sim.cli.plot", "Draw figures of a run, a sweep, a log or a scenario."),

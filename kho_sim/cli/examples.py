@@ -1,0 +1,49 @@
+"""``kho-sim examples``: the scenarios that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kho_sim.cli.options import write_text
+
+
+@click.command("examples")
+@click.argument("name", required=False)
+@click.option("-o", "--out", metavar="FILE", help="Copy it there; needs NAME.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def verb(name: str | None, out: str | None, force: bool) -> int:
+    """List the scenarios that come with kho_sim, or print the one that is called NAME.
+
+    A copy is an ordinary scenario: change it, and hand it to check, explain or run.
+    """
+    from kho_sim.scenario.shipped import shipped_scenario
+
+    if name is None:
+        if out is not None:
+            raise click.UsageError("Which one goes there? Name it, as in: examples NAME -o FILE.")
+        for line in _lines():
+            click.echo(line)
+        return 0
+    text = shipped_scenario(name).read_text(encoding="utf-8").rstrip("\n")
+    if out is None:
+        click.echo(text)
+    elif Path(out).exists() and not force:
+        raise click.UsageError(f"'{out}' is there already; --force overwrites it.")
+    else:
+        write_text(Path(out), text)
+    return 0
+
+
+def _lines() -> list[str]:
+    """Each name with the first line of its description."""
+    from kho_sim.scenario import load
+    from kho_sim.scenario.shipped import shipped_scenarios
+
+    files = shipped_scenarios()
+    width = max(map(len, files), default=0)
+    firsts = {
+        name: (load(file).description.splitlines() or [""])[0] for name, file in files.items()
+    }
+    return [f"{name:{width}}  {first}".rstrip() for name, first in firsts.items()]
