@@ -1,5 +1,5 @@
-"""``kho-sim report``: a stored run or sweep, a scenario or a log as text, HTML, Markdown, CSV or
-JSON."""
+"""``kho-sim report``: a stored run or sweep, a scenario or a log as text, HTML, Markdown, CSV,
+JSON or trace events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kho_sim.layout import PLAIN, Layout, markdown, of_terminal
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("text", "html", "md", "csv", "json")
+FORMATS = ("text", "html", "md", "csv", "json", "perfetto")
 
 
 class Source(NamedTuple):
@@ -28,14 +28,15 @@ class Source(NamedTuple):
     html: Callable[[], str]
     document: Callable[[], dict[str, Any]]
     tables: Mapping[str, Callable[[], pd.DataFrame]]
+    timeline: Callable[[], dict[str, Any]] | None = None
 
 
 @click.command("report")
 @click.argument("source", metavar="DIR|LOG|SCENARIO")
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default=None,
-    help="html is one page with figures; md and csv are one table.  [default: by the ending of "
-    "--out, else text]",
+    help="html is one page with figures; md and csv are one table; perfetto is the timeline as "
+    "trace events (JSON).  [default: by the ending of --out, else text]",
 )  # fmt: skip
 @click.option("--table", help="The table of md and csv.  [default: boots; points of a sweep]")
 @click.option("-o", "--out", metavar="FILE", help="A file instead of standard output.")
@@ -62,6 +63,7 @@ def _open(path: Path) -> Source:
         return _of_sweep(path)
     from kho_sim.report import report_text
     from kho_sim.report.html import report_html
+    from kho_sim.report.perfetto import trace_events
     from kho_sim.tables import TABLES
     from kho_sim.trace.summary import run_document
 
@@ -71,6 +73,7 @@ def _open(path: Path) -> Source:
         html=lambda: report_html(trace),
         document=lambda: run_document(trace),
         tables={name: partial(trace.table, name) for name in TABLES},
+        timeline=lambda: trace_events(trace),
     )
 
 
@@ -101,12 +104,20 @@ def _written(source: Source, kind: str, table: str | None, layout: Layout) -> st
     if kind == "text":
         return source.text(layout)
     if kind == "json":
-        import json
-
-        return json.dumps(source.document(), indent=2)
+        return _json(source.document())
+    if kind == "perfetto":
+        if source.timeline is None:
+            raise click.BadParameter("a sweep has no timeline; report one of its scenarios.")
+        return _json(source.timeline())
     frame = source.tables[table or next(iter(source.tables))]()
     if kind == "csv":
         from kho_sim.report.cells import csv_text
 
         return csv_text(frame).rstrip("\n")
     return markdown([*frame.columns], [*frame.itertuples(index=False)])
+
+
+def _json(document: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(document, indent=2)
