@@ -86,7 +86,7 @@ ADDITIONS = {
             ],
             "scenario/workloads.py": [
                 ("Workload = Annotated[", SECTION),
-                ("Memfd | Hugetlb |", "Pinboard | Memfd | Hugetlb |"),
+                ("    Memfd |", "    Pinboard | Memfd |"),
             ],
             "base/words.py": [('    "vms",\n', '    "vms",\n    "pinboard",\n')],
         },
