@@ -78,7 +78,7 @@ def test_a_dry_run_prints_its_plan_and_writes_nothing(scenario, capsys):
         (["--shard", "0/4"], 2, "from 1 to N"),
         (["--shard", "5/4"], 2, "from 1 to N"),
         (["--retry", "ok"], 2, "failed or lost"),
-        (["--scheduler", "nowhere.json"], 5, "no such scheduler file"),
+        (["--scheduler", "nowhere.json"], 5, "scheduler file nowhere.json is not there"),
     ],
 )
 def test_mistakes_are_reported_before_anything_runs(scenario, capsys, words, code, message):
