@@ -1,7 +1,8 @@
 """Dotted overrides of a scenario, and the values of a sweep's axis.
 
 ``kernel.extend.shift``, ``workload[0].size`` and ``workload.0.size`` name places; ``kho.ext_shift``
-is another name of the first. A value goes through the schema as if it stood in the file.
+is another name of the first. A value goes through the schema as if it stood in the file, and is
+written as there: ``[{kind: memfd, size: 1GiB}]`` and ``{memory: 4GiB}`` are a list and a mapping.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from kho_sim.base.units import parse_size
 from kho_sim.scenario.findings import findings
 from kho_sim.scenario.section import Section, kind_of, sections_in
 from kho_sim.scenario.spec import Scenario
-from kho_sim.scenario.yaml_tree import Document, Path, path_text, plain_value
+from kho_sim.scenario.yaml_tree import Document, Path, path_text, plain_value, read_yaml
 
 ALIASES = {"kho.ext_shift": "kernel.extend.shift"}
 MAX_VALUES = 1_000_000
+COLLECTIONS = ("[", "{")
+"""How a list and a mapping begin."""
 
 _STEP = re.compile(r"(?:^|\.)([A-Za-z0-9_-]+)|\[([0-9]{1,6})\]")
 _RANGE = re.compile(r"([^.\s]+)\s*\.\.\s*([^.\s]+?)(?:\s*\.\.\s*([^.\s]+))?", re.ASCII)
@@ -27,15 +30,16 @@ _RANGE = re.compile(r"([^.\s]+)\s*\.\.\s*([^.\s]+?)(?:\s*\.\.\s*([^.\s]+))?", re
 def with_values(scenario: Scenario, values: Mapping[str, Any], name: str = "<values>") -> Scenario:
     """Return the scenario with other values at dotted places; the given one stays as it is.
 
-    Texts are read as in a file (``16MiB``, ``30``, ``true``), quotes around all of one are taken
-    away; None takes a key out, so its default holds. ``name`` stands for the file in
-    messages.
+    Texts are read as in a file (``16MiB``, ``30``, ``true``, ``[...]``, ``{...}``), quotes around
+    all of one are taken away; None takes a key out, so its default holds. ``name`` stands for the
+    file in messages.
     Raises ScenarioError with all problems; an unknown place is answered with the nearest one.
     """
     written = scenario.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     document = Document(name, written)
     texts: dict[Path, str] = {}
     keys: dict[Path, str] = {}
+    unreadable: dict[str, str] = {}
     for key, value in values.items():
         try:
             path = _path(ALIASES.get(key, key), written)
@@ -43,7 +47,8 @@ def with_values(scenario: Scenario, values: Mapping[str, Any], name: str = "<val
                 raise ValueError(f"{keys[path]} names the same place; once is enough")
             if isinstance(value, str):
                 texts[path] = _unquoted(value)
-                value = _typed(texts[path])
+                value, why_not = _read(texts[path])
+                unreadable |= {path_text(path): why_not} if why_not else {}
             _put(written, path, value)
             keys[path] = key
         except ValueError as error:
@@ -56,7 +61,9 @@ def with_values(scenario: Scenario, values: Mapping[str, Any], name: str = "<val
             if path_text(path) in wants_text:
                 _put(written, path, text)
         changed, problems = findings(document)
-    document.problems += (_with_nearest(problem, keys, written) for problem in problems)
+    for problem in problems:
+        said = problem._replace(message=unreadable.get(problem.path, problem.message))
+        document.problems.append(_with_nearest(said, keys, written))
     if changed is None or document.problems:
         raise ScenarioError(document.problems)
     return changed
@@ -146,7 +153,8 @@ def known_places(section: type[Section], data: Any, prefix: Path = ()) -> Iterat
 def parse_values(text: str) -> list[Any]:
     """Return the values of an axis: ``0..9``, ``0..64..8``, ``1GiB..4GiB..1GiB``, ``a,b,0..3``.
 
-    Ranges include both ends. A value in quotes is one value, whatever commas or dots are in it.
+    Ranges include both ends. A value in quotes is one value, whatever commas or dots are in it, and
+    so is a list or a mapping, which stays the text that it is (``with_values`` reads it).
     Raises ValueError with a full sentence.
     """
     values: list[Any] = []
@@ -163,17 +171,21 @@ def parse_values(text: str) -> list[Any]:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that stand outside of quotes."""
-    items, quote = [""], ""
+    """Split at the commas that stand outside of quotes, and of lists and mappings."""
+    items, quote, depth = [""], "", 0
     for character in text:
-        if character == "," and not quote:
+        if character == "," and not quote and not depth:
             items.append("")
             continue
         if character in "'\"" and quote in ("", character):
             quote = "" if quote else character
+        elif not quote and (depth or not items[-1].strip()):
+            depth += (character in COLLECTIONS) - (character in "]}" and depth > 0)
         items[-1] += character
     if quote:
         raise ValueError(f"'{text}' opens a quote ({quote}) and does not close it.")
+    if depth:
+        raise ValueError(f"'{text}' opens a list or a mapping and does not close it.")
     return [item.strip() for item in items]
 
 
@@ -204,6 +216,17 @@ def _unquoted(text: str) -> str:
     if quote in ("'", '"') and len(text) > 1 and text.endswith(quote) and text.count(quote) == 2:
         return text[1:-1]
     return text
+
+
+def _read(text: str) -> tuple[Any, str]:
+    """Return the value of a text, and why it is no list or mapping if it begins as one."""
+    if not text.startswith(COLLECTIONS):
+        return _typed(text), ""
+    read = read_yaml(text, "")
+    if not read.problems:
+        return read.value, ""
+    first = read.problems[0]
+    return text, f"{first.message} (at {first.path})" if first.path else first.message
 
 
 def _typed(word: str) -> Any:

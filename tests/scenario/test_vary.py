@@ -46,6 +46,12 @@ def refused(values):
         ("expect.failures", "<= 3", lambda s: s.expect == {"failures": "<= 3"}),
         ("workload", [{"kind": "unmovable", "size": 1}], lambda s: len(s.workload) == 1),
         ("machine.node_memory", ["1GiB", "3GiB"], lambda s: s.machine.nodes == 2),
+        ("machine.node_memory", "[1GiB, 3GiB]", lambda s: s.machine.nodes == 2),
+        ("workload", "[]", lambda s: s.workload == ()),
+        ("workload", "[{kind: unmovable, size: 1}]", lambda s: len(s.workload) == 1),
+        ("machine", "{memory: 2GiB, cpus: 2}", lambda s: s.machine.memory == 2 << 30),
+        ("description", "[draft]", lambda s: s.description == "[draft]"),
+        ("description", "{draft", lambda s: s.description == "{draft"),
     ],
 )
 def test_a_value_goes_to_its_place_and_the_original_stays(place, value, read):
@@ -88,6 +94,24 @@ NO_MEMORY = "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
             ],
         ),
         ({"machine.memory": None}, [f"machine: {NO_MEMORY}"]),
+        (
+            {"workload": "[{kind: memfd"},
+            ["workload: this is not YAML: did not find expected ',' or '}'"],
+        ),
+        (
+            {"workload": "[{kind: memfd, size: }]"},
+            [
+                "workload: there is no value; leave the key out for its default (at [0].size)",
+            ],
+        ),
+        (
+            {"workload": "[{kind: memfds, size: 1MiB}]"},
+            [
+                "workload[0].kind: 'memfds' is no kind of workload; accepted: memfd, guest_memfd, "
+                "hugetlb, anonymous, pinned, page_cache, unmovable, vms, reserve_mem; "
+                "nearest: memfd",
+            ],
+        ),
     ],
 )
 def test_what_cannot_be_set_is_said(values, problems):
@@ -129,6 +153,9 @@ def test_any_override_is_a_scenario_or_an_error(place, value):
         ('x="a,b" c', ['x="a,b" c']),
         ("../other.yaml", ["../other.yaml"]),
         ("null", ["null"]),
+        ("[1, 2], {a: [3, 4]},5", ["[1, 2]", "{a: [3, 4]}", 5]),
+        ("[], [{a: ']'}]", ["[]", "[{a: ']'}]"]),
+        ("a[0,b]", ["a[0", "b]"]),
     ],
 )
 def test_axes_count_and_list(text, values):
@@ -136,7 +163,20 @@ def test_axes_count_and_list(text, values):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ",", "1,,2", "1,", "3..1", "1..3..0", "'a", "0..2000000", "0..999999,0..999999"]
+    "text",
+    [
+        "",
+        ",",
+        "1,,2",
+        "1,",
+        "3..1",
+        "1..3..0",
+        "'a",
+        "0..2000000",
+        "0..999999,0..999999",
+        "[1",
+        "1,{a: [",
+    ],
 )
 def test_axes_that_mean_nothing_are_refused_in_a_sentence(text):
     with pytest.raises(ValueError, match=r"\.$"):
