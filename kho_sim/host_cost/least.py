@@ -74,7 +74,7 @@ class _Asker:
 
 def _answer(plan: ChainPlan) -> Answer:
     """Boot the first kernel of a plan, load the others from it, and boot their early memory."""
-    first, others = plan.kernels[0], plan.kernels[1:]
+    first, others = plan.kernels[0], _distinct(plan.kernels[1:])
     booted = boot_memory(plan.machine, first, None)
     if booted.panic or not booted.scratch_areas:
         return Answer.LARGE
@@ -88,6 +88,14 @@ def _answer(plan: ChainPlan) -> Answer:
     except (OutOfMemory, PreserveFailed):
         return Answer.LARGE
     return Answer.FINE if fine else Answer.SMALL
+
+
+def _distinct(setups: Iterable[KernelSetup]) -> list[KernelSetup]:
+    found: list[KernelSetup] = []
+    for setup in setups:
+        if setup not in found:
+            found.append(setup)
+    return found
 
 
 def _is_refused(booted: BootedMemory, setup: KernelSetup) -> bool:

@@ -43,9 +43,8 @@ FOLIO_TOLERANCES = {
     "preservations_by_order": (0.25, 8),
     "preserved_bytes": (0.01, 64 << 10),
 }
-"""The same where files use 2 MiB folios: how many they get depends on free blocks."""
+"""The same where files use large folios: how many they get depends on free blocks."""
 
-SMALL_FOLIO_BYTES = 4096
 PANIC_PREFIX = "Kernel panic - not syncing: "
 
 
@@ -55,7 +54,8 @@ def check_facts(log_trace: Trace, simulated: Trace, scenario: Scenario) -> list[
     A boot that the simulation does not reach has no prediction, so all of its facts differ.
     """
     tolerances = dict(TOLERANCES)
-    if any(getattr(e, "folio", SMALL_FOLIO_BYTES) != SMALL_FOLIO_BYTES for e in scenario.workload):
+    folios = {getattr(entry, "folio", None) for entry in scenario.workload}
+    if folios - {None, scenario.kernel.page_size}:
         tolerances |= FOLIO_TOLERANCES
     logs: tuple[BootLog, ...] = log_trace.extra["boots"]
     checked = []

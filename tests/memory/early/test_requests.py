@@ -90,13 +90,14 @@ def test_one_node_only_means_that_no_other_node_helps():
 def test_a_gigantic_page_is_written_down_and_its_refusal_stands_for_all_that_are_missing():
     requests = scratch((GIB, GIB + PAGE), end=3 * GIB)
     requests.memblock.mark_kho_scratch(MIB, 3 * GIB - MIB)
+    requests.phase = "after"
     assert requests.alloc_gigantic(GIB, 0, 5, exact_nid=False, avoid_scratch=True) == 2 * GIB
     assert requests.alloc_gigantic(GIB, 0, 4, exact_nid=True, avoid_scratch=True) == 0
     page = {"what": "gigantic page", "size_bytes": GIB, "align_bytes": GIB, "nid": 0}
     assert requests.rows == [
-        Request(phase="before", **page, address=2 * GIB, source="extended"),
+        Request(phase="after", **page, address=2 * GIB, source="extended"),
         Request(
-            phase="before", **page, count=4, failed=True,
+            phase="after", **page, count=4, failed=True,
             why="no aligned place for 1 GiB clear of the original scratch areas "
             "in 1.999 GiB of free scratch",
         ),
@@ -149,10 +150,13 @@ def test_memory_comes_from_scratch_or_from_what_was_extended():
     requests = scratch((2 * MIB, 2 * MIB + PAGE), end=4 * MIB)
     requests.alloc("fills scratch", PAGE, PAGE)
     requests.memblock.mark_kho_scratch(MIB, MIB)
+    requests.alloc("below it, before the extension", PAGE, PAGE)
+    requests.phase = "after"
     requests.alloc("the byte below", 1, 1)
     requests.alloc("none", 4 * MIB, PAGE)
-    assert [row.source for row in requests.rows] == ["scratch", "extended", ""]
-    assert requests.rows[1].address == 2 * MIB - 1
+    sources = [row.source for row in requests.rows]
+    assert sources == ["scratch", "low memory", "extended", ""]
+    assert requests.rows[2].address == 2 * MIB - PAGE - 1
 
 
 # Why a request failed
