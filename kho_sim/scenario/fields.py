@@ -167,8 +167,8 @@ class DurationRule(FieldRule):
             raise ValueError(f"{found(value)} is not a duration; accepted: 90s, 30m, 2h")
         duration_ns = parse_duration(value)
         if not self.least_ns <= duration_ns <= self.most_ns:
-            most = format_duration(self.most_ns)
-            raise ValueError(f"{value} is out of bounds; accepted: 1s to {most}")
+            least, most = "1s" if self.least_ns else "0s", format_duration(self.most_ns)
+            raise ValueError(f"{value} is out of bounds; accepted: {least} to {most}")
         return duration_ns
 
     def write(self, value: Any, info: SerializationInfo) -> str:  # noqa: ARG002
@@ -222,6 +222,7 @@ SizeOrZero = Annotated[int, SizeRule(least_bytes=0)]
 PowerOfTwo = Annotated[int, SizeRule(power_of_two=True)]
 PageSize = Annotated[int, SizeRule(among_bytes=(4 << 10, 16 << 10, 64 << 10))]
 Duration = Annotated[int, DurationRule()]
+DurationOrZero = Annotated[int, DurationRule(least_ns=0)]
 Release = Annotated[str, ReleaseRule()]
 BuildName = Annotated[str, BuildRule()]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]

@@ -18,6 +18,7 @@ from kho_sim.scenario.fields import (
     Choice,
     Count,
     Duration,
+    DurationOrZero,
     PowerOfTwo,
     Size,
     SizeOrZero,
@@ -111,7 +112,7 @@ class Pinned(Section):
     kind: Literal["pinned"]
     size: Size
     """Bytes in each kernel."""
-    after: Duration = 0
+    after: DurationOrZero = 0
     """Time from the touch, right after boot, to the pin."""
 
 
