@@ -17,7 +17,9 @@ from kho_sim.base.words import USABLE_MEMORY
 from kho_sim.logs.importing.write import scenario_text
 from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, NodeRange
 from kho_sim.platform.geometry import PAGES_4K
+from kho_sim.releases import DEFAULT_RELEASE
 from kho_sim.scenario import Scenario, from_dict
+from kho_sim.scenario.machine import Machine
 
 PAGE_BYTES = PAGES_4K.page_bytes
 """Of kernels that do not say otherwise."""
@@ -32,6 +34,11 @@ SCRATCH_SIZES = "kernel.scratch_sizes"
 """Not a key of scenarios: the scratch areas of the running machine, for its command line."""
 COMMAND_LINE = "kernel.command_line"
 COMPARED_ONLY = (NODE_RANGES, PRESENT_PAGES, SCRATCH_SIZES)
+ASSUMED = {
+    "machine.cpus": f"nothing says how many CPUs there are; {Machine.model_fields['cpus'].default}",
+    "kernel.release": f"nothing says which release the kernel is of; {DEFAULT_RELEASE}",
+}
+"""Keys without which a scenario has the default, and what is then said of it."""
 BOUND_KEYS = ("kernel.init_size", "kernel.purgatory")
 """Sizes that loads only bound from below and above; two sources may each bound them differently."""
 
@@ -159,7 +166,10 @@ def combine(sources: Iterable[Source], description: str) -> ImportedScenario:
             *(found for source in sources for found in source.missing),
             *_disagreements(chosen, others),
         ),
-        notes=tuple(f"{source.name}: {note}" for source in sources for note in source.notes),
+        notes=(
+            *(f"{source.name}: {note}" for source in sources for note in source.notes),
+            *(note for key, note in ASSUMED.items() if key not in chosen),
+        ),
     )
 
 

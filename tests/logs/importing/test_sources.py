@@ -102,6 +102,8 @@ def test_what_iomem_has_reserved_inside_of_memory_is_cut_out():
     ]
     assert found.notes == (
         "iomem-nested-reserved: 20840448 bytes reserved inside of System RAM are cut out of it",
+        "nothing says how many CPUs there are; 4",
+        "nothing says which release the kernel is of; 7.3",
     )
     found.to_scenario()
 
