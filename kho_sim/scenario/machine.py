@@ -37,6 +37,8 @@ MOST_BYTES = 1 << 46
 EFI_FIRMWARES = ("ovmf-q35",)
 LEAST_BYTES_OF_FIRMWARE = {"ovmf-q35": (256 << 20, 64 << 10)}
 """Firmware that needs more: bytes, and more of them for each CPU."""
+LEAST_BYTES_OF_FIRST_NODE = {"qemu-virt-uefi": 128 << 20}
+"""Firmware that keeps parts near the end of the first node and starts a kernel below them."""
 Memory = Annotated[int, SizeRule(LEAST_BYTES, MOST_BYTES, PAGE_BYTES)]
 
 
@@ -170,6 +172,14 @@ class Machine(Section):
         least, per_cpu = LEAST_BYTES_OF_FIRMWARE.get(self.firmware or "", (LEAST_BYTES, 0))
         return least + per_cpu * self.cpus
 
+    @property
+    def _least_first_bytes(self) -> int:
+        return LEAST_BYTES_OF_FIRST_NODE.get(self.firmware or "", 0)
+
+    @property
+    def _first_node_bytes(self) -> int:
+        return self.node_memory[0] if self.node_memory else self.total_bytes // self.nodes
+
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.memory_map:
             yield from self._broken_map_rules()
@@ -192,6 +202,10 @@ class Machine(Section):
             yield ("memory",), f"memory is not the {total} that node_memory adds up to"
         elif self.memory // self.nodes < LEAST_BYTES:
             yield ("nodes",), f"{self.nodes} nodes would have less than 16MiB of memory each"
+        elif self._first_node_bytes < self._least_first_bytes:
+            least = format_exact(self._least_first_bytes)
+            text = f"firmware {self.firmware} needs {least} in the first node or more"
+            yield ("node_memory" if self.node_memory else "memory",), text
         known = PLATFORM_FIRMWARES[self.platform]
         if self.firmware and not self.memory_map and self.firmware not in known:
             text = f"{self.firmware} is no firmware of {self.platform}"
