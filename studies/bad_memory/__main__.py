@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from kho_sim.base.files import atomic_write
 from kho_sim.chain import run_scenario
 from kho_sim.layout import markdown
-from kho_sim.plots.style import save
+from kho_sim.plots.sizes import label_counts
+from kho_sim.plots.style import BLUE, VERMILION, house_style, new_figure, save
 from kho_sim.scenario import from_dict
 from studies.bad_memory.frames import count_frames
 
@@ -59,16 +60,32 @@ def frames_table(rows: pd.DataFrame) -> str:
     return markdown(heads, body, right_from=1)
 
 
+@house_style
 def frames_figure(rows: pd.DataFrame) -> Figure:
     """Draw known-bad frames that were handed out so far, by boot."""
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.subplots()
     by_boot = rows.groupby("boot")[["replayed_late", "told_as_busy"]].sum().cumsum()
-    axes.plot(by_boot.index, by_boot["replayed_late"], label="forgotten, or replayed late")
-    axes.plot(by_boot.index, by_boot["told_as_busy"], label="told to the extension as busy")
-    axes.set_xlabel("boot")
-    axes.set_ylabel("known-bad frames handed out so far")
-    axes.legend()
+    figure = new_figure(
+        3.6,
+        "Known-bad frames that early boot hands out again, so far",
+        f"64 GiB, {len(by_boot)} updates, {ERRORS_PER_KERNEL:g} new bad frames a kernel (assumed); "
+        f"mean of {REPLICATES} draws",
+    )
+    axes = figure.subplots()
+    for column, colour, text, height in (
+        ("replayed_late", VERMILION, "forgotten, or replayed late", 8),
+        ("told_as_busy", BLUE, "told to the extension as busy", 8),
+    ):
+        axes.plot(by_boot.index, by_boot[column], color=colour, marker=".")
+        end = (by_boot.index[-1], by_boot[column].iloc[-1])
+        axes.annotate(
+            f"{text}: {end[1]:.3g}", end, (-6, height), textcoords="offset points", ha="right",
+            color=colour,
+        )  # fmt: skip
+    axes.grid(axis="y")
+    axes.set_ylim(0, 1.12 * float(by_boot["replayed_late"].max()))
+    axes.set_xlabel("kernel of the chain")
+    axes.set_ylabel("frames")
+    label_counts(axes.xaxis)
     return figure
 
 
