@@ -36,7 +36,7 @@ PACKAGES = {
     "runs": RESULTS,
     "logs": MACHINE | {"memory", "kho", "scenario", "trace"},
     "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "rates", "trace"},
-    "graphs": BASE | {"kho", "trace"},
+    "graphs": BASE | {"platform", "kho", "trace"},
     "plots": BASE | {"kho", "memory", "trace", "graphs"},
     "report": RESULTS | {"releases", "layout", "kho", "plots"},
     "verification": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},

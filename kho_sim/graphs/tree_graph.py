@@ -5,9 +5,15 @@ from __future__ import annotations
 import networkx as nx
 
 from kho_sim.base.errors import TraceError
+from kho_sim.base.words import PLATFORMS
 from kho_sim.kho.radix import RadixTree
+from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.platform import platform_of
 from kho_sim.trace.records import PreservedRun, TablePage
 from kho_sim.trace.trace import Trace
+
+PAGE_BYTES = 4096
+"""Of a scenario that says nothing else."""
 
 
 def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
@@ -24,7 +30,7 @@ def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
     if not pages:
         raise TraceError(f"this trace has no incoming radix tree for boot {boot}")
     try:
-        tree = RadixTree.from_runs(runs, pages)
+        tree = RadixTree.from_runs(runs, pages, _geometry_of(trace))
     except ValueError as error:
         raise TraceError(f"boot {boot}: keys and table pages do not agree: {error}") from error
     slot_bits, leaf_keys = tree.geometry.table_shift, 1 << tree.geometry.leaf_shift
@@ -53,6 +59,18 @@ def _sum_keys(graph: nx.DiGraph) -> None:
         for name, data in graph.nodes(data=True):
             if data["level"] == level:
                 data["keys"] = sum(graph.nodes[child]["keys"] for child in graph.successors(name))
+
+
+def _geometry_of(trace: Trace) -> Geometry:
+    """Return the geometry of the chain's kernels: by its log, or by its scenario."""
+    logs = trace.extra.get("boots")
+    if logs:
+        geometry: Geometry = logs[0].geometry
+        return geometry
+    scenario = trace.provenance.get("scenario") or {}
+    name = scenario.get("machine", {}).get("platform", PLATFORMS[0])
+    page_bytes = scenario.get("kernel", {}).get("page_size", PAGE_BYTES)
+    return platform_of(name, page_bytes).geometry
 
 
 def _name(level: int, prefix: int) -> str:

@@ -135,20 +135,20 @@ def watched(ram):
     class Watched(PageAllocator):
         depth = 0
 
-        def open_early(self, reserved):
+        def open_early(self, reserved, *how, **words):
             reserved = list(reserved)
             ram.open(reserved)
-            super().open_early(reserved)
+            super().open_early(reserved, *how, **words)
 
         def release_scratch(self):
             with self.inside():
                 super().release_scratch()
             ram.state[ram.scratch] = FREE
 
-        def adopt(self, extents):
+        def adopt(self, extents, user=True):
             extents = list(extents)
             ram.adopt(extents)
-            super().adopt(extents)
+            super().adopt(extents, user)
 
         def alloc(self, count, order=0, *args, **kwargs):
             kind = args[0] if args else kwargs.get("migratetype", MOVABLE)

@@ -93,7 +93,7 @@ def test_an_imported_machine_runs(path: Path) -> None:
 
 def test_sources_that_disagree_make_no_scenario_unless_asked(tmp_path: Path) -> None:
     iomem = tmp_path / "iomem"
-    iomem.write_text("00001000-1fffffff : System RAM\n")
+    iomem.write_text("00001000-0009fbff : System RAM\n00100000-1fffffff : System RAM\n")
     imported = ks.import_machine([LOG, iomem])
     assert [found.key for found in imported.disagreements] == ["machine.memory_map"]
     with pytest.raises(ks.InputError, match=r"disagree on machine\.memory_map"):

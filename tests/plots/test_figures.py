@@ -60,8 +60,11 @@ def drawn(figure: Figure) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_figure_of_every_scenario_fits_and_has_units(name: str) -> None:
+    trace = simulated(name)
     for draw in TRACE_FIGURES.values():
-        figure = draw(simulated(name))
+        if draw is tree and not trace["tree_pages"]:  # a release with bitmaps in place of the tree
+            continue
+        figure = draw(trace)
         drawn(figure)
         for axes in figure.axes:
             numbered = axes.xaxis.get_tick_params().get("labelbottom", True)
