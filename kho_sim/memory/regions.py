@@ -99,7 +99,7 @@ class RegionArray(Regions):
 
     ``grow(base, size)`` doubles ``capacity`` for an insertion of that range, or returns a negative
     errno. ``moved`` counts the regions that insertions and removals had to shift, as memmove()
-    does.
+    does; ``passed`` those that lay below each range of ``flag_each``.
     """
 
     def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
@@ -107,6 +107,7 @@ class RegionArray(Regions):
         self.name = name
         self.capacity = STATIC_CAPACITY
         self.moved = 0
+        self.passed = 0
         self._grow = grow
 
     def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
@@ -199,6 +200,7 @@ class RegionArray(Regions):
             error = self.change(start, end - start, lambda r: r._replace(flags=r.flags | flag))
             if error:
                 return error, done
+            self.passed += bisect_left(self.bases, start)
             done += 1
         return 0, done
 
@@ -251,6 +253,7 @@ class RegionArray(Regions):
         if inside < FEWEST_AT_ONCE or not count:
             return 0
         self.moved += 2 * count * (len(self) - index)
+        self.passed += count * (index + count)
         cuts = np.ascontiguousarray(edges[: 2 * count]).data.cast("B")
         flags = array("H", [region.flags, region.flags | flag]) * count
         _put(self.bases, index + 1, cuts)

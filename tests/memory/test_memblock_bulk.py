@@ -98,8 +98,13 @@ def state(memblock):
 def test_many_marks_end_as_single_marks_do(memblock, ranges):
     bulk, naive = memblock.copy(), memblock.copy()
     ranges = rows(ranges)
-    assert bulk.mark_kho_scratch_each(ranges) == one_by_one(naive, ranges)
+    passed = bulk.memory.passed
+    error, marked = bulk.mark_kho_scratch_each(ranges)
+    assert (error, marked) == one_by_one(naive, ranges)
     assert state(bulk) == state(naive)
+    bases = [region.base for region in bulk.memory]
+    below = [sum(base < start for base in bases) for start, _ in ranges[:marked].tolist()]
+    assert bulk.memory.passed - passed == sum(below)
     bulk.check()
 
 
