@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kho_sim.base.work import Work
-from kho_sim.kho.extend.base import ExtendOptions, Extension, error_line
+from kho_sim.kho.extend.base import Extend, ExtendOptions, Extension, error_line
 from kho_sim.kho.key import KeySet
 from kho_sim.kho.radix import (
     WORD_BYTES,
@@ -26,27 +26,15 @@ from kho_sim.kho.radix import (
     RadixTree,
 )
 from kho_sim.memory.memblock import Memblock
+from kho_sim.platform.geometry import Geometry
 
 Visits = Callable[[LeafSpan, int], tuple[int, int, int]]
 """(keys of a leaf, block shift) -> how many of them a walk stops at, how many blocks it adds, how
 many words of the leaf it need not scan."""
+Shift = Callable[[Memblock, ExtendOptions, Geometry], int]
+"""(memblock, options, geometry) -> log2 of the size of a block in bytes."""
 Mark = Callable[[Memblock, KeySet, int], tuple[int, Work]]
 """(memblock, busy blocks, block shift) -> (0 or -errno, work of marking)."""
-
-
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark every block that holds neither preserved memory nor pages of the incoming tree.
-
-    Pages of the digest come from ``allocate_page``. When that or a mark fails the step ends with an
-    error; marks made until then stay. Source: kho_extend_scratch().
-    """
-    return extend_around(memblock, incoming, options.shift, allocate_page, free_page)
 
 
 def every_key(span: LeafSpan, shift: int) -> tuple[int, int, int]:
@@ -58,6 +46,11 @@ def every_key(span: LeafSpan, shift: int) -> tuple[int, int, int]:
 def mark_between(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
     """Mark the gaps between busy blocks as scratch; return (0 or -errno, work of marking)."""
     return mark_each(memblock, gaps(busy, shift, memblock.end_of_dram()))
+
+
+def given_shift(_memblock: Memblock, options: ExtendOptions, _geometry: Geometry) -> int:
+    """Return the block shift of the scenario: the patch's is one number for all machines."""
+    return options.shift
 
 
 def extend_around(
@@ -97,6 +90,35 @@ def extend_around(
         error=error_line(errno),
         work=work + Work(tables_allocated=digest_pages),
     )
+
+
+def by_blocks(
+    *, shift: Shift = given_shift, visits: Visits = every_key, mark: Mark = mark_between
+) -> Extend:
+    """Return a strategy by blocks of a size that ``shift`` chooses; the rest as ``extend_around``
+    has it."""
+
+    def extend(
+        memblock: Memblock,
+        incoming: FrozenRadixTree,
+        options: ExtendOptions,
+        allocate_page: AllocatePage,
+        free_page: FreePage,
+    ) -> Extension:
+        chosen = shift(memblock, options, incoming.geometry)
+        return extend_around(
+            memblock, incoming, chosen, allocate_page, free_page, visits=visits, mark=mark
+        )
+
+    return extend
+
+
+extend = by_blocks()
+"""Mark every block that holds neither preserved memory nor pages of the incoming tree.
+
+Pages of the digest come from ``allocate_page``. When that or a mark fails the step ends with an
+error; marks made until then stay. Source: kho_extend_scratch().
+"""
 
 
 def mark_each(memblock: Memblock, ranges: NDArray[np.uint64]) -> tuple[int, Work]:

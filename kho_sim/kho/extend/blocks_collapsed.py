@@ -8,23 +8,8 @@ patch marks. No kernel does this.
 
 from __future__ import annotations
 
-from kho_sim.kho.extend.base import ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import every_key, extend_around
-from kho_sim.kho.radix import WORD_BYTES, AllocatePage, FreePage, FrozenRadixTree, LeafSpan
-from kho_sim.memory.memblock import Memblock
-
-
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark what ``blocks`` marks at the same shift, with one visit for a leaf that is full."""
-    return extend_around(
-        memblock, incoming, options.shift, allocate_page, free_page, visits=once_if_full
-    )
+from kho_sim.kho.extend.blocks import by_blocks, every_key
+from kho_sim.kho.radix import WORD_BYTES, LeafSpan
 
 
 def once_if_full(span: LeafSpan, shift: int) -> tuple[int, int, int]:
@@ -34,3 +19,7 @@ def once_if_full(span: LeafSpan, shift: int) -> tuple[int, int, int]:
     leaf_shift = span.block_shift + span.bitmaps.shift
     words = span.bitmaps.geometry.page_bytes // WORD_BYTES
     return 1, 1 << max(leaf_shift - shift, 0), words
+
+
+extend = by_blocks(visits=once_if_full)
+"""Mark what ``blocks`` marks at the same shift, with one visit for a leaf that is full."""

@@ -11,25 +11,10 @@ No kernel does this. It needs a walk whose callback can say where to go on.
 
 from __future__ import annotations
 
-from kho_sim.kho.extend.base import ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import every_key, extend_around
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, LeafSpan
-from kho_sim.memory.memblock import Memblock
+from kho_sim.kho.extend.blocks import by_blocks, every_key
+from kho_sim.kho.radix import LeafSpan
 
 WORD_BITS = 64
-
-
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark what ``blocks`` marks at the same shift, with one visit for each block of a leaf."""
-    return extend_around(
-        memblock, incoming, options.shift, allocate_page, free_page, visits=once_a_block
-    )
 
 
 def once_a_block(span: LeafSpan, shift: int) -> tuple[int, int, int]:
@@ -40,3 +25,7 @@ def once_a_block(span: LeafSpan, shift: int) -> tuple[int, int, int]:
         return every_key(span, shift)
     blocks = span.coarser(coarsening).bit_count()
     return blocks, blocks, blocks * ((1 << coarsening) // WORD_BITS)
+
+
+extend = by_blocks(visits=once_a_block)
+"""Mark what ``blocks`` marks at the same shift, with one visit for each block of a leaf."""

@@ -13,32 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kho_sim.base.work import Work
-from kho_sim.kho.extend.base import LARGEST_SHIFT, ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import extend_around, gaps, mark_each
+from kho_sim.kho.extend.base import LARGEST_SHIFT
+from kho_sim.kho.extend.blocks import by_blocks, gaps, mark_each
 from kho_sim.kho.extend.blocks_skip import once_a_block
 from kho_sim.kho.extend.largest_gaps import room_for_gaps
-from kho_sim.kho.extend.scaled_blocks import block_shift
+from kho_sim.kho.extend.scaled_blocks import scaled_shift
 from kho_sim.kho.key import KeySet
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
-
-
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark what lies between busy blocks that are as fine as memblock's room allows.
-
-    ``options.shift`` is the largest block to begin with. Errors are those of ``blocks``, but marks
-    never fail for want of room.
-    """
-    shift = block_shift(memblock.end_of_dram(), options.shift, incoming.geometry)
-    return extend_around(
-        memblock, incoming, shift, allocate_page, free_page, visits=once_a_block, mark=_mark
-    )
 
 
 def _mark(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
@@ -59,3 +40,11 @@ def within_blocks(free: NDArray[np.uint64], shift: int, end: int) -> NDArray[np.
     ends = np.where(free[:, 1] == np.uint64(end), free[:, 1], free[:, 1] & ~mask)
     whole = starts < ends
     return np.stack([starts[whole], ends[whole]], axis=1)
+
+
+extend = by_blocks(shift=scaled_shift, visits=once_a_block, mark=_mark)
+"""Mark what lies between busy blocks that are as fine as memblock's room allows.
+
+``options.shift`` is the largest block to begin with. Errors are those of ``blocks``, but marks
+never fail for want of room.
+"""

@@ -10,36 +10,19 @@ gaps of the kernel's plain array are compared with as many as are kept. No kerne
 from __future__ import annotations
 
 from kho_sim.base.work import Work
-from kho_sim.kho.extend.base import ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import extend_around
+from kho_sim.kho.extend.blocks import by_blocks
 from kho_sim.kho.extend.blocks_skip import once_a_block
 from kho_sim.kho.extend.largest_gaps import mark_most, room_for_gaps
 from kho_sim.kho.key import KeySet
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
 
 GAPS_SHIFT = 30
 
 
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark the largest gaps between busy blocks, in address order. Errors as ``blocks``."""
-    return extend_around(
-        memblock,
-        incoming,
-        options.shift,
-        allocate_page,
-        free_page,
-        visits=once_a_block,
-        mark=_mark,
-    )
-
-
 def _mark(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
     wanted = memblock.memory_size() >> GAPS_SHIFT
     return mark_most(memblock, busy, shift, max(room_for_gaps(memblock), wanted))
+
+
+extend = by_blocks(visits=once_a_block, mark=_mark)
+"""Mark the largest gaps between busy blocks, in address order. Errors as ``blocks``."""

@@ -8,19 +8,15 @@ pages the block is the patch's. The walk is the patch's. No released kernel does
 
 from __future__ import annotations
 
-from kho_sim.kho.extend.base import ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import extend_around
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
+from kho_sim.kho.extend.base import ExtendOptions
+from kho_sim.kho.extend.blocks import by_blocks
 from kho_sim.memory.memblock import Memblock
+from kho_sim.platform.geometry import Geometry
 
 
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark around busy blocks as large as a gigantic page, at most ``options.shift``."""
-    shift = min((options.shift, *options.gigantic_shifts))
-    return extend_around(memblock, incoming, shift, allocate_page, free_page)
+def _gigantic_shift(_memblock: Memblock, options: ExtendOptions, _geometry: Geometry) -> int:
+    return min((options.shift, *options.gigantic_shifts))
+
+
+extend = by_blocks(shift=_gigantic_shift)
+"""Mark around busy blocks as large as a gigantic page, at most ``options.shift``."""

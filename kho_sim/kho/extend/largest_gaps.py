@@ -19,36 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kho_sim.base.work import Work
-from kho_sim.kho.extend.base import ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import extend_around, gaps, mark_each
+from kho_sim.kho.extend.blocks import by_blocks, gaps, mark_each
 from kho_sim.kho.extend.blocks_skip import once_a_block
 from kho_sim.kho.key import KeySet
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.regions import Region
 
 REGIONS_PER_MARK = 2
 """A mark splits at most the two regions at its borders (memblock_isolate_range())."""
-
-
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark the largest gaps between busy blocks, in address order. Errors are those of
-    ``blocks``, but marks never fail."""
-    return extend_around(
-        memblock,
-        incoming,
-        options.shift,
-        allocate_page,
-        free_page,
-        visits=once_a_block,
-        mark=mark_largest,
-    )
 
 
 def mark_largest(memblock: Memblock, busy: KeySet, shift: int) -> tuple[int, Work]:
@@ -86,3 +64,8 @@ def memory_in(ranges: NDArray[np.uint64], regions: Sequence[Region]) -> NDArray[
         return np.where(last < 0, 0, before[last] + inside)
 
     return memory_below(ranges[:, 1]) - memory_below(ranges[:, 0])
+
+
+extend = by_blocks(visits=once_a_block, mark=mark_largest)
+"""Mark the largest gaps between busy blocks, in address order. Errors are those of
+``blocks``, but marks never fail."""

@@ -12,10 +12,9 @@ No kernel does this. The walk skips as ``blocks-skip`` does.
 
 from __future__ import annotations
 
-from kho_sim.kho.extend.base import ExtendOptions, Extension
-from kho_sim.kho.extend.blocks import extend_around
+from kho_sim.kho.extend.base import ExtendOptions
+from kho_sim.kho.extend.blocks import by_blocks
 from kho_sim.kho.extend.blocks_skip import once_a_block
-from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
 from kho_sim.memory.memblock import Memblock
 from kho_sim.platform.geometry import Geometry
 
@@ -25,19 +24,9 @@ BLOCKS_MIN = 1 << BLOCKS_MIN_SHIFT
 ranges, 24 KiB of array each time it doubles."""
 
 
-def extend(
-    memblock: Memblock,
-    incoming: FrozenRadixTree,
-    options: ExtendOptions,
-    allocate_page: AllocatePage,
-    free_page: FreePage,
-) -> Extension:
-    """Mark around busy blocks of a size that ``memblock.end_of_dram()`` decides.
-
-    ``options.shift`` is the largest block. Errors are those of ``blocks``.
-    """
-    shift = block_shift(memblock.end_of_dram(), options.shift, incoming.geometry)
-    return extend_around(memblock, incoming, shift, allocate_page, free_page, visits=once_a_block)
+def scaled_shift(memblock: Memblock, options: ExtendOptions, geometry: Geometry) -> int:
+    """Return log2 of the block size for the memory of a machine, at most ``options.shift``."""
+    return block_shift(memblock.end_of_dram(), options.shift, geometry)
 
 
 def block_shift(end_of_dram: int, largest: int, geometry: Geometry) -> int:
@@ -49,3 +38,10 @@ def block_shift(end_of_dram: int, largest: int, geometry: Geometry) -> int:
     wanted = end_of_dram.bit_length() - 1 - BLOCKS_MIN_SHIFT
     smallest = geometry.page_shift + geometry.pageblock_order
     return min(max(wanted, smallest), largest)
+
+
+extend = by_blocks(shift=scaled_shift, visits=once_a_block)
+"""Mark around busy blocks of a size that ``memblock.end_of_dram()`` decides.
+
+``options.shift`` is the largest block. Errors are those of ``blocks``.
+"""
