@@ -74,10 +74,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         machine=machine,
         kernels=tuple(
             with_early_faults(
-                replace(
-                    build_kernel(kernel, platform, machine, named),
-                    kaslr=_kaslr(kernel, platform, machine, scenario.chain.seed, boot),
-                ),
+                build_kernel(kernel, platform, machine, named, (scenario.chain.seed, boot)),
                 scenario.faults,
                 boot,
             )
@@ -174,9 +171,16 @@ def _extent(span: machine_section.Span | None) -> Extent | None:
 
 
 def build_kernel(
-    kernel: spec.Kernel, platform: Platform, machine: Machine, named: list[ReserveMem]
+    kernel: spec.Kernel,
+    platform: Platform,
+    machine: Machine,
+    named: list[ReserveMem],
+    drawn_from: tuple[int, int],
 ) -> KernelSetup:
-    """Return the setup of one kernel: its build, what its command line asks for, its strategy."""
+    """Return the setup of one kernel: its build, what its command line asks for, its strategy.
+
+    ``drawn_from``: the chain's seed and the number of the boot.
+    """
     rules = option_rules(platform.name, platform.geometry.page_bytes)
     line = parse_command_line(kernel.command_line, rules)
     build, limits = build_of(kernel, platform), MachineLimits.of(line)
@@ -193,29 +197,31 @@ def build_kernel(
         strategy=kernel.extend.strategy,
         extend=ExtendOptions(kernel.extend.shift),
         retrieval=kernel.retrieval,
+        kaslr=_kaslr(kernel, line, build, machine, drawn_from),
         messages=(*line.messages, *line.hugepage_messages(len(machine.nodes))),
     )
 
 
 def _kaslr(
-    kernel: spec.Kernel, platform: Platform, machine: Machine, seed: int, boot: int
+    kernel: spec.Kernel,
+    line: CommandLine,
+    build: Build,
+    machine: Machine,
+    drawn_from: tuple[int, int],
 ) -> Kaslr:
-    """Return how a boot is randomised.
+    """Return how a boot is randomised on the machine that its kernel sees.
 
     EFI's loader moves no kernel whose command line limits memory or asks for huge pages
     (kernel-facts-distro 3.2).
     """
-    line = parse_command_line(kernel.command_line)
-    wanted = kernel.kaslr
-    if wanted is None:
-        wanted = build_of(kernel, platform).config.randomize_base
+    wanted = build.config.randomize_base if kernel.kaslr is None else kernel.kaslr
     enabled = wanted and not line.nokaslr
     names = {word.split("=")[0] for word in line.text.split()}
     is_kept = machine.efi is not None and bool(names & KEEP_EFI_IMAGE)
+    boot = drawn_from[1]
     known = kernel.placed[boot] if kernel.placed and boot < len(kernel.placed) else None
     placed = Placed(**known.model_dump()) if known else Placed()
-    memory = MachineLimits.of(line).seen(machine).memory
-    return Kaslr(enabled, enabled and not is_kept, memory, (seed, boot), placed)
+    return Kaslr(enabled, enabled and not is_kept, machine.memory, drawn_from, placed)
 
 
 def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
