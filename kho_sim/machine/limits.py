@@ -16,7 +16,14 @@ from dataclasses import dataclass, replace
 from kho_sim.base.command_line import CommandLine, MemoryEdit
 from kho_sim.base.command_line.memory_map import FORGET, LIMIT, USE
 from kho_sim.base.extent import subtracted
-from kho_sim.machine.machine import RESERVED, USABLE, FirmwareRange, Machine, NodeRange
+from kho_sim.machine.machine import (
+    RESERVED,
+    USABLE,
+    FirmwareRange,
+    Machine,
+    NodeRange,
+    joined_ranges,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ def edited(
             ranges = [*_cut(ranges, start, end)]
             free = subtracted([(start, end)], [(part.start, part.end) for part in ranges])
             ranges += [FirmwareRange(*extent, RESERVED) for extent in free]
-        ranges = _joined(ranges)
+        ranges = joined_ranges(ranges)
     return tuple(ranges)
 
 
@@ -107,16 +114,6 @@ def _cut(ranges: Sequence[FirmwareRange], start: int, end: int) -> list[Firmware
             left = subtracted([(part.start, part.end)], [(start, end)] if start < end else [])
             kept += [FirmwareRange(*extent) for extent in left]
     return sorted(kept)
-
-
-def _joined(ranges: Sequence[FirmwareRange]) -> list[FirmwareRange]:
-    joined: list[FirmwareRange] = []
-    for part in sorted(ranges):
-        if joined and joined[-1].end == part.start and joined[-1].kind == part.kind:
-            joined[-1] = joined[-1]._replace(end=part.end)
-        else:
-            joined.append(part)
-    return joined
 
 
 def _with_nodes_of_its_memory(machine: Machine) -> Machine:

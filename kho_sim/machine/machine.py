@@ -7,7 +7,7 @@ distances).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -31,6 +31,17 @@ class FirmwareRange(NamedTuple):
     start: int
     end: int
     kind: str = USABLE
+
+
+def joined_ranges(ranges: Iterable[FirmwareRange]) -> list[FirmwareRange]:
+    """Return ranges in address order, neighbours of one kind that touch put together."""
+    joined: list[FirmwareRange] = []
+    for part in sorted(ranges):
+        if joined and joined[-1].end == part.start and joined[-1].kind == part.kind:
+            joined[-1] = joined[-1]._replace(end=part.end)
+        else:
+            joined.append(part)
+    return joined
 
 
 class NodeRange(NamedTuple):

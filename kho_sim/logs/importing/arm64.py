@@ -31,7 +31,7 @@ from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.arm64_lines import EMULATED_TIMER_HZ
 from kho_sim.logs.reader.assemble import is_kho
 from kho_sim.logs.reader.facts import ARM64
-from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange
+from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, joined_ranges
 from kho_sim.memory.memblock import NOMAP as NOMAP_FLAG
 from kho_sim.platform.geometry import PAGES_4K
 
@@ -153,12 +153,12 @@ def _flagged(cold: BootLog) -> list[FirmwareRange]:
         memory = cold.dumps[-1].memory
         rows = [(region.base, region.base + region.size, region.flags) for region in memory]
     kinds = ((start, end, NOMAP if flags & NOMAP_FLAG else USABLE) for start, end, flags in rows)
-    return _joined(FirmwareRange(*row) for row in kinds)
+    return joined_ranges(FirmwareRange(*row) for row in kinds)
 
 
 def _described(cold: BootLog) -> list[FirmwareRange]:
     """Memory as UEFI describes it: what can be cached, in the words of its types."""
-    return _joined(
+    return joined_ranges(
         FirmwareRange(part.start, part.end, part.kind if part.kind in KEPT_TYPES else NOMAP)
         for part in sorted(cold.efi.descriptors)
         if CACHEABLE & set(part.attributes)
@@ -216,16 +216,6 @@ def _check_sums(source: Source, cold: BootLog, memory: list[Extent]) -> None:
         source.miss(MEMORY_MAP, EARLY_NODES, text)
     if not total_bytes and not listed:
         source.notes.append("nothing in the log says how much memory there is in all")
-
-
-def _joined(ranges: Iterable[FirmwareRange]) -> list[FirmwareRange]:
-    result: list[FirmwareRange] = []
-    for part in sorted(ranges):
-        if result and result[-1].end == part.start and result[-1].kind == part.kind:
-            result[-1] = result[-1]._replace(end=part.end)
-        else:
-            result.append(part)
-    return result
 
 
 # What is reserved before anything is allocated
