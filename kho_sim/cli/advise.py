@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kho_sim.cli.options import FiniteRange, pairs, read_scenario
+from kho_sim.cli.options import FiniteRange, read_scenario, settings_option
 
 if TYPE_CHECKING:
     pass
@@ -42,15 +42,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
 
 @click.command("advise")
 @click.argument("scenario")
-@click.option(
-    "-s",
-    "--set",
-    "settings",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="Another value in the scenario; may be repeated.",
-)
+@settings_option()
 @click.option(
     "--try",
     "tries",

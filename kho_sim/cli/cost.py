@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kho_sim.cli.options import pairs, read_scenario, write_text
+from kho_sim.cli.options import read_scenario, settings_option, write_text
 from kho_sim.cli.sources import show_gaps
 
 if TYPE_CHECKING:
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 @click.command("cost")
 @click.argument("scenario", required=False)
 @click.option("--this-machine", is_flag=True, help="Read the machine that the command runs on.")
-@click.option(
-    "-s",
-    "--set",
-    "settings",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="Another value in the scenario; may be repeated.",
-)
+@settings_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--html", metavar="FILE", help="Also write a page to send there.")
 def verb(

@@ -3,9 +3,9 @@ bounds, and the file that a result is written to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,8 @@ from kho_sim.base.files import atomic_write
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -32,6 +34,15 @@ def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict
             raise click.BadParameter(f"'{earlier}' and '{text}' are about the same place.")
         found[key] = value
     return found
+
+
+def settings_option(
+    text: str = "Another value in the scenario; may be repeated.",
+) -> Callable[[Command], Command]:
+    """Return the option ``-s KEY=VALUE``, which a verb gets as ``settings``."""
+    return click.option(
+        "-s", "--set", "settings", metavar="KEY=VALUE", multiple=True, callback=pairs, help=text
+    )
 
 
 def read_scenario(path: str, settings: Mapping[str, Any]) -> Scenario:

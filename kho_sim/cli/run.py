@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kho_sim.cli.options import pairs, read_scenario
+from kho_sim.cli.options import read_scenario, settings_option
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -28,15 +28,7 @@ def _conditions(
 
 @click.command("run")
 @click.argument("scenario")
-@click.option(
-    "-s",
-    "--set",
-    "settings",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="Another value in the scenario, as in kernel.extend.shift=28; may be repeated.",
-)
+@settings_option("Another value in the scenario, as in kernel.extend.shift=28; may be repeated.")
 @click.option("-o", "--out", metavar="DIR", help="Store the run there, tables and all.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the report.")
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed, as -s chain.seed=.")

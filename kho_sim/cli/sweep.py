@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kho_sim.cli.options import FiniteRange, pairs, read_scenario
+from kho_sim.cli.options import FiniteRange, pairs, read_scenario, settings_option
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -64,15 +64,7 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     help="Values for a place, as kernel.extend.shift=21..36 or machine.memory=4GiB,64GiB; "
     "may be repeated.",
 )
-@click.option(
-    "-s",
-    "--set",
-    "settings",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="Another value in the scenario, the same for all runs; may be repeated.",
-)
+@settings_option("Another value in the scenario, the same for all runs; may be repeated.")
 @click.option(
     "--zip",
     "zip_axes",
