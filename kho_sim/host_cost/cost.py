@@ -15,13 +15,11 @@ from typing import Any
 
 from kho_sim.base.errors import InputError
 from kho_sim.base.notebook import text_html
-from kho_sim.base.seeds import stream
 from kho_sim.chain.build import build_plan
-from kho_sim.host_cost.least import least_areas
+from kho_sim.host_cost.least import first_kernel, least_areas
 from kho_sim.host_cost.text import cost_text
 from kho_sim.kernel.boot import boot_memory
 from kho_sim.kernel.ceilings import MemInfo, meminfo, pinnable_bytes, take_all_unmovable
-from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.scratch import kernel_reserved_bytes
 from kho_sim.memory.pages import OutOfMemory
@@ -121,11 +119,8 @@ def _cost(scenario: Scenario) -> Cost:
     booted = boot_memory(plan.machine, plan.kernels[0], None)
     if booted.panic:
         raise InputError(f"the first kernel does not come up: {booted.panic}")
-    drawn = stream(plan.seed, "page allocator", 0)
     try:
-        memory = RunningMemory.start(
-            plan.machine, plan.kernels[0], booted, None, plan.interleaving, drawn
-        )
+        memory = first_kernel(plan, booted)
     except (OutOfMemory, PreserveFailed) as error:
         raise InputError(f"the first kernel does not come up: {error}") from error
     pages, said = memory.pages, meminfo(memory.pages, booted.early.cma_areas)

@@ -48,6 +48,15 @@ def least_areas(scenario: Scenario) -> Areas | None:
     return None
 
 
+def first_kernel(plan: ChainPlan, booted: BootedMemory) -> RunningMemory:
+    """Bring the first kernel of a chain up from its early memory. Raises OutOfMemory,
+    PreserveFailed."""
+    drawn = stream(plan.seed, "page allocator", 0)
+    return RunningMemory.start(
+        plan.machine, plan.kernels[0], booted, None, plan.interleaving, drawn
+    )
+
+
 class _Asker:
     """Answers for areas: the first of some seeds that is not fine decides."""
 
@@ -80,9 +89,8 @@ def _answer(plan: ChainPlan) -> Answer:
         return Answer.LARGE
     if any(_is_refused(booted, setup) for setup in others):
         return Answer.SMALL
-    drawn = stream(plan.seed, "page allocator", 0)
     try:
-        memory = RunningMemory.start(plan.machine, first, booted, None, plan.interleaving, drawn)
+        memory = first_kernel(plan, booted)
         memory.preserve_own()
         fine = all(_comes_up(plan, memory, setup) for setup in others)
     except (OutOfMemory, PreserveFailed):
