@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from kho_sim.base.errors import EngineError
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.sweeps.design import SEED_KEY, Point, build_design, replicate_seed, run_id_of
 from kho_sim.sweeps.driver import Driver, Progress
 from kho_sim.sweeps.engine import Engine
-from kho_sim.sweeps.parts import part_names
+from kho_sim.sweeps.parts import part_names, read_parquet
 from kho_sim.sweeps.stop import Stop
 from kho_sim.sweeps.store import DESIGN, MANIFEST, Store, read_design, read_manifest
 from kho_sim.sweeps.tables import ALWAYS
@@ -144,9 +142,9 @@ def _stored_points(directory: Path) -> list[Point]:
 
 
 def _chains_of(directory: Path, part: str) -> dict[str, Chain]:
-    runs = pq.read_table(directory / "runs" / part).to_pylist()
+    runs = read_parquet(directory / "runs" / part).to_pylist()
     boots: dict[str, list[dict[str, Any]]] = {run["run_id"]: [] for run in runs}
-    for boot in pq.read_table(directory / "boots" / part).to_pylist():
+    for boot in read_parquet(directory / "boots" / part).to_pylist():
         boots[boot["run_id"]].append(boot)
     return {run["run_id"]: _chain(run, boots[run["run_id"]]) for run in runs}
 
