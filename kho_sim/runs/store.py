@@ -21,6 +21,7 @@ from kho_sim.base.checksums import has_its_checksum, sha256, with_checksum
 from kho_sim.base.errors import EngineError, TraceError
 from kho_sim.base.files import TEMPORARY, atomic_write
 from kho_sim.base.locks import FolderLock
+from kho_sim.runs.parquet import table_of
 from kho_sim.tables import TABLES
 from kho_sim.trace.records import (
     RECORDS,
@@ -262,11 +263,10 @@ class _Tables:
 
 def _records(path: Path, content: bytes, kind: type[Any]) -> Rows[Any]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     rows: Rows[Any] = Rows(kind)
     try:
-        columns = pq.read_table(pa.BufferReader(content)).to_pydict()
+        columns = table_of(content).to_pydict()
         if differing := (columns.keys() - {SPANS, BLOCK_BYTES}) ^ set(rows.names):
             raise TraceError(
                 f"{path} was stored by another version of kho_sim, which has other "

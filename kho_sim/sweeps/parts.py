@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from kho_sim.base.checksums import sha256
 from kho_sim.base.errors import InputError
 from kho_sim.base.files import atomic_write
+from kho_sim.runs.parquet import table_of
 
 UNFINISHED = "unfinished"
 """The folder for files that are still being written."""
@@ -69,7 +70,7 @@ def read_parquet(path: Path) -> pa.Table:
     """Return the table in a file. Raises InputError for one that is damaged."""
     content = _sound_bytes(path)
     try:
-        return pq.read_table(pa.BufferReader(content))
+        return table_of(content)
     except MemoryError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -1,0 +1,22 @@
+"""Parquet files that are in memory: read on the thread that asks.
+
+Tables of results are small. With pyarrow's pools a process that ends right after a read may still
+be starting their threads, and is aborted then, with its work done and the wrong exit code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def table_of(content: bytes) -> pa.Table:
+    """Return the table in the bytes of a file. Raises OSError, ValueError, ArrowException."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Not read_table(), which reads by way of a dataset: that has threads whatever it is told.
+    with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
+        return file.read(use_threads=False)
