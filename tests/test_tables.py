@@ -37,6 +37,7 @@ DTYPES = {
         "reserved_regions_after": UNKNOWN_OR_WHOLE,
         "gigantic_pages_requested": UNKNOWN_OR_WHOLE,
         "gigantic_pages_allocated": UNKNOWN_OR_WHOLE,
+        "gigantic_pages_kept": UNKNOWN_OR_WHOLE,
         "allocations": UNKNOWN_OR_WHOLE,
         "failures": UNKNOWN_OR_WHOLE,
         "failures_avoided": UNKNOWN_OR_WHOLE,

@@ -186,9 +186,11 @@ class Journal:
 def _facts_of_boot(booted: BootedMemory, setup: KernelSetup) -> dict[str, object]:
     early = booted.early
     rows = early.requests.rows
+    kept = sum(pages for _, pages in setup.options.gigantic_kept)
     facts: dict[str, object] = {
         "gigantic_pages_requested": setup.options.gigantic_pages(setup.platform.geometry),
-        "gigantic_pages_allocated": len(early.gigantic.pages),
+        "gigantic_pages_allocated": len(early.gigantic.pages) + kept,
+        "gigantic_pages_kept": kept or None,
         "allocations": sum(row.count for row in rows),
         "failures": sum(row.count for row in rows if row.failed),
         "failures_avoided": sum(row.count for row in rows if row.avoided),

@@ -295,8 +295,8 @@ class Kernel:
         setup = self.plan.kernels[index]
         if index != self.index or self.handover is None:
             return setup
-        kept = Counter(self._kept_gigantic_pages().values())
-        return replace(setup, options=setup.options.with_pages_kept(kept))
+        kept = tuple(sorted(Counter(self._kept_gigantic_pages().values()).items()))
+        return replace(setup, options=replace(setup.options, gigantic_kept=kept))
 
     def _try_what_ifs(self) -> None:
         """Boot again, beside the chain, with other ways to extend and retrieve."""

@@ -69,8 +69,15 @@ class Boot:
     reserved_regions_after: int | None = column(
         "regions of memblock.reserved after the retrieval", default=None
     )
-    gigantic_pages_requested: int | None = column("gigantic pages asked for at boot", default=None)
-    gigantic_pages_allocated: int | None = column("gigantic pages obtained at boot", default=None)
+    gigantic_pages_requested: int | None = column(
+        "gigantic pages that the command line asks for", default=None
+    )
+    gigantic_pages_allocated: int | None = column(
+        "gigantic pages in the pool after early boot, those handed on included", default=None
+    )
+    gigantic_pages_kept: int | None = column(
+        "gigantic pages that were handed on, if any", default=None, late=True
+    )
     allocations: int | None = column("early allocations", default=None)
     failures: int | None = column("early allocations that failed", default=None)
     failures_avoided: int | None = column(

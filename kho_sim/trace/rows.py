@@ -84,7 +84,7 @@ class Rows(Sequence[Record]):
     """Records of one ``kind`` (a dataclass), in order; to be read like a tuple of them."""
 
     def __init__(self, kind: type[Record], records: Iterable[Record] = ()):
-        self._kind = kind
+        self.kind = kind
         self.names: tuple[str, ...] = tuple(kind.__dataclass_fields__)  # type: ignore[attr-defined]
         """The fields of a record, in order."""
         self._batches: list[_Batch] = []
@@ -115,7 +115,7 @@ class Rows(Sequence[Record]):
         }  # fmt: skip
         lengths = {len(values) for values in kept.values()}
         if len(lengths) != 1 or sorted([*same, *kept]) != sorted(self.names):
-            raise ValueError(f"no batch of {self._kind.__name__}: {lengths} of {[*same, *kept]}")
+            raise ValueError(f"no batch of {self.kind.__name__}: {lengths} of {[*same, *kept]}")
         if lengths.pop():
             self._batches.append(_Batch(dict(same), kept))
             self._open = self._kept = None
@@ -151,7 +151,7 @@ class Rows(Sequence[Record]):
 
     def __repr__(self) -> str:
         first = [*islice(self, MOST_SHOWN), *([...] if len(self) > MOST_SHOWN else [])]
-        return f"Rows({self._kind.__name__}, {first})"
+        return f"Rows({self.kind.__name__}, {first})"
 
     def values(self, name: str) -> Iterator[Any]:
         """Yield one field of every record."""
@@ -162,11 +162,11 @@ class Rows(Sequence[Record]):
         for batch in self._batches:
             yield from self._tuples_of(batch)
 
-    def as_json(self) -> Iterator[str]:
+    def as_json(self, names: Sequence[str] = ()) -> Iterator[str]:
         """Yield the records as JSON arrays of their values, one behind the other, many at a
-        time."""
+        time; ``names``: the fields that are read, all by default."""
         for batch in self._batches:
-            rows = zip(*map(batch.texts, self.names), strict=True)
+            rows = zip(*map(batch.texts, names or self.names), strict=True)
             while piece := list(islice(rows, PIECE)):
                 yield "[" + "][".join(map(", ".join, piece)) + "]"
 
@@ -187,4 +187,4 @@ class Rows(Sequence[Record]):
         return map(self._record, tuples)
 
     def _record(self, values: Iterable[Any]) -> Record:
-        return self._kind(**dict(zip(self.names, values, strict=True)))
+        return self.kind(**dict(zip(self.names, values, strict=True)))

@@ -44,13 +44,14 @@ class Column:
         return next((unit for end, unit in UNITS.items() if self.name.endswith(end)), "")
 
 
-def column(meaning: str | type, *, dtype: str = "", **usual: Any) -> Any:
+def column(meaning: str | type, *, dtype: str = "", late: bool = False, **usual: Any) -> Any:
     """Return a field of a record: what it means, and its ``default`` if it has one.
 
     ``meaning`` may be another kind of record, whose column of the same name means the same.
     ``dtype`` is given only where the annotation does not say it (an address up to 2^64 - 1).
+    ``late``: the column came after the first digests, and is in one only if a record fills it.
     """
-    return field(metadata={"meaning": meaning, "dtype": dtype}, **usual)
+    return field(metadata={"meaning": meaning, "dtype": dtype, "late": late}, **usual)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(column,))
@@ -66,6 +67,11 @@ def columns_of(kind: type[Any]) -> tuple[Column, ...]:
     """
     hints = get_type_hints(kind)
     return tuple(_column(kind, one.name, hints[one.name], one.metadata) for one in fields(kind))
+
+
+def late_columns(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the columns that a digest reads only if a record fills them."""
+    return tuple(one.name for one in fields(kind) if one.metadata.get("late"))
 
 
 def caption_of(kind: type[Any]) -> str:

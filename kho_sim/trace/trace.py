@@ -23,6 +23,7 @@ from kho_sim.trace.records import (
     PreservedFile,
 )
 from kho_sim.trace.rows import Rows
+from kho_sim.trace.schema import late_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,16 +119,18 @@ class Trace:
     def digest(self) -> str:
         """SHA-256 over the outcome and all records: equal for equal results, on any machine.
 
-        The kinds follow each other as in ``RECORDS``. Two rules keep the digest of results that are
-        older than a kind. A kind that came after the first ones is read only if it has records.
+        The kinds follow each other as in ``RECORDS``. Three rules keep the digest of results that
+        are older than a kind or a column. A kind that came after the first ones is read only if it
+        has records, a column (``late``) only if a record fills it.
         What adds nothing to the outcome is left out: the names of preserved files, and incidents
         that say no more than the outcome does.
         """
         sha = hashlib.sha256()
         for rows in (Rows(Outcome, [self.outcome]), *self._digested()):
             if rows:
-                sha.update(json.dumps(rows.names).encode())
-                for text in rows.as_json():
+                names = _digested_names(rows)
+                sha.update(json.dumps(names).encode())
+                for text in rows.as_json(names):
                     sha.update(text.encode())
             sha.update(b"\f")
         if self.twin is not None:
@@ -157,6 +160,16 @@ class Trace:
         from kho_sim.tables import boots_html
 
         return f"<p>{escape(repr(self))}</p>\n{boots_html(self)}"
+
+
+def _digested_names(rows: Rows[Any]) -> tuple[str, ...]:
+    """Return the columns that a digest reads."""
+    empty = {name for name in late_columns(rows.kind) if not any(map(_is_known, rows.values(name)))}
+    return tuple(name for name in rows.names if name not in empty)
+
+
+def _is_known(value: object) -> bool:
+    return value is not None
 
 
 def _ending(outcome: Outcome) -> str:

@@ -267,7 +267,7 @@ class ChainMachine(RuleBasedStateMachine):
         return replace(
             self.setup,
             build=replace(self.setup.build, early=(extra,) if extra_pages else ()),
-            options=self.options.with_pages_kept({GIB: sum(kept)}),
+            options=replace(self.options, gigantic_kept=((GIB, sum(kept)),)),
             strategy=strategy,
             extend=ExtendOptions(shift),
         )

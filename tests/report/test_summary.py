@@ -95,7 +95,8 @@ def test_document_is_plain_json_without_nulls(trace: Trace) -> None:
 def test_document_has_the_facts_of_each_boot() -> None:
     cold, first, _ = run_document(hand_made_trace())["boots"]
     assert set(first) == {"boot", "kind", "release", "command_line", *FACTS} - {
-        "kernel_reserved_bytes"
+        "kernel_reserved_bytes",
+        "gigantic_pages_kept",
     }
     assert first["preservations_by_order"] == {"0": 512, "9": 8}
     assert first["scratch_areas"] == [[3 * GIB, 64 * MIB], [8 * GIB, 128 * MIB]]

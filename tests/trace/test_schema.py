@@ -132,6 +132,7 @@ class Probe:
 
 RECORDS: dict[str, type[Any]] = {
 '''
+LATE_COLUMN = '    probes: int | None = column("probes", default=None, late=True)\n'
 
 USE = """
 import dataclasses, sys
@@ -139,12 +140,14 @@ sys.path.insert(0, "docs")
 import reference
 from kho_sim.report.html import report_html
 from kho_sim.runs.store import load_run, save_run
-from kho_sim.trace.records import RECORDS, Probe
+from kho_sim.trace.records import RECORDS, Boot, Probe
 from kho_sim.trace.trace import Trace
 from tests.hand_made import hand_made_trace
 
 old = hand_made_trace()
-assert old.digest == sys.argv[1], "an empty kind changes no digest"
+assert old.digest == sys.argv[1], "neither an empty kind nor an empty late column changes it"
+boots = [dataclasses.replace(boot, probes=7) for boot in old["boots"]]
+assert old.digest != dataclasses.replace(old, records={**old.records, Boot: boots}).digest
 probes = [Probe(boot=1), Probe(boot=2, wait_ns=5)]
 new = dataclasses.replace(old, records={**old.records, Probe: probes})
 other = dataclasses.replace(old, records={**old.records, Probe: probes[::-1]})
@@ -177,8 +180,13 @@ def test_a_new_kind_of_record_is_one_class_and_one_line(tmp_path):
     records = tmp_path / "kho_sim" / "trace" / "records.py"
     text = records.read_text()
     head, last = "\n\nRECORDS: dict[str, type[Any]] = {\n", '    "alternatives": Alternative,\n'
-    assert text.count(head) == text.count(last) == 1
-    text = text.replace(head, NEW_KIND).replace(last, f'{last}    "probes": Probe,\n')
+    fact = "    allocations: int | None = column("
+    assert text.count(head) == text.count(last) == text.count(fact) == 1
+    text = (
+        text.replace(fact, LATE_COLUMN + fact)
+        .replace(head, NEW_KIND)
+        .replace(last, f'{last}    "probes": Probe,\n')
+    )
     records.write_text(text)
     done = subprocess.run(
         [sys.executable, "-c", USE, hand_made_trace().digest],

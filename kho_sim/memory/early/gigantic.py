@@ -35,7 +35,7 @@ def allocate_gigantic_pages(
     """
     result = GiganticPages()
     ask_on = partial(requests.alloc_gigantic, avoid_scratch=avoid_scratch)
-    for request in options.hugepages:
+    for request in options.hugepages_to_make():
         size = request.size_bytes
         if not requests.geometry.is_gigantic(size):
             continue

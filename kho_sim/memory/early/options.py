@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kho_sim.base.command_line import (
@@ -25,6 +24,8 @@ class BootOptions:
     log_buffer_bytes: int = 0
     """From ``log_buf_len=``; 0 keeps the built-in buffer."""
     hugepages: tuple[HugepageRequest, ...] = ()
+    gigantic_kept: tuple[tuple[int, int], ...] = ()
+    """Gigantic pages that were handed on: (size in bytes, how many)."""
     optimises_memmap: bool = False
     """Whether gigantic pages share the struct pages of their tails (``hugetlb_free_vmemmap=``)."""
     forces_bounce_buffers: bool = False
@@ -45,20 +46,20 @@ class BootOptions:
     """Whether ``swiotlb=`` says how many bounce buffers there are."""
 
     def gigantic_pages(self, geometry: Geometry) -> int:
-        """Return how many pages are asked for that only memblock can hold."""
+        """Return how many pages the command line asks for that only memblock can hold."""
         return sum(r.count for r in self.hugepages if geometry.is_gigantic(r.size_bytes))
 
-    def with_pages_kept(self, kept: Mapping[int, int]) -> BootOptions:
-        """Return the options of a kernel that was handed pages: size in bytes -> how many.
+    def hugepages_to_make(self) -> tuple[HugepageRequest, ...]:
+        """Return what is left of ``hugepages`` when pages that were handed on count towards it.
 
-        They count towards ``hugepages=``, so fewer new ones are asked for (assumption: as the
-        hugetlb live update series proposes; per-node counts are left as they are).
+        Assumption: as the hugetlb live update series proposes; per-node counts are left as they
+        are.
         """
-        wanted, left = [], Counter(kept)
+        wanted, left = [], Counter(dict(self.gigantic_kept))
         for request in self.hugepages:
             if not request.per_node:
                 spared = min(left[request.size_bytes], request.count)
                 left[request.size_bytes] -= spared
                 request = replace(request, count=request.count - spared)
             wanted.append(request)
-        return replace(self, hugepages=tuple(wanted))
+        return tuple(wanted)

@@ -183,10 +183,14 @@ def test_a_gigantic_page_may_come_from_another_node_than_the_one_whose_turn_it_i
     assert gigantic(1) == ([(GIB, 1)], [])
 
 
+def keeping(options, pages):
+    return replace(options, gigantic_kept=((GIB, pages),))
+
+
 def test_pages_that_were_handed_over_count_once_for_all_requests():
     options = BootOptions(hugepages=tuple(HugepageRequest(GIB, count) for count in (2, 2, 3)))
     kept = [
-        [request.count for request in options.with_pages_kept({GIB: number}).hugepages]
+        [request.count for request in keeping(options, number).hugepages_to_make()]
         for number in (0, 1, 3, 5, 9)
     ]
     assert kept == [[2, 2, 3], [1, 2, 3], [0, 1, 3], [0, 0, 2], [0, 0, 0]]
