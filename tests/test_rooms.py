@@ -37,15 +37,17 @@ PACKAGES = {
     "logs": MACHINE | {"memory", "kho", "scenario", "trace"},
     "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "rates", "trace"},
     "graphs": BASE | {"platform", "kho", "trace"},
+    "steps": BASE | {"releases", "layout", "kho", "memory", "trace"},
     "plots": BASE | {"kho", "memory", "trace", "graphs"},
-    "report": RESULTS | {"releases", "layout", "kho", "plots"},
+    "report": RESULTS | {"releases", "layout", "kho", "steps", "plots"},
     "verification": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},
     "sweeps": RESULTS | {"releases", "platform", "kho", "runs", "chain"},
     "host_cost": RESULTS
     | {"layout", "memory", "kho", "kernel", "chain", "plots", "report", "sweeps", "releases"},
     "cli": RESULTS
     | {"host_cost"}
-    | {"layout", "runs", "logs", "chain", "graphs", "plots", "report", "verification", "sweeps"},
+    | {"layout", "runs", "logs", "chain", "graphs", "steps", "plots", "report", "verification"}
+    | {"sweeps"},
     "contracts": MACHINE | {"memory", "kho", "scenario", "chain"},
     "__init__": RESULTS | {"kho", "logs", "chain", "graphs", "plots", "sweeps", "host_cost"},
     "__main__": {"cli"},
@@ -84,6 +86,10 @@ CIRCLES_OF_TYPES = {
         "kho_sim.scenario.shown",
         "kho_sim.scenario.spec",
     ): "a fault is checked in its scenario, which prints in words that are made of it",
+    (
+        "kho_sim.steps.sentences",
+        "kho_sim.steps.steps",
+    ): "a boot's steps have sentences that are made of it",
     (
         "kho_sim.sweeps.advise.advice",
         "kho_sim.sweeps.advise.text",

@@ -1,0 +1,203 @@
+"""The sentences of each step: what the kernel does in it, with the numbers of this boot.
+
+One function a step, of its name. A number that is not recorded is left
+out with its sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kho_sim.base.extent import intersected, merged, total_size
+from kho_sim.base.units import format_ns, format_size
+from kho_sim.steps.requests import Caller
+
+if TYPE_CHECKING:
+    from kho_sim.steps.steps import BootSteps
+
+CALLERS_NAMED = 3
+AREAS_NAMED = 4
+
+
+def before(told: BootSteps) -> Iterator[str]:
+    """Original scratch only, or in a cold boot all memory."""
+    boot, memory = told.boot, told.recorded.memory("before_extend")
+    scratch = memory.get("scratch", [])
+    if boot.kind == "cold":
+        if free := total_size(memory["free"]):
+            yield f"A cold boot: all {format_size(free)} may be allocated, nothing is inherited."
+    elif scratch:
+        yield (
+            f"memblock hands out original scratch only: {format_size(total_size(scratch))} in "
+            f"{_count(len(boot.scratch_areas or ()), 'area')}."
+        )
+    if told.inherits and boot.preservations is not None:
+        nodes = f", in a tree of {_count(boot.radix_nodes, 'page')}" if boot.radix_nodes else ""
+        size = format_size(boot.preserved_bytes or 0)
+        yield (
+            f"Handed over are {_count(boot.preservations, 'preservation')}, {size}{nodes}. "
+            "Nothing but the tree says where they are."
+        )
+    elif boot.kind != "cold" and not told.inherits:
+        yield "It finds nothing that the kernel before it preserved."
+    yield from _requests(told.callers.get("before", []))
+
+
+def walk(told: BootSteps) -> Iterator[str]:
+    """The incoming tree, page by page and key by key."""
+    boot = told.boot
+    if boot.preservations is not None:
+        orders = ", ".join(
+            f"{n:,} of order {order}" for order, n in boot.preservations_by_order or ()
+        )
+        pages = f"{_count(boot.radix_nodes, 'page')} and " if boot.radix_nodes else ""
+        yield (
+            f"The walk of the incoming tree goes through {pages}"
+            f"{_count(boot.preservations, 'key')}{': ' if orders else ''}{orders}."
+        )
+    runs = merged((run.start, run.end) for run in told.recorded.preserved)
+    if runs:
+        largest = max(runs, key=lambda run: run.size)
+        yield (
+            f"They are {format_size(total_size(runs))} in {_count(len(runs), 'range')}; "
+            f"the largest is {format_size(largest.size)} at {largest.start:#x}."
+        )
+
+
+def digest(told: BootSteps) -> Iterator[str]:
+    """Preserved memory and tree pages, rounded to blocks."""
+    spans, block_bytes = told.busy
+    boot = told.boot
+    if boot.busy_blocks is not None and block_bytes and told.boot.busy_blocks:
+        busy = len(boot.busy_blocks)
+        blocks = _blocks_with_memory(told, block_bytes)
+        of = f"{busy:,} of {blocks:,}" if blocks else f"{busy:,}"
+        yield (
+            f"{of} blocks of {format_size(block_bytes)} are busy: each holds preserved memory or a "
+            "page of the tree."
+        )
+        preserved = merged((run.start, run.end) for run in told.recorded.preserved)
+        share = total_size(intersected(preserved, spans)) / max(total_size(spans), 1)
+        if preserved:
+            yield f"Preserved memory fills {_percent(share)} of them."
+    elif not boot.busy_blocks:
+        yield "No block is busy."
+    if boot.digest_pages:
+        yield (
+            f"The second tree that holds them took {_count(boot.digest_pages, 'page')} of original "
+            "scratch; they are given back after the marks."
+        )
+
+
+def marks(told: BootSteps) -> Iterator[str]:
+    """What is between busy blocks becomes scratch."""
+    boot, memory = told.boot, told.recorded.memory("after_extend")
+    if boot.extended_bytes is not None:
+        size = format_size(boot.extended_bytes)
+        yield f"{size} between busy blocks are marked as scratch as well."
+    if kept_off := total_size(memory.get("kept_off", ())):
+        yield f"{format_size(kept_off)} stay kept off from early allocations."
+    if boot.memory_regions_before is not None and boot.memory_regions_after is not None:
+        yield (
+            f"memblock.memory had {_count(boot.memory_regions_before, 'region')} before, and has "
+            f"{boot.memory_regions_after:,} now."
+        )
+    if boot.extend_ns is not None:
+        how = "by the model's rates, which are assumed in part" if told.simulated else "as measured"
+        yield f"Walk, digest and marks take {format_ns(boot.extend_ns)} ({how})."
+
+
+def early(told: BootSteps) -> Iterator[str]:
+    """Requests after the point of the extension."""
+    callers = told.callers.get("early", [])
+    if not callers:
+        yield "No request is recorded."
+        return
+    yield from _requests(callers)
+    sources: dict[str, int] = {}
+    for caller in callers:
+        for source, size in caller.bytes_by_source.items():
+            sources[source] = sources.get(source, 0) + size
+    parts = [
+        f"{format_size(sources[source])} {words}"
+        for source, words in (
+            ("scratch", "of original scratch"),
+            ("extended", "of extended memory"),
+        )
+        if sources.get(source)
+    ]
+    if parts:
+        yield f"They get {' and '.join(parts)}."
+    if avoided := sum(caller.avoided for caller in callers):
+        yield f"{_count(avoided, 'request')} would have been refused by original scratch alone."
+
+
+def scratch(told: BootSteps) -> Iterator[str]:
+    """The scratch areas that a first kernel reserves."""
+    areas = [area for area in told.boot.scratch_areas or () if area[1]]
+    if not areas:
+        yield "No scratch is reserved: this kernel hands nothing over."
+        return
+    shown = [f"{format_size(size)} at {start:#x}" for start, size in areas[:AREAS_NAMED]]
+    more = [f"{len(areas) - AREAS_NAMED} more"] if len(areas) > AREAS_NAMED else []
+    yield (
+        f"For all later kernels of the chain {format_size(sum(size for _, size in areas))} are "
+        f"reserved: {_listed([*shown, *more])}."
+    )
+    yield from _free(told)
+
+
+def retrieve(told: BootSteps) -> Iterator[str]:
+    """Preserved memory is reserved in memblock."""
+    boot = told.boot
+    if boot.reserved_regions_before is not None and boot.reserved_regions_after is not None:
+        yield (
+            "Every preservation is reserved: memblock.reserved had "
+            f"{_count(boot.reserved_regions_before, 'region')} before, and has "
+            f"{boot.reserved_regions_after:,} now."
+        )
+    else:
+        yield "Every preservation is reserved, so that nobody else gets its memory."
+    yield from _free(told)
+
+
+def _free(told: BootSteps) -> Iterator[str]:
+    free_bytes = told.free_bytes("after_retrieve")
+    if free_bytes is not None:
+        yield f"{format_size(free_bytes)} are free for the page allocator."
+
+
+def _requests(callers: list[Caller]) -> Iterator[str]:
+    """How many requests, the largest callers, and what was refused."""
+    if not callers:
+        return
+    requests = sum(caller.requests for caller in callers)
+    served = sum(caller.served_bytes for caller in callers)
+    largest = sorted(callers, key=lambda caller: -caller.served_bytes)[:CALLERS_NAMED]
+    named = [f"{one.what} {format_size(one.served_bytes)}" for one in largest if one.served_bytes]
+    most = f", most of it for {_listed(named)}" if named else ""
+    yield f"{_count(requests, 'request')} for early memory get {format_size(served)}{most}."
+    for caller in callers:
+        if caller.failed:
+            each = format_size(caller.failed_bytes // caller.failed)
+            why = f": {caller.why}" if caller.why else ""
+            yield f"Refused: {caller.what}, {caller.failed:,} x {each}{why}."
+
+
+def _blocks_with_memory(told: BootSteps, block_bytes: int) -> int:
+    regions = told.recorded.array("memory", "after_extend")
+    rounded = ((one.start // block_bytes, -(-one.end // block_bytes)) for one in regions if one.end)
+    return total_size(merged(rounded))
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def _count(number: int | None, what: str) -> str:
+    return f"{number or 0:,} {what}{'s' * (number != 1)}"
