@@ -94,6 +94,10 @@ CIRCLES_OF_TYPES = {
         "kho_sim.sweeps.advise.advice",
         "kho_sim.sweeps.advise.text",
     ): "advice prints in words that are made of it",
+    (
+        "kho_sim.trace.headline",
+        "kho_sim.trace.trace",
+    ): "a trace is shown in notebooks by the headline that is made of it",
 }
 """Modules that name each other's types, sorted, with the reason."""
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kho_sim.base.units import format_size
 from kho_sim.host_cost.text import MEMINFO, ROWS, cost_text, lead, ways_of
+from kho_sim.layout import Cell
 from kho_sim.plots.memory_shares import memory_shares
 from kho_sim.plots.style import GREY, ORANGE, PALE, SKY
 from kho_sim.report.page import page_figure, page_table, render
@@ -57,7 +58,7 @@ def cost_html(cost: HostCost) -> str:
     caption = "One row per way to set up the host."
     return render(
         title=f"What KHO costs: {scenario.get('description') or 'a host'}",
-        lead=lead(cost),
+        lead=[Cell(sentence) for sentence in lead(cost)],
         text="\n".join(cost_text(cost)),
         figures=[
             page_figure(

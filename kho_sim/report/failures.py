@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kho_sim.base.units import format_size
 from kho_sim.layout import Layout
 from kho_sim.releases import strategy_in
+from kho_sim.trace.headline import boots_text
 from kho_sim.trace.records import Boot, FailedAllocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
@@ -90,19 +91,6 @@ def grouped(rows: Iterable[FailedAllocation]) -> list[Group]:
         key = (row.what, row.size_bytes)
         groups.setdefault(key, Group(row.what, row.size_bytes)).add(row)
     return list(groups.values())
-
-
-def boots_text(boots: Iterable[int]) -> str:
-    """Return 'boot 2', or 'boots 1-3, 7'."""
-    runs: list[list[int]] = []
-    for boot in sorted(boots):
-        if runs and boot == runs[-1][1] + 1:
-            runs[-1][1] = boot
-        else:
-            runs.append([boot, boot])
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    single = len(runs) == 1 and runs[0][0] == runs[0][1]
-    return f"boot{'' if single else 's'} {', '.join(texts)}"
 
 
 def _counts_text(trace: Trace) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.errors import InputError
 from kho_sim.base.results import SUMMARY
+from kho_sim.layout import Cell
+from kho_sim.report.failures import titles
 from kho_sim.report.page import (
     PageFigure,
     PageTable,
@@ -15,9 +17,10 @@ from kho_sim.report.page import (
     render,
 )
 from kho_sim.report.sweep import POINT_COLUMNS, points_table, sweep_text
-from kho_sim.report.text import outcome_sentence, report_text
+from kho_sim.report.text import report_text
 from kho_sim.tables import TABLES
-from kho_sim.trace.records import Boot, Incident, PreservedFile
+from kho_sim.trace.headline import headline
+from kho_sim.trace.records import Incident, PreservedFile
 from kho_sim.trace.schema import caption_of, columns_of
 
 if TYPE_CHECKING:
@@ -86,7 +89,7 @@ def report_html(trace: Trace) -> str:
     named = scenario.get("description") or provenance.get("log") or "A chain of kernels"
     return render(
         title=str(named),
-        lead=_outcomes(trace),
+        lead=_headlines(trace),
         text=report_text(trace),
         figures=list(_figures(SHOWN_FIGURES, TRACE_FIGURES, trace)),
         tables=list(_tables(trace)),
@@ -111,7 +114,7 @@ def sweep_html(sweep: Sweep) -> str:
     runs = page_table("runs", "Every chain that came to an end.", sweep.runs(), SUMMARY)
     return render(
         title=str(scenario.get("description") or "A sweep"),
-        lead=[f"A sweep over {', '.join(sweep.keys)}: {states}."],
+        lead=[Cell(f"A sweep over {', '.join(sweep.keys)}: {states}.")],
         text=sweep_text(sweep),
         figures=list(_figures(SWEEP_FIGURES, DRAWN, sweep)),
         tables=[points, runs],
@@ -120,12 +123,13 @@ def sweep_html(sweep: Sweep) -> str:
     )
 
 
-def _outcomes(trace: Trace) -> list[str]:
-    lines = [outcome_sentence(trace.outcome, len(trace[Boot]))]
-    if trace.twin is not None:
-        twin = outcome_sentence(trace.twin.outcome, len(trace.twin[Boot]))
-        lines = [f"With the extension: {lines[0]}.", f"Without it: {twin}."]
-    return lines
+def _headlines(trace: Trace) -> list[Cell]:
+    """Return the headline of a chain, and of its twin, in their colours."""
+    said = headline(trace)
+    if trace.twin is None:
+        return [Cell(f"{said}.", said.colour)]
+    pairs = zip(titles(trace), (said, headline(trace.twin)), strict=True)
+    return [Cell(f"{title}: {one}.", one.colour) for title, one in pairs]
 
 
 def _figures(

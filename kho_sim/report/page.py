@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kho_sim.base.units import SECOND_NS, format_size, show
+from kho_sim.layout import Cell
 from kho_sim.report.glossary import line_for
 
 if TYPE_CHECKING:
@@ -57,14 +58,15 @@ class PageTable:
 
 def render(
     title: str,
-    lead: Sequence[str],
+    lead: Sequence[Cell],
     text: str,
     figures: Sequence[PageFigure],
     tables: Sequence[PageTable],
     origin: Mapping[str, str],
     scenario: str = "",
 ) -> str:
-    """Return the page. ``text`` is the report for terminals, ``origin`` what is in the footer."""
+    """Return the page. ``lead`` are sentences in colours of ``layout.COLOURS``, ``text`` is the
+    report for terminals, ``origin`` what is in the footer."""
     from jinja2 import Environment
 
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(

@@ -19,22 +19,13 @@ from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
 from kho_sim.report.what_if import what_if_lines
-from kho_sim.trace.records import COLD_BOOT, Boot, Incident, Outcome
+from kho_sim.trace.headline import Headline, headline
+from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
 MAX_LINES = 39
 MAX_NOTES = 2
 LEAST_FOR_FAILURES = 5
-
-_SENTENCES = {
-    "completed": "all of it, up to boot {boot}, came up",
-    "kho_disabled": "boot {boot} came up without KHO, and the chain ends there",
-    "load_refused": "the kernel of boot {boot} could not load its successor",
-    "preserve_failed": "the kernel of boot {boot} could not preserve what it was to hand over",
-    "boot_failed": "the kernel of boot {boot} died before its init",
-    "panicked": "the kernel of boot {boot} died while it served",
-    "unknown": "the log stops in boot {boot}",
-}
 
 
 def report_text(trace: Trace, layout: Layout = PLAIN) -> str:
@@ -51,22 +42,6 @@ def report_text(trace: Trace, layout: Layout = PLAIN) -> str:
     return "\n".join(lines + ending)
 
 
-def outcome_sentence(outcome: Outcome, kernels: int, resets: int = 0) -> str:
-    """Return how a chain of that many kernels ended, as in 'completed: all 3 kernels came up'.
-
-    ``resets``: how often it went on with a cold boot after a failure.
-    """
-    if outcome.kind == "completed" and resets:
-        after = f"{resets} cold boot{'s' * (resets != 1)} after failures"
-        return f"completed: the last of {kernels} kernels came up, with {after}"
-    if outcome.kind == "completed":
-        came = f"all {kernels} kernels came up" if kernels != 1 else "the only kernel came up"
-        return f"completed: {came}"
-    sentence = _SENTENCES[outcome.kind].format(boot=outcome.boot)
-    message = f': "{outcome.message}"' if outcome.message else ""
-    return f"{outcome.kind}: {sentence}{message}"
-
-
 def _outcome_lines(trace: Trace, layout: Layout) -> list[str]:
     chains = [("", trace)]
     if trace.twin is not None:
@@ -75,13 +50,16 @@ def _outcome_lines(trace: Trace, layout: Layout) -> list[str]:
         chains = [(here.ljust(width), trace), (twin.ljust(width), trace.twin)]
     lines = []
     for title, chain in chains:
-        kind = chain.outcome.kind
-        resets = sum(row.then == COLD_BOOT for row in chain[Incident])
-        sentence = outcome_sentence(chain.outcome, len(chain[Boot]), resets)
-        first, *others = layout.wrapped(title + sentence, indent=len(title), max_lines=3)
-        word = "good" if kind == "completed" else "bad"
-        lines += [first.replace(kind, layout.paint(kind, word), 1), *others]
+        said = headline(chain)
+        first, *others = layout.wrapped(f"{title}{said}", indent=len(title), max_lines=3)
+        lines += [first[: len(title)] + _painted(first[len(title) :], said, layout), *others]
     return lines
+
+
+def _painted(line: str, said: Headline, layout: Layout) -> str:
+    """Return the first line of a headline with its verdict, or what of it fits, in its colour."""
+    verdict, colon, rest = line.partition(":") if said.verdict in line else (line, "", "")
+    return layout.paint(verdict, said.colour) + colon + rest
 
 
 def _setting_lines(trace: Trace, layout: Layout) -> list[str]:

@@ -156,10 +156,13 @@ class Trace:
         return f"<Trace: {_ending(self.outcome)}{twin}; {', '.join(counts) or 'no records'}>"
 
     def _repr_html_(self) -> str:
-        """The outcome, and what is known of each boot."""
+        """The headlines of the chain and of its twin, and what is known of each boot."""
         from kho_sim.tables import boots_html
+        from kho_sim.trace.headline import headline
 
-        return f"<p>{escape(repr(self))}</p>\n{boots_html(self)}"
+        lines = [str(headline(self))]
+        lines += [f"Twin without the extension: {headline(self.twin)}"] if self.twin else []
+        return "".join(f"<p>{escape(line)}</p>\n" for line in lines) + boots_html(self)
 
 
 def _digested_names(rows: Rows[Any]) -> tuple[str, ...]:
