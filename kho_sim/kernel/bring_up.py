@@ -79,6 +79,7 @@ def initialise_deferred(
     """Take what comes before and with the deferred part, up to KHO's own objects."""
     demand = setup.build.demand
     pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
+    pages.asking.take_turns()
     geometry, free_pages = booted.early.geometry, booted.early.free_pages
     mount_pages = table_bytes(geometry, free_pages, MOUNT_HASH_SCALE) >> geometry.page_shift
     for _ in range(MOUNT_HASHES):
@@ -126,13 +127,31 @@ def start_kho_and_luo(
     outgoing = Outgoing(pages, setup.release.tracker.bitmap_bytes)
     luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
-    pages.alloc(demand.initramfs, 0, MOVABLE)
+    pages.alloc(demand.initramfs, 0, MOVABLE, pages.asking.home)  # a worker's, which takes no turns
     pages.alloc(demand.before_luo, 0, UNMOVABLE)
     luo.start_luo()
     if release_scratch and late:
         pages.release_scratch()
-    pages.alloc(demand.user_space, 0, UNMOVABLE)
+    pages.alloc(demand.user_space, 0, UNMOVABLE, pages.asking.home)
     return outgoing, luo
+
+
+def free_initrd(pages: PageAllocator, booted: BootedMemory, cpus: int) -> None:
+    """Free the initrd once it is unpacked.
+
+    A worker does it, page by page onto the lists of its CPU: with one CPU those of user space, else
+    others, whose pages are counted as returned to the buddy system. Source: free_initrd_mem();
+    recorded: memfds of a64-machine-1G lie in it, those of two CPUs but for one chain do not.
+    """
+    initrd = booted.early.loaded.initrd
+    if not initrd:
+        return
+    if cpus > 1:
+        pages.give_late([initrd])
+        return
+    shift = booted.early.geometry.page_shift
+    pages.adopt([initrd], user=False)
+    pages.free([Run(initrd.start >> shift, initrd.size >> shift)])
 
 
 def free_image_parts(pages: PageAllocator, booted: BootedMemory) -> None:

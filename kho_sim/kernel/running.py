@@ -20,6 +20,7 @@ from kho_sim.kernel.bring_up import (
     adopt_gigantic_pages,
     fill_huge_pool,
     free_image_parts,
+    free_initrd,
     hardware_tables,
     initialise_deferred,
     node_of_user_space,
@@ -151,8 +152,9 @@ class RunningMemory:
         for name, area in memory.named_areas.items():
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
+        free_initrd(pages, booted, machine.present_cpus)
         free_image_parts(pages, booted)
-        pages.home = node_of_user_space(machine, setup.platform.init_moves)
+        pages.asking.run_on(node_of_user_space(machine, setup.platform.init_moves))
         if handover and booted.incoming is not None and memory.kho_enabled:
             memory._read_metadata(handover)
             if setup.release.fdt_page_freed:

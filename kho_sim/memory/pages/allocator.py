@@ -2,9 +2,8 @@
 
 Models get_page_from_freelist() and its slow path as far as they decide which zone serves, the
 hand-over from memblock (mm/page_alloc.c; kernel-facts 8 and 9). Bulk requests are worked in runs,
-with the result of page-at-a-time: tests/naive/pages.py is that twin. Left out:
-compaction, and reclaim of anything but clean page cache (``reclaim``), HIGHATOMIC reserves, memory
-policies, pageblocks that two nodes share.
+as page by page (tests/naive/pages.py). Left out: compaction, reclaim of anything but clean page
+cache, HIGHATOMIC reserves, memory policies but boot's (``turns``), pageblocks that nodes share.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from .nodes import (
 )
 from .reclaim import CachedPages
 from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
+from .turns import AskingNode
 from .zone import KERNEL_ZONE, THIS_ZONE, ZONE_MOVABLE, Zone
 
 NO_MOVABLE_CORE = MovableCore()
@@ -95,8 +95,7 @@ class PageAllocator:
         self._kernel_lists = {nid: zonelist(of_kernel, nid) for nid in sorted(nids)}
         """The same without ZONE_MOVABLE, for requests whose pages cannot be moved."""
         self._strict = {nid: avoids_fragmentation(of_kernel, nid) for nid in nids}
-        self.home = min(nids)
-        """The node of the CPU that asks, for requests that name none."""
+        self.asking = AskingNode(self._zones)  # whose memory requests get that name no node
         self.cached = CachedPages()  # user pages that are given back when memory is short
         self._free: dict[Zone, list[Extent]] = {}
         """What each zone was given by memblock, until all of it is initialised."""
@@ -192,7 +191,9 @@ class PageAllocator:
         movable = migratetype == MOVABLE
         with_cma = movable if cma is None else cma
         user = movable if user is None else user
-        node = self.home if node is None else node
+        if node is None and self.asking.in_turn:
+            return self.asking.alloc(self.alloc, count, order, migratetype, cma, user)
+        node = self.asking.home if node is None else node
         got: list[Run] = []
         while count:
             runs = self._serve(Request(count, order, migratetype, with_cma), node)

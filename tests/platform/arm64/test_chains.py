@@ -130,3 +130,19 @@ def test_the_shipped_chains_complete(name):
 
 def test_an_area_of_a_sixth_is_lost_on_800_mib():
     assert sum(areas_mib(cold_boot("800MiB", 2))) == 140
+
+
+@pytest.mark.parametrize(("cpus", "in_initrd"), [(1, True), (2, False)])
+def test_files_of_one_cpu_lie_where_the_initrd_was(cpus, in_initrd):
+    """Recorded: a64-machine-1G, whose second file ends with the initrd; not so with two CPUs."""
+    trace = run("1GiB", cpus)
+    ends = {row.end for row in trace["preserved"] if 0x48000000 <= row.start < 0x48690000}
+    assert (0x48690000 in ends or 0x4868F000 in ends) == in_initrd
+
+
+def test_what_boot_preserves_lies_on_two_nodes_in_turn():
+    """Recorded: a64-numa2-8G, seven pages of the tree, the two pages of KHO's on both nodes."""
+    trace = run("8GiB", 4, **{"machine.nodes": 2})
+    assert trace["boots"][1].radix_nodes == 7
+    border = 5 << 30
+    assert {row.address >= border for row in trace["tree_pages"]} == {False, True}
