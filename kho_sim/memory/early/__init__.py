@@ -3,7 +3,8 @@ order."""
 
 from kho_sim.memory.early.boot import EarlyBoot, NamedArea
 from kho_sim.memory.early.options import BootOptions
-from kho_sim.memory.early.requests import BootPanic, Refusal, Request, Requests
+from kho_sim.memory.early.requests import BootPanic, Refusal, Requests
+from kho_sim.memory.early.rows import Request, RequestRows
 
 __all__ = [
     "BootOptions",
@@ -12,5 +13,6 @@ __all__ = [
     "NamedArea",
     "Refusal",
     "Request",
+    "RequestRows",
     "Requests",
 ]

@@ -15,35 +15,13 @@ from typing import Any, NamedTuple
 
 from kho_sim.base import requesters
 from kho_sim.base.errors import KhoSimError
+from kho_sim.memory.early.rows import Request, RequestRows
 from kho_sim.memory.memblock import KHO_SCRATCH, NO_NODE, NOLEAKTRACE, Memblock
 from kho_sim.platform.geometry import Geometry
 
 
 class BootPanic(KhoSimError):  # noqa: N818 (a kernel panics; it is not an error of the simulator)
     """The kernel dies with this message; the chain turns it into an outcome."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Request:
-    """One early allocation (or ``count`` equal ones refused together) and its answer.
-
-    Not frozen, as a large host makes a hundred thousand at each boot and that doubles what one
-    costs; nobody changes one.
-    """
-
-    phase: str
-    what: str
-    size_bytes: int
-    align_bytes: int
-    nid: int = NO_NODE
-    min_address: int = 0
-    max_address: int = 0
-    count: int = 1
-    address: int = 0
-    source: str = ""
-    failed: bool = False
-    avoided: bool = False
-    why: str = ""
 
 
 class Refusal(NamedTuple):
@@ -87,7 +65,7 @@ class Requests:
 
     memblock: Memblock
     phase: str = "before"
-    rows: list[Request] = field(default_factory=list)
+    rows: RequestRows = field(default_factory=RequestRows)
     counterfactual: Memblock | None = None
     refusals: tuple[Refusal, ...] = ()
     _asked: Counter[str] = field(default_factory=Counter)
@@ -141,8 +119,7 @@ class Requests:
                 scanned = memblock.regions_scanned - scanned
                 moved = memblock.regions_moved - moved
                 times = memblock.repeat_below(address, size, low, count - done, scanned, moved)
-                for number in range(1, times + 1):
-                    self._note(asked, address - number * size)
+                self._note_run(asked, address - size, times)
                 done += times
             above = address
         return done
@@ -201,7 +178,7 @@ class Requests:
         """Begin the counterfactual from the present state: right before the extension."""
         self.counterfactual = self.memblock.copy()
         self._counterfactual_addresses = {
-            row.address: row.address for row in self.rows if row.address
+            address: address for address in self.rows.addresses() if address
         }
         self._refused.clear()
 
@@ -225,37 +202,55 @@ class Requests:
 
     def _note(self, asked: _Asked, address: int, missing: int = 1) -> None:
         """Ask the counterfactual as well, and write the request down."""
-        what, size, align, nid, low, high, call = asked
         there = address
         if self.counterfactual is not None:
-            there = self._ask_counterfactual(self.counterfactual, call)
+            there = self._ask_counterfactual(self.counterfactual, asked.call)
             self._counterfactual_addresses[address] = there
-        self.rows.append(
-            Request(
-                phase=self.phase,
-                what=what,
-                size_bytes=size,
-                align_bytes=align,
-                nid=nid,
-                min_address=low,
-                max_address=high,
-                count=1 if address else missing,
-                address=address,
-                source=self._source(address),
-                failed=not address,
-                avoided=bool(address) and not there,
-                why="" if address else self._why(asked),
-            )
+        row = self._row(asked, address, missing)
+        row.avoided = bool(address) and not there
+        self.rows.append(row)
+
+    def _note_run(self, asked: _Asked, address: int, times: int) -> None:
+        """Do that for a run of requests that were answered right below each other."""
+        counterfactual = self.counterfactual
+        if counterfactual is not None and not self._is_refused(counterfactual, asked.call):
+            for number in range(times):
+                self._note(asked, address - number * asked.size)
+            return
+        while times:
+            same = min(times, self._same_source(address, asked.size))
+            row = self._row(asked, address)
+            row.avoided = counterfactual is not None
+            self.rows.append_run(row, same)
+            address, times = address - same * asked.size, times - same
+
+    def _row(self, asked: _Asked, address: int, missing: int = 1) -> Request:
+        return Request(
+            phase=self.phase,
+            what=asked.what,
+            size_bytes=asked.size,
+            align_bytes=asked.align,
+            nid=asked.nid,
+            min_address=asked.low,
+            max_address=asked.high,
+            count=1 if address else missing,
+            address=address,
+            source=self._source(address),
+            failed=not address,
+            why="" if address else self._why(asked),
         )
 
     def _ask_counterfactual(self, counterfactual: Memblock, call: Call) -> int:
         """Allocations only take memory away, so what was refused stays refused until a free."""
-        if (call, counterfactual.reserved.capacity) in self._refused:
+        if self._is_refused(counterfactual, call):
             return 0
         there = _made_on(counterfactual, call)
         if not there:
             self._refused.add((call, counterfactual.reserved.capacity))
         return there
+
+    def _is_refused(self, counterfactual: Memblock, call: Call) -> bool:
+        return (call, counterfactual.reserved.capacity) in self._refused
 
     def _is_refused_by_fault(self, what: str) -> bool:
         """Whether a fault strikes the request of that name that is now being made."""
@@ -275,6 +270,14 @@ class Requests:
         if self.memblock.overlaps_original_scratch(address, 1):
             return "scratch"
         return "low memory" if self.phase == "before" else "extended"
+
+    def _same_source(self, address: int, size: int) -> int:
+        """Return how many addresses from this one down, ``size`` apart, lie in one scratch area,
+        or between the same two."""
+        areas = self.memblock.original_scratch
+        inside = [area.start for area in areas if area.start <= address < area.end]
+        below = [area.end for area in areas if area.end <= address]
+        return (address - max(inside or below, default=0)) // size + 1
 
     def _why(self, asked: _Asked) -> str:
         kept_off = asked.call[0] is Memblock.alloc_hugetlb

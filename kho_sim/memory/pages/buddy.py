@@ -229,11 +229,20 @@ class Buddy:
                 self.give_run(Run(pfn, until - pfn), 0, to_tail=True)
                 pfn = until
 
-    def _give_max_order(self, first: int, blocks: int) -> None:
+    def give_whole(self, first: int, end: int) -> int:
+        """Free the whole blocks of the highest order that a range begins with and that share one
+        type, to the tail; return their pages. They count as their pageblocks, one by one."""
+        blocks = 0 if first % self._max_order_pages else (end - first) // self._max_order_pages
+        if blocks := self._uniform_blocks(first, blocks):
+            self._give_max_order(first, blocks, self._pageblocks_per_block)
+        return blocks * self._max_order_pages
+
+    def _give_max_order(self, first: int, blocks: int, parts: int = 1) -> None:
+        """Free whole blocks; each counts as so many ``parts``, one by one."""
         migratetype = self.type_of(first)
-        self.free.add(self._max_order_pages, blocks)
+        self.free.add(self._max_order_pages // parts, blocks * parts)
         if migratetype == CMA:
-            self.free_cma.add(self._max_order_pages, blocks)
+            self.free_cma.add(self._max_order_pages // parts, blocks * parts)
         self._max[migratetype].push_tail_run(first, blocks)
 
     def _uniform_blocks(self, pfn: int, limit: int) -> int:

@@ -79,6 +79,10 @@ def give_early(zone: Zone, free: list[Extent]) -> None:
     for extent in free:
         pfn = extent.start
         while pfn < extent.end:
+            if whole := zone.buddy.give_whole(pfn, extent.end):
+                zone.managed_pages += whole
+                pfn += whole
+                continue
             order = min(highest, (pfn & -pfn).bit_length() - 1 if pfn else highest)
             order = min(order, extent.size.bit_length() - 1)
             while pfn + (1 << order) > extent.end:
