@@ -85,6 +85,8 @@ class Config:
 
     cpumask_offstack: bool = False
     """CPU masks are allocated, as kernels for very many CPUs do."""
+    dma_pools: bool = False
+    """Each zone has a pool of memory for devices, to be had without sleeping."""
     efi: bool = False
     """The kernel can run on EFI; kexec then passes room for EFI's data on any machine."""
     firmware_memmap: bool = False

@@ -87,7 +87,7 @@ def initialise_deferred(
             pages.alloc_largest(mount_pages)
         else:
             pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
-    pages.finish_deferred()
+    pages.finish_deferred(setup.build.config.dma_pools)
     if booted.early.cma_areas:
         pages.release_cma(booted.early.cma_areas)
     pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
@@ -136,22 +136,14 @@ def start_kho_and_luo(
     return outgoing, luo
 
 
-def free_initrd(pages: PageAllocator, booted: BootedMemory, cpus: int) -> None:
-    """Free the initrd once it is unpacked.
+def free_initrd(pages: PageAllocator, booted: BootedMemory) -> None:
+    """Free the initrd once it is unpacked, if there is one: a worker does it (``other_cpus``).
 
-    A worker does it, page by page onto the lists of its CPU: with one CPU those of user space, else
-    others, whose pages are counted as returned to the buddy system. Source: free_initrd_mem();
-    recorded: memfds of a64-machine-1G lie in it, those of two CPUs but for one chain do not.
+    Source: free_initrd_mem(); recorded: memfds of a64-machine-1G (one CPU) lie in it, those of two
+    CPUs but for one chain do not.
     """
-    initrd = booted.early.loaded.initrd
-    if not initrd:
-        return
-    if cpus > 1:
-        pages.give_late([initrd])
-        return
-    shift = booted.early.geometry.page_shift
-    pages.adopt([initrd], user=False)
-    pages.free([Run(initrd.start >> shift, initrd.size >> shift)])
+    if booted.early.loaded.initrd:
+        pages.give_late([booted.early.loaded.initrd], by_worker=True)
 
 
 def free_image_parts(pages: PageAllocator, booted: BootedMemory) -> None:

@@ -32,6 +32,7 @@ from kho_sim.kernel.user_memory import take
 from kho_sim.kho.handover import HandedObject, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
+    buffer_page_count,
     place_kernel,
     source_page_count,
 )
@@ -152,7 +153,7 @@ class RunningMemory:
         for name, area in memory.named_areas.items():
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
-        free_initrd(pages, booted, machine.present_cpus)
+        free_initrd(pages, booted)
         free_image_parts(pages, booted)
         pages.asking.run_on(node_of_user_space(machine, setup.platform.init_moves))
         if handover and booted.incoming is not None and memory.kho_enabled:
@@ -332,12 +333,17 @@ class RunningMemory:
         request = load_request(self.booted, next_setup, self.kexec_count)
         placed = place_kernel(platform, self.booted.scratch_areas, request)
         if not isinstance(placed, LoadRefused):
+            buffer: list[Run] = []
             try:
+                file_pages = buffer_page_count(platform.geometry, next_setup.build)
+                buffer = self.pages.alloc_largest(file_pages)
                 count = source_page_count(platform.geometry, placed) + platform.pages_to_load(early)
                 self.pages.alloc(count, 0, UNMOVABLE)
             except OutOfMemory as error:
                 self.pages.free(error.allocated)
                 raise PreserveFailed(DEADLOCK) from error
+            finally:
+                self.pages.free(buffer)
         return placed
 
     def hand_over(self, placed: tuple[Placement, ...], next_setup: KernelSetup) -> Handover:

@@ -24,6 +24,7 @@ from kho_sim.platform.loader import (
 )
 
 if TYPE_CHECKING:
+    from kho_sim.builds import Build
     from kho_sim.platform.platform import Platform
 
 DESCRIPTORS_ALIGN_BYTES = 64 << 10
@@ -92,6 +93,15 @@ def source_page_count(geometry: Geometry, placements: Iterable[Placement]) -> in
     sizes = [placement.size_bytes // geometry.page_bytes for placement in placements]
     entries = geometry.page_bytes // POINTER_BYTES - 1
     return sum(sizes) + -(-(sum(sizes) + len(sizes)) // entries)
+
+
+def buffer_page_count(geometry: Geometry, build: Build) -> int:
+    """Return the pages of the buffer that the initrd's file is read into while segments are made.
+
+    The kernel's file has one as well; its size is not known here, and it is left out.
+    Source: kernel_read_file(), kernel-facts 11.3.
+    """
+    return -(-build.initrd_bytes // geometry.page_bytes)
 
 
 def _first_hole(

@@ -377,7 +377,7 @@ class NaivePages:
             pfn = self.ask("low", order, kind, cma, False)
         if pfn is None:
             pfn = self.ask("min", order, kind, cma, False)
-        if pfn is None:
+        if pfn is None and order:
             for zone in self.zones:
                 zone.drain(0, zone.pcp_pages)
             pfn = self.ask("min", order, kind, cma, False)

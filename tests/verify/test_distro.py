@@ -11,6 +11,9 @@ NAMES = sorted(
     for path in (RECORDED / "x86-distro").glob("*.log.xz")
 )
 BLIND = ("kernel_reserved_bytes", "scratch_areas", "gigantic_pages_allocated", "preservations")
+RANDOM_PAGE = "x86-distro/edge-grow436-noext"
+"""A log without memblock=debug whose CPUs' entry areas took one page table more than is likeliest
+(kernel-facts-distro 3.5): its kernel-reserved bytes are one page off."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -21,7 +24,14 @@ def test_a_chain_is_as_it_was_recorded(name):
     for boot in check.boots:
         assert boot.placements.exact == boot.placements.compared
         assert not [step for step, compared in boot.steps.items() if not compared.exact]
-        assert not [fact for fact in BLIND if fact in boot.facts and not boot.facts[fact].exact]
+        off = [fact for fact in BLIND if fact in boot.facts and not boot.facts[fact].exact]
+        assert off == (["kernel_reserved_bytes"] if name == RANDOM_PAGE else [])
+
+
+def test_the_random_page_is_one_page():
+    (first, *_) = recorded_check(RANDOM_PAGE).boots
+    reserved = first.facts["kernel_reserved_bytes"]
+    assert abs(reserved.predicted - reserved.observed) == 4096
 
 
 @pytest.mark.parametrize("name", NAMES)

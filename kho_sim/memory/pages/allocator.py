@@ -19,6 +19,7 @@ from kho_sim.base.extent import Extent, intersected, merged, subtracted
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 from kho_sim.platform.rules import ZoneLimit
 
+from .dma_pools import take_dma_pools
 from .handover import EMULATED, Interleaving, early_end, give_deferred, give_early
 from .kinds import (
     CMA,
@@ -33,6 +34,7 @@ from .kinds import (
 )
 from .nodes import (
     MOVABLE_ZONE,
+    available_pages,
     avoids_fragmentation,
     build_zones,
     extents_of,
@@ -40,6 +42,7 @@ from .nodes import (
     set_watermarks,
     zonelist,
 )
+from .other_cpus import free_by_worker
 from .reclaim import CachedPages
 from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
 from .turns import AskingNode
@@ -125,8 +128,9 @@ class PageAllocator:
             zone.resize_lists(1)
             zone.buddy.free.threshold = zone.buddy.free_cma.threshold = 0
 
-    def finish_deferred(self) -> None:
-        """Initialise what is deferred, and set watermarks: page_alloc_init_late() and after."""
+    def finish_deferred(self, dma_pools: bool = False) -> None:
+        """Initialise what is deferred, set watermarks, take ``dma_pools``: page_alloc_init_late()
+        and after."""
         for nid, first_pfn in sorted(self._deferred.items()):
             zone = self._zonelists[nid][0]
             if first_pfn < zone.end_pfn:
@@ -135,12 +139,18 @@ class PageAllocator:
         self._deferred.clear()
         self._free.clear()
         set_watermarks(self._zones, self._online_cpus)
+        if dma_pools:
+            take_dma_pools(self._zones)
 
-    def give_late(self, extents: Iterable[tuple[int, int]]) -> None:
-        """Free what was reserved in early boot only (bytes, whole pages): memblock_free_late()."""
+    def give_late(self, extents: Iterable[tuple[int, int]], by_worker: bool = False) -> None:
+        """Free what was reserved in early boot only (bytes, whole pages): memblock_free_late(), or
+        what a worker thread frees page by page (other_cpus)."""
         for start, end in extents:
             for zone, run in self._by_zone(self._run_of_bytes(start, end)):
-                give_early(zone, [Extent(*run.extent())])
+                if by_worker:
+                    free_by_worker(zone, run, self._online_cpus)
+                else:
+                    give_early(zone, [Extent(*run.extent())])
 
     def release_scratch(self) -> None:
         """Turn the first kernel's scratch into free CMA pageblocks: kho_init()."""
@@ -260,17 +270,8 @@ class PageAllocator:
         return sum(zone.managed_pages for zone in self._zones)
 
     def available_pages(self) -> int:
-        """Return what a program may count on, as MemAvailable of /proc/meminfo says it.
-
-        Free pages less what zones hold back: si_mem_available(), calculate_totalreserve_pages().
-        """
-        held_back = (
-            min(zone.watermark_high + zone.kept_back(ZONE_MOVABLE), zone.managed_pages)
-            for zone in self._zones
-        )
-        low, cached = sum(zone.watermark_low for zone in self._zones), self.cached.pages
-        cached -= min(cached // 2, low)
-        return max(self.free_pages().pages - sum(held_back) + cached, 0)
+        """Return what a program may count on, as MemAvailable of /proc/meminfo says it."""
+        return available_pages(self._zones, self.free_pages().pages, self.cached.pages)
 
     def buddyinfo(self) -> dict[tuple[int, str], list[int]]:
         """Return free blocks per order, as /proc/buddyinfo has them, by (node, zone name)."""
@@ -307,7 +308,7 @@ class PageAllocator:
         strict = self._strict[node] and zones[0].name != MOVABLE_ZONE
         runs = self._ask(zones, "watermark_low", request, strict)
         runs = runs or self._ask(zones, "watermark_min", request, strict=False)
-        if not runs:
+        if not runs and (request.order or self.cached.pages):  # reclaim or compaction gets on
             for zone in zones:
                 zone.drain()
             runs = self._ask(zones, "watermark_min", request, strict=False)

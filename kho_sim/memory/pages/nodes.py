@@ -17,7 +17,7 @@ from kho_sim.platform.rules import ZoneLimit
 
 from .kinds import PCP_TYPES
 from .movable import movable_starts
-from .zone import Zone
+from .zone import ZONE_MOVABLE, Zone
 
 MOVABLE_ZONE = "Movable"
 _LOWMEM_RESERVE_RATIO = 256
@@ -132,3 +132,17 @@ def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
         zone.watermark_low = zone.watermark_min + step
         zone.watermark_high = zone.watermark_low + step
         zone.resize_lists(online_cpus)
+
+
+def available_pages(zones: list[Zone], free_pages: int, cached_pages: int) -> int:
+    """Return the free pages less what zones hold back, and the cached ones that can be spared.
+
+    Source: si_mem_available(), calculate_totalreserve_pages().
+    """
+    held_back = (
+        min(zone.watermark_high + zone.kept_back(ZONE_MOVABLE), zone.managed_pages)
+        for zone in zones
+    )
+    low = sum(zone.watermark_low for zone in zones)
+    spared = cached_pages - min(cached_pages // 2, low)
+    return max(free_pages - sum(held_back) + spared, 0)

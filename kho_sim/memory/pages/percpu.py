@@ -1,8 +1,9 @@
 """The per-CPU page lists of one zone, for the CPU that the workload runs on.
 
 Models struct per_cpu_pages (mm/page_alloc.c, kernel-facts 9.4): lists for orders 0 to 3 and for THP
-(a huge page), refilled and drained in batches that grow with use. Other CPUs' lists are left out:
-what they hold is small against a memfd, and nobody knows which CPU a recorded init ran on.
+(a huge page), refilled and drained in batches that grow with use. Of other
+CPUs' lists only what a worker freed is known (``other_cpus``): what else they hold is small against
+a memfd, and nobody knows which CPU a recorded init ran on.
 
 The free lists of a zone are behind one lock, which every CPU wants. So each CPU keeps some pages to
 itself: it takes a batch under the lock, hands it out without, and gives back a batch when it holds

@@ -74,7 +74,11 @@ def test_a_few_scratch_blocks_stay_on_the_first_kernels_lists():
 
 
 def test_dma32_is_kept_back_by_a_share_of_all_managed_pages_above():
-    """t6_4_2G: lowmem_reserve 61304 on 64 GiB with 50 gigantic pages, scratch among the managed."""
+    """t6_4_2G: lowmem_reserve 61304 on 64 GiB with 50 gigantic pages, scratch among the managed.
+
+    Its report has 60356 pages free: the last refill of a CPU's lists (2016 pages at most) goes
+    below the mark, and stays in these lists.
+    """
     gigantic = [(0x380000000, 0x1000000000)]
     areas = [(0x2E6400000, 0x91000000), (0x260000000, 0x86400000)]
     pages = machine(64, 12, areas)
@@ -88,7 +92,7 @@ def test_dma32_is_kept_back_by_a_share_of_all_managed_pages_above():
         pages.alloc(16 * GIB // PAGE, 0, UNMOVABLE)
     left = sum(blocks << order for order, blocks in enumerate(pages.buddyinfo()[0, "DMA32"]))
     assert sum(blocks << order for order, blocks in enumerate(dma32_free)) > left
-    assert 61304 < left < 61304 + 6000
+    assert 61304 - 2016 < left < 61304 + 1000
 
 
 def test_unmovable_requests_never_land_in_scratch():
