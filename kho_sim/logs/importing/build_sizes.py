@@ -45,6 +45,11 @@ def find_build_sizes(source: Source, cold: BootLog, loads: Sequence[Load]) -> Bu
         source.say("kernel.image", image.size, "reserved[", what)
     if cold.initrd:
         source.say("kernel.initrd", cold.initrd.size, "RAMDISK: ")
+    else:
+        source.notes.append(
+            f"no RAMDISK line: the initrd of build '{build.name}' is taken, {build.initrd_bytes} "
+            "bytes; kernel.initrd names another size"
+        )
     image_bytes = (image.size if image else build.image_bytes) + (brk or 0)
     _find_load_sizes(source, image_bytes, [load for load in loads if load.landed], build)
     return build

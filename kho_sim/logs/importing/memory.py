@@ -50,6 +50,11 @@ EFI_RESERVED_KINDS = {"ACPI data": "acpi reclaim", "ACPI NVS": "acpi nvs"}
 UNKNOWN_KIND = "'{}' in the memory map is not known; taken to be reserved"
 EARLY_NODES = "Early memory node ranges"
 MEMORY_LINE = "Memory: "
+REPEATED_LINES = "lines of the memory map stand there more than once; each is taken once"
+NOTHING_COUNTS = (
+    f"neither '{EARLY_NODES}' nor '{MEMORY_LINE}x/yK' is there to hold the memory map to, so a "
+    "lost line of it does not show"
+)
 PAGE_ZERO_BYTES = PAGE_BYTES
 """Some logs count page 0 in "Memory:", which no kernel here has as memory."""
 MAP_BEGINS = "BIOS-provided physical RAM map:"
@@ -62,7 +67,10 @@ def find_memory(source: Source, chain: Sequence[BootLog]) -> None:
     cold = chain[0]
     if cold.e820:
         kinds = EFI_RESERVED_KINDS if cold.efi.present else {}
-        ranges = [r._replace(kind=_kind(r.kind, kinds)) for r in cold.e820]
+        printed = list(dict.fromkeys(cold.e820))
+        if len(printed) < len(cold.e820):
+            source.notes.append(REPEATED_LINES)
+        ranges = [r._replace(kind=_kind(r.kind, kinds)) for r in printed]
         _note_unknown_kinds(source, cold.e820)
         _say_map(source, chain, ranges, E820_LINE)
     elif cold.efi.descriptors:
@@ -123,6 +131,8 @@ def _say_map(
     source.say(MEMORY_MAP, ranges, text)
     if by_line:
         return
+    if not nodes and not total_bytes:
+        source.notes.append(NOTHING_COUNTS)
     if nodes:
         taken = [FirmwareRange(*extent) for extent in nodes]
         source.say(MEMORY_MAP, taken, EARLY_NODES)

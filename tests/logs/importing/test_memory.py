@@ -65,3 +65,29 @@ def test_an_unknown_word_of_the_map_is_said(put):
     assert "'mystery RAM' in the memory map is not known" in note
     known = text.replace("mystery RAM", "persistent (type 12)")
     assert not any("not known" in note for note in import_files([put("a.log", known)]).notes)
+
+
+def test_a_map_that_nothing_counts_is_said_to_hide_lost_lines(put):
+    lines = (DATA / "ordinary.log").read_text().splitlines()
+    short = [line for line in lines if "0x0000000100000000" not in line]
+    assert len(short) == len(lines) - 1
+    found = import_files([put("short.log", "\n".join(short))])
+    assert any("a lost line of it does not show" in note for note in found.notes)
+    counted = import_files([DATA / "mem-limit.log"])
+    assert not any("does not show" in note for note in counted.notes)
+
+
+def test_a_map_that_stands_there_twice_is_taken_once(put):
+    lines = (DATA / "ordinary.log").read_text().splitlines()
+    twice = [line for line in lines for _ in range(1 + ("BIOS-e820" in line))]
+    found = import_files([put("twice.log", "\n".join(twice))])
+    plain = import_files([DATA / "ordinary.log"])
+    assert found.scenario["machine"] == plain.scenario["machine"]
+    assert any("more than once" in note for note in found.notes)
+
+
+def test_an_initrd_that_the_log_does_not_show_is_said_to_be_the_builds(put, recorded_path):
+    found = import_files([DATA / "ordinary.log"])
+    assert any("the initrd of build 'lab' is taken" in note for note in found.notes)
+    shown = import_files([recorded_path("machine-1G")])
+    assert not any("the initrd of build" in note for note in shown.notes)
