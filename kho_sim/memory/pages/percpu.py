@@ -135,8 +135,13 @@ class PerCpuLists:
         self.free_count >>= blocks
 
     def room(self, order: int, below_high: bool) -> int:
-        """Return how many blocks can be pushed until the limit may be met, at least 1."""
-        return 1 if below_high else max(1, -(-(self.high - self.pages) >> order))
+        """Return how many blocks can be pushed until the limit may be met, at least 1.
+
+        Below the high watermark each free lowers the limit, until it has come to the least.
+        """
+        if below_high and self.high != self.high_min:
+            return 1
+        return max(1, -(-(self.high - self.pages) >> order))
 
     def push(self, slot: int, run: Run, below_high: bool) -> int:
         """Free a run of up to ``room`` blocks one by one, each to the head of a list.
