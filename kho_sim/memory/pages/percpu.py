@@ -107,8 +107,18 @@ class PerCpuLists:
         most = max(self.high - self.pages - self.batch, self.batch)
         return 0 if self._batch_grows(batch, most) else min(batch, most)
 
+    def refills_are_largest(self) -> bool:
+        """Tell whether refills of single pages have grown as far as they can, and stay so when
+        other lists get shorter."""
+        most = self.high - self.pages - self.batch
+        return self.alloc_factor == _MAX_SCALE and self.batch << _MAX_SCALE <= most
+
     def _batch_grows(self, batch: int, most: int) -> bool:
         return batch <= most and self.alloc_factor < _MAX_SCALE
+
+    def blocks_in(self, slot: int) -> int:
+        """Return how many blocks a list holds."""
+        return sum(run.blocks for run in self.slots[slot])
 
     def append(self, slot: int, runs: list[Run], order: int) -> None:
         """Put a refill behind what a list holds, in the order obtained."""
