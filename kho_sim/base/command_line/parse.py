@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from kho_sim.base.command_line.areas import MIRROR, read_cma, read_core
 from kho_sim.base.command_line.crashkernel import (
+    CMA,
     FORMS,
     HIGH,
     LOW,
@@ -119,6 +120,9 @@ class _Reading:
         if LOW in self.crash_words and (PLAIN in self.crash_words or HIGH not in self.crash_words):
             text = "the kernel takes ',low' beside ',high' only"
             self.remarks.append(Remark(IGNORED, *self.crash_words[LOW], text))
+        if CMA in self.crash_words and not {PLAIN, HIGH} & self.crash_words.keys():
+            text = "the kernel takes ',cma' beside another crashkernel= only"
+            self.remarks.append(Remark(IGNORED, *self.crash_words[CMA], text))
 
     def remark_on_huge_pages(self) -> None:
         """Remark on what huge pages below the gigantic ones give back."""

@@ -46,6 +46,7 @@ def test_no_word_is_in_two_lists() -> None:
         ("crashkernel=1G-4G:256M,4G", MALFORMED),
         ("crashkernel=auto", MALFORMED),
         ("crashkernel=64M,low", IGNORED),
+        ("crashkernel=256M,cma", IGNORED),
         ("cma=", MALFORMED),
         ("kfence.num-objects=100", NOT_MODELLED),
         ("hugetlb_free_vmemmap=on", NOT_MODELLED),
