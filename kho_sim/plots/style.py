@@ -28,6 +28,7 @@ from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError
 from kho_sim.base.files import atomic_write
 from kho_sim.base.units import format_exact
+from kho_sim.base.words import PLATFORMS
 from kho_sim.trace.trace import Trace
 
 P = ParamSpec("P")
@@ -110,9 +111,18 @@ def setting(trace: Trace) -> str:
         how = extend["strategy"]
         if "shift" in extend and how != "none":
             how += f" of {format_exact(1 << extend['shift'])}"
-        return f"{scenario['description']} · extension: {how} · seed {trace.provenance['seed']}"
+        parts = [scenario["description"], *_platform(scenario), f"extension: {how}"]
+        return " · ".join([*parts, f"seed {trace.provenance['seed']}"])
     log = trace.provenance.get("log")
     return f"real boot log {log}" if log else ""
+
+
+def _platform(scenario: Mapping[str, Any]) -> list[str]:
+    """Name platform and page size where they are not the usual ones."""
+    platform = scenario["machine"].get("platform", PLATFORMS[0])
+    if platform == PLATFORMS[0]:
+        return []
+    return [f"{platform}, pages of {format_exact(scenario['kernel']['page_size'])}"]
 
 
 def ending(trace: Trace) -> str:
