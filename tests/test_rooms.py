@@ -41,7 +41,8 @@ PACKAGES = {
     "plots": BASE | {"kho", "memory", "trace", "graphs"},
     "report": RESULTS | {"releases", "layout", "kho", "steps", "plots"},
     "verification": MACHINE | {"layout", "memory", "kho", "scenario", "trace", "logs", "chain"},
-    "sweeps": RESULTS | {"releases", "platform", "kho", "runs", "chain"},
+    "sweeps": RESULTS
+    | {"releases", "layout", "platform", "memory", "kho", "kernel", "runs", "chain"},
     "host_cost": RESULTS
     | {"layout", "memory", "kho", "kernel", "chain", "plots", "report", "sweeps", "releases"},
     "cli": RESULTS
@@ -92,8 +93,9 @@ CIRCLES_OF_TYPES = {
     ): "a boot's steps have sentences that are made of it",
     (
         "kho_sim.sweeps.advise.advice",
+        "kho_sim.sweeps.advise.document",
         "kho_sim.sweeps.advise.text",
-    ): "advice prints in words that are made of it",
+    ): "advice prints in words, and as a document, that are made of it",
     (
         "kho_sim.trace.headline",
         "kho_sim.trace.trace",

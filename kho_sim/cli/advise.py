@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from kho_sim.cli.options import FiniteRange, read_scenario, settings_option
-
-if TYPE_CHECKING:
-    pass
 
 NOTHING_FOUND = 1
 SIGNAL_EXIT_BASE = 128
@@ -74,11 +71,19 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     help="Seeds with which the advised areas have to survive.",
 )
 @click.option(
+    "--chains",
+    type=click.IntRange(min=8),
+    default=80,
+    show_default=True,
+    metavar="N",
+    help="Simulate so many chains at most; the search ends with what it found by then.",
+)
+@click.option(
     "-o",
     "--out",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Where the runs behind the advice are stored, as a sweep; by default in runs/.",
+    help="Where advice and the chains behind it are stored; by default in runs/.",
 )
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes.")
 @click.option("--scheduler", metavar="ADDRESS|FILE", help="A Dask scheduler instead of processes.")
@@ -89,33 +94,43 @@ def verb(
     """Search the smallest kho_scratch= with which the chain of SCENARIO survives, with and without
     the extension, and the block shift to choose.
 
-    The same command goes on where it was stopped. Exits with 1 if no scratch is large enough for
-    the scenario with the extension.
+    Faults of the scenario are left out. The same command goes on where it was stopped; report and
+    plot show the folder. Exits with 1 if no scratch is enough for the chain.
     """
+    from kho_sim.layout import of_terminal
     from kho_sim.sweeps.advise import advise
+    from kho_sim.sweeps.advise.text import advice_text
     from kho_sim.sweeps.stop import SweepInterrupted
     from kho_sim.sweeps.sweeping import default_directory
 
     base = read_scenario(scenario, settings)
     directory = Path(out) if out else default_directory(f"advise-{Path(scenario).stem}", base)
     try:
-        advice = advise(base, directory, progress=_Counter(), **options)
+        advice = advise(base, directory, progress=_Budget(), **options)
     except SweepInterrupted as stop:
         click.echo(f"stopped; the same command goes on from {directory}", err=True)
         return SIGNAL_EXIT_BASE + stop.signal_number
-    click.echo(json.dumps(advice.document, indent=2) if as_json else str(advice))
-    return 0 if advice.smallest[0].areas else NOTHING_FOUND
+    if as_json:
+        click.echo(json.dumps(advice.document, indent=2))
+    else:
+        click.echo("\n".join(advice_text(advice, of_terminal())), color=True)
+    return 0 if advice.survives else NOTHING_FOUND
 
 
-class _Counter:
-    """Says now and then how many chains were simulated: how many it takes is not known before."""
+class _Budget:
+    """Says on standard error how much of the budget is used, and how long the rest can take: once
+    the first chains are done, and then at each fifth."""
 
-    EVERY = 50
+    PARTS = 5
 
     def __init__(self) -> None:
-        self._shown = 0
+        self._part = -1
 
     def __call__(self, status: Any) -> None:
-        if status.ok >= self._shown + self.EVERY:
-            self._shown = status.ok
-            click.echo(f"{status.ok} chains simulated", err=True)
+        from kho_sim.sweeps.progress import duration
+
+        part = self.PARTS * status.ok // status.runs
+        if part > self._part and status.left_s is not None:
+            self._part = part
+            done = f"{status.ok} of at most {status.runs} chains"
+            click.echo(f"{done}, at most about {duration(status.left_s)} left", err=True)

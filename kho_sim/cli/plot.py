@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kho_sim.cli.sources import is_sweep, read_trace
+from kho_sim.cli.sources import is_advice, is_sweep, read_trace
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -42,8 +42,9 @@ class Source(NamedTuple):
 def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool) -> int:
     """Draw figures of SOURCE into a folder, and print the files' names.
 
-    SOURCE is a stored run or sweep, a real console log, a scenario (which is simulated first), or
-    what verify --json printed. Without --figure all that SOURCE has the facts for are drawn.
+    SOURCE is a stored run, sweep or advice, a real console log, a scenario (which is simulated
+    first), or what verify --json printed. Without --figure all that SOURCE has the facts for are
+    drawn.
     """
     from kho_sim.graphs import write_graph
     from kho_sim.plots import save
@@ -70,6 +71,12 @@ def _open(path: Path) -> Source:
     """Find out what a path is. Raises InputError if it is nothing that can be drawn."""
     from kho_sim.plots import SWEEP_FIGURES
 
+    if is_advice(path):
+        from kho_sim.plots import ADVICE_FIGURES
+        from kho_sim.sweeps.advise import read_advice
+
+        advice = read_advice(path)
+        return Source(advice, ADVICE_FIGURES, {"source": "advice", "seeds": list(advice.seeds)})
     if is_sweep(path):
         from kho_sim.sweeps import open_sweep
 

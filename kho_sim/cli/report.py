@@ -1,5 +1,5 @@
-"""``kho-sim report``: a stored run or sweep, a scenario or a log as text, HTML, Markdown, CSV,
-JSON or trace events."""
+"""``kho-sim report``: a stored run, sweep or advice, a scenario or a log as text, HTML, Markdown,
+CSV, JSON or trace events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kho_sim.cli.options import write_text
-from kho_sim.cli.sources import is_sweep, read_trace
+from kho_sim.cli.sources import is_advice, is_sweep, read_trace
 from kho_sim.layout import PLAIN, Layout, markdown, of_terminal
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Source(NamedTuple):
 @click.option("--table", help="The table of md and csv.  [default: boots; points of a sweep]")
 @click.option("-o", "--out", metavar="FILE", help="A file instead of standard output.")
 def verb(source: str, kind: str | None, table: str | None, out: str | None) -> int:
-    """Report on SOURCE: a stored run or sweep, a scenario (which is simulated first), or a real
-    log."""
+    """Report on SOURCE: a stored run, sweep or advice, a scenario (which is simulated first), or a
+    real log."""
     opened = _open(Path(source))
     layout = of_terminal() if out is None else PLAIN
     text = _written(opened, kind or _kind_of(out), table, layout)
@@ -59,6 +59,8 @@ def _kind_of(out: str | None) -> str:
 
 
 def _open(path: Path) -> Source:
+    if is_advice(path):
+        return _of_advice(path)
     if is_sweep(path):
         return _of_sweep(path)
     from kho_sim.report import report_text
@@ -74,6 +76,23 @@ def _open(path: Path) -> Source:
         document=lambda: run_document(trace),
         tables={name: partial(trace.table, name) for name in TABLES},
         timeline=lambda: trace_events(trace),
+    )
+
+
+def _of_advice(path: Path) -> Source:
+    from kho_sim.report.advice import advice_html, shifts_table, trials_table
+    from kho_sim.sweeps.advise import read_advice
+    from kho_sim.sweeps.advise.text import advice_text, lead
+
+    advice = read_advice(path)
+    return Source(
+        text=lambda layout: "\n".join(advice_text(advice, layout)),
+        html=lambda: advice_html(advice, lead(advice), str(advice)),
+        document=lambda: advice.document,
+        tables={
+            "trials": lambda: trials_table(advice),
+            "shifts": lambda: shifts_table(advice),
+        },
     )
 
 
@@ -107,7 +126,7 @@ def _written(source: Source, kind: str, table: str | None, layout: Layout) -> st
         return _json(source.document())
     if kind == "perfetto":
         if source.timeline is None:
-            raise click.BadParameter("a sweep has no timeline; report one of its scenarios.")
+            raise click.BadParameter("this has no timeline; report a single run or a scenario.")
         return _json(source.timeline())
     frame = source.tables[table or next(iter(source.tables))]()
     if kind == "csv":

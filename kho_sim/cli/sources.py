@@ -17,6 +17,11 @@ def is_sweep(path: Path) -> bool:
     return path.is_dir() and (path / "manifest.json").exists()
 
 
+def is_advice(path: Path) -> bool:
+    """True if a folder holds advice, which is a sweep as well."""
+    return (path / "advice.json").is_file()
+
+
 def read_trace(path: Path) -> Trace:
     """Return the trace of a path. Raises InputError if it is nothing that has one."""
     if path.is_dir():

@@ -16,7 +16,6 @@ from typing import Any
 from kho_sim.base.errors import InputError
 from kho_sim.base.notebook import text_html
 from kho_sim.chain.build import build_plan
-from kho_sim.host_cost.least import first_kernel, least_areas
 from kho_sim.host_cost.text import cost_text
 from kho_sim.kernel.boot import boot_memory
 from kho_sim.kernel.ceilings import MemInfo, meminfo, pinnable_bytes, take_all_unmovable
@@ -27,6 +26,7 @@ from kho_sim.releases import load_release
 from kho_sim.scenario import Scenario, as_scenario, with_values
 from kho_sim.scenario.notes import notes_of
 from kho_sim.sweeps.advise.areas import command_line_place, kept_words, with_scratch
+from kho_sim.sweeps.advise.idle import first_kernel, idle_scenario, least_areas
 from kho_sim.trace.provenance import run_provenance
 
 
@@ -94,9 +94,7 @@ def cost(scenario: Scenario | str | PathLike[str]) -> HostCost:
     first kernel does not come up.
     """
     whole = as_scenario(scenario)
-    idle = with_values(whole, {"workload": [], "faults": [], "chain.twin": False})
-    if idle.chain.boots < 2:
-        idle = with_values(idle, {"chain.boots": 2})
+    idle = idle_scenario(whole)
     areas = least_areas(idle)
     return HostCost(
         memory_bytes=sum(extent.size for extent in build_plan(idle).machine.memory),

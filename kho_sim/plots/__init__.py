@@ -17,8 +17,10 @@ from kho_sim.plots.lineage import lineage
 from kho_sim.plots.memory_map import memory_map
 from kho_sim.plots.predicted_observed import predicted_observed
 from kho_sim.plots.recovered_by_shift import recovered_by_shift
+from kho_sim.plots.recovered_on_advice import recovered_on_advice
 from kho_sim.plots.scratch_use import scratch_use
 from kho_sim.plots.style import FORMATS, provenance_of, save, svg_picture
+from kho_sim.plots.survival_by_scratch import survival_by_scratch
 from kho_sim.plots.timeline import timeline
 from kho_sim.plots.tree import tree
 
@@ -39,10 +41,17 @@ SWEEP_FIGURES: dict[str, Callable[..., Figure]] = {
 }
 """Figures of a sweep, each of certain axes: over kernel.extend.shift, or over two releases."""
 
+ADVICE_FIGURES: dict[str, Callable[..., Figure]] = {
+    "survival_by_scratch": survival_by_scratch,
+    "recovered_on_advice": recovered_on_advice,
+}
+"""Figures of an advice."""
+
 VERIFY_FIGURES: dict[str, Callable[..., Figure]] = {"predicted_observed": predicted_observed}
 """Figures of the document of ``kho-sim verify``."""
 
 __all__ = [
+    "ADVICE_FIGURES",
     "FORMATS",
     "SWEEP_FIGURES",
     "TRACE_FIGURES",
@@ -56,8 +65,10 @@ __all__ = [
     "predicted_observed",
     "provenance_of",
     "recovered_by_shift",
+    "recovered_on_advice",
     "save",
     "scratch_use",
+    "survival_by_scratch",
     "svg_picture",
     "timeline",
     "tree",

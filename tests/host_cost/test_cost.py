@@ -9,7 +9,6 @@ from click.testing import CliRunner
 import kho_sim as ks
 from kho_sim.chain.build import build_plan
 from kho_sim.cli.app import kho_sim
-from kho_sim.host_cost.least import _answer
 from kho_sim.host_cost.page import cost_html
 from kho_sim.kernel.boot import boot_memory
 from kho_sim.kernel.ceilings import pinnable_bytes, take_all_unmovable
@@ -17,6 +16,7 @@ from kho_sim.kernel.running import RunningMemory
 from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory
 from kho_sim.scenario import with_values
 from kho_sim.sweeps.advise.areas import parse_areas, with_scratch
+from kho_sim.sweeps.advise.idle import idle_answer
 from kho_sim.sweeps.advise.search import Answer
 
 GIB = 1 << 30
@@ -100,12 +100,14 @@ def test_the_least_scratch_is_enough_and_one_step_less_in_any_area_is_not(small)
     scenario = with_values(ks.loads(SMALL), {"workload": []})
     option = small.least_scratch.command_line.split()[0].removeprefix("kho_scratch=")
     areas = parse_areas(option)
-    assert _answer(build_plan(with_values(scenario, with_scratch(scenario, areas)))) is Answer.FINE
+    assert (
+        idle_answer(build_plan(with_values(scenario, with_scratch(scenario, areas)))) is Answer.FINE
+    )
     for index in range(3):
         if areas[index] > 1:
             fewer = areas.with_area(index, areas[index] - 1)
             plan = build_plan(with_values(scenario, with_scratch(scenario, fewer)))
-            assert _answer(plan) is Answer.SMALL, fewer
+            assert idle_answer(plan) is Answer.SMALL, fewer
 
 
 def test_free_cma_is_scratch_and_no_total_counts_it(small):

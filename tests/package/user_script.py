@@ -17,7 +17,7 @@ stored: ks.Sweep | ks.Trace = ks.open("runs/shift")
 ks.save(trace, "runs/first")
 figure = ks.plots.memory_map(ks.read_log("boot.log.xz"))
 text: str = str(ks.explain("scenarios/seed-case-2.yaml"))
-smallest: str = repr(ks.advise(scenario).smallest[0].areas)
+smallest: str = repr(ks.advise(scenario).advised)
 logs: int = ks.verify(["boot.log.xz"]).document["totals"]["logs"]
 mine: ks.Scenario = ks.import_machine(["boot.log.xz"]).to_scenario()
 digest: str = trace.digest

@@ -110,4 +110,4 @@ def test_a_scenario_a_stored_run_and_a_log_have_it(
 def test_a_sweep_has_no_timeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ks.sweep(ks.loads(SMALL), {"chain.seed": [0]}, out=tmp_path / "swept", workers=0)
     assert call(["report", str(tmp_path / "swept"), "--format", "perfetto"]) == 2
-    assert "a sweep has no timeline" in capsys.readouterr().err
+    assert "this has no timeline" in capsys.readouterr().err

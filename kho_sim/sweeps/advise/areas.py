@@ -43,6 +43,21 @@ class Areas:
         low, everywhere, per_node = (steps if i == index else self[i] for i in range(3))
         return Areas(low, everywhere, per_node, self.step_bytes)
 
+    def times(self, factor: int) -> Areas:
+        """Return the same with each area so many times as large."""
+        return Areas(
+            self.lowmem * factor, self.everywhere * factor, self.per_node * factor, self.step_bytes
+        )
+
+    def contains(self, other: Areas) -> bool:
+        """Return whether no area is smaller than the other's, and one is larger."""
+        return self != other and all(self[index] >= other[index] for index in range(3))
+
+    def is_next_below(self, other: Areas) -> bool:
+        """Return whether these are the other's with a step less in one area."""
+        less = sorted(other[index] - self[index] for index in range(3))
+        return less == [0, 0, 1]
+
     def total_bytes(self, nodes: int) -> int:
         """Return what all areas of a machine take together."""
         return (self.lowmem + self.everywhere + self.per_node * nodes) * self.step_bytes

@@ -1,13 +1,14 @@
 """Searches for the smallest scratch, as coroutines: each yields areas to try and is sent the
-answer.
+answer, or None where nothing more can be asked; then it returns the best that it found by now.
 
 Many run side by side, and all that they ask in one round is simulated together, so a search of one
 question at a time still keeps all processors busy. Assumed, and checked only around what is found:
 an area that is large enough stays so when it grows, until it is too large.
 
-Three areas with one need can share it in many proportions, so every search has a shape: the areas
-in it grow together, the others stay at their least. Areas that are found are then made smaller, one
-by one.
+Three areas with one need can share it in many proportions. ``smallest`` asks as often as that
+takes: every search has a shape, the areas in it grow together, the others stay at their least, and
+areas that are found are then made smaller, one by one. ``climb`` asks seldom: it keeps the
+proportions of areas from which it starts.
 """
 
 from __future__ import annotations
@@ -34,29 +35,44 @@ class Answer(Enum):
 
 
 Found = TypeVar("Found")
-Search = Generator[Areas, Answer, Found]
-Ask = Callable[[Iterable[Areas]], Mapping[Areas, Answer]]
+Search = Generator[Areas, Answer | None, Found]
+Ask = Callable[[Iterable[Areas]], Mapping[Areas, Answer | None]]
 
 
 def grow(shape: Sequence[int], limit: int, smallest_of_all: Areas) -> Search[Areas | None]:
     """Return the smallest areas of a shape that are fine, ``limit`` steps each at most, or None."""
+    return (yield from _least(lambda size: _shaped(shape, size, smallest_of_all), limit))
+
+
+def climb(floor: Areas, limit: int) -> Search[Areas | None]:
+    """Return small areas that are fine, from ``floor`` on: all grow in proportion, and then each is
+    made smaller, the largest first. None if none are, up to ``limit`` steps in any."""
+    largest = max(floor[index] for index in range(3))
+    found = yield from _least(floor.times, max(limit // largest, 1))
+    if found is None or found == floor:
+        return found
+    return (yield from shrink(found, sorted(range(3), key=lambda index: -found[index])))
+
+
+def _least(areas_of: Callable[[int], Areas], limit: int) -> Search[Areas | None]:
+    """Return the areas of the smallest size that is fine, up to ``limit``; None if none is."""
     size, least = 1, 1
-    while (answer := (yield _shaped(shape, size, smallest_of_all))) is Answer.SMALL:
+    while (answer := (yield areas_of(size))) is Answer.SMALL:
         if size >= limit:
             return None
         least, size = size + 1, min(2 * size, limit)
     best = size if answer is Answer.FINE else None
     most = size - 1
-    while least <= most:
+    while least <= most and answer is not None:
         middle = (least + most) // 2
-        answer = yield _shaped(shape, middle, smallest_of_all)
+        answer = yield areas_of(middle)
         if answer is Answer.FINE:
             best = middle
         if answer is Answer.SMALL:
             least = middle + 1
         else:
             most = middle - 1
-    return None if best is None else _shaped(shape, best, smallest_of_all)
+    return None if best is None else areas_of(best)
 
 
 def _shaped(shape: Sequence[int], size: int, areas: Areas) -> Areas:
@@ -72,7 +88,10 @@ def shrink(areas: Areas, order: Sequence[int]) -> Search[Areas]:
         while least <= most:
             middle = (least + most) // 2
             smaller = areas.with_area(index, middle)
-            if (yield smaller) is Answer.FINE:
+            answer = yield smaller
+            if answer is None:
+                return areas
+            if answer is Answer.FINE:
                 areas, most = smaller, middle - 1
             else:
                 least = middle + 1
@@ -106,17 +125,32 @@ def smallest(ask: Ask, limit: int, nodes: int, least: Areas = LEAST) -> Areas | 
 
 
 def side_by_side(searches: Sequence[Search[Found]], ask: Ask) -> list[Found]:
-    """Run searches in rounds; return what each found, in their order."""
+    """Run searches that ask the same, in rounds; return what each found, in their order."""
+
+    def ask_all(asked: Mapping[int, Areas]) -> Mapping[int, Answer | None]:
+        answers = ask(set(asked.values()))
+        return {number: answers[areas] for number, areas in asked.items()}
+
+    return in_rounds(searches, ask_all)
+
+
+def in_rounds(
+    searches: Sequence[Search[Found]],
+    ask: Callable[[Mapping[int, Areas]], Mapping[int, Answer | None]],
+) -> list[Found]:
+    """Run searches in rounds; return what each found, in their order.
+
+    ``ask``: search by its number -> areas, to search -> answer.
+    """
     found: dict[int, Found] = {}
-    answers: dict[int, Answer | None] = dict.fromkeys(range(len(searches)))
+    answers: Mapping[int, Answer | None] = dict.fromkeys(range(len(searches)))
     while answers:
         asked: dict[int, Areas] = {}
         for number, answer in answers.items():
             try:
                 # A generator is begun by sending it None.
-                asked[number] = searches[number].send(answer)  # type: ignore[arg-type]
+                asked[number] = searches[number].send(answer)
             except StopIteration as end:
                 found[number] = end.value
-        by_areas = ask(set(asked.values()))
-        answers = {number: by_areas[areas] for number, areas in asked.items()}
+        answers = ask(asked)
     return [found[number] for number in range(len(searches))]

@@ -1,118 +1,230 @@
-"""Advice in words and as a JSON document."""
+"""Advice in words: the answer, what became of the kernel's own sizes, and what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from kho_sim.base.units import format_ns, format_size
+from kho_sim.layout import PLAIN, Column, Layout
 
 if TYPE_CHECKING:
-    from kho_sim.sweeps.advise.advice import Advice, Neighbour, Smallest
+    from kho_sim.sweeps.advise.advice import Advice, Trial
     from kho_sim.sweeps.advise.evidence import Chain
 
 GRADE_WORDS = {
-    "survives": "to survive",
-    "clean": "and no early allocation refused",
+    "clean": "no early allocation refused",
+    "survives": "survives",
 }
+NONE = "none"
+SHOWN = 3
+SHIFT_COLUMNS = (
+    Column("shift"),
+    Column("block"),
+    Column("recovers"),
+    Column("takes"),
+    Column("tree pages"),
+    Column("regions"),
+    Column("refused"),
+    Column("", left=True),
+)
 
 
-def advice_document(advice: Advice) -> dict[str, Any]:
-    """Return the document of ``kho-sim advise --json`` as plain values."""
-    document = {
-        "schema": "kho-sim/advice",
-        "schema_version": 1,
-        "default": {strategy: asdict(chain) for strategy, chain in advice.default.items()},
-        "smallest": [
-            {
-                "strategy": one.strategy,
-                "grade": one.grade,
-                "kho_scratch": str(one.areas) if one.areas else None,
-                "total_bytes": one.total_bytes,
-                "with_margin": str(one.padded) if one.padded else None,
-                "with_margin_bytes": one.padded_bytes,
-                "smaller": [_tried(neighbour) for neighbour in one.smaller],
-            }
-            for one in advice.smallest
+def advice_text(advice: Advice, layout: Layout = PLAIN) -> Iterator[str]:
+    """Yield the lines that ``kho-sim advise`` prints."""
+    for sentence in lead(advice):
+        yield from layout.wrapped(sentence)
+    yield ""
+    yield "The kernel's own sizes:"
+    for strategy in (advice.strategy, NONE):
+        trials = advice.default(strategy)
+        yield from layout.wrapped(f"  {_way(advice, strategy, advice.own_shift)}: {ended(trials)}")
+    yield ""
+    yield from layout.table(
+        [
+            Column("smallest that was found", left=True),
+            Column("kho_scratch="),
+            Column("takes"),
+            Column("seeds"),
         ],
-        "shift": advice.shift,
-        "shifts": [{"shift": row.shift, **asdict(row.chain)} for row in advice.shifts],
-        "tried": [{"strategy": strategy, **_tried(one)} for strategy, one in advice.tried],
-    }
-    counts = {"margin": advice.margin, "replicates": advice.replicates, "runs": advice.runs}
-    return {**document, **counts, "directory": str(advice.directory)}
-
-
-def _tried(one: Neighbour) -> dict[str, Any]:
-    return {"kho_scratch": str(one.areas), **asdict(one.chain)}
-
-
-def advice_text(advice: Advice) -> str:
-    """Return what ``kho-sim advise`` prints, without a line end."""
-    return "\n".join(_lines(advice))
-
-
-def _lines(advice: Advice) -> Iterator[str]:
-    with_extension, without = advice.default.items()
-    size = format_size(with_extension[1].scratch_bytes)
-    yield f"The kernel's own choice of scratch takes {size}:"
-    for (_, chain), title in ((with_extension, "with"), (without, "without")):
-        yield f"  {title} the extension, the chain {_ended(chain)}"
-    yield ""
-    yield f"{'smallest kho_scratch=':40} {'takes':>10}   with {advice.margin:.0%} margin"
-    for one in advice.smallest:
-        yield from _smallest_lines(one)
-    if advice.tried:
+        list(_smallest_rows(advice)),
+    )
+    yield from _notes(advice, layout)
+    if advice.shift_rows:
         yield ""
-    for strategy, tried in advice.tried:
-        yield f"{_way(strategy)}, {tried.areas} {_ended(tried.chain)}"
-    if advice.shifts:
-        yield ""
-        yield from _shift_lines(advice)
+        yield from layout.wrapped(
+            "Block sizes, on what the KHO boots of the advised chain inherit (the worst boot):"
+        )
+        yield from layout.table(list(SHIFT_COLUMNS), list(_shift_rows(advice)))
     yield ""
-    yield (
-        f"{advice.runs} chains behind this, {advice.replicates} seeds for what is advised: "
-        f"{advice.directory}"
+    yield from layout.wrapped(_evidence(advice))
+
+
+def lead(advice: Advice) -> list[str]:
+    """Return the answer in a few sentences: what to set, and what the extension does here."""
+    return [_default(advice), _advised(advice), _difference(advice)]
+
+
+def ended(trials: Sequence[Trial]) -> str:
+    """Say in words how the chains of one setup ended, and with which seeds."""
+    if not trials:
+        return "not asked, the budget was used"
+    fine = [one for one in trials if one.chain.survives]
+    parts = []
+    if fine:
+        refused = max(one.chain.refused for one in fine)
+        lacks = f", {refused} early allocations refused" if refused else ""
+        parts.append(f"completes with {_seeds(fine)}{lacks}")
+    reasons: dict[str, list[Trial]] = {}
+    for one in trials:
+        if not one.chain.survives:
+            reasons.setdefault(reason(one.chain), []).append(one)
+    parts += [f"dies with {_seeds(dead)}: {why}" for why, dead in reasons.items()]
+    return "; ".join(parts)
+
+
+def reason(chain: Chain) -> str:
+    """Say in words why a chain does not survive."""
+    if chain.outcome == "completed":
+        return f"{chain.gigantic_missing} gigantic pages missing"
+    return f"{chain.outcome} in boot {chain.boot}: {chain.message}"
+
+
+def _advised(advice: Advice) -> str:
+    if advice.advised is None or advice.advised.areas is None:
+        return "No scratch that was tried lets this chain survive."
+    setup = advice.advised
+    trials = advice.trials_of(setup)
+    takes = format_size(setup.areas.total_bytes(advice.nodes)) if setup.areas else ""
+    own = next((one.chain.scratch_bytes for one in _defaults(advice)), 0)
+    compared = f", where the kernel's own choice takes {format_size(own)}" if own else ""
+    return (
+        f"kho_scratch={setup.areas} {_way(advice, setup.strategy, setup.shift)} takes "
+        f"{takes}{compared}: the chain {ended(trials)}."
     )
 
 
-def _smallest_lines(one: Smallest) -> Iterator[str]:
-    title = f"{_way(one.strategy)}, {GRADE_WORDS[one.grade]}"
-    if one.areas is None:
-        yield f"  {title}: no scratch is enough"
-        return
-    yield f"  {title}"
-    padded = f"{one.padded}  {format_size(one.padded_bytes)}" if one.padded else "none"
-    yield f"    {one.areas!s:36} {format_size(one.total_bytes):>10}   {padded}"
-    for neighbour in one.smaller:
-        yield f"    not {neighbour.areas}: {_ended(neighbour.chain)}"
+def _default(advice: Advice) -> str:
+    """Say whether the kernel's own sizes survive at all."""
+    words = [
+        f"{_way(advice, strategy, advice.own_shift)} {_survival(advice.default(strategy))}"
+        for strategy in (advice.strategy, NONE)
+    ]
+    return f"The kernel's own sizes: {words[0]}, {words[1]}."
 
 
-def _shift_lines(advice: Advice) -> Iterator[str]:
-    yield "block shift, with the scratch advised first:"
-    yield f"  {'shift':>5} {'recovers':>12} {'takes':>10} {'tree pages':>10} {'regions':>8} refused"
-    for row in advice.shifts:
-        chain = row.chain
-        mark = "  <- choose" if row.shift == advice.shift else ""
+def _survival(trials: Sequence[Trial]) -> str:
+    alive = sum(one.chain.survives for one in trials)
+    if alive == len(trials):
+        return "the chain survives"
+    return f"it does not (dies with {_seeds([t for t in trials if not t.chain.survives])})"
+
+
+def _difference(advice: Advice) -> str:
+    """Say what the extension changes: with the kernel's own sizes, and of the smallest."""
+    with_it, without = (
+        [one.areas for one in advice.smallest if one.strategy == strategy]
+        for strategy in (advice.strategy, NONE)
+    )
+    own = [
+        [(one.seed, one.chain.outcome, one.chain.refused) for one in advice.default(strategy)]
+        for strategy in (advice.strategy, NONE)
+    ]
+    if own[0] == own[1] and with_it == without:
+        return "With the extension and without it all this is equal: it changes nothing here."
+    alive = [all(one.chain.survives for one in advice.default(s)) for s in (advice.strategy, NONE)]
+    if alive == [False, True]:
+        return "With the kernel's own sizes the extension makes this host worse off."
+    if alive == [True, False]:
+        return "With the kernel's own sizes it is the extension that lets the chain survive."
+    sizes = [
+        min((areas.total_bytes(advice.nodes) for areas in found if areas), default=None)
+        for found in (with_it, without)
+    ]
+    if sizes[0] is not None and sizes[1] is not None and sizes[0] < sizes[1]:
+        return (
+            f"The extension lets {format_size(sizes[0])} of scratch do, where without it "
+            f"{format_size(sizes[1])} are needed."
+        )
+    if sizes[0] is not None and sizes[1] is None:
+        return "Without the extension no scratch that was tried is enough."
+    return "The extension does not let less scratch do."
+
+
+def _smallest_rows(advice: Advice) -> Iterator[tuple[str, ...]]:
+    for one in advice.smallest:
+        title = f"{_way(advice, one.strategy, advice.shift)}, {GRADE_WORDS[one.grade]}"
+        if one.areas is None:
+            yield title, "none was enough" if one.complete else "none within the budget", "", ""
+            continue
+        trials = advice.trials_of(advice.searched(one.areas, one.strategy))
+        good = sum(trial.chain.has(one.grade) for trial in trials)
+        size = format_size(one.areas.total_bytes(advice.nodes))
+        yield title, str(one.areas), size, f"{good} of {len(trials)}"
+
+
+def _notes(advice: Advice, layout: Layout) -> Iterator[str]:
+    """Yield what became of areas next to those that were found, of larger ones that do not
+    survive, and of the user's own."""
+    for strategy in (advice.strategy, NONE):
+        found = [one.areas for one in advice.smallest if one.strategy == strategy and one.areas]
+        if not found:
+            continue
+        least = min(found, key=lambda areas: areas.total_bytes(advice.nodes))
+        way = _way(advice, strategy, advice.shift)
+        dead = advice.dead(strategy)
+        below = [one for areas, one in dead if areas.is_next_below(least)]
+        above = [one for areas, one in dead if areas.contains(least)]
+        for said, trials in (("Less is not enough", below), ("More is not enough", above)):
+            for one in trials[:SHOWN]:
+                died = f"{one.setup.areas} dies with {_seeds([one])}: {reason(one.chain)}"
+                yield from layout.wrapped(f"{said}, {way}: {died}")
+    for areas in advice.tried:
+        for strategy in (advice.strategy, NONE):
+            trials = advice.trials_of(advice.searched(areas, strategy))
+            way = _way(advice, strategy, advice.shift)
+            yield from layout.wrapped(f"Tried, {way}: {areas} {ended(trials)}")
+
+
+def _shift_rows(advice: Advice) -> Iterator[tuple[str, ...]]:
+    for row in advice.shift_rows:
         yield (
-            f"  {row.shift:>5} {format_size(chain.extended_bytes):>12} "
-            f"{format_ns(chain.extend_ns):>10} {chain.digest_pages:>10} "
-            f"{chain.memory_regions:>8} {chain.refused:>7}{mark}"
+            str(row.shift),
+            format_size(1 << row.shift),
+            format_size(row.extended_bytes),
+            format_ns(row.extend_ns),
+            str(row.digest_pages),
+            str(row.memory_regions),
+            str(row.refused) if row.survives else "dies",
+            "<- advised" if row.shift == advice.shift else "",
         )
 
 
-def _way(strategy: str) -> str:
-    return "without the extension" if strategy == "none" else f"with the extension ({strategy})"
+def _evidence(advice: Advice) -> str:
+    used = f"{advice.chains} of at most {advice.chains_max} chains were simulated"
+    short = (
+        ""
+        if all(one.complete for one in advice.smallest)
+        else ("; the budget ended the search, so smaller areas may do (--chains N)")
+    )
+    seeds = ", ".join(map(str, advice.seeds))
+    return (
+        f"{used}{short}. Seeds: {seeds}. Survival does not grow with scratch in all places, so "
+        f"only what is named here was tried. Chains: {advice.directory}"
+    )
 
 
-def _ended(chain: Chain) -> str:
-    """Say in words how a chain ended."""
-    if chain.outcome != "completed":
-        return f"dies: {chain.outcome} in boot {chain.boot}: {chain.message}"
-    lacks = []
-    if chain.gigantic_missing:
-        lacks.append(f"{chain.gigantic_missing} gigantic pages missing")
-    if chain.refused:
-        lacks.append(f"{chain.refused} early allocations refused")
-    return "completes" + "".join(f", {lack}" for lack in lacks)
+def _defaults(advice: Advice) -> Iterable[Trial]:
+    return [*advice.default(advice.strategy), *advice.default(NONE)]
+
+
+def _way(advice: Advice, strategy: str, shift: int) -> str:
+    if strategy == NONE:
+        return "without the extension"
+    blocks = f" of {format_size(1 << shift)}" if advice.has_blocks else ""
+    return f"with the extension ({strategy}{blocks})"
+
+
+def _seeds(trials: Sequence[Trial]) -> str:
+    listed = [str(one.seed) for one in trials]
+    return f"seed{'s' if len(listed) > 1 else ''} {', '.join(listed)}"

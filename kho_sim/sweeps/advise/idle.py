@@ -1,9 +1,9 @@
-"""The smallest ``kho_scratch=`` with which the next kernel still boots and can be loaded.
+"""What early memory alone says about areas: a host that never preserves anything.
 
-Searched as ``advise`` does, but for a host that never preserves anything: two kernels and no
-workload. Asked of the model itself, as far as it can go wrong: scratch is reserved, the next kernel
-is loaded into it, and that kernel's early memory comes up with all gigantic pages that it asks for.
-What a workload needs on top, ``advise`` knows.
+Asked of the model itself, as far as it can go wrong: scratch is reserved, the next kernel is loaded
+into it, and that kernel's early memory comes up with all gigantic pages that it asks for. No
+workload runs, so an answer takes two early boots instead of a chain. With nothing preserved,
+nothing stands in a next kernel's way: what is too small here is hardly enough for any chain.
 """
 
 from __future__ import annotations
@@ -26,23 +26,32 @@ from kho_sim.sweeps.advise.search import LEAST, Answer, smallest
 from kho_sim.sweeps.design import replicate_seed
 
 SEEDS = 3
-"""What is found has to hold with so many seeds, as ``advise`` has it."""
+"""What is found has to hold with so many seeds."""
 
 
-def least_areas(scenario: Scenario) -> Areas | None:
+def idle_scenario(scenario: Scenario) -> Scenario:
+    """Return a scenario without what its kernels run: two of them at least, and nothing else."""
+    idle = with_values(
+        scenario, {"workload": [], "faults": [], "chain.twin": False, "what_if": None}
+    )
+    return with_values(idle, {"chain.boots": 2}) if idle.chain.boots < 2 else idle
+
+
+def least_areas(scenario: Scenario, clean: bool = False) -> Areas | None:
     """Return the smallest areas; None if there are none, with which KHO could be used at all.
 
-    ``scenario``: one without workloads.
+    ``scenario``: as ``idle_scenario`` returns it. ``clean``: also no early allocation of a next
+    kernel may be refused that the first one had.
     """
     seeds = [replicate_seed(scenario.chain.seed, number) for number in range(SEEDS)]
     known: dict[tuple[Areas, int], Answer] = {}
     limit, nodes = scenario.machine.total_bytes // step_bytes_of(scenario), scenario.machine.nodes
     least = replace(LEAST, step_bytes=step_bytes_of(scenario))
     for count in range(1, SEEDS + 1):
-        areas = smallest(_Asker(scenario, seeds[:count], known).ask, limit, nodes, least)
+        areas = smallest(_Asker(scenario, seeds[:count], clean, known).ask, limit, nodes, least)
         if areas is None:
             return None
-        if _Asker(scenario, seeds, known).ask([areas])[areas] is Answer.FINE:
+        if _Asker(scenario, seeds, clean, known).ask([areas])[areas] is Answer.FINE:
             return areas
     ensure(False, "a search over all seeds ended with areas that fail")
     return None
@@ -61,9 +70,13 @@ class _Asker:
     """Answers for areas: the first of some seeds that is not fine decides."""
 
     def __init__(
-        self, scenario: Scenario, seeds: list[int], known: dict[tuple[Areas, int], Answer]
+        self,
+        scenario: Scenario,
+        seeds: list[int],
+        clean: bool,
+        known: dict[tuple[Areas, int], Answer],
     ) -> None:
-        self._scenario, self._seeds, self._known = scenario, seeds, known
+        self._scenario, self._seeds, self._clean, self._known = scenario, seeds, clean, known
 
     def ask(self, asked: Iterable[Areas]) -> dict[Areas, Answer]:
         """The largest first: what it answers is often true of the others as well."""
@@ -78,7 +91,7 @@ class _Asker:
             if (areas, seed) not in self._known:
                 values = {**with_scratch(self._scenario, areas), "chain.seed": seed}
                 plan = build_plan(with_values(self._scenario, values, "kho_scratch="))
-                self._known[areas, seed] = _answer(plan)
+                self._known[areas, seed] = idle_answer(plan, self._clean)
             answer = self._known[areas, seed]
             if answer is not Answer.FINE:
                 break
@@ -94,7 +107,7 @@ class _Asker:
         )
 
 
-def _answer(plan: ChainPlan) -> Answer:
+def idle_answer(plan: ChainPlan, clean: bool = False) -> Answer:
     """Boot the first kernel of a plan, load the others from it, and boot their early memory."""
     first, others = plan.kernels[0], _distinct(plan.kernels[1:])
     booted = boot_memory(plan.machine, first, None)
@@ -105,7 +118,7 @@ def _answer(plan: ChainPlan) -> Answer:
     try:
         memory = first_kernel(plan, booted)
         memory.preserve_own()
-        fine = all(_comes_up(plan, memory, setup) for setup in others)
+        fine = all(_comes_up(plan, memory, setup, clean) for setup in others)
     except (OutOfMemory, PreserveFailed):
         return Answer.LARGE
     return Answer.FINE if fine else Answer.SMALL
@@ -124,11 +137,16 @@ def _is_refused(booted: BootedMemory, setup: KernelSetup) -> bool:
     return isinstance(place_kernel(setup.platform, booted.scratch_areas, request), LoadRefused)
 
 
-def _comes_up(plan: ChainPlan, memory: RunningMemory, setup: KernelSetup) -> bool:
-    """Tell whether a next kernel boots with as many gigantic pages as the first one has."""
+def _comes_up(plan: ChainPlan, memory: RunningMemory, setup: KernelSetup, clean: bool) -> bool:
+    """Tell whether a next kernel boots with as much as the first one has."""
     placed = memory.load(setup)
     if isinstance(placed, LoadRefused):
         return False
     booted = boot_memory(plan.machine, setup, memory.hand_over(placed, setup))
-    pages = booted.early.gigantic.pages
-    return not booted.panic and len(pages) >= len(memory.booted.early.gigantic.pages)
+    if booted.panic or len(booted.early.gigantic.pages) < len(memory.booted.early.gigantic.pages):
+        return False
+    return not clean or _refused(booted) <= _refused(memory.booted)
+
+
+def _refused(booted: BootedMemory) -> int:
+    return sum(row.count for row in booted.early.requests.rows if row.failed)
