@@ -114,6 +114,13 @@ def adopt_gigantic_pages(pages: PageAllocator, booted: BootedMemory) -> None:
     pages.adopt_gigantic(booted.early.gigantic.ranges)
 
 
+def run_initcalls(pages: PageAllocator, setup: KernelSetup) -> None:
+    """Take what initcalls and user space take in a kernel without KHO."""
+    demand = setup.build.demand
+    pages.alloc(demand.initramfs, 0, MOVABLE)
+    pages.alloc(demand.before_luo + demand.user_space, 0, UNMOVABLE)
+
+
 def start_kho_and_luo(
     pages: PageAllocator, setup: KernelSetup, release_scratch: bool
 ) -> tuple[Outgoing, LiveUpdate]:

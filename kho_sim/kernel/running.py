@@ -25,6 +25,7 @@ from kho_sim.kernel.bring_up import (
     initialise_deferred,
     node_of_user_space,
     open_allocator,
+    run_initcalls,
     start_kho_and_luo,
 )
 from kho_sim.kernel.refusals import NOT_PROTECTED, refused_files, unprotected
@@ -150,6 +151,8 @@ class RunningMemory:
         if memory.kho_enabled:
             first = not booted.early.revived
             memory.outgoing, memory.luo = start_kho_and_luo(pages, setup, first)
+        else:
+            run_initcalls(pages, setup)
         for name, area in memory.named_areas.items():
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)

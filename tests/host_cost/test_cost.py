@@ -88,12 +88,16 @@ def test_the_published_workstation_stops_near_110_gib_and_with_small_areas_near_
     assert lost == pytest.approx(found.configured.scratch_bytes, rel=0.01)
 
 
+LISTS_BYTES = 16 * MIB
+"""More than the lists of a CPU hold when single pages run out; large blocks leave nothing there."""
+
+
 def test_pins_have_what_kernel_memory_has_less_their_page_tables():
     scenario = ks.loads(SMALL)
     memory = running(scenario)
     said = pinnable_bytes(memory.pages, take_all_unmovable(memory.pages))
     pinned = bytes_pinned(running(scenario).pages)
-    assert said == pytest.approx(pinned, abs=4 * MIB)
+    assert pinned - 4 * MIB <= said <= pinned + LISTS_BYTES
 
 
 def test_the_least_scratch_is_enough_and_one_step_less_in_any_area_is_not(small):

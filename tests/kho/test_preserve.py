@@ -238,7 +238,7 @@ def test_what_can_not_be_had_whole_is_given_back(take):
 
 def test_a_kernel_without_room_to_pin_is_deadlocked():
     memory = running()
-    memory.create("memfd", "f", 90 * MIB)
+    memory.create("memfd", "f", 98 * MIB)
     with pytest.raises(PreserveFailed, match=r"^System is deadlocked on memory$"):
         memory.preserve(["f"])
 
