@@ -237,6 +237,10 @@ class Machine(Section):
                     f"node {part.node} is not there; nodes: {self.nodes}",
                 )
         usable = [part for part in ranges if part.is_memory]
+        for name, start in self.boot_loader or ():
+            if start and not any(part.start <= start < part.end for part in usable):
+                places = ", ".join(f"{part.start:#x}-{part.end:#x}" for part in usable[:4])
+                yield ("boot_loader", name), f"{start:#x} is not in memory; accepted: {places}"
         large = [part for part in usable if part.end - part.start >= BOOTABLE]
         if self.platform == "x86_64":
             if not any(part.start < FOUR_GIB for part in large):

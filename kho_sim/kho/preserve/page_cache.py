@@ -9,6 +9,8 @@ order.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from kho_sim.kho.handover import Folios
 from kho_sim.memory.pages import (
     MOVABLE,
@@ -64,18 +66,47 @@ def _write_pages(
     index: list[Run],
     migratetype: Migratetype,
 ) -> None:
-    pages_per_table = pages.geometry.table_entries
-    pages_per_index_page = _pages_per_index_page(pages)
-    unmapped = 0
-    while page_count:
-        step = min(page_count, pages_per_index_page)
-        data += pages.alloc(step, 0, migratetype, user=True)
-        index += pages.alloc(1, 0, UNMOVABLE)
-        page_count -= step
-        unmapped += step
-        if unmapped >= pages_per_table:
-            unmapped -= pages_per_table
-            index += pages.alloc(1, 0, UNMOVABLE)
+    rhythm = _Rhythm(_pages_per_index_page(pages), pages.geometry.table_entries)
+    written = 0
+    while written < page_count:
+        left = page_count - written
+        steps = 1
+        if left > rhythm.step:
+            together, kernel_pages = pages.undisturbed(left, migratetype)
+            steps = rhythm.steps_with(together, kernel_pages, written)
+        until = min(written + steps * rhythm.step, page_count)
+        data += pages.alloc(until - written, 0, migratetype, user=True)
+        _take_kernel_pages(pages, rhythm.between(written, until), index)
+        written = until
+
+
+def _take_kernel_pages(pages: PageAllocator, count: int, index: list[Run]) -> None:
+    try:
+        index += pages.alloc(count, 0, UNMOVABLE)
+    except OutOfMemory as short:
+        index += short.allocated
+        raise OutOfMemory([], count, 0, short.shortage) from short
+
+
+class _Rhythm(NamedTuple):
+    """When a program that writes a file makes the kernel take a page of its own: after every
+    ``step`` data pages one for the index, and at the first of these moments at which another
+    ``table`` pages are mapped one more for a page table."""
+
+    step: int
+    table: int
+
+    def between(self, written: int, until: int) -> int:
+        """Return the kernel's pages that come between two moments."""
+        index_pages = -(-until // self.step) - written // self.step
+        return index_pages + until // self.table - written // self.table
+
+    def steps_with(self, data_pages: int, kernel_pages: int, written: int) -> int:
+        """Return the steps that take no more than so many data and kernel pages, at least 1."""
+        most = min(data_pages // self.step, kernel_pages * self.table // (self.table + self.step))
+        while most > 1 and self.between(written, written + most * self.step) > kernel_pages:
+            most -= 1
+        return max(most, 1)
 
 
 def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:

@@ -9,9 +9,7 @@ cache, HIGHATOMIC reserves, memory policies but boot's (``turns``), pageblocks t
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
 from collections.abc import Iterable
-from operator import itemgetter
 
 from kho_sim.base.command_line import MovableCore
 from kho_sim.base.errors import ensure
@@ -30,10 +28,8 @@ from .kinds import (
     Request,
     Run,
     joined,
-    run_of,
 )
 from .nodes import (
-    MOVABLE_ZONE,
     available_pages,
     avoids_fragmentation,
     build_zones,
@@ -45,8 +41,10 @@ from .nodes import (
 from .other_cpus import free_by_worker
 from .reclaim import CachedPages
 from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
+from .stretches import undisturbed
 from .turns import AskingNode
-from .zone import KERNEL_ZONE, THIS_ZONE, ZONE_MOVABLE, Zone
+from .zone import MOVABLE_ZONE, Zone, preference
+from .zone_map import ZoneMap
 
 NO_MOVABLE_CORE = MovableCore()
 
@@ -87,11 +85,7 @@ class PageAllocator:
         self.movable_only = merged([*self._scratch, *movable])
         """Where nothing may stay for long, in pages: ZONE_MOVABLE, and CMA from the beginning or
         from when it is released on."""
-        self._owners = sorted(
-            ((extent, zone) for zone in self._zones for extent in extents_of(self._memory, zone)),
-            key=itemgetter(0),
-        )
-        self._starts = [extent.start for extent, _ in self._owners]
+        self._map = ZoneMap(self._memory, self._zones)
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
         of_kernel = [zone for zone in self._zones if zone.name != MOVABLE_ZONE]
@@ -146,7 +140,7 @@ class PageAllocator:
         """Free what was reserved in early boot only (bytes, whole pages): memblock_free_late(), or
         what a worker thread frees page by page (other_cpus)."""
         for start, end in extents:
-            for zone, run in self._by_zone(self._run_of_bytes(start, end)):
+            for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
                 if by_worker:
                     free_by_worker(zone, run, self._online_cpus)
                 else:
@@ -168,14 +162,14 @@ class PageAllocator:
         Watermarks are computed again after it (hugepage_init() is the next initcall that does).
         """
         for start, end in extents:
-            for zone, run in self._by_zone(self._run_of_bytes(start, end)):
+            for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
         set_watermarks(self._zones, self._online_cpus)
 
     def adopt(self, extents: Iterable[tuple[int, int]], user: bool = True) -> None:
         """Note restored pages (bytes), managed and in use from now on; ``user`` as in ``free``."""
         for start, end in extents:
-            for zone, run in self._by_zone(self._run_of_bytes(start, end)):
+            for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
                 if user:
                     zone.buddy.count_movable(run.extent(), +1)
@@ -212,10 +206,20 @@ class PageAllocator:
             for run in runs:
                 count -= run.blocks
                 if user:
-                    _, zone = self._owner_of(run.first_pfn)
+                    _, zone = self._map.owner_of(run.first_pfn)
                     zone.buddy.count_movable(run.extent(order), +1)
             got += runs
         return joined(got, order)
+
+    def undisturbed(self, count: int, migratetype: Migratetype) -> tuple[int, int]:
+        """Return how many of ``count`` requests for user pages, and how many for unmovable ones,
+        can be served one kind after the other as if they came in turns; (0, 0) where unsure."""
+        if self._deferred or self.asking.in_turn:
+            return 0, 0
+        request = Request(count, 0, migratetype, migratetype == MOVABLE)
+        zones = self._zonelists if migratetype == MOVABLE else self._kernel_lists
+        home = self.asking.home
+        return undisturbed(request, zones[home], self._kernel_lists[home])
 
     def alloc_largest(
         self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int | None = None
@@ -244,7 +248,7 @@ class PageAllocator:
     def free(self, runs: Iterable[Run], order: int = 0, user: bool = False) -> None:
         """Free blocks one by one, as given; ``user`` as it was when they were allocated."""
         for run in runs:
-            for zone, part in self._by_zone(run, order):
+            for zone, part in self._map.by_zone(run, order):
                 if user:
                     zone.buddy.count_movable(part.extent(order), -1)
                 zone.free(part, order)
@@ -325,8 +329,7 @@ class PageAllocator:
         for zone in zones:
             if strict and zone.nid != zones[0].nid:
                 break
-            reserve = ZONE_MOVABLE if zones[0].name == MOVABLE_ZONE else KERNEL_ZONE
-            reserve = THIS_ZONE if zone.name == zones[0].name else reserve
+            reserve = preference(zones, zone)
             while True:
                 if zone.passes(getattr(zone, mark), request.order, request.cma, reserve):
                     limits = zone.limits
@@ -359,32 +362,12 @@ class PageAllocator:
         self._deferred[zone.nid] = end
         return zone.managed_pages > before
 
-    def _owner_of(self, pfn: int) -> tuple[Extent, Zone]:
-        """Return the zone that has a page, and the extent in which it has it."""
-        extent, zone = self._owners[bisect_right(self._starts, pfn) - 1]
-        ensure(extent.start <= pfn < extent.end, "page {:#x} is in no zone", pfn)
-        return extent, zone
-
-    def _by_zone(self, run: Run, order: int = 0) -> list[tuple[Zone, Run]]:
-        """Cut a run where another zone's pages begin; the spans of zones may interleave."""
-        pfn, end = run.extent(order)
-        extent, zone = self._owner_of(pfn)
-        if end <= extent.end:
-            return [(zone, run)]
-        parts = []
-        while pfn < end:
-            extent, zone = self._owner_of(pfn)
-            until = min(end, extent.end)
-            parts.append((zone, run_of((pfn, until), order, run.step)))
-            pfn = until
-        return parts[:: run.step]
-
     def _release(self, areas: Iterable[Extent]) -> None:
         order, pageblock_pages = self.geometry.pageblock_order, self.geometry.pageblock_pages
         for area in areas:
             self._mark_cma(area)
             for pfn in range(area.start, area.end, pageblock_pages):
-                _, zone = self._owner_of(pfn)
+                _, zone = self._map.owner_of(pfn)
                 zone.managed_pages += pageblock_pages
                 zone.free(Run(pfn, 1), order)
         set_lowmem_reserve(self._zones)

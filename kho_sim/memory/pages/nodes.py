@@ -17,9 +17,8 @@ from kho_sim.platform.rules import ZoneLimit
 
 from .kinds import PCP_TYPES
 from .movable import movable_starts
-from .zone import ZONE_MOVABLE, Zone
+from .zone import MOVABLE_ZONE, ZONE_MOVABLE, Zone
 
-MOVABLE_ZONE = "Movable"
 _LOWMEM_RESERVE_RATIO = 256
 _NORMAL_RESERVE_RATIO = 32
 """Of the Normal zone, towards ZONE_MOVABLE."""

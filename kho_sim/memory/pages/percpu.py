@@ -107,8 +107,18 @@ class PerCpuLists:
         most = max(self.high - self.pages - self.batch, self.batch)
         return 0 if self._batch_grows(batch, most) else min(batch, most)
 
+    def refills_are_largest(self) -> bool:
+        """Tell whether refills of single pages have grown as far as they can, and stay so when
+        other lists get shorter."""
+        most = self.high - self.pages - self.batch
+        return self.alloc_factor == _MAX_SCALE and self.batch << _MAX_SCALE <= most
+
     def _batch_grows(self, batch: int, most: int) -> bool:
         return batch <= most and self.alloc_factor < _MAX_SCALE
+
+    def blocks_in(self, slot: int) -> int:
+        """Return how many blocks a list holds."""
+        return sum(run.blocks for run in self.slots[slot])
 
     def append(self, slot: int, runs: list[Run], order: int) -> None:
         """Put a refill behind what a list holds, in the order obtained."""
@@ -135,8 +145,13 @@ class PerCpuLists:
         self.free_count >>= blocks
 
     def room(self, order: int, below_high: bool) -> int:
-        """Return how many blocks can be pushed until the limit may be met, at least 1."""
-        return 1 if below_high else max(1, -(-(self.high - self.pages) >> order))
+        """Return how many blocks can be pushed until the limit may be met, at least 1.
+
+        Below the high watermark each free lowers the limit, until it has come to the least.
+        """
+        if below_high and self.high != self.high_min:
+            return 1
+        return max(1, -(-(self.high - self.pages) >> order))
 
     def push(self, slot: int, run: Run, below_high: bool) -> int:
         """Free a run of up to ``room`` blocks one by one, each to the head of a list.

@@ -26,6 +26,7 @@ from .percpu import PerCpuLists
 _NORMAL, _STEAL = "normal", "steal"
 THIS_ZONE, KERNEL_ZONE, ZONE_MOVABLE = 0, 1, 2
 """Which zone a request prefers, seen from one: it decides what must be left there."""
+MOVABLE_ZONE = "Movable"
 
 
 class Zone:
@@ -74,11 +75,14 @@ class Zone:
 
     def passes(self, mark: int, order: int, cma: bool, reserve: int) -> bool:
         """Tell whether a request may be served above a watermark: zone_watermark_fast()."""
-        usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
-        floor = mark + self.kept_back(reserve)
-        if usable - ((1 << order) - 1) <= floor:
+        if self.above(mark, cma, reserve) <= (1 << order) - 1:
             return False
         return not order or self.buddy.has_block(order, cma)
+
+    def above(self, mark: int, cma: bool, reserve: int) -> int:
+        """Return how many pages a request finds above a watermark and what it must leave."""
+        usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
+        return usable - mark - self.kept_back(reserve)
 
     @property
     def limits(self) -> tuple[int, int, bool]:
@@ -100,7 +104,7 @@ class Zone:
             self.below_high = self.below_high or not self.passes(
                 self.watermark_high, order, cma, reserve
             )
-            direct = self._steady_batches(want, order, migratetype, cma, reserve)
+            direct = self.steady_blocks(want, order, migratetype, cma, reserve)
             if direct:
                 self.pcp.handed_out(direct)
                 return self._take(direct, order, migratetype, cma, nofragment)
@@ -108,6 +112,23 @@ class Zone:
             self.pcp.append(slot, self._take(batch, order, migratetype, cma, nofragment), order)
             want = 1
         return self.pcp.take(slot, want)
+
+    def steady_blocks(
+        self, want: int, order: int, migratetype: int, cma: bool, reserve: int
+    ) -> int:
+        """Return how many blocks whole steady refills surely hand out on; 0 where unsure.
+
+        A large request empties one refill after the other. While their size is settled, the type's
+        own free blocks last, and no watermark comes near, they can be taken as one.
+        """
+        batch = self.pcp.steady_refill(order, self.below_high)
+        if not batch or want < 2 * batch:
+            return 0
+        own = self.buddy.blocks_free(self._max_order, migratetype) << (self._max_order - order)
+        mark = self.watermark_low if self.below_high else self.watermark_high
+        room = self.above(mark, cma, reserve)
+        room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
+        return max(0, min(want, own, room >> order) // batch * batch)
 
     def free(self, run: Run, order: int) -> None:
         """Free blocks one by one, in the order of the run, as __free_pages() does."""
@@ -184,24 +205,6 @@ class Zone:
         unread = 1 if order else min(free.steps_to_fold(), cma.steps_to_fold())
         return max(sure, unread, 1)
 
-    def _steady_batches(
-        self, want: int, order: int, migratetype: int, cma: bool, reserve: int
-    ) -> int:
-        """Return how many blocks whole steady refills surely hand out on; 0 where unsure.
-
-        A large request empties one refill after the other. While their size is settled, the type's
-        own free blocks last, and no watermark comes near, they can be taken as one.
-        """
-        batch = self.pcp.steady_refill(order, self.below_high)
-        if not batch or want < 2 * batch:
-            return 0
-        own = self.buddy.blocks_free(self._max_order, migratetype) << (self._max_order - order)
-        usable = self.buddy.free.value - (0 if cma else self.buddy.free_cma.value)
-        floor = self.watermark_low if self.below_high else self.watermark_high
-        room = usable - floor - self.kept_back(reserve)
-        room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
-        return max(0, min(want, own, room >> order) // batch * batch)
-
     def _by_list(self, run: Run, order: int) -> list[tuple[int, Run]]:
         """Cut a run where its pageblocks go to another per-CPU list, as (slot, part)."""
         pfn, end = run.extent(order)
@@ -231,3 +234,10 @@ class Zone:
     def _drain(self, slot: int, pages: int) -> None:
         for run, order in self.pcp.drained(slot, pages):
             self.buddy.give_run(run, order)
+
+
+def preference(zones: list[Zone], zone: Zone) -> int:
+    """Return which zone requests prefer that ask these zones in turn, seen from one of them."""
+    if zone.name == zones[0].name:
+        return THIS_ZONE
+    return ZONE_MOVABLE if zones[0].name == MOVABLE_ZONE else KERNEL_ZONE

@@ -83,7 +83,7 @@ def test_vmalloc_is_one_request_after_the_other(thinnings, sizes, kind):
         pair.slow.zones[0].user_pages.difference_update(expected)
         if kind == MOVABLE:
             for run in runs:
-                pair.fast._owner_of(run.first_pfn)[1].buddy.count_movable(run.extent(), -1)
+                pair.fast._map.owner_of(run.first_pfn)[1].buddy.count_movable(run.extent(), -1)
         pair.agree()
 
 
@@ -243,7 +243,7 @@ def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
     counts = [sum(zone.buddy._movable) for zone in pages._zones]
     assert sorted(counts) == [0, 600]
     first, end = pages.movable_only[0]
-    _, zone = pages._owner_of(first)
+    _, zone = pages._map.owner_of(first)
     blocks = slice((first - zone.buddy.base_pfn) >> 9, (end - zone.buddy.base_pfn) >> 9)
     assert not any(zone.buddy._movable[blocks])
 

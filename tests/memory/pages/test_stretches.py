@@ -1,0 +1,136 @@
+"""Files are written in long stretches, with the pages that single requests in turn would get."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kho_sim.kho.preserve.page_cache import write_file
+from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory
+from tests.geometries import FOUR_GIB, GEOMETRIES
+from tests.memory.pages.test_twin import (
+    FREES,
+    GIB,
+    MIB,
+    QUICK,
+    REQUESTS,
+    SORTS,
+    THINNINGS,
+    Pair,
+    pfns,
+    play,
+)
+
+WRITES = st.tuples(
+    st.just("write"),
+    st.one_of(st.integers(1, 3000), st.integers(3000, 16000)),
+    st.sampled_from([MOVABLE, MOVABLE, MOVABLE, UNMOVABLE]),
+)
+STEPS = st.lists(
+    st.one_of(WRITES, WRITES, REQUESTS, FREES, THINNINGS, SORTS), min_size=1, max_size=10
+)
+
+
+class Writing(Pair):
+    """The allocator and its twin, which also write files."""
+
+    def write(self, page_count, kind=MOVABLE):
+        try:
+            data, index = write_file(self.fast, page_count, huge_folios=False, migratetype=kind)
+        except OutOfMemory:
+            assert self._write_slowly(page_count, kind) is None
+            return
+        written = [folios.run for folios in data]
+        assert (pfns(written, 0), pfns(index, 0)) == self._write_slowly(page_count, kind)
+        self.owned += [(0, MOVABLE, written), (0, UNMOVABLE, index)]
+
+    def _write_slowly(self, page_count, kind):
+        """Write page by page; give all back, and return None, where memory does not do."""
+        geometry = self.fast.geometry
+        pages_per_index_page = 64 * (geometry.page_bytes // 576)
+        data, index, unmapped, fresh = [], [], 0, []
+        while len(data) < page_count:
+            fresh = []
+            while len(fresh) < min(pages_per_index_page, page_count - len(data)):
+                fresh.append(self.slow.alloc(0, kind, user=True))
+                if fresh[-1] is None:
+                    return self._give_up(fresh[:-1], index, data)
+            data += fresh
+            unmapped += len(fresh)
+            for _ in range(1 + (unmapped >= geometry.table_entries)):
+                index.append(self.slow.alloc(0, UNMOVABLE))
+                if index[-1] is None:
+                    return self._give_up([], index[:-1], data)
+            unmapped %= geometry.table_entries
+        return data, index
+
+    def _give_up(self, *owned):
+        for pfn in [pfn for part in owned for pfn in part]:
+            self.slow.free(pfn, 0)
+
+
+@QUICK
+@given(STEPS)
+def test_files_in_one_zone(steps):
+    pair = Writing([(MIB, 65 * MIB, 0)], [(24 * MIB, 8 * MIB)], 2, kho_boot=False)
+    pair.open([(24 * MIB, 32 * MIB)])
+    pair.fast.release_scratch()
+    pair.slow.release_scratch()
+    play(pair, steps)
+
+
+@QUICK
+@given(STEPS, st.sampled_from([1, 3, 30]))
+@example([("write", 9000), ("write", 6000)], 1)
+def test_files_in_two_zones_with_cma_and_normal_pages_in_turns(steps, cpus):
+    memory = [(4 * GIB - 24 * MIB, 4 * GIB + 64 * MIB, 0)]
+    pair = Writing(memory, [(4 * GIB + 16 * MIB, 20 * MIB)], cpus, kho_boot=True)
+    pair.open([])
+    play(pair, steps)
+
+
+@pytest.mark.parametrize("first", range(12000, 16000, 500))
+@pytest.mark.parametrize("unmovable", [500, 590])
+def test_a_file_is_cut_where_the_kernel_s_own_pages_get_scarce(first, unmovable):
+    """Half of what is left is CMA, which the kernel's requests cannot have: they meet the low
+    watermark long before the file does."""
+    memory = [(4 * GIB - 8 * MIB, 4 * GIB + 96 * MIB, 0)]
+    pair = Writing(memory, [(4 * GIB, 24 * MIB)], 1, kho_boot=True)
+    pair.open([])
+    play(pair, [("alloc", 0, UNMOVABLE, unmovable), ("write", first), ("write", 6000)])
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=["4K", "16K", "64K"])
+@pytest.mark.parametrize("scratch_blocks", [1, 4])
+def test_one_file_that_fills_memory_of_any_page_size(geometry, scratch_blocks):
+    block = geometry.page_bytes << geometry.max_order
+    blocks = max(6, 24000 >> geometry.max_order)
+    memory = [(FOUR_GIB - block, FOUR_GIB + blocks * block, 0)]
+    scratch = [(FOUR_GIB + block, scratch_blocks * block)]
+    pair = Writing(memory, scratch, 1, kho_boot=True, geometry=geometry)
+    pair.open([])
+    pages = (blocks - 1) * (1 << geometry.max_order)
+    play(pair, [("alloc", 0, UNMOVABLE, 1000), ("write", pages // 2), ("write", pages // 2)])
+
+
+def test_a_file_whose_pages_are_on_the_kernel_s_own_list():
+    """Where unmovable pages came back, whole blocks of them are free."""
+    pair = Writing([(4 * GIB, 4 * GIB + 64 * MIB, 0)], [(4 * GIB, 4 * MIB)], 1, kho_boot=True)
+    pair.open([])
+    play(pair, [("alloc", 0, UNMOVABLE, 11000), ("free", 0, 0, 1, False)])
+    play(pair, [("write", 3000, UNMOVABLE), ("write", 3000, UNMOVABLE)])
+
+
+def test_most_of_a_file_is_written_in_stretches(monkeypatch):
+    """Otherwise the agreement above would say nothing about them."""
+    pair = Writing([(4 * GIB, 4 * GIB + 96 * MIB, 0)], [(4 * GIB, 20 * MIB)], 1, kho_boot=True)
+    pair.open([])
+    asked = []
+    alloc = pair.fast.alloc
+    monkeypatch.setattr(
+        pair.fast, "alloc", lambda count, *a, **kw: asked.append(count) or alloc(count, *a, **kw)
+    )
+    pair.write(18000)
+    assert max(asked) > 448 * 8
+    assert len(asked) < 18000 // 448
