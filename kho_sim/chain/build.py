@@ -64,6 +64,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
     built."""
     machine = build_machine(scenario)
     platform = platform_of(scenario.machine.platform, scenario.kernel.page_size)
+    _check_loader(scenario, platform)
     kernels = [scenario.kernel.at(boot) for boot in range(scenario.chain.boots)]
     named = [
         ReserveMem(entry.size, entry.align, entry.name)
@@ -95,6 +96,19 @@ def build_plan(scenario: Scenario) -> ChainPlan:
             for retrieval in entry.retrievals or ("",)
         ),
     )
+
+
+def _check_loader(scenario: Scenario, platform: Platform) -> None:
+    """Raise ScenarioError if what a boot loader puts somewhere runs out of memory there."""
+    places, first = scenario.machine.boot_loader, scenario.kernel.at(0)
+    build = build_of(first, platform)
+    sizes = {"image_start": build.image_bytes, "initrd_start": build.initrd_bytes}
+    usable = [part for part in scenario.machine.memory_map or () if part.is_memory]
+    for name, size_bytes in sizes.items() if places else ():
+        start = getattr(places, name)
+        if start and not any(part.start <= start <= part.end - size_bytes for part in usable):
+            message = f"{start:#x} has no {format_exact(size_bytes)} of memory behind it"
+            raise ScenarioError([Problem("", 0, 0, f"machine.boot_loader.{name}", message)])
 
 
 def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machine:

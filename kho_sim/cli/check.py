@@ -15,7 +15,7 @@ def verb(scenarios: tuple[str, ...]) -> int:
     """
     from kho_sim.base.errors import ScenarioError
     from kho_sim.chain.build import build_plan
-    from kho_sim.scenario.loader import load_with_notes
+    from kho_sim.scenario.loader import load_with_notes, with_places
 
     code = 0
     for path in scenarios:
@@ -24,7 +24,7 @@ def verb(scenarios: tuple[str, ...]) -> int:
             plan = build_plan(scenario)
         except ScenarioError as error:
             code = 3
-            for problem in error.problems:
+            for problem in with_places(error.problems, path):
                 click.echo(str(problem), err=True)
         else:
             for note in notes:

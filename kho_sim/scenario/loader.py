@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,29 @@ def load_with_notes(path: str | PathLike[str]) -> tuple[Scenario, tuple[Problem,
     document = read_yaml(text, str(path))
     scenario = _scenario(document, file.parent)
     return scenario, tuple(_placed(note, document, text) for note in notes_of(scenario))
+
+
+def with_places(problems: Iterable[Problem], path: str | PathLike[str]) -> tuple[Problem, ...]:
+    """Return problems that were found beyond the reading of a file, at the values they are about.
+
+    What is not written in the file stands where its parent does.
+    """
+    problems = tuple(problems)
+    if all(one.file for one in problems):
+        return problems
+    document = read_yaml(_text_of(Path(path)), str(path))
+    by_path = {path_text(steps): place for steps, place in document.places.items()}
+    return tuple(one if one.file else _at_value(one, by_path) for one in problems)
+
+
+def _at_value(problem: Problem, places: Mapping[str, Place]) -> Problem:
+    written = problem.path
+    while written and written not in places:
+        written = written.rpartition(".")[0]
+    place = places.get(written)
+    if place is None:
+        return problem
+    return problem._replace(file=place.file, line=place.line, column=place.column)
 
 
 def _placed(note: Note, document: Document, text: str) -> Problem:

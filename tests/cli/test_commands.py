@@ -186,6 +186,27 @@ def test_check_reports_every_error_of_every_file(
     assert places[2:] == [f"{unknown}:4:10:", f"{tmp_path}/no.yaml:"]
 
 
+def test_check_puts_what_can_not_be_built_at_its_value(
+    tmp_path: Path, scenario: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = tmp_path / "late.yaml"
+    late.write_text(
+        "machine:\n  platform: arm64\n  memory_map: [{start: 1GiB, end: 2GiB}]\n"
+        "  boot_loader: {image_start: 0x7fe00000}\n"
+    )
+    line = tmp_path / "line.yaml"
+    line.write_text("machine: {memory: 4GiB}\nkernel: {command_line: mem=1M}\n")
+    assert call(["check", str(late), str(tmp_path / "no.yaml"), str(line), scenario]) == 3
+    out, err = capsys.readouterr()
+    first, _, last = err.splitlines()
+    assert first == (
+        f"{late}:4:30: machine.boot_loader.image_start: 0x7fe00000 has no 6464KiB of memory "
+        "behind it"
+    )
+    assert last.startswith(f"{line}:2:24: kernel.command_line: mem= and memmap= leave no memory")
+    assert out == f"{scenario}: fine, 2 boots\n"
+
+
 def test_check_of_good_files_is_fine(scenario: str) -> None:
     assert call(["check", scenario, scenario]) == 0
 
