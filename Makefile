@@ -5,7 +5,7 @@ SCENARIO ?= scenarios/seed-case-2.yaml
 ROOM     ?=
 BIN      := .venv/bin
 
-.PHONY: run test test-long coverage lint bench cost study mutants docs clean
+.PHONY: run test test-long coverage lint bench cost study mutants man docs clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -42,6 +42,9 @@ study: .venv/installed
 # make mutants ROOM=tree: break that room's modules in every small way, and see which tests notice
 mutants: .venv/installed
 	nice $(BIN)/python -m tests.mutation $(ROOM)
+
+man: .venv/installed
+	@$(BIN)/kho-sim man -o docs/_build/man
 
 docs: .venv/docs-installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs docs/_build/html

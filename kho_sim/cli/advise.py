@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kho_sim.cli.completing import files, nothing
 from kho_sim.cli.options import FiniteRange, read_scenario, settings_option
 
 NOTHING_FOUND = 1
@@ -38,7 +39,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
 
 
 @click.command("advise")
-@click.argument("scenario")
+@click.argument("scenario", shell_complete=files)
 @settings_option()
 @click.option(
     "--try",
@@ -46,6 +47,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     metavar="SIZES",
     multiple=True,
     callback=_tries,
+    shell_complete=nothing,
     help="Also try these areas, as in 8M,16M,16M; may be repeated.",
 )
 @click.option(
@@ -53,6 +55,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     default="21..36",
     show_default=True,
     callback=_shifts,
+    shell_complete=nothing,
     metavar="VALUES",
     help="Block shifts to choose from.",
 )
@@ -86,7 +89,12 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     help="Where advice and the chains behind it are stored; by default in runs/.",
 )
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes.")
-@click.option("--scheduler", metavar="ADDRESS|FILE", help="A Dask scheduler instead of processes.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS|FILE",
+    shell_complete=files,
+    help="A Dask scheduler instead of processes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verb(
     scenario: str, settings: dict[str, str], out: str | None, as_json: bool, **options: Any

@@ -19,9 +19,11 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError, ScenarioError
+from kho_sim.base.program import COMPLETION_VARIABLE
 
 VERBS = {
     "check": (
@@ -43,6 +45,8 @@ VERBS = {
     "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),
     "plot": ("kho_sim.cli.plot", "Draw figures of a run, a sweep, a log or a scenario."),
     "schema": ("kho_sim.cli.schema", "Print what scenario files can say, as JSON Schema."),
+    "completion": ("kho_sim.cli.completion", "Let a shell complete verbs, options and names."),
+    "man": ("kho_sim.cli.man", "Print or write manual pages of the verbs."),
 }
 """Verb -> the module whose ``verb`` it is, and its line in the list of verbs, which is written here
 only: so the list is printed without importing any."""
@@ -66,6 +70,16 @@ class Verbs(click.Group):
         command = import_module(VERBS[cmd_name][0]).verb
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the verbs without importing them, and the options of the group."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, (_, line) in VERBS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -99,6 +113,10 @@ def run_process() -> NoReturn:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stdout = _Unread(sys.stdout, BrokenPipeError)
     sys.stderr = _Unread(sys.stderr, OSError)
+    if wanted := os.environ.get(COMPLETION_VARIABLE):
+        from kho_sim.cli.completion import answer
+
+        sys.exit(answer(kho_sim, wanted))
     sys.exit(call(sys.argv[1:]))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from kho_sim.cli.completing import files
+
 
 @click.command("check")
-@click.argument("scenarios", nargs=-1, required=True)
+@click.argument("scenarios", shell_complete=files, nargs=-1, required=True)
 def verb(scenarios: tuple[str, ...]) -> int:
     """Read and resolve each SCENARIO and report every error at once.
 

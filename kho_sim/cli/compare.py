@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kho_sim.base.units import show
+from kho_sim.cli.completing import folders, keys
 from kho_sim.cli.options import pairs
 from kho_sim.layout import Column, of_terminal
 
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B", required=False)
+@click.argument("a", metavar="A", shell_complete=folders)
+@click.argument("b", metavar="B", shell_complete=folders, required=False)
 @click.option(
     "--a",
     "only_a",
     metavar="KEY=VALUE",
     multiple=True,
     callback=pairs,
+    shell_complete=keys,
     help="Of A only the runs with this value; may be repeated.",
 )
 @click.option(
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     multiple=True,
     callback=pairs,
+    shell_complete=keys,
     help="Of B only the runs with this value; may be repeated.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Also show what is the same.")

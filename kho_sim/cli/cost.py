@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kho_sim.cli.completing import files
 from kho_sim.cli.options import read_scenario, settings_option, write_text
 from kho_sim.cli.sources import show_gaps
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command("cost")
-@click.argument("scenario", required=False)
+@click.argument("scenario", shell_complete=files, required=False)
 @click.option("--this-machine", is_flag=True, help="Read the machine that the command runs on.")
 @settings_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--html", metavar="FILE", help="Also write a page to send there.")
+@click.option(
+    "--html", metavar="FILE", shell_complete=files, help="Also write a page to send there."
+)
 def verb(
     scenario: str | None,
     this_machine: bool,

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from kho_sim.cli.completing import example_names, files
 from kho_sim.cli.options import write_text
 
 
 @click.command("examples")
-@click.argument("name", required=False)
-@click.option("-o", "--out", metavar="FILE", help="Copy it there; needs NAME.")
+@click.argument("name", shell_complete=example_names, required=False)
+@click.option(
+    "-o", "--out", metavar="FILE", shell_complete=files, help="Copy it there; needs NAME."
+)
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def verb(name: str | None, out: str | None, force: bool) -> int:
     """List the scenarios that come with kho_sim, or print the one that is called NAME.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
+from kho_sim.cli.completing import files, steps
+
 
 @click.command("explain")
-@click.argument("scenario", metavar="SCENARIO")
+@click.argument("scenario", shell_complete=files, metavar="SCENARIO")
 @click.option("--boot", type=click.IntRange(min=0), help="One boot, step by step.")
 @click.option(
-    "--step", help="One step of --boot: before, walk, digest, marks, early, scratch or retrieve."
+    "--step",
+    shell_complete=steps,
+    help="One step of --boot: before, walk, digest, marks, early, scratch or retrieve.",
 )
 def verb(scenario: str, boot: int | None, step: str | None) -> int:
     """Show boot by boot what SCENARIO will do, by running it, and the assumptions behind it; or

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from kho_sim.base.files import atomic_write
+from kho_sim.cli.completing import files
 from kho_sim.cli.sources import show_gaps
 
 MOST_BOOTS = 10_000
 
 
 @click.command("import")
-@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@click.argument("sources", metavar="SOURCE...", shell_complete=files, nargs=-1)
 @click.option("--this-machine", is_flag=True, help="Read the machine that the command runs on.")
 @click.option(
     "--boots", type=click.IntRange(1, MOST_BOOTS), metavar="N", help="Kernels of the chain."
@@ -21,10 +22,15 @@ MOST_BOOTS = 10_000
 @click.option(
     "--workload",
     metavar="YAML",
+    shell_complete=files,
     help="What is handed on: an entry or a list of them, or a file with it.",
 )
 @click.option(
-    "-o", "--out", metavar="SCENARIO", help="Write it there; to standard output if not given."
+    "-o",
+    "--out",
+    metavar="SCENARIO",
+    shell_complete=files,
+    help="Write it there; to standard output if not given.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from kho_sim.base.errors import EngineError
 from kho_sim.base.files import atomic_write
+from kho_sim.cli.completing import keys
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -41,7 +42,14 @@ def settings_option(
 ) -> Callable[[Command], Command]:
     """Return the option ``-s KEY=VALUE``, which a verb gets as ``settings``."""
     return click.option(
-        "-s", "--set", "settings", metavar="KEY=VALUE", multiple=True, callback=pairs, help=text
+        "-s",
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=pairs,
+        shell_complete=keys,
+        help=text,
     )
 
 

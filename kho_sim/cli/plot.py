@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from kho_sim.cli.completing import figures, files, folders
 from kho_sim.cli.sources import is_advice, is_sweep, read_trace
 
 if TYPE_CHECKING:
@@ -29,10 +30,17 @@ class Source(NamedTuple):
 
 
 @click.command("plot")
-@click.argument("source", metavar="DIR|LOG|SCENARIO|VERIFY.json")
-@click.option("-o", "--out", required=True, metavar="DIR", help="Where the files go.")
+@click.argument("source", metavar="DIR|LOG|SCENARIO|VERIFY.json", shell_complete=files)
 @click.option(
-    "--figure", "names", metavar="NAME", multiple=True, help="Only this one; may be repeated."
+    "-o", "--out", required=True, metavar="DIR", shell_complete=folders, help="Where the files go."
+)
+@click.option(
+    "--figure",
+    "names",
+    metavar="NAME",
+    shell_complete=figures,
+    multiple=True,
+    help="Only this one; may be repeated.",
 )
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default="png", show_default=True,

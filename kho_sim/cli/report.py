@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from kho_sim.cli.completing import files, tables
 from kho_sim.cli.options import write_text
 from kho_sim.cli.sources import is_advice, is_sweep, read_trace
 from kho_sim.layout import PLAIN, Layout, markdown, of_terminal
@@ -32,14 +33,20 @@ class Source(NamedTuple):
 
 
 @click.command("report")
-@click.argument("source", metavar="DIR|LOG|SCENARIO")
+@click.argument("source", metavar="DIR|LOG|SCENARIO", shell_complete=files)
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default=None,
     help="html is one page with figures; md and csv are one table; perfetto is the timeline as "
     "trace events (JSON).  [default: by the ending of --out, else text]",
 )  # fmt: skip
-@click.option("--table", help="The table of md and csv.  [default: boots; points of a sweep]")
-@click.option("-o", "--out", metavar="FILE", help="A file instead of standard output.")
+@click.option(
+    "--table",
+    shell_complete=tables,
+    help="The table of md and csv.  [default: boots; points of a sweep]",
+)
+@click.option(
+    "-o", "--out", metavar="FILE", shell_complete=files, help="A file instead of standard output."
+)
 def verb(source: str, kind: str | None, table: str | None, out: str | None) -> int:
     """Report on SOURCE: a stored run, sweep or advice, a scenario (which is simulated first), or a
     real log."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kho_sim.cli.completing import files, folders, results
 from kho_sim.cli.options import read_scenario, settings_option
 
 if TYPE_CHECKING:
@@ -27,15 +28,22 @@ def _conditions(
 
 
 @click.command("run")
-@click.argument("scenario")
+@click.argument("scenario", shell_complete=files)
 @settings_option("Another value in the scenario, as in kernel.extend.shift=28; may be repeated.")
-@click.option("-o", "--out", metavar="DIR", help="Store the run there, tables and all.")
+@click.option(
+    "-o",
+    "--out",
+    metavar="DIR",
+    shell_complete=folders,
+    help="Store the run there, tables and all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the report.")
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed, as -s chain.seed=.")
 @click.option("--no-twin", is_flag=True, help="Leave out the paired chain without the extension.")
 @click.option(
     "--fail-on",
     metavar="EXPR",
+    shell_complete=results,
     multiple=True,
     callback=_conditions,
     help="Exit with 1 if this holds, as in 'failures > 0' or 'outcome != completed'.",

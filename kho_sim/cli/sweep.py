@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kho_sim.cli.completing import files, keys, nothing
 from kho_sim.cli.options import FiniteRange, pairs, read_scenario, settings_option
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 
 
 @click.command("sweep")
-@click.argument("scenario")
+@click.argument("scenario", shell_complete=files)
 @click.option(
     "-x",
     "--axis",
@@ -61,6 +62,7 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     metavar="KEY=VALUES",
     multiple=True,
     callback=_axes,
+    shell_complete=keys,
     help="Values for a place, as kernel.extend.shift=21..36 or machine.memory=4GiB,64GiB; "
     "may be repeated.",
 )
@@ -97,16 +99,23 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     metavar="N",
     help="Processes; by default one a processor, 0 or 1 is this process.",
 )
-@click.option("--scheduler", metavar="ADDRESS|FILE", help="A Dask scheduler instead of processes.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS|FILE",
+    shell_complete=files,
+    help="A Dask scheduler instead of processes.",
+)
 @click.option(
     "--shard",
     callback=_shard,
+    shell_complete=nothing,
     metavar="I/N",
     help="Only the I-th of N parts, for job arrays; all may share DIR.",
 )
 @click.option(
     "--retry",
     callback=_retry,
+    shell_complete=nothing,
     default="",
     metavar="failed,lost",
     help="Also run again what failed or was lost.",

@@ -6,16 +6,23 @@ import json
 
 import click
 
+from kho_sim.cli.completing import files
+
 STANDARD_INPUT = "/dev/stdin"
 
 
 @click.command("verify")
-@click.argument("logs", metavar="LOG...", nargs=-1, required=True)
+@click.argument("logs", metavar="LOG...", shell_complete=files, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes; by default one a processor."
 )
-@click.option("--explained", metavar="FILE", help="A YAML list of known differences, with reasons.")
+@click.option(
+    "--explained",
+    metavar="FILE",
+    shell_complete=files,
+    help="A YAML list of known differences, with reasons.",
+)
 @click.option(
     "--fail-on-any", is_flag=True, help="Also fail on facts that follow the page allocator."
 )
