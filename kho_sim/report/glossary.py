@@ -20,19 +20,34 @@ def glossary() -> dict[str, dict[str, str]]:
 
 
 def line_for(column: str) -> str:
-    """Return the line of the longest term in a column's name, the first of equal ones, or ''."""
+    """Return the line of the term in a column's name, or ''."""
+    return _lines().get(term_for(column), "")
+
+
+def anchor(term: str) -> str:
+    """Return the name of a term's place in a page, '' for no term."""
+    return f"term-{term.replace(' ', '-')}" if term else ""
+
+
+def term_for(column: str) -> str:
+    """Return the longest term in a column's name, the first of equal ones, or ''."""
     words = _words(column)
     terms = _terms()
     for length in range(len(words), 0, -1):
         for start in range(len(words) - length + 1):
-            if line := terms.get(words[start : start + length]):
-                return line
+            if term := terms.get(words[start : start + length]):
+                return term
     return ""
 
 
 @cache
 def _terms() -> dict[tuple[str, ...], str]:
-    return {_words(term): line for terms in glossary().values() for term, line in terms.items()}
+    return {_words(term): term for term in _lines()}
+
+
+@cache
+def _lines() -> dict[str, str]:
+    return {term: line for terms in glossary().values() for term, line in terms.items()}
 
 
 def _words(text: str) -> tuple[str, ...]:

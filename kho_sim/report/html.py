@@ -16,6 +16,7 @@ from kho_sim.report.page import (
     page_table,
     render,
 )
+from kho_sim.report.player import player
 from kho_sim.report.sweep import POINT_COLUMNS, points_table, sweep_text
 from kho_sim.report.text import report_text
 from kho_sim.tables import TABLES
@@ -92,6 +93,7 @@ def report_html(trace: Trace) -> str:
         lead=_headlines(trace),
         text=report_text(trace),
         figures=list(_figures(SHOWN_FIGURES, TRACE_FIGURES, trace)),
+        player=player(trace, titles(trace)[: 1 if trace.twin is None else 2]),
         tables=list(_tables(trace)),
         origin=_origin(provenance, trace.digest),
         scenario=_scenario_text(scenario),

@@ -1,7 +1,8 @@
 """Parts of an HTML page to send: figures inside, tables that sort, nothing fetched from anywhere.
 
-The page reads without scripts; the script only makes the heads of tables buttons. All text that
-comes from a scenario or a log is escaped by the template.
+The page reads without scripts; they make the heads of tables buttons, and play a chain on a map
+that D3 (``vendor/``) zooms. All text that comes from a scenario or a log is escaped by the
+template.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ import pandas as pd
 
 from kho_sim.base.units import SECOND_NS, format_size, show
 from kho_sim.layout import Cell
-from kho_sim.report.glossary import line_for
+from kho_sim.report.dark import with_dark
+from kho_sim.report.glossary import anchor, glossary, line_for, term_for
+from kho_sim.report.player import Player
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
+VENDOR = Path(__file__).parent / "vendor"
 MOST_ROWS = 500
+ROWS_OPEN = 25
+"""A table with more rows is folded."""
 ITEMS_SHOWN = 4
 WIDE = ("command_line", "scratch_areas", "preservations_by_order", "busy_blocks")
 """Columns that stand last, because they would push the others out of sight; not on paper."""
@@ -55,6 +61,11 @@ class PageTable:
     left_out: int
     meanings: Mapping[str, str]
 
+    @property
+    def folded(self) -> bool:
+        """Whether it is so long that a reader opens it first."""
+        return len(self.rows) > ROWS_OPEN
+
 
 def render(
     title: str,
@@ -64,26 +75,35 @@ def render(
     tables: Sequence[PageTable],
     origin: Mapping[str, str],
     scenario: str = "",
+    player: Player | None = None,
 ) -> str:
     """Return the page. ``lead`` are sentences in colours of ``layout.COLOURS``, ``text`` is the
     report for terminals, ``origin`` what is in the footer."""
-    from jinja2 import Environment
+    from jinja2 import Environment, FileSystemLoader
 
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (TEMPLATES / "page.html").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    return template.render(
+    return environment.get_template("page.html").render(
         title=title, lead=lead, text=text, figures=figures, tables=tables, origin=origin,
-        scenario=scenario, style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
-        script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
+        scenario=scenario, player=player,
+        style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        scripts=_scripts(player), glossary=glossary(), anchor=anchor,
     )  # fmt: skip
+
+
+def _scripts(player: Player | None) -> list[str]:
+    files = [TEMPLATES / "page.js"]
+    if player:
+        files += [VENDOR / "d3.min.js", TEMPLATES / "play_map.js", TEMPLATES / "play.js"]
+    return [file.read_text(encoding="utf-8") for file in files]
 
 
 def page_figure(name: str, heading: str, caption: str, figure: Figure) -> PageFigure:
     """Return a figure as it stands on a page: an SVG picture."""
     from kho_sim.plots import svg_picture
 
-    coded = base64.b64encode(svg_picture(figure)).decode()
+    coded = base64.b64encode(with_dark(svg_picture(figure).decode()).encode()).decode()
     return PageFigure(name, heading, caption, f"data:image/svg+xml;base64,{coded}")
 
 
@@ -99,7 +119,8 @@ def page_table(
     shown = frame.head(MOST_ROWS)
     kinds = {name: _kind(name, frame[name]) for name in frame.columns}
     columns = [
-        {"name": column, "kind": kind, "term": line_for(column)} for column, kind in kinds.items()
+        {"name": column, "kind": kind, "term": line_for(column), "anchor": anchor(term_for(column))}
+        for column, kind in kinds.items()
     ]
     rows = [
         [_cell(column, value) for column, value in zip(kinds, row, strict=True)]

@@ -56,6 +56,13 @@ class Recorded:
                 return found
         return []
 
+    def reserved(self, moment: str) -> list[Extent]:
+        """Return what is reserved at a moment, or at the last one before it that is recorded."""
+        for one in MOMENTS[MOMENTS.index(moment) :: -1]:
+            if found := self.regions.get((one, "reserved")):
+                return merged((region.start, region.end) for region in found)
+        return []
+
     def memory(self, moment: str) -> dict[str, list[Extent]]:
         """Return what memory is to early boot at a moment: ``scratch`` (original), ``extended``,
         ``kept_off``; in a cold boot, which reserves scratch at its end, ``free`` in place of the

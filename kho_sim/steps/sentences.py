@@ -41,7 +41,9 @@ def before(told: BootSteps) -> Iterator[str]:
         )
     elif boot.kind != "cold" and not told.inherits:
         yield "It finds nothing that the kernel before it preserved."
-    yield from _requests(told.callers.get("before", []))
+    callers = told.callers.get("before", [])
+    yield from _requests(callers)
+    yield from _refused(callers)
 
 
 def walk(told: BootSteps) -> Iterator[str]:
@@ -131,6 +133,7 @@ def early(told: BootSteps) -> Iterator[str]:
         yield f"They get {' and '.join(parts)}."
     if avoided := sum(caller.avoided for caller in callers):
         yield f"{_count(avoided, 'request')} would have been refused by original scratch alone."
+    yield from _refused(callers)
 
 
 def scratch(told: BootSteps) -> Iterator[str]:
@@ -169,7 +172,7 @@ def _free(told: BootSteps) -> Iterator[str]:
 
 
 def _requests(callers: list[Caller]) -> Iterator[str]:
-    """How many requests, the largest callers, and what was refused."""
+    """How many requests, and the largest callers."""
     if not callers:
         return
     requests = sum(caller.requests for caller in callers)
@@ -178,6 +181,9 @@ def _requests(callers: list[Caller]) -> Iterator[str]:
     named = [f"{one.what} {format_size(one.served_bytes)}" for one in largest if one.served_bytes]
     most = f", most of it for {_listed(named)}" if named else ""
     yield f"{_count(requests, 'request')} for early memory get {format_size(served)}{most}."
+
+
+def _refused(callers: list[Caller]) -> Iterator[str]:
     for caller in callers:
         if caller.failed:
             each = format_size(caller.failed_bytes // caller.failed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kho_sim.base.extent import Extent, subtracted, total_size
+from kho_sim.base.words import PAGE_SIZES, PLATFORMS
 from kho_sim.releases import strategy_in
 from kho_sim.steps import sentences
 from kho_sim.steps.blocks import busy_spans
@@ -72,6 +73,7 @@ class BootSteps:
     death: str | None = None
     """What the kernel says as it dies in early boot; None if it does not."""
     simulated: bool = True
+    page_bytes: int = PAGE_SIZES[PLATFORMS[0]][0]
 
     @property
     def boot(self) -> Boot:
@@ -162,6 +164,7 @@ def steps_of(trace: Trace) -> Iterator[BootSteps]:
             strategy,
             likely_shift=kernel["extend"].get("shift") if kernel else None,
             death=deaths.get(boot.boot),
+            page_bytes=(kernel or {}).get("page_size", BootSteps.page_bytes),
             simulated=trace.provenance.get("source") != "log",
         )
 

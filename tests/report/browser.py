@@ -45,7 +45,7 @@ def requests_of(driver: webdriver.Chrome) -> list[str]:
     """Return the addresses that the page which is open has asked for."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     sent = [m for m in messages if m["method"] == "Network.requestWillBeSent"]
-    page = driver.current_url
+    page = driver.current_url.partition("#")[0]
     return [
         message["params"]["request"]["url"]
         for message in sent

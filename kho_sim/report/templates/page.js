@@ -25,3 +25,12 @@ for (const head of document.querySelectorAll("th")) {
     table.tBodies[0].append(...rows);
   });
 }
+// A link to what is folded opens it, and so does printing.
+function unfold() {
+  const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let fold = place && place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  if (place) place.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+addEventListener("beforeprint", () => document.querySelectorAll("details.fold").forEach(one => { one.open = true; }));
+unfold();
