@@ -11,29 +11,50 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, wait
 
 from kho_sim.base.errors import EngineError
+from kho_sim.base.shortage import ensure_limit
+
+LOOK_SECONDS = 0.5
 
 
-def open_pool(workers: int, preloaded: Sequence[str]) -> ProcessPoolExecutor:
+def open_pool(workers: int, preloaded: Sequence[str], worker_bytes: int) -> ProcessPoolExecutor:
     """Return a pool whose workers have the modules ``preloaded``, and end with their parent.
 
-    Raises: EngineError if no worker starts.
+    ``worker_bytes`` is the address space that a worker needs to begin. Raises: EngineError if no
+    worker starts, MemoryError if a limit leaves too little.
     """
+    ensure_limit(worker_bytes)
     context = multiprocessing.get_context("forkserver")
     # Without effect if this process has the server already: then a worker imports them itself.
     context.set_forkserver_preload(list(preloaded))
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
-        pool.submit(int).result()
+        first = pool.submit(int)
+        while not wait([first], LOOK_SECONDS).done:
+            ensure_pool_works(pool)
+        first.result()
     except BrokenExecutor as error:
         pool.shutdown()
         raise EngineError(
             "worker processes do not start; a script that uses them must do so under "
             'if __name__ == "__main__":, as each of them imports it'
         ) from error
+    except (MemoryError, RuntimeError):
+        close_pool(pool, kill=True)
+        raise
     return pool
+
+
+def ensure_pool_works(pool: ProcessPoolExecutor) -> None:
+    """Raise MemoryError if the pool's own thread is dead, which it says to nobody.
+
+    Futures of such a pool never end. What ends the thread is memory that it does not get.
+    """
+    manager: threading.Thread | None = getattr(pool, "_executor_manager_thread", None)
+    if manager is not None and not manager.is_alive() and not pool._broken:
+        raise MemoryError
 
 
 def close_pool(pool: ProcessPoolExecutor, *, kill: bool = False) -> None:

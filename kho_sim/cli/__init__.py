@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -10,6 +11,9 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
+    # A thread for each processor takes address space for nothing, and where there is too little of
+    # that OpenBLAS interrupts the process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from kho_sim.cli.app import run_process
     except KeyboardInterrupt:

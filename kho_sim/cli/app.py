@@ -24,6 +24,7 @@ from click.shell_completion import CompletionItem
 from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError, ScenarioError
 from kho_sim.base.program import COMPLETION_VARIABLE
+from kho_sim.base.shortage import is_shortage, shortage_text
 
 VERBS = {
     "check": (
@@ -117,7 +118,13 @@ def run_process() -> NoReturn:
         from kho_sim.cli.completion import answer
 
         sys.exit(answer(kho_sim, wanted))
-    sys.exit(call(sys.argv[1:]))
+    code, error = _call(sys.argv[1:])
+    if is_shortage(error):
+        # Libraries that were loaded in part crash as they are taken down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _nowhere() -> TextIO:
@@ -156,37 +163,41 @@ class _Unread(io.TextIOWrapper):
 
 def call(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; messages are printed, nothing is raised."""
+    return _call(arguments)[0]
+
+
+def _call(arguments: Sequence[str]) -> tuple[int, BaseException | None]:
+    """Return the exit code of a command line, and what ended it."""
     try:
         code = _invoke(list(arguments))
         sys.stdout.flush()
-        return code
-    except click.ClickException as error:
+        return code, None
+    except (KeyboardInterrupt, Terminated, Exception) as error:
+        return _told(error), error
+
+
+def _told(error: BaseException) -> int:
+    """Say what ended a command, and return its exit code."""
+    if is_shortage(error):
+        _say(shortage_text())
+        return ENGINE
+    if isinstance(error, click.ClickException):
         error.show()
         return USAGE
-    except (KeyboardInterrupt, click.Abort):
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
         _say("interrupted")
         return INTERRUPTED
-    except Terminated:
+    if isinstance(error, Terminated):
         _say("terminated")
         return TERMINATED
-    except ScenarioError as error:
+    if isinstance(error, ScenarioError):
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return INPUT
-    except InputError as error:
+    if isinstance(error, (InputError, EngineError, OSError)):
         _say(str(error))
-        return INPUT
-    except EngineError as error:
-        _say(str(error))
-        return ENGINE
-    except MemoryError:
-        _say("there is not enough memory for this")
-        return ENGINE
-    except OSError as error:
-        _say(str(error))
-        return ENGINE
-    except Exception as error:
-        return _bug(error)
+        return INPUT if isinstance(error, InputError) else ENGINE
+    return _bug(error)
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -201,7 +212,7 @@ def _say(message: str) -> None:
     click.echo(f"kho-sim: {message}", err=True)
 
 
-def _bug(error: Exception) -> int:
+def _bug(error: BaseException) -> int:
     """Say that kho_sim is wrong, in one line unless the user asked for more."""
     if os.environ.get(DEBUG_VARIABLE):
         import traceback

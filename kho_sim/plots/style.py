@@ -27,6 +27,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError
 from kho_sim.base.files import atomic_write
+from kho_sim.base.shortage import ensure_room
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import PLATFORMS
 from kho_sim.trace.trace import Trace
@@ -34,6 +35,10 @@ from kho_sim.trace.trace import Trace
 P = ParamSpec("P")
 
 FORMATS = ("png", "svg", "pdf")
+
+BLAS_BYTES = 64 << 20
+"""Address space for the buffer that OpenBLAS takes at the first product, 32 MiB, and to spare;
+without it OpenBLAS ends the process with the exit code of a failed expectation."""
 
 BLACK, GREY, PALE = "#000000", "#707070", "#ECECEC"
 BLUE, SKY, GREEN = "#0072B2", "#7CC4EC", "#009E73"
@@ -77,6 +82,7 @@ def house_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        ensure_room(BLAS_BYTES)
         with matplotlib.rc_context():
             _set_style()
             return draw(*args, **kwargs)

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def table_of(content: bytes) -> pa.Table:
-    """Return the table in the bytes of a file. Raises OSError, ValueError, ArrowException."""
+def table_of(content: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Return the table in the bytes of a file, or some of its columns.
+
+    Raises OSError, ValueError, ArrowException.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     # Not read_table(), which reads by way of a dataset: that has threads whatever it is told.
     with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
-        return file.read(use_threads=False)
+        return file.read(columns, use_threads=False)

@@ -166,7 +166,8 @@ def _parquet(trace: Trace, name: str) -> bytes:
         frame = _with_plain_blocks(frame)
     lists = {column: kind for column, kind in _list_types(name).items() if column in frame}
     # Without values of its own, pyarrow does not know what such a column is a list of.
-    table = pa.Table.from_pandas(frame.drop(columns=[*lists]), preserve_index=False)
+    plain = frame.drop(columns=[*lists])
+    table = pa.Table.from_pandas(plain, preserve_index=False, nthreads=1)
     for column, kind in lists.items():
         table = table.append_column(column, pa.array(list(frame[column]), kind))
     sink = pa.BufferOutputStream()

@@ -87,8 +87,9 @@ class Driver:
         self._runs = done + self._left()
         self._tell()
         while self._flying or (self._left() and not self._is_over()):
+            slots = self.engine.slots()
             if not self._is_over():
-                self._fill()
+                self._fill(slots)
             finished, _ = wait(self._flying, LOOK_SECONDS, FIRST_COMPLETED)
             for future in finished:
                 # One death may have settled the others already.
@@ -101,8 +102,7 @@ class Driver:
 
     # Handing out
 
-    def _fill(self) -> None:
-        slots = self.engine.slots()
+    def _fill(self, slots: int) -> None:
         together, single, alone = self._queues
         # A batch more than there are workers, so that none waits for this loop.
         ahead = 0 if slots == 1 else max(1, slots // 4)

@@ -12,18 +12,21 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from kho_sim.base.errors import EngineError
-from kho_sim.base.pool import close_pool, open_pool, processors
+from kho_sim.base.pool import close_pool, ensure_pool_works, open_pool, processors
 from kho_sim.sweeps.scheduler import address_of
 
 CONNECT_SECONDS = 15
 PRELOADED = ("kho_sim.sweeps.worker", "pyarrow.parquet")
+WORKER_BYTES = 512 << 20
+"""Address space that a worker with these modules takes, most of it by pandas and pyarrow."""
 
 
 class Engine(Protocol):
     """The engine as the driver uses it."""
 
     def slots(self) -> int:
-        """The number of batches that can run at once."""
+        """The number of batches that can run at once. Raises EngineError if the engine is gone,
+        MemoryError if it ended for want of that."""
 
     def submit(self, function: Any, *arguments: Any) -> Future[Any]:
         """Start a call."""
@@ -67,9 +70,10 @@ class Pool:
 
     def __init__(self, workers: int):
         self.workers = workers
-        self._pool = open_pool(workers, PRELOADED)
+        self._pool = open_pool(workers, PRELOADED, WORKER_BYTES)
 
     def slots(self) -> int:
+        ensure_pool_works(self._pool)
         return self.workers
 
     def submit(self, function: Any, *arguments: Any) -> Future[Any]:
@@ -80,7 +84,7 @@ class Pool:
 
     def rebuild(self) -> None:
         self._pool.shutdown(wait=True)
-        self._pool = open_pool(self.workers, PRELOADED)
+        self._pool = open_pool(self.workers, PRELOADED, WORKER_BYTES)
 
     def close(self, *, kill: bool = False) -> None:
         close_pool(self._pool, kill=kill)

@@ -66,11 +66,12 @@ def _place_of_checksum(content: bytes | bytearray) -> slice:
     return slice(begin, begin + len(ZEROS))
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Return the table in a file. Raises InputError for one that is damaged."""
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return the table in a file, or some of its columns. Raises InputError for one that is
+    damaged, wherever in it."""
     content = _sound_bytes(path)
     try:
-        return table_of(content)
+        return table_of(content, columns)
     except MemoryError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -100,7 +101,7 @@ def finished_runs(directory: Path, name: str, tables: tuple[str, ...]) -> list[s
         for table in tables:
             if table != LAST:
                 _sound_bytes(directory / table / name)
-        ids = read_parquet(directory / LAST / name)["run_id"]
+        ids = read_parquet(directory / LAST / name, ["run_id"])["run_id"]
     except (InputError, KeyError):
         return []
     return [run_id for run_id in ids.to_pylist() if run_id]

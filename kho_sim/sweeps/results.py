@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from kho_sim.base.errors import InputError, TraceError
 from kho_sim.base.notebook import values_html
+from kho_sim.base.shortage import ensure_limit
 from kho_sim.base.units import unit_of
 from kho_sim.runs.store import load_run
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
@@ -25,6 +26,9 @@ from kho_sim.sweeps.parts import finished_runs, part_names, read_parquet
 from kho_sim.sweeps.store import MANIFEST, in_shard, read_design, read_manifest
 from kho_sim.sweeps.tables import SCHEMAS, rows_of
 from kho_sim.trace.trace import Trace
+
+THREADS_BYTES = 448 << 20
+"""Address space with which pyarrow's threads start. With less it crashes now and then."""
 
 PENDING = "pending"
 STATES = (OK, FAILED, LOST, SKIPPED, PENDING)
@@ -37,6 +41,8 @@ _DTYPES = {
     pa.bool_(): pd.BooleanDtype(),
 }
 
+Parts = dict[str, list[str]]
+"""Name of a part -> the runs that are taken from it."""
 
 _RUN_HEAD = {"state": "string", "replicate": "Int64", "seed": "Int64"}
 
@@ -61,9 +67,11 @@ class Sweep:
         dotted name; replicate; seed; outcome, outcome_boot, outcome_message; the names of
         ``kho_sim.base.results.SUMMARY``. Of runs that are not ok all results are missing.
         """
-        design, states = self.design(), self.states()[["run_id", "state"]]
+        design, parts = self.design(), self._parts()
+        states = self._states_table(parts)[["run_id", "state"]]
         ended = states[states["state"] != PENDING]
-        rows = ended.merge(design, on="run_id").merge(self._table("runs"), on="run_id", how="left")
+        results = self._table("runs", parts)
+        rows = ended.merge(design, on="run_id").merge(results, on="run_id", how="left")
         return _finish(rows, ["run_id"])
 
     def boots(self) -> pd.DataFrame:
@@ -100,7 +108,10 @@ class Sweep:
         States: ok; failed (the simulation raised); lost (its worker died, also alone); skipped
         (left out after too many failures); pending.
         """
-        rows = list(self._states())
+        return self._states_table(self._parts())
+
+    def _states_table(self, parts: Parts) -> pd.DataFrame:
+        rows = list(self._states(parts))
         columns = ["run_id", "state", "attempts", "seed", "error", "message"]
         frame = pd.DataFrame(rows, columns=columns)
         text = dict.fromkeys(("run_id", "state", "error", "message"), "string")
@@ -113,7 +124,9 @@ class Sweep:
     def counts(self, shard: tuple[int, int] | None = None) -> dict[str, int]:
         """Return how many runs, of a shard or of all, are in each state, if any."""
         counts = Counter(
-            row[1] for row in self._states() if shard is None or in_shard(row[0], shard)
+            row[1]
+            for row in self._states(self._parts())
+            if shard is None or in_shard(row[0], shard)
         )
         return {state: counts[state] for state in STATES if counts[state]}
 
@@ -138,15 +151,15 @@ class Sweep:
         yield "varied", ", ".join(manifest["keys"])
         yield "runs", ", ".join(f"{count} {state}" for state, count in counts.items())
 
-    def _states(self) -> Iterator[tuple[str, str, int, int, str, str]]:
+    def _states(self, parts: Parts) -> Iterator[tuple[str, str, int, int, str, str]]:
         design = read_design(self.directory)
-        finished = {run_id for ids in self._parts().values() for run_id in ids}
+        finished = {run_id for ids in parts.values() for run_id in ids}
         history = read_history(self.directory)
         ids, seeds = (design.column(name).to_pylist() for name in ("run_id", "seed"))
         for run_id, seed in sorted(zip(ids, seeds, strict=True)):
             yield _state_row(run_id, seed, run_id in finished, history)
 
-    def _parts(self) -> dict[str, list[str]]:
+    def _parts(self) -> Parts:
         """Return each readable part with the runs that are taken from it, each from one part."""
         tables = tuple(self.manifest["tables"])
         seen: set[str] = set()
@@ -158,19 +171,21 @@ class Sweep:
                 parts[name] = ids
         return parts
 
-    def _table(self, table: str) -> pd.DataFrame:
+    def _table(self, table: str, parts: Parts | None = None) -> pd.DataFrame:
         schema = SCHEMAS[table]
-        pieces = [schema.empty_table()]
-        for name, ids in self._parts().items():
+        empty = schema.empty_table()
+        pieces = [empty]
+        for name, ids in (self._parts() if parts is None else parts).items():
             path = self.directory / table / name
             rows = read_parquet(path)
             try:
                 kept = rows.filter(pa.compute.is_in(rows["run_id"], pa.array(ids)))
                 # A part of an earlier version may lack a column that came later.
-                pieces = [pa.concat_tables([*pieces, kept], promote_options="default")]
+                whole = pa.concat_tables([empty, kept], promote_options="default")
+                pieces.append(whole.select(schema.names))
             except (KeyError, ValueError, pa.ArrowException) as error:
                 raise InputError(f"{path} is damaged: {error}; without it, sweep again") from error
-        return _frame(pieces[0].select(schema.names))
+        return _frame(pa.concat_tables(pieces))
 
 
 def open_sweep(directory: str | Path) -> Sweep:
@@ -214,7 +229,8 @@ def _state_row(
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get)
+    ensure_limit(THREADS_BYTES)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get, use_threads=False)
     return frame
 
 

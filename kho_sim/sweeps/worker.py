@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from kho_sim.base.errors import EngineError
 from kho_sim.base.plugins import unpack_plugins
+from kho_sim.base.shortage import is_shortage, shortage_text
 from kho_sim.chain import run_scenario
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.sweeps.design import run_id_of
@@ -132,4 +133,7 @@ def _write(batch: Batch, rows: _Rows) -> None:
 
 def _failure(run_id: str, error: Exception) -> Failure:
     text = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS_MAX:]
-    return Failure(run_id, type(error).__name__, str(error), text)
+    message = str(error)
+    if is_shortage(error):
+        message = f"{shortage_text()}; try fewer workers and --retry failed"
+    return Failure(run_id, type(error).__name__, message, text)

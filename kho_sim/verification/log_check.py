@@ -23,6 +23,9 @@ from kho_sim.verification.handovers import ending_of_recorder
 from kho_sim.verification.placements import Placements, check_placements
 from kho_sim.verification.steps import check_steps
 
+WORKER_BYTES = 192 << 20
+"""Address space that a worker takes for a log of ordinary length."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BootCheck:
@@ -96,7 +99,7 @@ def check_logs(paths: Sequence[str], workers: int | None = None) -> Iterator[Log
     if workers <= 1:
         yield from map(_check_or_refuse, paths)
         return
-    pool = open_pool(workers, [__name__])
+    pool = open_pool(workers, [__name__], WORKER_BYTES)
     finished = False
     try:
         checks = pool.map(_check_or_refuse, files)
