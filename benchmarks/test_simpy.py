@@ -43,7 +43,8 @@ def in_a_chain():
     """Bring a kernel up to the moment when its workload begins to wait."""
     env = simpy.Environment()
     workload = Waits(Anonymous(kind="anonymous", size="1MiB"), 0, 0)
-    kernel = Kernel(env, 0, build_plan(loads(SMALL)), None, [workload], Journal())
+    plan = build_plan(loads(SMALL))
+    kernel = Kernel(env, 0, plan, None, [workload], Journal(plan.timing.hardware))
     env.process(kernel.life())
     while not workload.begun:
         env.step()

@@ -1,14 +1,18 @@
-"""Draws the figures of the concepts page: ``python docs/drawings.py`` writes docs/figures/*.svg.
+"""Draws figures of the concepts page and of time: ``python docs/drawings.py`` writes
+docs/figures/*.svg.
 
 The drawings are committed; run this after a change. Numbers in them come from the model: keys from
-``kho_sim.kho.key``, busy blocks by the same division that the extension makes.
+``kho_sim.kho.key``, busy blocks by the same division that the extension makes, times from what
+``tests/time`` has stored of its scenarios.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import matplotlib
+import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -16,6 +20,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from kho_sim.kho.key import encode_key
 
 FIGURES = Path(__file__).parent / "figures"
+TIMES = Path(__file__).parents[1] / "tests" / "time"
 PALE, GREY, BLUE, SKY, VERMILION, GREEN, ORANGE = (
     "#ECECEC", "#8C8C8C", "#0072B2", "#7CC4EC", "#D55E00", "#009E73", "#E69F00",
 )  # fmt: skip
@@ -207,11 +212,38 @@ def radix_key() -> Figure:
     return figure
 
 
+def time_validation() -> Figure:
+    """Each published time and what its scenario gives: low to high, and central."""
+    cases = yaml.safe_load((TIMES / "published.yaml").read_text(encoding="utf-8"))
+    predicted = json.loads((TIMES / "predicted.json").read_text(encoding="utf-8"))
+    figure = Figure(figsize=(9, 0.21 * len(cases) + 1.3), facecolor="white")
+    axes = figure.add_axes((0.43, 0.07, 0.54, 0.89))
+    for row, case in enumerate(cases):
+        low, central, high = predicted[f"{case['case']} {case['what']}"]
+        colour = BLUE if case["fixed"] else VERMILION
+        axes.plot((low, high), (row, row), color=PALE, linewidth=6, solid_capstyle="butt")
+        axes.plot(central, row, "o", color=colour, markersize=5)
+        axes.plot(case["published_ms"], row, "|", color="black", markersize=11)
+    axes.set_yticks(range(len(cases)), [f"{case['case']} {case['what']}" for case in cases])
+    axes.tick_params(labelsize=8)
+    axes.set_ylim(len(cases) - 0.4, -0.6)
+    axes.set_xscale("log")
+    axes.set_xlabel("ms")
+    axes.set_title(
+        "|  published    \u25cf  predicted: blue, the figure had a part in a rate; red, in none",
+        fontsize=9, loc="right",
+    )  # fmt: skip
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
 DRAWINGS = {
     "handover": handover,
     "scratch": scratch,
     "extension": extension,
     "radix-key": radix_key,
+    "time-validation": time_validation,
 }
 
 

@@ -5,7 +5,7 @@ releases and builds from their data files, Python names from their docstrings.""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,21 +94,29 @@ def commands_page(group: click.Group, verbs: list[str]) -> Iterator[str]:
 
 
 def rates_page() -> Iterator[str]:
-    """Every rate of the cost model, with its source."""
-    from kho_sim.rates import INSTRUCTIONS, PHASE_RATES, WORK_RATES
+    """Every rate of every set of hardware, with its source."""
+    from kho_sim.rates import HARDWARE, INSTRUCTIONS, load_hardware
 
     yield "# Rates"
     yield ""
-    yield "Written from `kho_sim/rates/measured.py`. A step counts its work; count times rate is"
-    yield "time."
-    for title, rates in (("Work", WORK_RATES), ("Phases", PHASE_RATES)):
+    yield "Written from `kho_sim/rates/hardware`. A step counts its work; count times rate is time"
+    yield "({doc}`../time`). A set has the rates of the one that it inherits from but for its own."
+    usual: Mapping[str, object] = {}
+    for name in sorted(HARDWARE, key=lambda one: (one != "generic", one)):
+        hardware = load_hardware(name)
         yield ""
-        yield f"## {title}"
+        yield f"## {name}"
         yield ""
-        yield "| what | ns each | source |"
-        yield "| --- | ---: | --- |"
-        for name, rate in rates.items():
-            yield f"| `{name}` | {rate.ns:,.1f} | {_one_line(rate.source)} |"
+        yield f"{hardware.description[0].upper()}{hardware.description[1:]}."
+        yield ""
+        yield "| one of | low (ns) | central (ns) | high (ns) | standing | source |"
+        yield "| --- | ---: | ---: | ---: | --- | --- |"
+        for rate_name, rate in hardware.rates.items():
+            if usual.get(rate_name) != rate:
+                levels = " | ".join(f"{level:,.10g}" for level in rate[:3])
+                source = f"{rate.standing} | {_one_line(rate.source)}"
+                yield f"| `{rate_name}` | {levels} | {source} |"
+        usual = usual or hardware.rates
     yield ""
     yield "## Instructions"
     yield ""

@@ -56,6 +56,10 @@ def kho_boot(number: int, **facts: object) -> Boot:
         "allocations": 3,
         "failures": 0,
         "failures_avoided": 4,
+        "kernel_boot_ns": 1_100_000_000,
+        "kernel_boot_range_ns": (700_000_000, 2_500_000_000),
+        "blackout_ns": 3_700_000_000,
+        "blackout_range_ns": (2_000_000_000, 8_800_000_000),
     }
     return Boot(boot=number, kind="kho", **{**usual, **facts})  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import yaml
 from kho_sim import plots
 from kho_sim._version import __version__
 from kho_sim.builds import BUILDS, load_build
-from kho_sim.rates import RATES
+from kho_sim.rates import HARDWARE, load_hardware
 from kho_sim.releases import RELEASES, load_release
 from kho_sim.tables import TABLES
 from kho_sim.trace.schema import columns_of
@@ -44,7 +44,8 @@ def test_the_written_pages_have_every_rate_value_figure_and_column(monkeypatch) 
     import reference
 
     rates = "\n".join(reference.rates_page())
-    assert all(f"| `{name}` | " in rates for name in RATES)
+    assert all(f"| `{name}` | " in rates for name in load_hardware().rates)
+    assert all(f"\n## {name}\n" in rates for name in HARDWARE)
     tables = "\n".join(reference.tables_page())
     for name, kind in TABLES.items():
         assert f"## {name}\n" in tables

@@ -16,6 +16,8 @@ SUMMARY: dict[str, str] = {
     "extended_bytes_min": "smallest extension of a KHO boot",
     "extended_bytes_max": "largest extension of a KHO boot",
     "extend_ns_max": "longest extension step",
+    "kernel_boot_ns_max": "longest boot of a kernel, from its entry to its init",
+    "blackout_ns_max": "longest blackout, over all boots that ended one",
     "digest_pages_max": "most pages that a second tree took",
     "gigantic_pages_requested_min": "fewest gigantic pages that a KHO boot's command line asks for",
     "gigantic_pages_allocated_min": "fewest gigantic pages of a KHO boot, those handed on included",
@@ -37,5 +39,8 @@ SUMMARY: dict[str, str] = {
 }
 """Every name that a summary can have, and what it is, over the KHO boots unless said otherwise."""
 
-RESULTS = ("outcome", *SUMMARY)
+SHORT_NAMES = {"blackout": "blackout_ns_max", "kernel_boot": "kernel_boot_ns_max"}
+"""What expectations and conditions may say in place of the name of a summary."""
+
+RESULTS = ("outcome", *SUMMARY, *SHORT_NAMES)
 """Every name that an expectation or a condition can have."""

@@ -17,6 +17,7 @@ SIZE_SUFFIXES = "KMGTPE"
 
 SECOND_NS = 10**9
 DURATION_UNITS = {"s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
+TIME_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, **DURATION_UNITS}
 
 UNITS = {"bytes": "bytes", "ns": "nanoseconds", "pages": "pages", "address": "bytes"}
 """Word in the name of a value -> its unit."""
@@ -28,6 +29,7 @@ _SIZE = re.compile(
     re.ASCII,
 )
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,17}) ?([a-zA-Z]*)", re.ASCII)
+_TIME = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([a-z]{1,2})", re.ASCII)
 _ACCEPTED_SIZES = (
     "accepted: bytes (4096, 0x1000) or a whole number of KiB, MiB, GiB, TiB, PiB or EiB"
 )
@@ -150,6 +152,20 @@ def parse_duration(text: str) -> int:
             f"{text!r} is not a duration; accepted: a whole number with s, m or h, as in 90s."
         )
     return int(match[1]) * DURATION_UNITS[match[2]]
+
+
+def parse_time(text: str) -> float:
+    """Return the nanoseconds of '42.4ns', '1.35us', '300ms', '1.5s', or of a duration as '30m'.
+
+    Raises ValueError with a full sentence.
+    """
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[2] not in TIME_UNITS:
+        raise ValueError(
+            f"{_shown(str(text))} is no time; accepted: a number with ns, us, ms, s, m or h, as in "
+            "1.5s."
+        )
+    return float(match[1]) * TIME_UNITS[match[2]]
 
 
 def format_duration(duration_ns: int) -> str:

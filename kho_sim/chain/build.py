@@ -21,6 +21,7 @@ from kho_sim.base.words import PLATFORM_BUILDS, PLATFORM_FIRMWARES
 from kho_sim.builds import Build, EarlyRequest, load_build
 from kho_sim.chain.faults import faults_of, with_early_faults
 from kho_sim.chain.plan import ChainPlan, WhatIf
+from kho_sim.chain.timing import Steps, Timing, steps_of
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.machine import BootLoader, Machine, MachineLimits, NodeRange
@@ -35,6 +36,7 @@ from kho_sim.platform.platform import Platform, platform_of
 from kho_sim.releases import load_release
 from kho_sim.scenario.fields import ADDRESS_LIMIT
 from kho_sim.scenario.machine import BOOTABLE, FOUR_GIB
+from kho_sim.scenario.time import hardware_of
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario, spec
@@ -82,6 +84,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
             for boot, kernel in enumerate(kernels)
         ),
         command_lines=tuple(kernel.command_line for kernel in kernels),
+        steps=tuple(map(_steps, kernels)),
         workloads=scenario.workload,
         uptime_ns=scenario.chain.uptime,
         seed=scenario.chain.seed,
@@ -95,6 +98,34 @@ def build_plan(scenario: Scenario) -> ChainPlan:
             for shift in entry.shifts
             for retrieval in entry.retrievals or ("",)
         ),
+        timing=_timing(scenario),
+    )
+
+
+def _timing(scenario: Scenario) -> Timing:
+    machine, chain = scenario.machine, scenario.chain
+    hardware = hardware_of(machine.hardware)
+    functions = machine.pci_functions
+    return Timing(
+        hardware=hardware,
+        pci_functions=int(hardware.defaults["pci_functions"].value)
+        if functions is None
+        else functions,
+        pci_waits=machine.pci_waits or 0,
+        preserves_paused=chain.preserve_when == "paused",
+        file_threads=chain.file_threads or 1,
+        vfio=bool(chain.vfio),
+    )
+
+
+def _steps(kernel: spec.Kernel) -> Steps:
+    """Return how a kernel does what takes time: its release's way, or that of another version."""
+    major, minor = (kernel.timed_as or kernel.release).split("-")[0].split(".")
+    return steps_of(
+        (int(major), int(minor)),
+        kernel.deferred_threads,
+        kernel.hugetlb_parallel,
+        kernel.cpu_bring_up,
     )
 
 

@@ -18,6 +18,7 @@ from kho_sim.chain.kernel import Kernel
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
 from kho_sim.kho.handover import Handover
+from kho_sim.rates import Times
 from kho_sim.scenario import Scenario, as_scenario, with_values
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.provenance import run_provenance
@@ -72,8 +73,11 @@ def run_plan(plan: ChainPlan, provenance: dict[str, Any], twin: Trace | None = N
 @dataclass
 class _Chain:
     plan: ChainPlan
-    journal: Journal = field(default_factory=Journal)
     outcome: Outcome | None = None
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.plan.timing.hardware)
 
     def life(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
         """Each kernel begins with what the one before it handed over, and with nothing else; after
@@ -82,10 +86,12 @@ class _Chain:
         workloads = make_workloads(self.plan.workloads, self.plan.seed)
         handover: Handover | None = None
         served_ns, after_reset = 0, False
+        down: Times | None = None
         for index in range(self.plan.boots):
             kernel = Kernel(
-                env, index, self.plan, handover, workloads, self.journal, served_ns, after_reset
-            )
+                env, index, self.plan, handover, workloads, self.journal, served_ns, after_reset,
+                down,
+            )  # fmt: skip
             after_reset = False
             try:
                 yield env.process(kernel.life())
@@ -98,4 +104,5 @@ class _Chain:
                 if self.plan.on_failure == "previous":
                     self.plan = self.plan.rolled_back(index)
             handover, served_ns = kernel.next_handover, kernel.window[1]
+            down = kernel.clock.down
         self.outcome = Outcome(kind="completed", boot=self.plan.boots - 1)

@@ -19,7 +19,6 @@ from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.memory.memblock import KHO_SCRATCH
-from kho_sim.rates import PHASE_RATES, WORK_RATES
 from kho_sim.scenario import Scenario, as_scenario
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, Incident, PreservedRun, RegionRow
@@ -232,6 +231,19 @@ def _assumptions(plan: ChainPlan, more: tuple[str, ...]) -> Iterator[str]:
     drawn = KASLR_ASSUMPTIONS if any(setup.kaslr.enabled for setup in plan.kernels) else ()
     for text in (*plan.machine.assumptions, *drawn, *MODEL_ASSUMPTIONS, *more):
         yield f"  {text}"
-    yield "Rates (ns)"
-    for name, rate in {**WORK_RATES, **PHASE_RATES}.items():
-        yield f"  {name:<20}{rate.ns:>14,.1f}  {rate.source}"
+    yield from _rates(plan)
+
+
+def _rates(plan: ChainPlan) -> Iterator[str]:
+    """The hardware's set: nanoseconds for one of each, and what it takes for granted."""
+    hardware = plan.timing.hardware
+    yield ""
+    yield f"Hardware {hardware.name}: {hardware.description}"
+    yield f"  {'ns for one':<28}{'low':>15}{'central':>15}{'high':>15}"
+    for name, rate in hardware.rates.items():
+        levels = "".join(f"{level:>15,.1f}" for level in (rate.low, rate.central, rate.high))
+        yield f"  {name:<28}{levels}  {rate.standing}: {rate.source}"
+    yield "  at most so many times faster with threads"
+    for name, most in hardware.speed_ups.items():
+        yield f"  {name:<28}{most.value:>15,.1f}  {most.standing}: {most.source}"
+    yield f"  {plan.timing.pci_functions} functions on PCI, {plan.timing.pci_waits} waits"

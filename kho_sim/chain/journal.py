@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from kho_sim.chain.incidents import Failure, PersistentObject
-from kho_sim.chain.phases import early_phases_ns, extend_work, retrieve_instructions
+from kho_sim.chain.timing import Steps
+from kho_sim.chain.timing.early import (
+    early_phases,
+    extend_ns,
+    extend_work,
+    pages_of,
+    retrieve_instructions,
+)
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.bitmaps import FrozenBitmaps
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
 from kho_sim.platform.loader import Placement
-from kho_sim.rates import instructions, nanoseconds
+from kho_sim.rates import Hardware, Times, instructions
 from kho_sim.trace.records import (
     FACTS,
     Allocation,
@@ -24,6 +31,7 @@ from kho_sim.trace.records import (
     FileOutcome,
     GiganticPage,
     Incident,
+    PhaseTime,
     PreservedFile,
     PreservedRun,
     RegionRow,
@@ -37,10 +45,21 @@ REQUEST_FIELDS = tuple(Request.__dataclass_fields__)
 ALTERNATIVE_FACTS = Alternative.__dataclass_fields__.keys() & set(FACTS)
 
 
+class KernelTimes(NamedTuple):
+    """What a kernel took: its phases, the boot up to its init if it came so far, and the blackout
+    that it ended, if it ended one."""
+
+    phases: tuple[PhaseTime, ...]
+    kernel_boot: Times | None
+    blackout: Times | None
+
+
 @dataclass
 class Journal:
-    """The records of one chain, in the order in which things happened."""
+    """The records of one chain, in the order in which things happened; times by the rates of its
+    ``hardware``."""
 
+    hardware: Hardware
     records: dict[type[Any], Rows[Any]] = field(default_factory=no_records)
     _made_in: dict[str, int] = field(default_factory=dict)
 
@@ -64,7 +83,7 @@ class Journal:
         facts = {
             **_facts_of_boot(booted, setup),
             **(_facts_of_tree(booted.incoming) if booted.incoming is not None else {}),
-            **_facts_of_extension(booted),
+            **_facts_of_extension(booted, self.hardware),
         }
         self.note(
             Boot(
@@ -76,11 +95,31 @@ class Journal:
             )
         )
 
-    def note_alternative(self, boot: int, setup: KernelSetup, tried: BootedMemory) -> None:
+    def note_times(self, boot: int, times: KernelTimes) -> None:
+        """Write down what the kernel took whose boot was noted last, if it was that one."""
+        for phase in times.phases:
+            self.note(phase)
+        boots = self.records[Boot]
+        if boots and boots[-1].boot == boot:
+            known = {"kernel_boot": times.kernel_boot, "blackout": times.blackout}
+            facts: dict[str, Any] = {}
+            for name, taken in known.items():
+                if taken is not None:
+                    facts[f"{name}_ns"] = taken.central
+                    facts[f"{name}_range_ns"] = (taken.low, taken.high)
+            boots.replace_last(replace(boots[-1], **facts))
+
+    def note_alternative(
+        self, boot: int, setup: KernelSetup, tried: BootedMemory, steps: Steps
+    ) -> None:
         """Record the results of early boot with another ``setup``, from the same handover."""
-        facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried)}
+        facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried, self.hardware)}
         facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
-        phases, extension = early_phases_ns(tried), tried.extension
+        phases = {
+            phase.name: phase.times(self.hardware).central
+            for phase in early_phases(tried, pages_of(tried), steps)
+        }
+        extension = tried.extension
         assert extension is not None, "only a boot that extends is tried with other strategies"
         self.note(
             Alternative(
@@ -214,14 +253,14 @@ def _facts_of_tree(incoming: FrozenRadixTree) -> dict[str, object]:
     }
 
 
-def _facts_of_extension(booted: BootedMemory) -> dict[str, object]:
+def _facts_of_extension(booted: BootedMemory, hardware: Hardware) -> dict[str, object]:
     extension = booted.extension
     if extension is None:
         return {}
     facts: dict[str, object] = {
         "extended_bytes": extension.extended_bytes,
         "digest_pages": extension.digest_pages,
-        "extend_ns": nanoseconds(extend_work(booted)),
+        "extend_ns": extend_ns(booted, hardware),
         "busy_blocks": extension.busy_blocks,
     }
     for moment in ("before", "after"):

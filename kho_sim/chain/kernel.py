@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import simpy
 
 from kho_sim.base.seeds import stream
-from kho_sim.base.work import Work
+from kho_sim.chain.clock import KernelClock, Process
 from kho_sim.chain.faults import NO_FAULTS, lost_handover, refused_objects, tolerated
 from kho_sim.chain.incidents import (
     ChainEnds,
@@ -26,34 +26,35 @@ from kho_sim.chain.incidents import (
 )
 from kho_sim.chain.invariants import (
     check_early_boot,
-    check_hand_over,
     check_running,
     check_survivors,
 )
 from kho_sim.chain.journal import Journal
-from kho_sim.chain.phases import early_phases_ns, jump_ns, load_ns
 from kho_sim.chain.plan import ChainPlan
+from kho_sim.chain.timing import Phase
+from kho_sim.chain.timing.early import early_phases, pages_of
+from kho_sim.chain.timing.late import cpus_by_node, late_stages
+from kho_sim.chain.timing.user import user_phases
+from kho_sim.chain.update import Update
 from kho_sim.chain.workload.base import Workload
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.handover import Handover
-from kho_sim.kho.load import LoadRefused
 from kho_sim.kho.populate import data_found
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.kho.versions import luo_messages
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import OutOfMemory
-from kho_sim.platform.loader import Placement
-from kho_sim.rates import PHASE_RATES, nanoseconds
-from kho_sim.trace.records import COLD_BOOT, GOES_ON, REASON, RETRIED, Outcome
+from kho_sim.rates import Times
+from kho_sim.trace.records import COLD_BOOT, GOES_ON, REASON, Outcome
 
 SETTLING_NS = 60 * 10**9
 """Per-CPU lists decay by a fifth per second (decay_pcp_high()); after a minute nothing is
 left of it.
 """
 
-Process = Generator[simpy.Event, Any, None]
+FIRMWARE = Phase.of("firmware", {"firmware_reset": 1})
 
 
 class Kernel:
@@ -77,6 +78,7 @@ class Kernel:
         journal: Journal,
         served_ns: int = 0,
         after_reset: bool = False,
+        down: Times | None = None,
     ):
         self.env = env
         self.index = index
@@ -85,28 +87,34 @@ class Kernel:
         self.handover = self.faults.damaged(handover) if handover else None
         self.workloads = workloads
         self.journal = journal
-        self.setup = self._setup_of(index)
+        self.setup = self.setup_of(index)
+        self.clock = KernelClock(env, index, journal, plan.timing.hardware, down)
         self.next_handover: Handover | None = None
         self.window = (served_ns, served_ns)
         self.after_reset = after_reset
         self._handed_objects = persistent_objects(handover)
         self._is_up = False
         self._survived: list[int] = []
-        self._loads = 0
-        self._work_booked = Work()
+        self._steps = plan.steps[index]
 
     def life(self) -> Process:
-        """The whole story. Raises ChainEnds where it ends before its time."""
+        """The whole story, and its times. Raises ChainEnds where it ends before its time."""
+        try:
+            yield from self._story()
+        finally:
+            self.clock.machines_pause()
+            self.clock.write_down()
+
+    def _story(self) -> Process:
         if self.after_reset:
-            yield from self._spend("firmware", round(PHASE_RATES["firmware_reset"].ns))
+            yield from self.clock.spend(FIRMWARE)
         booted = yield from self._boot()
         yield from self._start_user_space(booted)
-        yield from self._serve()
+        yield from self.serve()
         if self.memory.why_disabled:
-            raise self._end("kho_disabled", self.memory.why_disabled)
+            raise self.end("kho_disabled", self.memory.why_disabled)
         if not self.is_last:
-            placed = yield from self._update()
-            yield from self._jump(placed)
+            self.next_handover = yield from Update(self).life()
 
     @property
     def now_ns(self) -> int:
@@ -120,7 +128,16 @@ class Kernel:
     def preserve(self, names: list[str]) -> None:
         """Preserve files now; the time it takes is booked when the kernel preserves the rest."""
         if not self.is_last and not self.memory.why_disabled:
-            self._try_to_preserve(lambda: self.memory.preserve(names))
+            self.try_to_preserve(lambda: self.memory.preserve(names))
+
+    def try_to_preserve(self, step: Callable[[], None]) -> None:
+        """Run a step of preservation; its failure ends the chain, for the update is not made."""
+        try:
+            step()
+        except PreserveFailed as failure:
+            self.give_reason(failure)
+            fatal = str(failure) == DEADLOCK
+            raise self.end("preserve_failed", str(failure), fatal=fatal) from failure
 
     @property
     def is_last(self) -> bool:
@@ -147,11 +164,12 @@ class Kernel:
         self._try_what_ifs()
         if booted.panic:
             cause = "allocation" if booted.early.requests.rows[-1].why == REFUSED_BY_FAULT else ""
-            raise self._end("boot_failed", booted.panic, cause, fatal=True)
+            raise self.end("boot_failed", booted.panic, cause, fatal=True)
         if booted.incoming is not None:
             check_early_boot(booted, booted.incoming)
-        for phase, duration_ns in early_phases_ns(booted).items():
-            yield from self._spend(phase, duration_ns)
+        self._struct_pages = pages_of(booted)
+        for phase in early_phases(booted, self._struct_pages, self._steps):
+            yield from self.clock.spend(phase)
         self._maybe_panic("early_boot", "boot_failed")
         return booted
 
@@ -169,23 +187,44 @@ class Kernel:
                 stream(self.plan.seed, "page allocator", self.index),
             )
         except (PreserveFailed, OutOfMemory) as error:
-            self._give_reason(error)
-            raise self._end("boot_failed", str(error), fatal=True) from error
+            self.give_reason(error)
+            raise self.end("boot_failed", str(error), fatal=True) from error
         for message in self.memory.messages:
             self.say(message)
-        yield from self._spend("initcalls", round(PHASE_RATES["initcalls"].ns))
+        yield from self._reach_init(booted)
         self._maybe_panic("initcalls", "boot_failed")
         try:
             if self.handover and booted.incoming is not None:
                 self._retrieve(self.handover)
             self._note_survivors(booted)
+            yield from self._bring_machines_back()
             for workload in self.workloads:
                 workload.arrive(self)
         except OutOfMemory as error:
-            self._give_reason(error)
-            raise self._end("preserve_failed", DEADLOCK, fatal=True) from error
+            self.give_reason(error)
+            raise self.end("preserve_failed", DEADLOCK, fatal=True) from error
         self._is_up = True
+        self.clock.machines_run()
         self._note_gigantic(booted)
+
+    def _reach_init(self, booted: BootedMemory) -> Process:
+        """From the second CPU to init: what the kernel and its nodes do side by side."""
+        machine = self.setup.limits.running(booted.early.machine)
+        pools = {size: len(free) for size, free in self.memory.pools.items()}
+        of_buddy = {
+            n: count for n, count in pools.items() if not booted.early.geometry.is_gigantic(n)
+        }
+        stages = late_stages(
+            machine, self.setup, booted, self._struct_pages, of_buddy, self._steps, self.plan.timing
+        )
+        yield from self.clock.run_stages(stages, cpus_by_node(machine))
+
+    def _bring_machines_back(self) -> Process:
+        """User space starts, and gives virtual machines their files."""
+        shift = self.memory.pages.geometry.page_shift
+        cpus = self.setup.limits.running(self.plan.machine).present_cpus
+        for phase in user_phases(self.memory.retrieved, shift, cpus, self.plan.timing):
+            yield from self.clock.spend(phase)
 
     def _read_luo_state(self, booted: BootedMemory) -> None:
         """LUO's early initcall: what it can not read of its state is a panic, unless KHO is off."""
@@ -194,7 +233,7 @@ class Kernel:
             for message in said[:-1]:
                 self.say(message)
             if said:
-                raise self._end("boot_failed", said[-1], self.faults.foreign("luo"), fatal=True)
+                raise self.end("boot_failed", said[-1], self.faults.foreign("luo"), fatal=True)
 
     def _retrieve(self, handover: Handover) -> None:
         """User space and the kernel find what was handed over; what they can not read is lost."""
@@ -210,87 +249,22 @@ class Kernel:
             self.journal.note_file_outcomes(number, lost, kept=False)
             self._handed_objects = [one for one in self._handed_objects if one not in lost]
 
-    def _serve(self) -> Process:
+    def serve(self) -> Process:
         """The workloads run beside each other until the next update is due."""
         begin = self.now_ns
         panics = self.faults.panic[0] == "serve"
         uptime_ns = self.plan.uptime_ns // 2 if panics else self.plan.uptime_ns
         self.window = (self.window[1], self.window[1] + uptime_ns)
+        self.clock.machines_run()
         running = [self.env.process(workload.serve(self)) for workload in self.workloads]
         yield self.env.all_of([self.env.timeout(uptime_ns), *running])
         self.rest(uptime_ns)
         self.journal.note_event(self.index, begin, self.now_ns, "serve")
         self._maybe_panic("serve", "panicked")
 
-    def _update(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
-        """Preserve and load. What is refused is taken back and tried again after another uptime,
-        as often as the plan allows; the kernel serves on meanwhile."""
-        kept = len(self.memory.handed)
-        for retries in count():
-            try:
-                yield from self._preserve()
-                placed = yield from self._load()
-                break
-            except ChainEnds as end:
-                if end.failure.fatal or retries == self.plan.retries:
-                    raise
-                self.note_end(end, RETRIED)
-            self.memory.unpreserve(kept)
-            yield from self._serve()
-        return placed
-
-    def _preserve(self) -> Process:
-        self.preserve([name for workload in self.workloads for name in workload.to_preserve(self)])
-        self._try_to_preserve(self.memory.preserve_own)
-        yield from self._spend("preserve", self._unbooked_ns())
-
-    def _load(self) -> Generator[simpy.Event, Any, tuple[Placement, ...]]:
-        """kexec_file_load(): the running kernel is unharmed if it is refused."""
-        self._loads += 1
-        if self._loads <= self.faults.loads_refused:
-            message = f"kexec_file_load: {self.faults.load_error}"
-            raise self._end("load_refused", message, "load")
-        self._try_to_preserve(lambda: self.memory.finalize("by hand"))
-        try:
-            placed = self.memory.load(self._setup_of(self.index + 1))
-        except PreserveFailed as failure:
-            self._give_reason(failure)
-            raise self._end("preserve_failed", str(failure), fatal=True) from failure
-        if isinstance(placed, LoadRefused):
-            self.say(f"kexec_file_load: no scratch area has room for the {placed.segment.name}")
-            raise self._end("load_refused", f"kexec_file_load: {placed.message}")
-        self.journal.note_segments(self.index, placed)
-        yield from self._spend("load", load_ns(self.setup.release, placed))
-        return placed
-
-    def _jump(self, placed: tuple[Placement, ...]) -> Process:
-        self._try_to_preserve(lambda: self.memory.finalize("at the reboot"))
-        handover = self.memory.hand_over(placed, self._setup_of(self.index + 1))
-        check_hand_over(handover)
-        self._note_left_behind()
-        self.journal.note_files(self.index, persistent_objects(handover), self._inherited())
-        yield from self._spend("jump", jump_ns(self.setup.release, placed) + self._unbooked_ns())
-        self.next_handover = handover
-
     # Helpers
 
-    def _unbooked_ns(self) -> int:
-        """The time of what preserving has done since this was asked last."""
-        work = self.memory.work()
-        duration_ns = nanoseconds(work) - nanoseconds(self._work_booked)
-        self._work_booked = work
-        return duration_ns
-
-    def _try_to_preserve(self, step: Callable[[], None]) -> None:
-        """Run a step of preservation; its failure ends the chain, for the update is not made."""
-        try:
-            step()
-        except PreserveFailed as failure:
-            self._give_reason(failure)
-            fatal = str(failure) == DEADLOCK
-            raise self._end("preserve_failed", str(failure), fatal=fatal) from failure
-
-    def _setup_of(self, index: int) -> KernelSetup:
+    def setup_of(self, index: int) -> KernelSetup:
         """A kernel's setup; gigantic pages that it is handed count towards ``hugepages=``."""
         setup = self.plan.kernels[index]
         if index != self.index or self.handover is None:
@@ -310,7 +284,7 @@ class Kernel:
                 retrieval=what_if.retrieval or self.setup.retrieval,
             )
             tried = boot_memory(self.plan.machine, setup, self.handover)
-            self.journal.note_alternative(self.index, setup, tried)
+            self.journal.note_alternative(self.index, setup, tried, self._steps)
 
     def _note_boot(self, booted: BootedMemory) -> None:
         names = (self.setup.release.name, self.plan.command_lines[self.index])
@@ -331,18 +305,13 @@ class Kernel:
             return {}
         return self.handover.gigantic_pages()
 
-    def _spend(self, what: str, duration_ns: int) -> Process:
-        begin = self.now_ns
-        yield self.env.timeout(duration_ns)
-        self.journal.note_event(self.index, begin, self.now_ns, what)
-
-    def _end(self, kind: str, message: str, fault: str = "", fatal: bool = False) -> ChainEnds:
+    def end(self, kind: str, message: str, fault: str = "", fatal: bool = False) -> ChainEnds:
         """Return the end of this kernel's part; ``fault``: the kind of fault that brought it."""
         self.say(message)
         failure = Failure(fault or kind, message, bool(fault), fatal)
         return ChainEnds(Outcome(kind=kind, boot=self.index, message=message), failure)
 
-    def _give_reason(self, error: BaseException) -> None:
+    def give_reason(self, error: BaseException) -> None:
         reason = shortage_behind(error, self.setup.platform.geometry.page_bytes)
         if reason:
             self.journal.note_event(self.index, self.now_ns, self.now_ns, REASON, reason)
@@ -357,7 +326,7 @@ class Kernel:
 
     def _maybe_panic(self, phase: str, outcome: str) -> None:
         if self.faults.panic[0] == phase:
-            raise self._end(outcome, self.faults.panic[1], "panic", fatal=True)
+            raise self.end(outcome, self.faults.panic[1], "panic", fatal=True)
 
     def _note_early_faults(self, booted: BootedMemory) -> None:
         """Write down the faults that early boot lived through; what they cost is seen later, but
@@ -378,7 +347,7 @@ class Kernel:
         for number in self._survived:
             self.journal.note_file_outcomes(number, self._handed_objects, kept=True)
 
-    def _note_left_behind(self) -> None:
+    def note_left_behind(self) -> None:
         """In a release without live update files end with their kernel."""
         files = [one for one in self._objects_at_risk() if one.session]
         if files and self.setup.release.luo is None:
@@ -394,5 +363,5 @@ class Kernel:
         files = [self.memory.files[name] for name in lasting if name in self.memory.files]
         return [PersistentObject.of(one) for one in (*files, *self.memory.own.values())]
 
-    def _inherited(self) -> set[str]:
+    def inherited(self) -> set[str]:
         return {one.name for one in self._handed_objects}

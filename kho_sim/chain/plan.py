@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kho_sim.base.words import RETRIEVALS
 from kho_sim.chain.faults import BootFaults
+from kho_sim.chain.timing import Steps, Timing
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.kho.retrieve import retriever_of
@@ -30,8 +31,8 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class ChainPlan:
-    """One machine, a kernel for each boot, what user space does, how long each kernel lives, and
-    what goes wrong.
+    """One machine, a kernel for each boot and its steps in time, what user space does, how long
+    each kernel lives, and what goes wrong.
 
     ``what_ifs`` are early boots that are tried beside the chain's own; the chain does not notice.
     """
@@ -39,6 +40,7 @@ class ChainPlan:
     machine: Machine
     kernels: tuple[KernelSetup, ...]
     command_lines: tuple[str, ...]
+    steps: tuple[Steps, ...]
     workloads: tuple[Workload, ...]
     uptime_ns: int
     seed: int
@@ -48,6 +50,7 @@ class ChainPlan:
     on_failure: str = "stop"
     retries: int = 0
     what_ifs: tuple[WhatIf, ...] = ()
+    timing: Timing = field(default_factory=Timing)
 
     @property
     def boots(self) -> int:
@@ -61,7 +64,8 @@ class ChainPlan:
     def rolled_back(self, failed: int) -> ChainPlan:
         """Return the chain that goes on with the kernel before the one that failed, and stays with
         it; faults of early boot stay with their boots. The first kernel has none before it."""
-        kept, line = self.kernels[max(failed - 1, 0)], self.command_lines[max(failed - 1, 0)]
+        before = max(failed - 1, 0)
+        kept, line, steps = self.kernels[before], self.command_lines[before], self.steps[before]
         later = tuple(
             replace(kept, refusals=one.refusals, extend_fails_after=one.extend_fails_after)
             for one in self.kernels[failed + 1 :]
@@ -70,6 +74,7 @@ class ChainPlan:
             self,
             kernels=(*self.kernels[: failed + 1], *later),
             command_lines=(*self.command_lines[: failed + 1], *(line for _ in later)),
+            steps=(*self.steps[: failed + 1], *(steps for _ in later)),
         )
 
     def without_extension(self) -> ChainPlan:

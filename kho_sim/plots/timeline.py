@@ -1,10 +1,10 @@
 """The chain on its clock: the blackout of each handover, and how long every phase takes.
 
-A phase may take 47 us or a week, so each is shown twice: on a linear axis from the jump until files
-are restored, which is what virtual machines notice, and on a logarithmic one together with all
-others. After a failure the blackout lasts until the kernel of the cold boot is up; firmware, which
-takes a hundred times as long as all the rest, is drawn hatched and out of scale. A log records
-moments rather than phases; then the blackout is drawn as far as it is known.
+A phase may take 47 us or a week, so each is shown twice: on a linear axis from the pause of virtual
+machines until they run again, and on a logarithmic one together with all others. After a failure
+the blackout lasts until the kernel of the cold boot is up; firmware, which takes a hundred times as
+long as all the rest, is drawn hatched and out of scale. A log records moments rather than phases;
+then the blackout is drawn as far as it is known.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from kho_sim.plots.sizes import label_log_times, label_times
 from kho_sim.plots.style import (
     BLACK,
     BLUE,
+    BROWN,
     GREEN,
     GREY,
     ORANGE,
     PALE,
+    PALE_GREEN,
     PURPLE,
     SKY,
     VERMILION,
@@ -47,24 +49,37 @@ PHASES: dict[str, tuple[str, str]] = {
     "serve": (GREEN, "serve"),
     "preserve": (YELLOW, "preserve"),
     "load": (PURPLE, "load"),
+    "shutdown": (BROWN, "shutdown"),
     "jump": (BLACK, "jump"),
     FIRMWARE: (GREY, "firmware"),
     "early_boot": (ORANGE, "early boot"),
     "extend": (VERMILION, "extend"),
     "retrieve": (BLUE, "retrieve"),
+    "cpus": (SKY, "CPUs"),
+    "deferred": (BLUE, "deferred struct pages"),
+    "hugetlb": (PURPLE, "huge pages"),
+    "acpi": (GREY, "ACPI"),
+    "pci": (BROWN, "PCI"),
     "initcalls": (SKY, "initcalls"),
+    "initramfs": (ORANGE, "initramfs"),
+    "user_space": (PALE_GREEN, "user space"),
+    "files": (YELLOW, "files"),
+    "vms": (GREEN, "VMs"),
 }
 """Phase -> its colour and its words."""
 
-RESTORED = ("retrieve", "initcalls", "init")
-"""After the last of these that a boot has, files are there again."""
+RESTORED = ("retrieve", "initcalls", "init", "user_space", "files", "vms")
+"""After the last of these that a boot has, virtual machines run again."""
+LEAVING = ("preserve", "load", "shutdown", "jump")
+"""Phases of a kernel that is left; virtual machines run while the next one is loaded, and pause
+with what comes right behind it."""
 
 OTHER_PHASE = (GREY, "other")
 BLACKOUT = "blackout"
 
 
 class Blackout(NamedTuple):
-    """From the jump out of the last kernel that served, or its death, until ``boot`` is up with
+    """From the pause under the last kernel that served, or its death, until ``boot`` is up with
     what files there are; or, if it died on its way (``came_up`` False), until then."""
 
     boot: int
@@ -97,11 +112,12 @@ def blackouts(trace: Trace) -> list[Blackout]:
 
 
 def _last_sign(trace: Trace, events: list[Event], boot: int, found: list[Blackout]) -> int | None:
-    """Return when ``boot`` was last there for its users: its jump, its death, or, if it died on its
-    way up, what was the last sign before it."""
-    jumps = [event.start_ns for event in events if event.what == "jump"]
-    if jumps:
-        return jumps[-1]
+    """Return when ``boot`` was last there for its users: what followed its load, its death, or, if
+    it died on its way up, what was the last sign before it."""
+    leaving = [event for event in events if event.what in LEAVING]
+    if leaving and leaving[-1].what == "jump":
+        loads = [place for place, event in enumerate(leaving) if event.what == "load"]
+        return leaving[loads[-1] + 1 if loads else -1].start_ns
     if found and found[-1].boot == boot and not found[-1].came_up:
         return found[-1].start_ns
     return _death(trace, boot) if events else None
@@ -173,7 +189,7 @@ def _duration(event: Event | None) -> int:
 
 
 def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], trace: Trace) -> None:
-    axes.set_title("Blackout: from the jump, or a death, until files are there (linear)")
+    axes.set_title("Blackout: from the pause, or a death, until machines run again (linear)")
     rows = {boot.boot: row for row, boot in enumerate(boots)}
     scales = _scales(gaps, trace[Event])
     ends = dict.fromkeys(rows, 0)

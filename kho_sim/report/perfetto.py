@@ -13,8 +13,9 @@ from typing import Any
 from kho_sim.trace.records import Boot, Event, Incident
 from kho_sim.trace.trace import Trace
 
-TRACK = 1
-"""The one thread of each process."""
+TRACK, BESIDE = 1, 2
+"""The threads of each process: phases one after the other, and what runs beside them."""
+PHASES_BESIDE = ("initramfs",)
 NS_PER_US = 1000
 MESSAGES = ("message", "reason")
 """Events that are named by their text."""
@@ -70,6 +71,7 @@ def _event(event: Event, process: int) -> dict[str, Any]:
     duration_us = (event.end_ns - event.start_ns) / NS_PER_US
     return {
         **_at(event.what, "phase", process, event.start_ns, details),
+        "tid": BESIDE if event.what in PHASES_BESIDE else TRACK,
         "ph": "X",
         "dur": duration_us,
     }

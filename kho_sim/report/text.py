@@ -18,6 +18,7 @@ from kho_sim.releases import strategy_in
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
 from kho_sim.report.incidents import incident_lines
+from kho_sim.report.times import time_lines
 from kho_sim.report.what_if import what_if_lines
 from kho_sim.trace.headline import Headline, headline
 from kho_sim.trace.records import Boot
@@ -34,6 +35,9 @@ def report_text(trace: Trace, layout: Layout = PLAIN) -> str:
     if trace[Boot]:
         lines += [*boot_lines(trace, layout), ""]
     ending = ["", _origin_line(trace)]
+    times = time_lines(trace, layout)
+    if times and len(lines) + len(times) + len(ending) + LEAST_FOR_FAILURES < MAX_LINES:
+        lines += [*times, ""]
     room = MAX_LINES - len(lines) - len(ending)
     incidents = incident_lines(trace, room - LEAST_FOR_FAILURES, layout)
     lines += [*incidents, ""] if incidents else []

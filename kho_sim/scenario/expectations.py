@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pydantic.json_schema import JsonSchemaValue
 
 from kho_sim.base.errors import nearest
-from kho_sim.base.results import RESULTS
-from kho_sim.base.units import parse_size
+from kho_sim.base.results import RESULTS, SHORT_NAMES
+from kho_sim.base.units import parse_size, parse_time
 from kho_sim.base.words import OUTCOMES
 from kho_sim.scenario.fields import FieldRule, found, one_of
 from kho_sim.scenario.section import BrokenRule, refuse_if
@@ -62,6 +62,7 @@ def expectation(key: str, written: int | float | str) -> Expectation:
     """Return the parts of one line. Raises ValueError with a sentence."""
     if not is_result_name(key):
         raise ValueError("this cannot name a result; accepted: words as in outcome, radix_nodes")
+    key = SHORT_NAMES.get(key, key)
     match = _WRITTEN.fullmatch(str(written))
     operator, text = (match[1] or "==", match[2]) if match else ("==", str(written))
     if key == "outcome":
@@ -70,6 +71,8 @@ def expectation(key: str, written: int | float | str) -> Expectation:
         return Expectation(key, operator, float(text) if "." in text else int(text))
     if "_bytes" in key:
         return Expectation(key, operator, parse_size(text))
+    if "_ns" in key:
+        return Expectation(key, operator, round(parse_time(text)))
     raise ValueError(f"'{written}' expects nothing; accepted: a number, as in 0 or '<= 3'")
 
 

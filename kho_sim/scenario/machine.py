@@ -17,6 +17,7 @@ from kho_sim.base.words import (
     PLATFORMS,
     USABLE_MEMORY,
 )
+from kho_sim.rates import DEFAULT_HARDWARE
 from kho_sim.scenario.fields import (
     PAGE_BYTES,
     Choice,
@@ -27,6 +28,7 @@ from kho_sim.scenario.fields import (
     SizeRule,
 )
 from kho_sim.scenario.section import BrokenRule, Section
+from kho_sim.scenario.time import Given, HardwareRule
 
 FOUR_GIB = 4 << 30
 BOOTABLE = 64 << 20
@@ -154,6 +156,13 @@ class Machine(Section):
     LA57 have 4."""
     node_distances: bool | None = None
     """True if the firmware says how far nodes are from each other (ACPI's SLIT)."""
+    hardware: Annotated[Given, HardwareRule()] = DEFAULT_HARDWARE
+    """The set of time rates: one that was published for such a machine, or a mapping with base and
+    the rates that differ, in ns for one, as in {base: epyc, shutdown: 1.2s}."""
+    pci_functions: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """Functions on PCI that each kernel looks at; if left out, as many as hardware has."""
+    pci_waits: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Root bridges behind which each kernel waits for a second; none if left out."""
 
     @property
     def has_efi(self) -> bool:

@@ -24,6 +24,7 @@ from kho_sim.base.words import (
 )
 from kho_sim.builds import DEFAULT_BUILD
 from kho_sim.platform.options import option_rules
+from kho_sim.rates import DEFAULT_HARDWARE
 from kho_sim.releases import DEFAULT_RELEASE, strategy_in
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
@@ -44,6 +45,7 @@ from kho_sim.scenario.machine import Machine
 from kho_sim.scenario.platform import X86_KEYS, broken_on_platform
 from kho_sim.scenario.section import BrokenRule, Section, sections_in
 from kho_sim.scenario.shown import scenario_line, scenario_values
+from kho_sim.scenario.time import PRESERVE_WHEN, TimedSteps, TimedUpdate
 from kho_sim.scenario.ways import Extend, ExtendOverride, Retrieval, WhatIf
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
@@ -145,7 +147,7 @@ class BuildSizes(Section):
             yield ("command_line",), "a command line is one line without control characters"
 
 
-class KernelOverride(BuildSizes):
+class KernelOverride(BuildSizes, TimedSteps):
     """The keys that differ in the kernel of one boot; keys left out are the kernel's own."""
 
     release: Release | None = None
@@ -156,7 +158,7 @@ class KernelOverride(BuildSizes):
     early: ListOf[EarlyAllocation] | None = None
 
 
-class Kernel(BuildSizes):
+class Kernel(BuildSizes, TimedSteps):
     """The kernel that the chain boots again and again, or differs from in ``releases``."""
 
     release: Release = DEFAULT_RELEASE
@@ -196,7 +198,7 @@ class Kernel(BuildSizes):
         return self.model_copy(update={**changes, "releases": ()})
 
 
-class Chain(Section):
+class Chain(TimedUpdate):
     """Number of boots, uptime, random seed, and the reaction to failures."""
 
     boots: Annotated[int, Field(ge=1, le=1000)] = 3
@@ -304,6 +306,10 @@ class Scenario(Section):
         if self.chain.on_failure == "stop":
             resolved["chain"].pop("on_failure")
             resolved["chain"].pop("retries")
+        if self.machine.hardware == DEFAULT_HARDWARE:
+            resolved["machine"].pop("hardware")
+        if self.chain.preserve_when == PRESERVE_WHEN[0]:
+            resolved["chain"].pop("preserve_when")
         if self.kernel.build == DEFAULT_BUILD:
             resolved["kernel"].pop("build")
         if self.kernel.page_size == PAGE_BYTES:

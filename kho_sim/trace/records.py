@@ -83,6 +83,21 @@ class Boot:
     failures_avoided: int | None = column(
         "early allocations that original scratch alone would have refused", default=None
     )
+    kernel_boot_ns: int | None = column(
+        "from the kernel's entry to its init", default=None, late=True
+    )
+    kernel_boot_range_ns: tuple[int, int] | None = column(
+        "the same with low and with high rates", default=None, late=True
+    )
+    blackout_ns: int | None = column(
+        "from the last instant at which virtual machines ran under a kernel before this one to the "
+        "first at which they run again",
+        default=None,
+        late=True,
+    )
+    blackout_range_ns: tuple[int, int] | None = column(
+        "the same with low and with high rates", default=None, late=True
+    )
 
 
 FACTS = tuple(
@@ -259,6 +274,44 @@ class Event:
     detail: str = column("text of the message or reason", default="")
 
 
+PHASES = (
+    "preserve",
+    "load",
+    "shutdown",
+    "jump",
+    "early_boot",
+    "extend",
+    "retrieve",
+    "hugetlb",
+    "deferred",
+    "cpus",
+    "acpi",
+    "pci",
+    "initcalls",
+    "initramfs",
+    "user_space",
+    "files",
+    "vms",
+)
+"""Every phase that takes time in an update, in the order in which results name them: first those of
+the kernel that is left."""
+
+
+@record
+class PhaseTime:
+    """Durations of the phases of each kernel, one row per phase, in the order in which they came;
+    an update that was tried again has the times of its last try."""
+
+    boot: int = column("number of the kernel that did it")
+    phase: str = column("name of the phase")
+    low_ns: int = column("with the low rates of the machine's hardware")
+    duration_ns: int = column("with its central rates, as on the chain's clock")
+    high_ns: int = column("with its high rates")
+    standing: str = column(
+        "of the rate that most of it is from: measured, derived (from what was measured) or assumed"
+    )
+
+
 RECORDS: dict[str, type[Any]] = {
     "boots": Boot,
     "allocations": Allocation,
@@ -272,6 +325,7 @@ RECORDS: dict[str, type[Any]] = {
     "incidents": Incident,
     "file_outcomes": FileOutcome,
     "alternatives": Alternative,
+    "phases": PhaseTime,
 }
 """Every kind of record by the name of its table, which is also its file's name in a stored run.
 

@@ -103,6 +103,14 @@ class Rows(Sequence[Record]):
             column.append(getattr(record, name))
         self._kept = None
 
+    def replace_last(self, record: Record) -> None:
+        """Put a record in place of the last one, which was appended by itself."""
+        if self._open is None:
+            raise ValueError(f"the last {self.kind.__name__} came in a batch")
+        for name, column in self._open.items():
+            column[-1] = getattr(record, name)
+        self._kept = None
+
     def extend(self, same: Mapping[str, Any], columns: Mapping[str, Iterable[Any]]) -> None:
         """Append a batch: what all its records have in common, and a column for each other field.
 

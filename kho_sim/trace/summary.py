@@ -15,6 +15,7 @@ from kho_sim.base.results import SUMMARY
 from kho_sim.trace.records import (
     COLD_BOOT,
     FACTS,
+    PHASES,
     RETRIED,
     Allocation,
     Boot,
@@ -22,6 +23,7 @@ from kho_sim.trace.records import (
     FileOutcome,
     Incident,
     Outcome,
+    PhaseTime,
 )
 from kho_sim.trace.trace import Trace
 
@@ -70,13 +72,13 @@ def run_document(trace: Trace) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "provenance": {**trace.provenance, "digest": trace.digest},
         "outcome": _outcome(trace.outcome),
-        "boots": [_boot(boot) for boot in trace[Boot]],
+        "boots": _boots(trace),
         "summary": summary(trace),
     }
     if trace.twin is not None:
         document["twin"] = {
             "outcome": _outcome(trace.twin.outcome),
-            "boots": [_boot(boot) for boot in trace.twin[Boot]],
+            "boots": _boots(trace.twin),
             "incidents": [_incident(*pair) for pair in incidents(trace.twin)],
         }
     document["incidents"] = [_incident(*pair) for pair in incidents(trace)]
@@ -89,6 +91,8 @@ def _over_all_boots(trace: Trace) -> dict[str, Any]:
         "boots": len(trace[Boot]),
         "failures": _sum(boot.failures for boot in trace[Boot]),
         "failures_avoided": _sum(boot.failures_avoided for boot in trace[Boot]),
+        "kernel_boot_ns_max": _max(boot.kernel_boot_ns for boot in trace[Boot]),
+        "blackout_ns_max": _max(boot.blackout_ns for boot in trace[Boot]),
     }
 
 
@@ -194,8 +198,28 @@ def _blocks(busy: Sequence[int]) -> dict[str, Any]:
     return {"busy_blocks": None, **plain} if isinstance(plain, dict) else {"busy_blocks": plain}
 
 
+def _boots(trace: Trace) -> list[dict[str, Any]]:
+    times: dict[int, dict[str, PhaseTime]] = {}
+    for row in trace[PhaseTime]:
+        times.setdefault(row.boot, {})[row.phase] = row
+    return [_boot(boot) | _phases(times.get(boot.boot, {})) for boot in trace[Boot]]
+
+
+def _phases(times: dict[str, PhaseTime]) -> dict[str, Any]:
+    """The times of a kernel's phases, by name and in order; nothing where there is none."""
+    rows = [times[name] for name in PHASES if name in times]
+    if not rows:
+        return {}
+    return {
+        "phases_ns": {row.phase: row.duration_ns for row in rows},
+        "phases_range_ns": {row.phase: [row.low_ns, row.high_ns] for row in rows},
+    }
+
+
 def _boot(boot: Boot) -> dict[str, Any]:
-    facts = {name: getattr(boot, name) for name in FACTS}
+    facts = {name: getattr(boot, name) for name in FACTS if name != "blackout_range_ns"}
+    if boot.kernel_boot_range_ns is not None:
+        facts["kernel_boot_range_ns"] = list(boot.kernel_boot_range_ns)
     if boot.scratch_areas is not None:
         facts["scratch_areas"] = [list(area) for area in boot.scratch_areas]
     if boot.busy_blocks is not None:

@@ -18,11 +18,12 @@ from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.kernel import Kernel
+from kho_sim.chain.update import Update
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.preserve.outgoing import Outgoing
 from kho_sim.memory.memblock import KHO_SCRATCH
-from kho_sim.rates import PHASE_RATES
+from kho_sim.rates import load_hardware
 from kho_sim.scenario import Scenario, from_dict, loads
 from kho_sim.scenario.faults import OF_A_HANDOVER
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT
@@ -108,12 +109,13 @@ class Witness:
         """Kernel -> the objects that it has before its user space makes any."""
 
     def watch(self, scenario: Scenario) -> Trace:
-        jump, survivors = Kernel._jump, Kernel._note_survivors
+        jump, survivors = Update._jump, Kernel._note_survivors
 
-        def jumps(kernel, placed):
+        def jumps(update, placed):
+            kernel = update._kernel
             data = {file.name: file.data for file in kernel.memory.handed}
             self.handed[kernel.index + 1] = data
-            return jump(kernel, placed)
+            return jump(update, placed)
 
         def sees(kernel, booted):
             memory = kernel.memory
@@ -122,7 +124,7 @@ class Witness:
             self.found[kernel.index] = {one.name: tuple(one.data) for one in objects}
             return survivors(kernel, booted)
 
-        with patch.object(Kernel, "_jump", jumps), patch.object(Kernel, "_note_survivors", sees):
+        with patch.object(Update, "_jump", jumps), patch.object(Kernel, "_note_survivors", sees):
             return run_scenario(scenario)
 
 
@@ -271,16 +273,16 @@ def test_what_follows_a_load_that_stays_refused(on_failure, outcome, boots, rese
 def test_an_update_that_is_taken_back_leaves_the_memory_as_it_was() -> None:
     seen = []
     unpreserve = RunningMemory.unpreserve
-    preserve = Kernel._preserve
+    preserve = Update._preserve
 
     def look(memory):
         pages = memory.pages.free_pages()[0]
         tables = memory.outgoing.tree.nodes
         return set(memory.outgoing.tree.walk()), pages + tables
 
-    def preserves(kernel):
-        seen.append(look(kernel.memory))
-        yield from preserve(kernel)
+    def preserves(update):
+        seen.append(look(update._kernel.memory))
+        return preserve(update)
 
     def takes_back(memory, kept):
         unpreserve(memory, kept)
@@ -293,7 +295,7 @@ def test_an_update_that_is_taken_back_leaves_the_memory_as_it_was() -> None:
     resolved["workload"] = [resolved["workload"][0] | {"session": name} for name in ("a", "b")]
     with (
         patch.object(RunningMemory, "unpreserve", takes_back),
-        patch.object(Kernel, "_preserve", preserves),
+        patch.object(Update, "_preserve", preserves),
     ):
         trace = run_scenario(from_dict(resolved))
     (keys, pages), (keys_after, pages_after) = seen[:2]
@@ -325,7 +327,7 @@ def test_a_panic_ends_the_chain_or_costs_everything(phase, outcome, restored) ->
     assert last.scratch_areas == trace["boots"][0].scratch_areas
     (reset,) = [row for row in trace["events"] if row.what == "firmware"]
     assert reset.boot == 3
-    assert reset.end_ns - reset.start_ns == PHASE_RATES["firmware_reset"].ns
+    assert reset.end_ns - reset.start_ns == load_hardware().rates["firmware_reset"].central
 
 
 def test_guests_begin_anew_by_their_names_and_leave_when_they_would_have() -> None:

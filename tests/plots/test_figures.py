@@ -29,7 +29,7 @@ from kho_sim.plots import (
 from kho_sim.plots.memory_facts import machine_memory, memory_of_boots
 from kho_sim.plots.style import MOST_INCHES, rows_height, rows_named
 from kho_sim.plots.timeline import blackouts
-from kho_sim.rates import PHASE_RATES
+from kho_sim.rates import load_hardware
 from kho_sim.scenario import from_dict, loads
 from kho_sim.trace.records import Allocation, Boot, Outcome, RegionRow
 from kho_sim.trace.trace import Trace
@@ -174,14 +174,16 @@ def test_refused_memory_is_named() -> None:
     assert "refused" not in words(scratch_use(small()))
 
 
-def test_a_blackout_lasts_from_the_jump_until_files_are_restored() -> None:
+def test_a_blackout_lasts_from_the_pause_until_machines_run_again() -> None:
     trace = small()
     events = {(e.boot, e.what): e for e in trace["events"] if e.what != "message"}
     found = blackouts(trace)
     assert [gap.boot for gap in found] == [1, 2]
     for gap in found:
-        assert gap.start_ns == events[gap.boot - 1, "jump"].start_ns
-        assert gap.end_ns == events[gap.boot, "initcalls"].end_ns
+        boot = trace["boots"][gap.boot]
+        assert gap.start_ns == events[gap.boot - 1, "shutdown"].start_ns
+        assert gap.end_ns == events[gap.boot, "vms"].end_ns
+        assert gap.duration_ns == boot.blackout_ns
     assert len(artists(timeline(trace), "blackout-")) == 2
 
 
@@ -251,7 +253,7 @@ def test_the_timeline_shows_faults_and_the_way_through_firmware() -> None:
     assert [boot for boot, gap in gaps.items() if not gap.came_up] == [3]
     # The guests were gone from the jump to the kernel that died until the one after the reset.
     assert gaps[4].start_ns == gaps[3].start_ns
-    reset_ns = round(PHASE_RATES["firmware_reset"].ns)
+    reset_ns = round(load_hardware().rates["firmware_reset"].central)
     assert gaps[4].duration_ns > reset_ns > gaps[3].duration_ns
     assert gaps[5].duration_ns < reset_ns
 

@@ -20,6 +20,7 @@ SMALL = (
 )
 PLAIN = {
     *("align_bytes", "area", "bytes_lost", "command_line", "completed", "count", "detail"),
+    *("duration_ns", "high_ns", "low_ns"),
     *("early_ns", "end", "end_ns", "error", "extend_ns", "extend_ns_max", "files_lost"),
     *("injected", "kept", "kind", "made_in", "message", "name", "panic", "release", "sequence"),
     *("size_bytes", "start", "start_ns", "then", "time_ns", "updates_retried", "what", "why"),

@@ -100,8 +100,9 @@ def test_a_scenario_a_stored_run_and_a_log_have_it(
     slices = [event for event in documents[0]["traceEvents"] if event["ph"] == "X"]
     ends = {}
     for one in slices:
-        assert one["ts"] >= ends.get(one["pid"], 0) - 0.001, "slices of a kernel overlap"
-        ends[one["pid"]] = one["ts"] + one["dur"]
+        thread = one["pid"], one["tid"]
+        assert one["ts"] >= ends.get(thread, 0) - 0.001, "slices of a thread overlap"
+        ends[thread] = one["ts"] + one["dur"]
     assert {"early_boot", "jump", "serve"} <= {one["name"] for one in slices}
     names = {event["name"] for event in documents[2]["traceEvents"]}
     assert {"KHO: found kexec handover data.", "extend", "init"} <= names

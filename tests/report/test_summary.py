@@ -42,6 +42,8 @@ def test_every_number_of_the_hand_made_trace() -> None:
         "gigantic_pages_allocated_min": 4,
         "gigantic_pages_without_extension_min": 0,
         "preservations_max": 520,
+        "kernel_boot_ns_max": 1_100_000_000,
+        "blackout_ns_max": 3_700_000_000,
         "preserved_bytes_max": 18 * MIB,
         "radix_nodes_max": 11,
         "busy_blocks_max": 2,
@@ -97,7 +99,9 @@ def test_document_has_the_facts_of_each_boot() -> None:
     assert set(first) == {"boot", "kind", "release", "command_line", *FACTS} - {
         "kernel_reserved_bytes",
         "gigantic_pages_kept",
+        "blackout_range_ns",
     }
+    assert first["kernel_boot_range_ns"] == [700_000_000, 2_500_000_000]
     assert first["preservations_by_order"] == {"0": 512, "9": 8}
     assert first["scratch_areas"] == [[3 * GIB, 64 * MIB], [8 * GIB, 128 * MIB]]
     assert cold["kernel_reserved_bytes"] == 96 * MIB
