@@ -45,8 +45,9 @@ PACKAGES = {
     | {"releases", "layout", "platform", "memory", "kho", "kernel", "runs", "chain"},
     "host_cost": RESULTS
     | {"layout", "memory", "kho", "kernel", "chain", "plots", "report", "sweeps", "releases"},
+    "schemas": RESULTS | {"host_cost", "sweeps", "verification"},
     "cli": RESULTS
-    | {"host_cost"}
+    | {"host_cost", "schemas"}
     | {"layout", "runs", "logs", "chain", "graphs", "steps", "plots", "report", "verification"}
     | {"sweeps"},
     "contracts": MACHINE | {"memory", "kho", "scenario", "chain"},

@@ -45,7 +45,7 @@ VERBS = {
     "verify": ("kho_sim.cli.verify", "Simulate what real logs recorded, and compare."),
     "report": ("kho_sim.cli.report", "Report on a stored run or sweep, a scenario or a log."),
     "plot": ("kho_sim.cli.plot", "Draw figures of a run, a sweep, a log or a scenario."),
-    "schema": ("kho_sim.cli.schema", "Print what scenario files can say, as JSON Schema."),
+    "schema": ("kho_sim.cli.schema", "Print the JSON Schema of scenario files, or of documents."),
     "completion": ("kho_sim.cli.completion", "Let a shell complete verbs, options and names."),
     "man": ("kho_sim.cli.man", "Print or write manual pages of the verbs."),
 }

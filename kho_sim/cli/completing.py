@@ -49,6 +49,13 @@ def example_names(_: click.Context, __: click.Parameter, begun: str) -> Items:
     return _beginning(shipped_scenarios(), begun)
 
 
+def schema_names(_: click.Context, __: click.Parameter, begun: str) -> Items:
+    """Offer the names of schemas."""
+    from kho_sim.schemas import SCHEMAS
+
+    return _beginning(SCHEMAS, begun)
+
+
 def tables(_: click.Context, __: click.Parameter, begun: str) -> Items:
     """Offer the tables of a trace."""
     from kho_sim.tables import TABLES

@@ -19,7 +19,8 @@ from kho_sim.cli.options import write_text
 def verb(name: str | None, out: str | None, force: bool) -> int:
     """List the scenarios that come with kho_sim, or print the one that is called NAME.
 
-    A copy is an ordinary scenario: change it, and hand it to check, explain or run.
+    A copy is an ordinary scenario: change it, and hand it to check, explain or run. The schema that
+    lets an editor complete its keys is put beside it.
     """
     from kho_sim.scenario.shipped import shipped_scenario
 
@@ -29,14 +30,25 @@ def verb(name: str | None, out: str | None, force: bool) -> int:
         for line in _lines():
             click.echo(line)
         return 0
-    text = shipped_scenario(name).read_text(encoding="utf-8").rstrip("\n")
+    file = shipped_scenario(name)
+    text = file.read_text(encoding="utf-8").rstrip("\n")
     if out is None:
         click.echo(text)
     elif Path(out).exists() and not force:
         raise click.UsageError(f"'{out}' is there already; --force overwrites it.")
     else:
         write_text(Path(out), text)
+        _copy_schema(file, Path(out))
     return 0
+
+
+def _copy_schema(shipped: Path, copy: Path) -> None:
+    """Put the schema that a copy's first line names to editors beside it, if there is none."""
+    from kho_sim.scenario.shipped import SCHEMA_FILE
+
+    beside = copy.with_name(SCHEMA_FILE)
+    if not beside.exists():
+        write_text(beside, shipped.with_name(SCHEMA_FILE).read_text(encoding="utf-8").rstrip("\n"))
 
 
 def _lines() -> list[str]:

@@ -14,6 +14,8 @@ PACKAGE = Path(__file__).parents[1]
 FOLDER_OF_WHEEL = "scenarios_shipped"
 """In the package; ``pyproject.toml`` puts the scenarios there."""
 FOLDER_OF_CHECKOUT = "scenarios"
+SCHEMA_FILE = "scenario.schema.json"
+"""Beside the scenarios, whose first line names it to editors; ``kho-sim schema -o`` writes it."""
 
 
 def shipped_scenarios() -> dict[str, Path]:

@@ -333,6 +333,12 @@ def _accept_workloads(registered: Mapping[str, Any]) -> None:
 plugins.WORKLOADS.listen(_accept_workloads)
 
 
+DIALECT = "http://json-schema.org/draft-07/schema#"
+"""What editors read."""
+SCHEMA_ID = "urn:kho-sim:scenario:1"
+"""Names the schema; it has no address on the web."""
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of scenario files, for editors. It has no nulls: none is read.
 
@@ -341,7 +347,8 @@ def json_schema() -> dict[str, Any]:
     for kind in plugins.WORKLOADS.names():
         plugins.WORKLOADS.get(kind)
     schema = _without_nulls(Scenario.model_json_schema())
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
+    head = {"$schema": DIALECT, "$id": SCHEMA_ID}
+    return head | schema
 
 
 def _without_nulls(node: Any) -> Any:
