@@ -347,8 +347,7 @@ def json_schema() -> dict[str, Any]:
     for kind in plugins.WORKLOADS.names():
         plugins.WORKLOADS.get(kind)
     schema = _without_nulls(Scenario.model_json_schema())
-    head = {"$schema": DIALECT, "$id": SCHEMA_ID}
-    return head | schema
+    return {"$schema": DIALECT, "$id": SCHEMA_ID, **schema}
 
 
 def _without_nulls(node: Any) -> Any:

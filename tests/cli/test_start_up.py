@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kho_sim
+from kho_sim.cli import main
 from kho_sim.cli.app import VERBS
 from kho_sim.cli.app import kho_sim as group
 
@@ -89,3 +90,13 @@ def test_name_that_is_not_there_is_an_attribute_error() -> None:
 def test_verbs_are_those_that_have_a_module() -> None:
     assert {"check", "explain", "run", "schema"} <= set(LISTED) <= set(VERBS)
     assert group.get_command(None, "frobnicate") is None
+
+
+def test_on_windows_it_says_that_it_does_not_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 5
+    assert "Windows is not supported" in capsys.readouterr().err
