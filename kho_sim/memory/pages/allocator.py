@@ -41,7 +41,7 @@ from .nodes import (
 from .other_cpus import free_by_worker
 from .reclaim import CachedPages
 from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
-from .stretches import undisturbed
+from .stretches import apart, undisturbed
 from .turns import AskingNode
 from .zone import MOVABLE_ZONE, Zone, preference
 from .zone_map import ZoneMap
@@ -220,6 +220,16 @@ class PageAllocator:
         zones = self._zonelists if migratetype == MOVABLE else self._kernel_lists
         home = self.asking.home
         return undisturbed(request, zones[home], self._kernel_lists[home])
+
+    def apart(self, areas: Iterable[Extent], order: int, node: int | None = None) -> int:
+        """Return how many unmovable requests can be served before pages of some areas are freed, as
+        if both came in turns; 0 where unsure."""
+        if order or self._deferred or (node is None and self.asking.in_turn):
+            return 0
+        freed = {
+            zone for area in areas for zone, _ in self._map.by_zone(Run(area.start, area.size))
+        }
+        return apart(freed, self._kernel_lists[self.asking.home if node is None else node])
 
     def alloc_largest(
         self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int | None = None

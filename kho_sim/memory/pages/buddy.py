@@ -92,8 +92,12 @@ class Buddy:
             return pfn, count << (self._max_order - order)
         return self._cut(largest.pop_head(), self._max_order, order, migratetype, limit)
 
-    def claim(self, order: int, migratetype: int, min_order: int) -> int | None:
-        """Take a block from another type and make its pageblock ours: __rmqueue_claim()."""
+    def claim(
+        self, order: int, migratetype: int, min_order: int, limit: int = 1
+    ) -> tuple[int, int] | None:
+        """Make a pageblock of another type ours, and take up to ``limit`` blocks of its first free
+        one, as so many requests would: __rmqueue_claim(). Returns as ``take_smallest`` does.
+        """
         eager = migratetype != MOVABLE
         for held in range(self._max_order, min_order - 1, -1):
             if not eager and held < self._pageblock_order // 2:
@@ -104,13 +108,11 @@ class Buddy:
             if held >= self._pageblock_order:
                 pfn = self._list(held, donor).pop_head()
                 self.set_type(pfn, pfn + (1 << held), migratetype)
-                self._give_back_rest(pfn + (1 << order), pfn + (1 << held), migratetype)
-                return pfn
+                return self._cut(pfn, held, order, migratetype, limit)
             pfn = self._small[held][donor].head()
             if self._worth_claiming(pfn, donor, migratetype):
                 self._convert(pfn, donor, migratetype)
-                taken = self.take_smallest(order, migratetype)
-                return taken[0] if taken else None
+                return self.take_smallest(order, migratetype, limit)
         return None
 
     def steal(self, order: int, migratetype: int) -> int | None:

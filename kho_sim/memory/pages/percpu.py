@@ -107,11 +107,15 @@ class PerCpuLists:
         most = max(self.high - self.pages - self.batch, self.batch)
         return 0 if self._batch_grows(batch, most) else min(batch, most)
 
+    @property
+    def largest_refill(self) -> int:
+        """The single pages that a refill asks for when it has grown as far as it can."""
+        return self.batch << _MAX_SCALE
+
     def refills_are_largest(self) -> bool:
-        """Tell whether refills of single pages have grown as far as they can, and stay so when
-        other lists get shorter."""
+        """Tell whether refills have grown so far, and stay so when other lists get shorter."""
         most = self.high - self.pages - self.batch
-        return self.alloc_factor == _MAX_SCALE and self.batch << _MAX_SCALE <= most
+        return self.alloc_factor == _MAX_SCALE and self.largest_refill <= most
 
     def _batch_grows(self, batch: int, most: int) -> bool:
         return batch <= most and self.alloc_factor < _MAX_SCALE

@@ -7,11 +7,12 @@ that cannot be moved because somebody else holds them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from kho_sim.base.extent import intersected, subtracted
+from kho_sim.base.extent import Extent, intersected, subtracted
 
 from .allocator import PageAllocator
 from .kinds import UNMOVABLE, Run, joined, run_of
@@ -33,12 +34,17 @@ def migrate_out_of_cma(
     (NR_MAX_BATCHED_MIGRATION; assumption: at all page sizes): wherever they lie, all of them get
     their targets before the first source is freed. Raises OutOfMemory, with nothing given
     back, when there is no room: the batches before it have moved.
+
+    Batches whose targets all come from another zone than their sources are worked together.
     """
     done: list[Run] = []
     batch: list[tuple[Run, bool]] = []
     migrated = 0
-    room = most = max(1 << pages.geometry.thp_order >> order, 1)
-    for run, in_cma in _split_at_cma(pages, runs, order):
+    parts = _split_at_cma(pages, runs, order)
+    most = max(1 << pages.geometry.thp_order >> order, 1)
+    left = _left(pages, parts)
+    room = most
+    for run, in_cma in parts:
         migrated += run.blocks if in_cma else 0
         while run.blocks:
             part, run = run.split(min(run.blocks, room) if in_cma else run.blocks, order)
@@ -46,25 +52,38 @@ def migrate_out_of_cma(
             room -= part.blocks if in_cma else 0
             if not room:
                 done += _migrate(pages, batch, order, node)
-                batch, room = [], most
+                batch, room = [], max(most, pages.apart(left, order, node) // most * most)
     return Pinned(joined(done + _migrate(pages, batch, order, node), order), migrated)
 
 
-def _split_at_cma(
-    pages: PageAllocator, runs: Iterable[Run], order: int
-) -> Iterator[tuple[Run, bool]]:
+def _split_at_cma(pages: PageAllocator, runs: Iterable[Run], order: int) -> list[tuple[Run, bool]]:
     """Cut runs of blocks at the borders of CMA; the flag says which parts lie inside."""
+    areas = pages.movable_only
+    ends = [area.end for area in areas]
+    parts: list[tuple[Run, bool]] = []
     for run in runs:
-        extent = run.extent(order)
-        touched = [area for area in pages.movable_only if area.overlaps(extent)]
-        if not touched:
-            yield run, False
-            continue
-        inside = intersected([extent], touched)
-        flagged = [(part, True) for part in inside]
-        flagged += [(part, False) for part in subtracted([extent], inside)]
-        for part, in_cma in sorted(flagged, reverse=run.step < 0):
-            yield run_of(part, order, run.step), in_cma
+        start, end = extent = run.extent(order)
+        index = bisect_right(ends, start)
+        if index == len(areas) or areas[index].start >= end:
+            parts.append((run, False))
+        elif areas[index].start <= start and end <= areas[index].end:
+            parts.append((run, True))
+        else:
+            inside = intersected([extent], areas[index:])
+            flagged = [(part, True) for part in inside]
+            flagged += [(part, False) for part in subtracted([extent], inside)]
+            for part, in_cma in sorted(flagged, reverse=run.step < 0):
+                parts.append((run_of(part, order, run.step), in_cma))
+    return parts
+
+
+def _left(pages: PageAllocator, parts: list[tuple[Run, bool]]) -> list[Extent]:
+    """Return the areas that some of the parts have to leave."""
+    ends = [area.end for area in pages.movable_only]
+    return [
+        pages.movable_only[index]
+        for index in {bisect_right(ends, run.first_pfn) for run, in_cma in parts if in_cma}
+    ]
 
 
 def _migrate(
@@ -76,7 +95,7 @@ def _migrate(
         return [run for run, _ in batch]
     wanted = sum(run.blocks for run in sources)
     targets = deque(pages.alloc(wanted, order, UNMOVABLE, node, user=True))
-    pages.free(sources, order, user=True)
+    pages.free(joined(sources, order), order, user=True)
     result: list[Run] = []
     for run, in_cma in batch:
         result += _taken(targets, run.blocks, order) if in_cma else [run]

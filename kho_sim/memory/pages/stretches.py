@@ -3,7 +3,8 @@
 A program that writes a file asks for movable pages, and the kernel for a page of its own every few
 hundred of them. Each kind has per-CPU lists of its own. As long as the kernel's requests find a
 page on their list, and the others empty one refill of a settled size after the other, neither sees
-what the other does: all of the one may be served before all of the other, with the same pages.
+what the other does: all of the one may be served before all of the other, with the same pages. So
+it is with pages that pinning moves to one zone and frees in another.
 """
 
 from __future__ import annotations
@@ -32,6 +33,21 @@ def undisturbed(request: Request, zones: list[Zone], kernel_zones: list[Zone]) -
     if serving in kernel_zones:
         sure = min(sure, _until_refused(serving, at_hand, kernel_zones))
     return (sure, at_hand.pcp.blocks_in(kernel_slot)) if sure else (0, 0)
+
+
+def apart(freed: set[Zone], kernel_zones: list[Zone]) -> int:
+    """Return how many unmovable pages can be taken before CMA pages of other zones are freed, as if
+    both came in turns; 0 where unsure.
+
+    What is freed there must not be what the requests would be served from next.
+    """
+    at_hand = _first_passing(kernel_zones, cma=False)
+    if at_hand is None or at_hand in freed:
+        return 0
+    earlier = kernel_zones[: kernel_zones.index(at_hand)]
+    sure = [_until_refused(zone, at_hand, kernel_zones) for zone in earlier if zone in freed]
+    room = _until_refused(at_hand, at_hand, kernel_zones) - at_hand.pcp.largest_refill
+    return min([max(room, 0), *sure])
 
 
 def _first_passing(zones: list[Zone], cma: bool) -> Zone | None:

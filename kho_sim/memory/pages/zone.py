@@ -186,9 +186,10 @@ class Zone:
             if found:
                 return Run(*found), mode
             strict = nofragment and order < self._pageblock_order
-            pfn = self.buddy.claim(order, migratetype, self._pageblock_order if strict else order)
-            if pfn is not None:
-                return Run(pfn, 1), _NORMAL
+            least = self._pageblock_order if strict else order
+            found = self.buddy.claim(order, migratetype, least, limit)
+            if found:
+                return Run(*found), _NORMAL
         pfn = None if nofragment else self.buddy.steal(order, migratetype)
         return (None if pfn is None else Run(pfn, 1)), _STEAL
 

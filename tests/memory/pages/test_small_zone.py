@@ -134,7 +134,9 @@ class Pair:
 
     def claim(self, order, kind, whole):
         least = max(order, 9) if whole else order
-        self._own_single(self.fast.buddy.claim(order, kind, least), order, kind, "claim", least)
+        claimed = self.fast.buddy.claim(order, kind, least)
+        pfn = claimed and claimed[0]
+        self._own_single(pfn, order, kind, "claim", least)
 
     def steal(self, order, kind):
         self._own_single(self.fast.buddy.steal(order, kind), order, kind, "steal")

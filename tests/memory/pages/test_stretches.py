@@ -122,15 +122,40 @@ def test_a_file_whose_pages_are_on_the_kernel_s_own_list():
     play(pair, [("write", 3000, UNMOVABLE), ("write", 3000, UNMOVABLE)])
 
 
+@pytest.mark.parametrize("first", [6900, 7400, 7900, 8100, 8300])
+@pytest.mark.parametrize("unmovable", [1, 3000, 10500])
+def test_pages_that_are_pinned_in_another_zone(monkeypatch, first, unmovable):
+    """Batches are worked together there: memory of the upper zone is full but for CMA."""
+    pair = Writing([(4 * GIB - 52 * MIB, 4 * GIB + 32 * MIB, 0)], [(4 * GIB, 12 * MIB)], 1, True)
+    pair.open([])
+    play(pair, [("alloc", 0, MOVABLE, first), ("alloc", 0, UNMOVABLE, unmovable)])
+    asked = _counts(monkeypatch, pair.fast)
+    play(pair, [("pin", 0), ("write", 2000)])
+    assert max(asked) > 512 or unmovable > 10000
+
+
+@pytest.mark.parametrize("first", [6000, 7900, 9000])
+def test_pages_that_are_pinned_in_the_zone_that_they_leave(first):
+    """What comes back changes the lists that the next batch is served from."""
+    pair = Writing([(4 * GIB, 4 * GIB + 64 * MIB, 0)], [(4 * GIB, 28 * MIB)], 2, kho_boot=True)
+    pair.open([])
+    play(pair, [("alloc", 0, MOVABLE, first), ("pin", 0), ("alloc", 0, MOVABLE, 100)])
+
+
 def test_most_of_a_file_is_written_in_stretches(monkeypatch):
     """Otherwise the agreement above would say nothing about them."""
     pair = Writing([(4 * GIB, 4 * GIB + 96 * MIB, 0)], [(4 * GIB, 20 * MIB)], 1, kho_boot=True)
     pair.open([])
-    asked = []
-    alloc = pair.fast.alloc
-    monkeypatch.setattr(
-        pair.fast, "alloc", lambda count, *a, **kw: asked.append(count) or alloc(count, *a, **kw)
-    )
+    asked = _counts(monkeypatch, pair.fast)
     pair.write(18000)
     assert max(asked) > 448 * 8
     assert len(asked) < 18000 // 448
+
+
+def _counts(monkeypatch, pages):
+    """Return a list that gets how many blocks each call of the allocator asks for."""
+    asked, alloc = [], pages.alloc
+    monkeypatch.setattr(
+        pages, "alloc", lambda count, *a, **kw: asked.append(count) or alloc(count, *a, **kw)
+    )
+    return asked
