@@ -8,21 +8,23 @@ live anywhere is served from the highest zone first, and may fall back to lower 
 far as lowmem_reserve leaves there, so that ordinary requests do not use up what others have no
 substitute for. The watermarks keep a rest of each zone for the moment in which memory is short:
 ordinary requests stop above the low mark, and only what cannot wait goes on to the minimum.
-
-Free CMA pages count as free, but only movable requests may have them. A zone whose free memory is
-mostly CMA would so be full for the kernel long before it is empty. Therefore movable requests take
-CMA first as soon as more than half of what is free is CMA.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from kho_sim.base.errors import ensure
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
+from .balance import CmaBalance, woven
 from .buddy import Buddy
 from .counters import stat_threshold
-from .kinds import CMA, Run, run_of
+from .kinds import CMA, MOVABLE, Run, run_of
 from .percpu import PerCpuLists
 
+_MANY = 4096
+"""Movable pages that are worked as bursts."""
 _NORMAL, _STEAL = "normal", "steal"
 THIS_ZONE, KERNEL_ZONE, ZONE_MOVABLE = 0, 1, 2
 """Which zone a request prefers, seen from one: it decides what must be left there."""
@@ -52,6 +54,7 @@ class Zone:
         self.cpus = cpus
         self.managed_pages = 0
         self.buddy = Buddy(start_pfn, end_pfn, geometry)
+        self._balance = CmaBalance(self.buddy.free, self.buddy.free_cma)
         self.pcp = PerCpuLists(geometry)
         self.watermark_min = self.watermark_low = self.watermark_high = 0
         self.lowmem_reserve = 0
@@ -160,6 +163,9 @@ class Zone:
     ) -> list[Run]:
         """Take blocks from the buddy system in one go of rmqueue_bulk(), as far as they go."""
         taken: list[Run] = []
+        if cma and migratetype == MOVABLE and not order and blocks >= _MANY:
+            taken = self._take_many(blocks)
+            blocks -= sum(run.blocks for run in taken)
         mode = _NORMAL
         while blocks > 0:
             run, mode = self._take_some(blocks, order, migratetype, cma, nofragment, mode)
@@ -170,13 +176,42 @@ class Zone:
             blocks -= run.blocks
         return taken
 
+    def _take_many(self, pages: int) -> list[Run]:
+        """Take single movable pages as long as neither their own blocks nor CMA run short."""
+        taken: list[Run] = []
+        while pages >= _MANY:
+            own, cma = (
+                self.buddy.blocks_free(self._max_order, kind) << self._max_order
+                for kind in (MOVABLE, CMA)
+            )
+            sure = 0 if self._balance.cma_first() else self._balance.holds(0)
+            size = min(pages, own, max(sure, cma))
+            if size < _MANY:
+                break
+            bursts = self._balance.take(size)
+            of_cma = sum(size for from_cma, size in bursts if from_cma)
+            others = self._smallest(MOVABLE, size - of_cma)
+            taken += woven(bursts, others, self._smallest(CMA, of_cma))
+            pages -= size
+        return taken
+
+    def _smallest(self, migratetype: int, pages: int) -> Iterator[Run]:
+        """Take single pages of one type, of which there are so many."""
+        while pages:
+            pfn, blocks = self.buddy.take_smallest(0, migratetype, pages) or (0, 0)
+            ensure(blocks > 0, "type {} has no free block for {} pages", migratetype, pages)
+            pages -= blocks
+            yield Run(pfn, blocks)
+
     def _take_some(
         self, limit: int, order: int, migratetype: int, cma: bool, nofragment: bool, mode: str
     ) -> tuple[Run | None, str]:
         """Take at least one block: __rmqueue(), worked for as many calls as surely agree."""
         if cma:
-            limit = min(limit, self._balance_holds(order))
-            found = self.buddy.take_smallest(order, CMA, limit) if self._cma_first() else None
+            limit = min(limit, self._balance.holds(order))
+            found = (
+                self.buddy.take_smallest(order, CMA, limit) if self._balance.cma_first() else None
+            )
             if found:
                 return Run(*found), mode
         if mode == _NORMAL:
@@ -192,19 +227,6 @@ class Zone:
                 return Run(*found), _NORMAL
         pfn = None if nofragment else self.buddy.steal(order, migratetype)
         return (None if pfn is None else Run(pfn, 1)), _STEAL
-
-    def _cma_first(self) -> bool:
-        """Tell whether over half of the free pages are CMA: then movable requests try it first."""
-        return self.buddy.free_cma.value > self.buddy.free.value // 2
-
-    def _balance_holds(self, order: int) -> int:
-        """Return for how many takes ``_cma_first`` surely keeps its answer, at least 1."""
-        free, cma = self.buddy.free, self.buddy.free_cma
-        lead = 2 * cma.value - free.value
-        margin = 3 * free.threshold + 1
-        sure = ((lead - margin) // 2 if lead > 0 else -lead - margin) >> order
-        unread = 1 if order else min(free.steps_to_fold(), cma.steps_to_fold())
-        return max(sure, unread, 1)
 
     def _by_list(self, run: Run, order: int) -> list[tuple[int, Run]]:
         """Cut a run where its pageblocks go to another per-CPU list, as (slot, part)."""

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kho_sim.kho.preserve.page_cache import write_file
-from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory
+from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, zone
 from tests.geometries import FOUR_GIB, GEOMETRIES
 from tests.memory.pages.test_twin import (
     FREES,
@@ -30,6 +30,14 @@ WRITES = st.tuples(
 STEPS = st.lists(
     st.one_of(WRITES, WRITES, REQUESTS, FREES, THINNINGS, SORTS), min_size=1, max_size=10
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bursts_of_few_pages():
+    """Small machines come to what only large ones need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zone, "_MANY", 8)
+        yield
 
 
 class Writing(Pair):
