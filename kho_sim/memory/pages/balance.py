@@ -2,7 +2,7 @@
 
 Free CMA pages count as free, but only movable requests may have them. A zone whose free memory is
 mostly CMA would so be full for the kernel long before it is empty. Therefore movable requests take
-CMA first as soon as more than half of what is free is CMA (__rmqueue(); kernel-facts 9.5 to 9.8).
+CMA first as soon as more than half of what is free is CMA (__rmqueue(); kernel-facts 9, rule 6).
 
 The decision reads counters that follow in bursts (``counters``): a zone at the point of balance
 hands out a burst of one kind, then one of the other, and before long the same bursts again and
