@@ -227,14 +227,17 @@ class RunningMemory:
         size_bytes: int,
         folio_bytes: int | None = None,
         session: str = "session",
+        hole_bytes: int = 0,
     ) -> LiveObject:
         """Make an object of user space, by the name of its kind (see ``kho.preserve.KINDS``).
 
-        ``folio_bytes``: one page if not given. Raises OutOfMemory (the OOM killer's moment).
+        ``folio_bytes``: one page if not given. ``hole_bytes`` of ``size_bytes`` are not written.
+        Raises OutOfMemory (the OOM killer's moment).
         """
         folio_bytes = folio_bytes or self.pages.geometry.page_bytes
-        wanted = NewObject(name, size_bytes, folio_bytes, session)
+        wanted = NewObject(name, size_bytes - hole_bytes, folio_bytes, session)
         live = self.files[name] = KINDS[kind].create(self, wanted)
+        live.size_bytes, live.hole_bytes = live.size_bytes + hole_bytes, hole_bytes
         return live
 
     def pool_of(self, page_bytes: int) -> list[int]:

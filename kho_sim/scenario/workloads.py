@@ -71,6 +71,13 @@ class Memfd(Files):
     folio: Folio | None = None
     """One page (the default), or a transparent huge page where the file system may use large
     folios: 2MiB with pages of 4KiB (order 9 keys), 32MiB and 512MiB with 16KiB and 64KiB."""
+    written: SizeOrZero | None = None
+    """Bytes that are written, from the front; the rest is a hole, which preserving fills, page by
+    page. All of size if left out."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        if self.written is not None and self.written > self.size:
+            yield ("written",), f"a file of {format_exact(self.size)} has no room for so much"
 
 
 class GuestMemfd(Files):
@@ -91,6 +98,9 @@ class Hugetlb(Section):
     """The LUO session that preserves them."""
     count: Count | None = None
     """Pages in use; all that were obtained if left out."""
+    pool: Annotated[str, Choice(("used", "whole"), "a part of the pool")] = "used"
+    """used: only the preserve pages are handed on, the next kernel takes all others anew; whole: at
+    the end of each kernel all that its guests do not keep, too, as free pages of the pool."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         if self.count is not None and self.preserve > self.count:
@@ -226,6 +236,8 @@ def broken_between(
 
 def _of_huge_pages(entry: Workload) -> str:
     """Return the key by which a workload needs boot-time huge pages; '' if it needs none."""
+    if isinstance(entry, Hugetlb) and entry.pool == "whole":
+        return "pool"
     if isinstance(entry, Hugetlb) and entry.preserve:
         return "preserve"
     return "backing" if isinstance(entry, Vms) and entry.backing == "hugetlb" else ""

@@ -110,3 +110,54 @@ def test_guest_memory_is_handed_on_in_single_pages_that_no_pin_has_to_move() -> 
 def test_guest_memory_is_named_as_assumed() -> None:
     scenario = with_values(HOST, {"workload": [{"kind": "guest_memfd", "size": 64 * MIB}]})
     assert "guest_memfd" in str(ks.explain(scenario)).split("Notes: ")[1]
+
+
+def test_preserving_fills_the_hole_of_a_sparse_file() -> None:
+    sparse = {"kind": "memfd", "size": 64 * MIB, "written": 16 * MIB}
+    full = {"kind": "memfd", "size": 64 * MIB}
+    traces = [run(one) for one in (sparse, full)]
+    keys = [dict(trace["boots"][1].preservations_by_order) for trace in traces]
+    assert keys[0][0] == keys[1][0] >= 64 * MIB >> 12
+    (handed,) = traces[0]["files"]
+    assert handed.size_bytes == 64 * MIB
+
+
+def test_a_sparse_file_can_be_too_large_to_preserve_though_it_was_made() -> None:
+    """3 GiB of 4: with scratch of 1.1 GiB outside of which pins have to be."""
+    sparse = {"kind": "memfd", "size": 3 * GIB, "written": MIB}
+    trace = run(sparse)
+    assert (trace.outcome.kind, trace.outcome.boot) == ("preserve_failed", 0)
+    alone = run({**sparse, "preserve": False})
+    assert alone.outcome.kind == "completed"
+
+
+def test_a_file_cannot_have_more_written_than_it_is_large() -> None:
+    with pytest.raises(ks.ScenarioError, match="no room for so much"):
+        run({"kind": "memfd", "size": MIB, "written": 2 * MIB})
+
+
+POOL = ks.loads("""
+machine: {memory: 16GiB, cpus: 2}
+kernel:
+  command_line: kho_scratch=64M,64M,64M hugepagesz=1G hugepages=8
+workload:
+- {kind: hugetlb, preserve: 3}
+chain: {boots: 3, twin: false}
+""")
+
+
+def gigantic_keys(trace):
+    return [dict(boot.preservations_by_order).get(18, 0) for boot in trace["boots"][1:]]
+
+
+def test_a_pool_is_handed_on_as_far_as_it_is_used_or_whole() -> None:
+    used = ks.run(POOL)
+    whole = ks.run(with_values(POOL, {"workload[0].pool": "whole"}))
+    assert (used.outcome.kind, whole.outcome.kind) == ("completed", "completed")
+    assert gigantic_keys(used) == [3, 3]
+    assert gigantic_keys(whole) == [8, 8]
+    for trace in (used, whole):
+        assert [boot.gigantic_pages_allocated for boot in trace["boots"]] == [8, 8, 8]
+    # What is handed on is busy: nothing of it can be early memory.
+    recovered = [trace["boots"][2].extended_bytes for trace in (used, whole)]
+    assert recovered[0] > recovered[1]

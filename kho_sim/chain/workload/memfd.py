@@ -31,6 +31,11 @@ class _Files(Workload[F]):
         """Bytes of a folio; None: one page."""
         return None
 
+    @property
+    def hole_bytes(self) -> int:
+        """Bytes of each file that are not written."""
+        return 0
+
     def arrive(self, kernel: Host) -> None:
         asked = self.section
         if not asked.preserve or asked.at == "every":
@@ -69,7 +74,9 @@ class _Files(Workload[F]):
 
     def _create(self, kernel: Host, name: str) -> None:
         asked = self.section
-        kernel.memory.create(self.kind, name, asked.size, self.folio, asked.session)
+        kernel.memory.create(
+            self.kind, name, asked.size, self.folio, asked.session, self.hole_bytes
+        )
         if self.section.preserve and self.section.preserve_when == "made":
             kernel.preserve([name])
 
@@ -82,6 +89,11 @@ class Memfds(_Files[workloads.Memfd]):
     @property
     def folio(self) -> int | None:
         return self.section.folio
+
+    @property
+    def hole_bytes(self) -> int:
+        written = self.section.written
+        return 0 if written is None else self.section.size - written
 
 
 class GuestMemfds(_Files[workloads.GuestMemfd]):

@@ -1,9 +1,9 @@
 """How files of folios are preserved: memfds, and in the same form hugetlb files.
 
 Models mm/memfd_luo.c of Linux 7.3 (kernel-facts 10.1 and 10.4): a record, all folios pinned (which
-moves them out of scratch), an array of 16 bytes a folio, a key for every folio, the array itself
-preserved. Assumption: a preserved hugetlb file (the series that the patch is from) uses the same
-record and array.
+moves them out of scratch, and fills holes), an array of 16 bytes a folio, a key for every folio,
+the array itself preserved. Assumption: a preserved hugetlb file (the series that the patch is from)
+uses the same record and array.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kho_sim.kho.handover import Folios, HandedObject
 from kho_sim.kho.preserve.kind import LiveObject
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
+from kho_sim.kho.preserve.page_cache import write_file
 from kho_sim.memory.pages import OutOfMemory, migrate_out_of_cma
 
 FOLIO_RECORD_BYTES = 16
@@ -55,6 +56,7 @@ def _delete_keys(outgoing: Outgoing, data: Iterable[Folios]) -> None:
 
 def _preserve_folios(outgoing: Outgoing, file: LiveObject) -> HandedObject:
     (record,) = outgoing.allocate_preserved()
+    _fill_hole(outgoing, file)
     if not file.data:
         return file.handed(record, [record])
     count = file.folios
@@ -66,6 +68,21 @@ def _preserve_folios(outgoing: Outgoing, file: LiveObject) -> HandedObject:
     chunks = outgoing.preserve_vmalloc(array)
     outgoing.pages.free(pins)
     return file.handed(record, [*array, *chunks, record])
+
+
+def _fill_hole(outgoing: Outgoing, file: LiveObject) -> None:
+    """Pinning faults every page of a file in, holes too (kernel-facts 10.4): page by page, wherever
+    user memory may be; what lies in scratch then is moved with the rest, where the kernel asks for
+    memory outside of it at once. What was filled stays filled."""
+    count = _pages(outgoing, file.hole_bytes)
+    if not count:
+        return
+    try:
+        data, index = write_file(outgoing.pages, count, huge_folios=False)
+    except OutOfMemory as error:
+        raise PreserveFailed(DEADLOCK) from error
+    file.data, file.index = [*file.data, *data], [*file.index, *index]
+    file.hole_bytes = 0
 
 
 def _pin(outgoing: Outgoing, file: LiveObject) -> None:

@@ -42,6 +42,8 @@ class LiveObject:
     session: str = "session"
     index: list[Run] = field(default_factory=list)
     """Kernel pages that go when the object is closed."""
+    hole_bytes: int = 0
+    """Bytes at its end that were never written; ``size_bytes`` counts them."""
 
     @property
     def folios(self) -> int:

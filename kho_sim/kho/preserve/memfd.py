@@ -1,7 +1,8 @@
 """A memfd: a shared-memory file that is written from front to back.
 
 Models a program that fills mm/shmem.c's pages, and mm/memfd_luo.c of Linux 7.3 (kernel-facts 10.1,
-11): the next kernel puts the restored folios into a new file's index. Left out: holes.
+11): the next kernel puts the restored folios into a new file's index. Left out: holes but at
+the end of a file.
 """
 
 from __future__ import annotations
