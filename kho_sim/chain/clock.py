@@ -139,14 +139,16 @@ def _process(
         of_node = free[task.nid]
         threads = min(task.threads, int(of_node.capacity))
         yield of_node.get(threads)
+        name, begin = task.phase.name, int(env.now)
         yield env.timeout(task.phase.times(hardware)[level])
         yield of_node.put(threads)
-        done[task.phase.name] = int(env.now)
+        others = done[name].start_ns if name in done else begin
+        done[name] = Span(name, min(begin, others), int(env.now))
 
     for stage in stages:
-        begin, done = int(env.now), dict[str, int]()
+        done: dict[str, Span] = {}
         yield env.all_of([env.process(work(task)) for task in stage])
-        spans += [Span(name, begin, end) for name, end in done.items()]
+        spans += sorted(done.values(), key=lambda span: span.end_ns)
 
 
 def _duration(spans: Iterable[Span], name: str) -> int:

@@ -26,6 +26,15 @@ def _tries(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
     return texts
 
 
+def _budget_ns(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    from kho_sim.base.units import parse_time
+
+    try:
+        return None if text is None else round(parse_time(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error))
+
+
 def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     from kho_sim.scenario import parse_values
 
@@ -82,6 +91,13 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     help="Simulate so many chains at most; the search ends with what it found by then.",
 )
 @click.option(
+    "--blackout",
+    metavar="TIME",
+    callback=_budget_ns,
+    shell_complete=nothing,
+    help="Search instead what to change for blackouts of no more than this, as in 1s or 800ms.",
+)
+@click.option(
     "-o",
     "--out",
     type=click.Path(file_okay=False),
@@ -97,7 +113,12 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verb(
-    scenario: str, settings: dict[str, str], out: str | None, as_json: bool, **options: Any
+    scenario: str,
+    settings: dict[str, str],
+    blackout: int | None,
+    out: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Search the smallest kho_scratch= with which the chain of SCENARIO survives, with and without
     the extension, and the block shift to choose.
@@ -112,6 +133,8 @@ def verb(
     from kho_sim.sweeps.sweeping import default_directory
 
     base = read_scenario(scenario, settings)
+    if blackout is not None:
+        return _advise_blackout(base, blackout, as_json)
     directory = Path(out) if out else default_directory(f"advise-{Path(scenario).stem}", base)
     try:
         advice = advise(base, directory, progress=_Budget(), **options)
@@ -123,6 +146,18 @@ def verb(
     else:
         click.echo("\n".join(advice_text(advice, of_terminal())), color=True)
     return 0 if advice.survives else NOTHING_FOUND
+
+
+def _advise_blackout(scenario: Any, budget_ns: int, as_json: bool) -> int:
+    """Print what brings blackouts within a budget; exit with 1 if nothing that is known does."""
+    from kho_sim.sweeps.advise.blackout import advise_blackout
+
+    advice = advise_blackout(scenario, budget_ns)
+    if advice is None:
+        click.echo("no update of this chain comes to its end, so it has no blackout", err=True)
+        return NOTHING_FOUND
+    click.echo(json.dumps(advice.document, indent=2) if as_json else str(advice))
+    return 0 if advice.fits else NOTHING_FOUND
 
 
 class _Budget:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from kho_sim.plots.blackout_by import blackout_by
 from kho_sim.plots.cost_by_shift import cost_by_shift
 from kho_sim.plots.failures import failures
 from kho_sim.plots.handover_matrix import handover_matrix, matrix_table
@@ -23,6 +24,7 @@ from kho_sim.plots.style import FORMATS, provenance_of, save, svg_picture
 from kho_sim.plots.survival_by_scratch import survival_by_scratch
 from kho_sim.plots.timeline import timeline
 from kho_sim.plots.tree import tree
+from kho_sim.plots.waterfall import waterfall
 
 TRACE_FIGURES: dict[str, Callable[..., Figure]] = {
     "memory_map": memory_map,
@@ -31,6 +33,7 @@ TRACE_FIGURES: dict[str, Callable[..., Figure]] = {
     "timeline": timeline,
     "lineage": lineage,
     "tree": tree,
+    "waterfall": waterfall,
 }
 """Figures of one chain, simulated or read from a log."""
 
@@ -38,8 +41,10 @@ SWEEP_FIGURES: dict[str, Callable[..., Figure]] = {
     "recovered_by_shift": recovered_by_shift,
     "cost_by_shift": cost_by_shift,
     "handover_matrix": handover_matrix,
+    "blackout_by": blackout_by,
 }
-"""Figures of a sweep, each of certain axes: over kernel.extend.shift, or over two releases."""
+"""Figures of a sweep, each of certain axes: over kernel.extend.shift, over two releases, or over
+what decides a blackout."""
 
 ADVICE_FIGURES: dict[str, Callable[..., Figure]] = {
     "survival_by_scratch": survival_by_scratch,
@@ -56,6 +61,7 @@ __all__ = [
     "SWEEP_FIGURES",
     "TRACE_FIGURES",
     "VERIFY_FIGURES",
+    "blackout_by",
     "cost_by_shift",
     "failures",
     "handover_matrix",
@@ -72,4 +78,5 @@ __all__ = [
     "svg_picture",
     "timeline",
     "tree",
+    "waterfall",
 ]

@@ -19,6 +19,7 @@ SCHEMAS = {
     "cost": "cost --json",
     "verify": "verify --json",
     "advice": "advise --json; report --format json of advice",
+    "blackout-advice": "advise --blackout TIME --json",
     "sweep-result": "sweep --json",
     "sweep-plan": "sweep --dry-run --json",
     "sweep-report": "report --format json of a sweep",

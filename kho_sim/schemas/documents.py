@@ -24,6 +24,7 @@ from kho_sim.schemas.types import (
     without_null,
 )
 from kho_sim.sweeps import store
+from kho_sim.sweeps.advise import blackout
 from kho_sim.sweeps.advise import document as advice
 from kho_sim.sweeps.advise.advice import Advice
 from kho_sim.sweeps.advise.evidence import Chain, ShiftRow
@@ -98,6 +99,20 @@ def advice_schema() -> Schema:
     return _head(advice.SCHEMA, advice.SCHEMA_VERSION, _advice_keys())
 
 
+def blackout_advice_schema() -> Schema:
+    """Return the schema of advice on a blackout."""
+    times = {"blackout_ns": WHOLE, "blackout_range_ns": PAIR}
+    change = {"change": TEXT, "values": mapping(ANYTHING), "proposal": YES_OR_NO, **times}
+    keys = {
+        "budget_ns": WHOLE,
+        **times,
+        "fits": YES_OR_NO,
+        "changes": array(closed(change)),
+        "left_ns": {"description": "phase -> central time", **COUNTS},
+    }
+    return _head(blackout.SCHEMA, blackout.SCHEMA_VERSION, keys)
+
+
 def stored_advice_schema() -> Schema:
     """Return the schema of stored advice: that of advice with its checksum, or a search that has
     not ended."""
@@ -151,6 +166,7 @@ DOCUMENTS: dict[str, Callable[[], Schema]] = {
     "cost": cost_schema,
     "verify": verify_schema,
     "advice": advice_schema,
+    "blackout-advice": blackout_advice_schema,
     "sweep-result": sweep_result_schema,
     "sweep-plan": sweep_plan_schema,
     "sweep-report": sweep_report_schema,

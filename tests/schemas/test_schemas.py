@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": ["verify", LOG, "--json"],
     "advice": ["advise", "one.yaml", "--shifts", "24", "--replicates", "1", "--workers", "0",
                "--chains", "8", "--json", "-o", "advice"],
+    "blackout-advice": ["advise", "one.yaml", "--blackout", "1s", "--json"],
     "sweep-plan": ["sweep", "one.yaml", "-x", "chain.seed=0..1", "--workers", "0", "-o", "sweep",
                    "--dry-run", "--json"],
     "sweep-result": ["sweep", "one.yaml", "-x", "chain.seed=0..1", "--workers", "0", "-o", "sweep",
