@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -65,30 +66,45 @@ def wait_for(condition):
         time.sleep(0.005)
 
 
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+WORKER = ["--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file"]
+
+
+def start_worker(file, *words):
+    """Start one more worker of a scheduler; by default without a nanny, so that it stays dead."""
+    module = [sys.executable, "-m", "distributed.cli.dask_worker", *WORKER, str(file)]
+    local = ["--local-directory", str(file.parent)]
+    return subprocess.Popen([*module, *local, *(words or ["--no-nanny"])], **QUIET)
+
+
 @pytest.fixture
-def cluster(tmp_path):
-    """Yield the scheduler's file and the two worker processes."""
+def scheduler(tmp_path):
+    """Yield the file of a scheduler, and its process as the first of a list that is ended."""
     file = tmp_path / "scheduler.json"
-    scheduler = ["distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1"]
-    worker = ["distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
-    worker += ["--local-directory", str(tmp_path)]
-    common = ["--no-dashboard", "--scheduler-file", str(file)]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", *words, *common],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for words in (scheduler, worker, worker)
-    ]
+    module = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0"]
+    words = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    started = [subprocess.Popen([*module, *words], **QUIET)]
     try:
         wait_for(file.exists)
-        wait_for(lambda: workers_at(file) == 2)
         yield file, started
     finally:
+        # The workers first: a nanny ends what it watches over.
+        for process in reversed(started):
+            process.terminate()
         for process in started:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def cluster(scheduler):
+    """Yield the scheduler's file, and its process with those of two workers."""
+    file, started = scheduler
+    started += [start_worker(file), start_worker(file)]
+    wait_for(lambda: workers_at(file) == 2)
+    return file, started
 
 
 def workers_at(file):

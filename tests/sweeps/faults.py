@@ -42,3 +42,12 @@ def takes_a_while(scenario):
     """Gives a test the time to do something to the sweep."""
     time.sleep(0.1)
     return run_scenario(scenario)
+
+
+def eats_memory(scenario):
+    """Takes memory until something ends its worker, as one run that is far too large does."""
+    held = []
+    while scenario.kernel.extend.shift == DEADLY_SHIFT:
+        held.append(b"x" * (16 << 20))
+        time.sleep(0.005)
+    return run_scenario(scenario)
