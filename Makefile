@@ -3,9 +3,11 @@
 PYTHON   ?= python3
 SCENARIO ?= scenarios/seed-case-2.yaml
 ROOM     ?=
+UPGRADE  ?=
 BIN      := .venv/bin
+PIP_OPTIONS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: run test test-long coverage lint bench cost study mutants man docs clean
+.PHONY: run test test-long coverage lint bench cost study mutants man docs lock test-lowest test-newest clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -46,21 +48,43 @@ mutants: .venv/installed
 man: .venv/installed
 	@$(BIN)/kho-sim man -o docs/_build/man
 
-docs: .venv/docs-installed
+docs: .venv/installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-.venv/docs-installed: .venv/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
-		--constraint constraints.txt --editable '.[docs]'
+# The tests with the oldest and with the newest versions that pyproject.toml accepts.
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n 2 -m "not long" tests
+
+test-newest: .venv-newest/installed
+	.venv-newest/bin/python -m pytest -n 2 -m "not long" tests
+
+.venv-lowest/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv-lowest
+	@$(PYTHON) -m tests.package.lowest > .venv-lowest/constraints.txt
+	@.venv-lowest/bin/python -m pip install $(PIP_OPTIONS) --constraint .venv-lowest/constraints.txt \
+		--editable '.[dev,notebooks,cluster]'
 	@touch $@
 
-.venv/installed: pyproject.toml constraints.txt
+.venv-newest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-newest
+	@.venv-newest/bin/python -m pip install $(PIP_OPTIONS) --upgrade pip
+	@.venv-newest/bin/python -m pip install $(PIP_OPTIONS) --editable '.[dev,notebooks,cluster]'
+	@touch $@
+
+# The tools that install the package lie in the lock as well, so nothing is fetched unpinned.
+.venv/installed: pyproject.toml requirements.lock
 	@echo "setting up .venv, which takes a few minutes the first time" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
-		--constraint constraints.txt --editable '.[dev,notebooks,cluster]'
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# requirements.lock anew: what it has is kept where it fits; UPGRADE=--upgrade takes the newest.
+lock:
+	test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install $(PIP_OPTIONS) uv; }
+	printf 'editables\nhatchling\npip\nsetuptools\n' | .venv-lock/bin/uv pip compile --quiet --universal \
+		--python-version 3.11.5 --generate-hashes --no-strip-extras --no-header --all-extras $(UPGRADE) pyproject.toml - -o requirements.lock
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis mutants runs
+	rm -rf .venv .venv-lock .venv-lowest .venv-newest .pytest_cache .ruff_cache .mypy_cache .hypothesis mutants runs
