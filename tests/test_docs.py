@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,18 @@ def test_commands_of_contributing_name_what_exists() -> None:
     assert {"lint", "test", "docs"} <= named <= targets
     paths = re.findall(r"\b((?:tests|kho_sim|scenarios)/[\w./-]+\w)", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_container_has_what_the_package_is_built_of() -> None:
+    lines = (ROOT / "Containerfile").read_text(encoding="utf-8").splitlines()
+    copied = {name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]}
+    recipe = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = recipe["tool"]["hatch"]["build"]["targets"]["wheel"]
+    project = recipe["project"]
+    needed = [*wheel["packages"], *wheel["force-include"], *project["license-files"]]
+    assert {*needed, project["readme"], "pyproject.toml", "constraints.txt"} == copied
+    scenario = re.search(r"^SCENARIO \?= (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert f'CMD ["run", "{scenario[1]}"]' in lines
 
 
 def test_the_citation_has_the_version_of_the_package() -> None:

@@ -50,6 +50,7 @@ PACKAGES = {
     | {"host_cost", "schemas"}
     | {"layout", "runs", "logs", "chain", "graphs", "steps", "plots", "report", "verification"}
     | {"sweeps"},
+    "pytest_plugin": BASE | {"scenario", "trace", "chain", "cli"},
     "contracts": MACHINE | {"memory", "kho", "scenario", "chain"},
     "__init__": RESULTS | {"kho", "logs", "chain", "graphs", "plots", "sweeps", "host_cost"},
     "__main__": {"cli"},
@@ -119,6 +120,7 @@ LIBRARIES = {
     "pyarrow": {"runs", "sweeps"},
     "pydantic": {"scenario"},
     "pydantic_core": {"scenario"},
+    "pytest": {"pytest_plugin"},
     "rich": {"layout", "sweeps"},
     "simpy": {"chain"},
     "yaml": {"scenario", "verification"},
