@@ -38,6 +38,18 @@ def merged(extents: Iterable[tuple[int, int]]) -> list[Extent]:
     return result
 
 
+def touching_joined(extents: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ranges in ascending order, with those that touch as one; unlike with ``merged`` what
+    several of them hold stays in each."""
+    result: list[tuple[int, int]] = []
+    for start, end in sorted(extents):
+        if result and result[-1][1] == start:
+            result[-1] = (result[-1][0], end)
+        else:
+            result.append((start, end))
+    return result
+
+
 def subtracted(left: Iterable[tuple[int, int]], right: Iterable[tuple[int, int]]) -> list[Extent]:
     """Return what ``left`` holds and ``right`` does not, in normal form."""
     holes = merged(right)

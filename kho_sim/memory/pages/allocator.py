@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from kho_sim.base.command_line import MovableCore
 from kho_sim.base.errors import ensure
-from kho_sim.base.extent import Extent, intersected, merged, subtracted
+from kho_sim.base.extent import Extent, intersected, merged, subtracted, touching_joined
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 from kho_sim.platform.rules import ZoneLimit
 
@@ -168,7 +168,7 @@ class PageAllocator:
 
     def adopt(self, extents: Iterable[tuple[int, int]], user: bool = True) -> None:
         """Note restored pages (bytes), managed and in use from now on; ``user`` as in ``free``."""
-        for start, end in extents:
+        for start, end in touching_joined(extents):
             for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
                 if user:
