@@ -1,4 +1,5 @@
-"""Figures for readers who have chosen dark colours: greys are turned over, colours stay.
+"""Figures for readers who have chosen dark colours: greys are turned over, colours stay but for a
+blue that would be too dark.
 
 The rules are inside the picture, which a browser shows by the colours of the page around it. Left
 out: pictures of dots.
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import re
 
-LIGHTEST, DARKEST = 232, 24
-"""The grey that black becomes, and that white becomes."""
+LIGHTEST, DARK, DARKEST = 232, 48, 24
+"""The grey that black becomes, that one next to white becomes, and that white itself becomes, so
+that the palest marks can be told from the page."""
+LIGHTER = {"#0072b2": "#2a8ccc"}
 NEUTRAL = 6
 """Parts of a colour that differ by no more than this make a grey."""
 
@@ -23,7 +26,7 @@ def with_dark(svg: str) -> str:
     rules = [
         f'[style*="{what}: {colour}"]{{{what}:{_turned(colour)}!important}}'
         for what, colour in used
-        if _is_grey(colour)
+        if _is_grey(colour) or colour in LIGHTER
     ]
     # What has no colour of its own is black: most text.
     text = "".join([f"svg{{fill:{_grey(LIGHTEST)}}}", *rules])
@@ -41,8 +44,10 @@ def _is_grey(colour: str) -> bool:
 
 
 def _turned(colour: str) -> str:
+    if colour in LIGHTER:
+        return LIGHTER[colour]
     lightness = sum(_parts(colour)) / 3 / 255
-    return _grey(round(LIGHTEST - lightness * (LIGHTEST - DARKEST)))
+    return _grey(DARKEST if lightness == 1 else round(LIGHTEST - lightness * (LIGHTEST - DARK)))
 
 
 def _grey(lightness: int) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -279,13 +280,28 @@ def _records(path: Path, content: bytes, kind: type[Any]) -> Rows[Any]:
         if SPANS in columns:
             spans, sizes = columns.pop(SPANS), columns.pop(BLOCK_BYTES)
             columns["busy_blocks"] = list(map(_blocks, columns["busy_blocks"], spans, sizes))
-        rows.extend({}, columns)
+        _extend_by_boot(rows, columns)
     except MemoryError:
         raise
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TraceError(f"{path} is damaged: {reason}") from error
     return rows
+
+
+def _extend_by_boot(rows: Rows[Any], columns: dict[str, list[Any]]) -> None:
+    """Append a batch for each boot, as a simulated chain has them: whoever looks for the records of
+    one boot then passes over those of all others at once."""
+    boots = columns.pop("boot", None)
+    if boots is None:
+        rows.extend({}, columns)
+        return
+    start = 0
+    for boot, same in groupby(boots):
+        end = start + sum(1 for _ in same)
+        part = {name: values[start:end] for name, values in columns.items()}
+        rows.extend({"boot": boot}, part)
+        start = end
 
 
 def _blocks(listed: Any, spans: Any, block_bytes: Any) -> Any:

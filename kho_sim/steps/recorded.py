@@ -6,11 +6,12 @@ than one boot is held. Left out: what a running kernel does later.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from kho_sim.base.extent import Extent, merged, subtracted
 from kho_sim.memory.memblock import KHO_SCRATCH
@@ -18,6 +19,7 @@ from kho_sim.trace.records import Allocation, Boot, PreservedRun, RegionRow, Tab
 from kho_sim.trace.rows import Rows
 from kho_sim.trace.trace import Trace
 
+Record = TypeVar("Record")
 MOMENTS = ("before_extend", "after_extend", "before_retrieve", "after_retrieve")
 """The moments at which regions are recorded, in the order of a boot."""
 
@@ -92,33 +94,35 @@ def recorded_boots(trace: Trace) -> Iterator[Recorded]:
         yield Recorded(
             boot,
             _arrays(regions.of(boot.boot)),
-            [Allocation(**row) for row in allocations.of(boot.boot)],
-            [PreservedRun(**row) for row in preserved.of(boot.boot)],
-            [row["address"] for row in tree_pages.of(boot.boot)],
+            list(allocations.of(boot.boot)),
+            list(preserved.of(boot.boot)),
+            [row.address for row in tree_pages.of(boot.boot)],
         )
 
 
-def _arrays(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[Region]]:
+def _arrays(rows: Iterable[RegionRow]) -> dict[tuple[str, str], list[Region]]:
     arrays: dict[tuple[str, str], list[Region]] = {}
     for row in rows:
-        region = Region(row["start"], row["end"], row["nid"], row["flags"])
-        arrays.setdefault((row["moment"], row["array"]), []).append(region)
+        region = Region(row.start, row.end, row.nid, row.flags)
+        arrays.setdefault((row.moment, row.array), []).append(region)
     return arrays
 
 
-class _ByBoot:
-    """Rows of a kind, boot by boot, read once from front to back."""
+class _ByBoot(Generic[Record]):
+    """Rows of a kind, boot by boot, read once from front to back.
 
-    def __init__(self, rows: Rows[Any]):
-        self._names = rows.names
+    They are named tuples with the fields of the record, which take a tenth of its time to make.
+    """
+
+    def __init__(self, rows: Rows[Record]):
+        self._row = namedtuple("_row", rows.names)  # type: ignore[misc]
         at = rows.names.index("boot")
         self._groups = groupby(rows.tuples(), key=itemgetter(at))
         self._next: tuple[int, Iterator[tuple[Any, ...]]] | None = next(self._groups, None)
 
-    def of(self, boot: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a boot as mappings; boots are asked for in ascending order."""
+    def of(self, boot: int) -> Iterator[Record]:
+        """Yield the rows of a boot; boots are asked for in ascending order."""
         while self._next and self._next[0] <= boot:
             if self._next[0] == boot:
-                for row in self._next[1]:
-                    yield dict(zip(self._names, row, strict=True))
+                yield from cast("Iterator[Record]", map(self._row._make, self._next[1]))
             self._next = next(self._groups, None)
