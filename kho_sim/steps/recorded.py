@@ -115,7 +115,8 @@ class _ByBoot(Generic[Record]):
     """
 
     def __init__(self, rows: Rows[Record]):
-        self._row = namedtuple("_row", rows.names)  # type: ignore[misc]
+        # Its fields are known at run time only.
+        self._row: Any = namedtuple("_row", rows.names)  # type: ignore[misc]
         at = rows.names.index("boot")
         self._groups = groupby(rows.tuples(), key=itemgetter(at))
         self._next: tuple[int, Iterator[tuple[Any, ...]]] | None = next(self._groups, None)

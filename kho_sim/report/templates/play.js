@@ -52,17 +52,12 @@
           colour: colourOf(caller), faint: state.caller !== null && state.caller !== caller });
       }
     }
-    taken.sort((a, b) => a.faint === b.faint ? total(b.layer) - total(a.layer) : b.faint - a.faint);
+    taken.sort((a, b) => a.faint === b.faint ? b.layer.total() - a.layer.total() : b.faint - a.faint);
     return {
       memory: Object.entries(step.memory).map(([kind, number]) => mark(kind, number)),
       handed, taken,
       reserved: step.reserved === null ? [] : [mark("reserved", step.reserved)],
     };
-  }
-  function total(one) {
-    let sum = 0;
-    for (let i = 0; i < one.length; i += 1) sum += one.bytes(i);
-    return sum;
   }
 
   // The maps
@@ -240,7 +235,7 @@
   function largestCallers() {
     const bytes = new Map();
     for (const map of maps) for (const marks of map.lanes.taken || []) {
-      bytes.set(marks.caller, Math.max(bytes.get(marks.caller) || 0, total(marks.layer)));
+      bytes.set(marks.caller, Math.max(bytes.get(marks.caller) || 0, marks.layer.total()));
     }
     return [...bytes].sort((a, b) => b[1] - a[1]).slice(0, CALLERS_NAMED);
   }

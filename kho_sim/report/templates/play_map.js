@@ -39,6 +39,13 @@ class Layer {
   }
   bytes(i) { return this.coded.bytes ? this.coded.bytes[i] * this.coded.unit : this.ends[i] - this.starts[i]; }
   count(i) { return this.coded.counts ? this.coded.counts[i] : 1; }
+  total() {
+    if (this.sum === undefined) {
+      this.sum = 0;
+      for (let i = 0; i < this.length; i += 1) this.sum += this.bytes(i);
+    }
+    return this.sum;
+  }
   item(i) { const { item } = this.coded; return Array.isArray(item) ? item[i] : item; }
   // The first range that ends behind an address.
   from(address) { return d3.bisector(end => end).right(this.ends, address); }
@@ -79,7 +86,9 @@ class MemoryMap {
     Object.assign(this, { axis, nodes, zoom, title, lanes: [], chosen: null });
   }
   get width() { return this.canvas.clientWidth; }
-  height() { return LANES.reduce((sum, lane) => sum + lane.height + LABEL, 0) + AXIS; }
+  height() {
+    return LANES.reduce((sum, lane) => sum + lane.height + LABEL, 0) + AXIS + (this.nodes.length > 1 ? LABEL : 0);
+  }
   x(address) { return this.zoom().applyX(this.axis.scale(address) * (this.width - 2 * PAD) + PAD); }
   address(x) { return this.axis.scale.invert((this.zoom().invertX(x) - PAD) / (this.width - 2 * PAD)); }
   // lanes: lane name -> [{kind, name, layer, colour}], later ones above earlier ones.
@@ -118,7 +127,7 @@ class MemoryMap {
   }
 
   drawMarks(pen, marks, y, height, look) {
-    const { layer } = marks, right = this.width - PAD;
+    const { layer } = marks, right = this.width - PAD, ratio = window.devicePixelRatio || 1;
     const least = marks.kind === "free" || marks.kind === "extended" ? 0.5 : 1.5;
     const low = this.address(PAD), high = this.address(right);
     pen.fillStyle = marks.colour || look.getPropertyValue(`--${marks.kind}`);
@@ -129,8 +138,9 @@ class MemoryMap {
       if (to - from < least) { from = (from + to - least) / 2; to = from + least; }
       const fill = layer.bytes(i) / (layer.ends[i] - layer.starts[i]);
       pen.globalAlpha = (marks.faint ? 0.12 : 1) * (fill < 1 ? Math.max(fill, 0.4) : 1);
-      from = Math.max(from, PAD, drawn);
-      to = Math.min(to, right);
+      // On whole pixels of the screen, so that neighbours leave no seam.
+      from = Math.round(Math.max(from, PAD, drawn) * ratio) / ratio;
+      to = Math.max(Math.round(Math.min(to, right) * ratio) / ratio, from + 1 / ratio);
       if (to > from) pen.fillRect(from, y, to - from, height);
       drawn = Math.max(drawn, to);
     }
@@ -167,8 +177,8 @@ class MemoryMap {
       const x = Math.max(this.x(layer.starts[0]), PAD), end = this.x(layer.ends[layer.length - 1]);
       if (x > width - PAD || end < PAD) continue;
       const label = `node ${nid}`, wide = pen.measureText(label).width;
-      pen.fillRect(x, LABEL - 3, 1, bottom - LABEL + 7);
-      if (x > free + 6 && x + wide < width) { pen.fillText(label, x + 3, bottom + 8); free = x + 3 + wide; }
+      pen.fillRect(x, LABEL - 3, 1, bottom - LABEL + 3);
+      if (x > free + 6 && x + wide < width) { pen.fillText(label, x, bottom + AXIS + 2); free = x + wide; }
     }
   }
 
