@@ -153,8 +153,9 @@ def test_preserved_gigantic_pages_count_towards_the_request():
         "workload: [{kind: hugetlb, preserve: 5}]\n"
     )
     trace = run_scenario(scenario)
-    assert boots_of(trace, "gigantic_pages_requested") == [8, 3, 3]
-    assert boots_of(trace, "gigantic_pages_allocated") == [8, 3, 3]
+    assert boots_of(trace, "gigantic_pages_requested") == [8, 8, 8]
+    assert boots_of(trace, "gigantic_pages_allocated") == [8, 8, 8]
+    assert boots_of(trace, "gigantic_pages_kept") == [None, 5, 5]
     assert dict(trace["boots"][1].preservations_by_order)[18] == 5
 
 
