@@ -21,8 +21,14 @@ TIME_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, **DURATION_UNITS}
 
 UNITS = {"bytes": "bytes", "ns": "nanoseconds", "pages": "pages", "address": "bytes"}
 """Word in the name of a value -> its unit."""
-SIZE_PLACES = ("memory", "size")
-"""Last words of places in a scenario whose values are bytes."""
+SIZE_PLACES = (
+    "memory", "size", "page_size", "folio", "grow", "align", "image", "brk", "initrd", "init_size",
+    "per_cpu_static", "per_cpu_dynamic", "per_cpu_reserved", "log_buf_len", "purgatory",
+    "node_data", "node_memory",
+)  # fmt: skip
+"""Last words of places in a scenario whose values are bytes; a test holds them to its schema."""
+DURATION_PLACES = ("after", "lifetime", "uptime")
+"""The same of nanoseconds."""
 
 _SIZE = re.compile(
     r"(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<whole>[0-9]+)(?P<fraction>\.[0-9]+)?) ?(?P<unit>[A-Za-z]*)",
@@ -195,18 +201,25 @@ def format_ns(duration_ns: int) -> str:
     return f"{duration_ns} ns"
 
 
+def natural_key(text: str) -> list[tuple[int, str]]:
+    """Return a sort key by which 7.10 comes after 7.9, and '16 GiB' after '8 GiB'."""
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
 def unit_of(name: str) -> str:
     """Return the unit that a name says, as in ``extended_bytes_min``, or ''."""
-    words = re.split(r"[._]", name)
-    if words[-1] in SIZE_PLACES:
-        return "bytes"
-    return next((UNITS[word] for word in words if word in UNITS), "")
+    place = name.rpartition(".")[2]
+    if place in SIZE_PLACES or place in DURATION_PLACES:
+        return "bytes" if place in SIZE_PLACES else "nanoseconds"
+    return next((UNITS[word] for word in re.split(r"[._]", name) if word in UNITS), "")
 
 
 def show(name: str, value: object) -> str:
     """Return a value for people, by the unit in its name: '1.5 GiB', '22.5 ms', '526,358'.
 
     Addresses are hexadecimal. Numbers without a unit have four digits after the point at most.
+    Sizes at a place of a scenario are exact, as a scenario has them: '60MiB'.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         return str(value)
@@ -215,6 +228,8 @@ def show(name: str, value: object) -> str:
     if name.endswith("address"):
         return f"{whole:#x}"
     unit = unit_of(name)
+    if unit == "bytes" and "." in name:
+        return format_exact(whole)
     if unit in ("bytes", "nanoseconds"):
         return format_size(whole) if unit == "bytes" else format_ns(whole)
     return f"{whole:,}" if whole == value or abs(number) >= 1000 else f"{number:.4g}"

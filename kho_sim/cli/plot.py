@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,8 +47,14 @@ class Source(NamedTuple):
     "--format", "kind", type=click.Choice(FORMATS), default="png", show_default=True,
     help="Of the files.",
 )  # fmt: skip
+@click.option(
+    "--over", metavar="KEY", help="Of a sweep: the varied place along x.  [default: the one with "
+    "most values]",
+)  # fmt: skip
 @click.option("--graphs", is_flag=True, help="Also write lineage and trees as GraphML and DOT.")
-def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool) -> int:
+def verb(
+    source: str, out: str, names: tuple[str, ...], kind: str, over: str | None, graphs: bool
+) -> int:
     """Draw figures of SOURCE into a folder, and print the files' names.
 
     SOURCE is a stored run, sweep or advice, a real console log, a scenario (which is simulated
@@ -57,10 +64,10 @@ def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool)
     from kho_sim.graphs import write_graph
     from kho_sim.plots import save
 
-    opened = _open(Path(source))
+    opened = _open(Path(source), over)
     chosen = _chosen(opened, names)
     drawn_graphs = _graphs_of(opened.what) if graphs else {}
-    drawn = _drawn(opened, chosen, bool(names))
+    drawn = _drawn(opened, chosen, asked=bool(names) or over is not None)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
@@ -75,29 +82,42 @@ def verb(source: str, out: str, names: tuple[str, ...], kind: str, graphs: bool)
     return 0
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path, over: str | None) -> Source:
     """Find out what a path is. Raises InputError if it is nothing that can be drawn."""
-    from kho_sim.plots import SWEEP_FIGURES
-
+    if is_sweep(path) and not is_advice(path):
+        return _of_sweep(path, over)
+    if over is not None:
+        raise click.BadParameter(f"{path} is no sweep, so --over has nothing to choose from.")
     if is_advice(path):
-        from kho_sim.plots import ADVICE_FIGURES
-        from kho_sim.sweeps.advise import read_advice
-
-        advice = read_advice(path)
-        return Source(advice, ADVICE_FIGURES, {"source": "advice", "seeds": list(advice.seeds)})
-    if is_sweep(path):
-        from kho_sim.sweeps import open_sweep
-
-        sweep = open_sweep(path)
-        provenance = {
-            "source": "sweep",
-            "keys": sweep.keys,
-            "scenario": sweep.manifest.get("scenario"),
-        }
-        return Source(sweep, SWEEP_FIGURES, provenance)
+        return _of_advice(path)
     if path.suffix == ".json":
         return _open_document(path)
     return _of_trace(read_trace(path))
+
+
+def _of_advice(path: Path) -> Source:
+    from kho_sim.plots import ADVICE_FIGURES
+    from kho_sim.sweeps.advise import read_advice
+
+    advice = read_advice(path)
+    return Source(advice, ADVICE_FIGURES, {"source": "advice", "seeds": list(advice.seeds)})
+
+
+def _of_sweep(path: Path, over: str | None) -> Source:
+    from kho_sim.plots import AXIS_FIGURES, SWEEP_FIGURES
+    from kho_sim.scenario import canonical_key
+    from kho_sim.sweeps import open_sweep
+
+    sweep = open_sweep(path)
+    provenance = {
+        "source": "sweep",
+        "keys": sweep.keys,
+        "scenario": sweep.manifest.get("scenario"),
+    }
+    figures = dict(SWEEP_FIGURES)
+    if over is not None:
+        figures = {n: partial(draw, over=canonical_key(over)) for n, draw in AXIS_FIGURES.items()}
+    return Source(sweep, figures, provenance)
 
 
 def _open_document(path: Path) -> Source:

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from kho_sim.plots.blackout_by import blackout_by
-from kho_sim.plots.cost_by_shift import cost_by_shift
+from kho_sim.plots.extension_cost import extension_cost
 from kho_sim.plots.failures import failures
 from kho_sim.plots.handover_matrix import handover_matrix, matrix_table
 from kho_sim.plots.lineage import lineage
 from kho_sim.plots.memory_map import memory_map
+from kho_sim.plots.outcomes import outcomes
 from kho_sim.plots.predicted_observed import predicted_observed
-from kho_sim.plots.recovered_by_shift import recovered_by_shift
+from kho_sim.plots.recovered import recovered
 from kho_sim.plots.recovered_on_advice import recovered_on_advice
 from kho_sim.plots.scratch_use import scratch_use
 from kho_sim.plots.style import FORMATS, provenance_of, save, svg_picture
@@ -37,14 +38,19 @@ TRACE_FIGURES: dict[str, Callable[..., Figure]] = {
 }
 """Figures of one chain, simulated or read from a log."""
 
+AXIS_FIGURES: dict[str, Callable[..., Figure]] = {
+    "outcomes": outcomes,
+    "recovered": recovered,
+    "extension_cost": extension_cost,
+}
+"""Figures of any sweep, over any of its axes."""
+
 SWEEP_FIGURES: dict[str, Callable[..., Figure]] = {
-    "recovered_by_shift": recovered_by_shift,
-    "cost_by_shift": cost_by_shift,
+    **AXIS_FIGURES,
     "handover_matrix": handover_matrix,
     "blackout_by": blackout_by,
 }
-"""Figures of a sweep, each of certain axes: over kernel.extend.shift, over two releases, or over
-what decides a blackout."""
+"""Figures of a sweep; the matrix is of one over two releases."""
 
 ADVICE_FIGURES: dict[str, Callable[..., Figure]] = {
     "survival_by_scratch": survival_by_scratch,
@@ -57,20 +63,22 @@ VERIFY_FIGURES: dict[str, Callable[..., Figure]] = {"predicted_observed": predic
 
 __all__ = [
     "ADVICE_FIGURES",
+    "AXIS_FIGURES",
     "FORMATS",
     "SWEEP_FIGURES",
     "TRACE_FIGURES",
     "VERIFY_FIGURES",
     "blackout_by",
-    "cost_by_shift",
+    "extension_cost",
     "failures",
     "handover_matrix",
     "lineage",
     "matrix_table",
     "memory_map",
+    "outcomes",
     "predicted_observed",
     "provenance_of",
-    "recovered_by_shift",
+    "recovered",
     "recovered_on_advice",
     "save",
     "scratch_use",

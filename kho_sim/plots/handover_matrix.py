@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from kho_sim.base.errors import InputError
+from kho_sim.base.units import natural_key
 from kho_sim.plots.style import (
     BLACK,
     GREEN,
@@ -46,7 +46,8 @@ def matrix_table(sweep: Sweep | pd.DataFrame) -> pd.DataFrame:
     cells = ended.assign(cell=[_cell(row) for row in ended.to_dict("records")])
     first = cells.drop_duplicates([FROM, TO])
     table = first.pivot(index=FROM, columns=TO, values="cell").fillna("")
-    rows, columns = sorted(table.index, key=_natural), sorted(table.columns, key=_natural)
+    rows = sorted(table.index, key=natural_key)
+    columns = sorted(table.columns, key=natural_key)
     return table.loc[rows, columns]
 
 
@@ -87,9 +88,3 @@ def _cell(row: dict[str, object]) -> str:
 
 def _colour(cell: str) -> str:
     return next((colour for word, colour in COLOURS.items() if word in cell), PALE) + "66"
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sort key by which 7.10 comes after 7.9."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]

@@ -65,14 +65,20 @@ SHOWN_FIGURES = {
 """Figures of a chain's page -> heading, and what it shows."""
 
 SWEEP_FIGURES = {
-    "recovered_by_shift": (
-        "What the extension gains, by block size",
-        "Recovered memory, failures avoided and failures left, over the block shift; line: median "
-        "over seeds, band: smallest to largest. The table points has the numbers.",
+    "outcomes": (
+        "How the chains end",
+        "At each point, with the extension and without it: shares of its chains, and the words of "
+        "the worst one. The table points has the same words.",
     ),
-    "cost_by_shift": (
-        "What the extension costs, by block size",
-        "Time of the extension step, memblock regions after it, and pages of its second tree.",
+    "recovered": (
+        "What the extension gains",
+        "Recovered memory, failures avoided, failures left and failures without the extension; "
+        "middle: median over seeds, band: smallest to largest. The table points has the numbers.",
+    ),
+    "extension_cost": (
+        "What the extension costs",
+        "Time of the extension step (its rates are partly assumed), memblock regions around it, "
+        "and pages of its second tree.",
     ),
     "handover_matrix": (
         "From release, to release: what survives an update",

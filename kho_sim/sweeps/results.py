@@ -1,8 +1,9 @@
 """Reading a sweep, also one that is still running: tidy DataFrames with fixed dtypes.
 
 Integers are Int64, text is pandas' string dtype, truth values are boolean, all with missing values.
-Rows are sorted by run id (then twin, boot, sequence), so equal designs give equal tables, whoever
-ran them in whatever order. A run that was done twice, because a kill came between, counts once.
+Rows are in the order of the varied values (then replicate, run id, twin, boot, sequence), so equal
+designs give equal tables, whoever ran them in whatever order. A run that was done twice, because a
+kill came between, counts once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pyarrow as pa
 from kho_sim.base.errors import InputError, TraceError
 from kho_sim.base.notebook import values_html
 from kho_sim.base.shortage import ensure_limit
-from kho_sim.base.units import unit_of
+from kho_sim.base.units import natural_key, unit_of
 from kho_sim.runs.store import load_run
 from kho_sim.sweeps.ledger import FAILED, LOST, OK, SKIPPED, History, read_history
 from kho_sim.sweeps.parts import finished_runs, part_names, read_parquet
@@ -72,7 +73,7 @@ class Sweep:
         ended = states[states["state"] != PENDING]
         results = self._table("runs", parts)
         rows = ended.merge(design, on="run_id").merge(results, on="run_id", how="left")
-        return _finish(rows, ["run_id"])
+        return _finish(rows, self.keys)
 
     def boots(self) -> pd.DataFrame:
         """One row per boot of the runs that are ok, the twins' among them (column twin).
@@ -80,7 +81,7 @@ class Sweep:
         Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.BOOTS``.
         """
         rows = self.design().merge(self._table("boots"), on="run_id")
-        return _finish(rows, ["run_id", "twin", "boot"])
+        return _finish(rows, self.keys, "twin", "boot")
 
     def allocations(self) -> pd.DataFrame:
         """One row per early allocation, if the sweep was asked to keep them; else TraceError.
@@ -90,7 +91,7 @@ class Sweep:
         if "allocations" not in self.manifest["tables"]:
             raise TraceError(f"{self.directory} was swept without allocations")
         rows = self.design().merge(self._table("allocations"), on="run_id")
-        return _finish(rows, ["run_id", "twin", "boot", "sequence"])
+        return _finish(rows, self.keys, "twin", "boot", "sequence")
 
     def alternatives(self) -> pd.DataFrame:
         """One row per what-if and KHO boot, if the scenario has ``what_if``; else TraceError.
@@ -100,7 +101,7 @@ class Sweep:
         if "alternatives" not in self.manifest["tables"]:
             raise TraceError(f"{self.directory} was swept without what_if in its scenario")
         rows = self.design().merge(self._table("alternatives"), on="run_id")
-        return _finish(rows, ["run_id", "boot", "strategy", "shift", "retrieval"])
+        return _finish(rows, self.keys, "boot", "strategy", "shift", "retrieval")
 
     def states(self) -> pd.DataFrame:
         """One row per run of the design: run_id, state, attempts, seed, error, message.
@@ -119,7 +120,7 @@ class Sweep:
 
     def design(self) -> pd.DataFrame:
         """One row per run of the design: run_id, the varied places, replicate, seed."""
-        return _finish(_frame(read_design(self.directory)), ["run_id"])
+        return _finish(_frame(read_design(self.directory)), self.keys)
 
     def counts(self, shard: tuple[int, int] | None = None) -> dict[str, int]:
         """Return how many runs, of a shard or of all, are in each state, if any."""
@@ -228,14 +229,23 @@ def _state_row(
     return run_id, history.state(run_id) or PENDING, attempts, seed, error, message
 
 
+def _in_order(column: pd.Series) -> pd.Series:
+    """Return what a column is sorted by: texts by the numbers in them."""
+    if column.dtype != pd.StringDtype():
+        return column
+    texts = sorted(column.dropna().unique(), key=natural_key)
+    return column.map({text: place for place, text in enumerate(texts)})
+
+
 def _frame(table: pa.Table) -> pd.DataFrame:
     ensure_limit(THREADS_BYTES)
     frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get, use_threads=False)
     return frame
 
 
-def _finish(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """Sort a table, and say its units."""
-    frame = frame.sort_values(order, kind="stable", ignore_index=True)
+def _finish(frame: pd.DataFrame, keys: list[str], *last: str) -> pd.DataFrame:
+    """Sort a table by the varied values, the run, and what is last; and say its units."""
+    order = [*keys, "replicate", "run_id", *last]
+    frame = frame.sort_values(order, kind="stable", ignore_index=True, key=_in_order)
     frame.attrs["units"] = {name: unit for name in frame.columns if (unit := unit_of(name))}
     return frame

@@ -8,18 +8,20 @@ failures and incidents have the reasons).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kho_sim.base import requesters
-from kho_sim.base.units import format_size
+from kho_sim.base.units import format_size, natural_key
 from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, FileOutcome, Incident
 
 if TYPE_CHECKING:
     from kho_sim.trace.trace import Trace
 
 COMPLETED = "completed"
+SEVERITY = ("bad", "amber", "good")
+"""Colours of a headline, the worst first."""
 
 ENDINGS = {
     "kho_disabled": "boot {boot} came up without KHO, and the chain ends there",
@@ -32,6 +34,27 @@ ENDINGS = {
 """Outcome of a chain that did not complete -> what it means."""
 
 
+RUN_RESULTS = (
+    "outcome",
+    "boots",
+    "gigantic_pages_requested_min",
+    "gigantic_pages_allocated_min",
+    "files_lost",
+    "bytes_lost",
+    "failures",
+)
+TWIN_RESULTS = (
+    "outcome_without_extension",
+    "boots_without_extension",
+    "gigantic_pages_requested_min",
+    "gigantic_pages_without_extension_min",
+    "files_lost_without_extension",
+    "bytes_lost_without_extension",
+    "failures_without_extension",
+)
+"""What a headline is made of, of a run and of its twin, in the same order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """How a chain ended. ``str()`` is the whole sentence."""
@@ -42,6 +65,10 @@ class Headline:
     """What a chain that completed did not have or keep, in a few words each, the worst first."""
     course: str
     """What became of the kernels."""
+    boot: int = 0
+    """The kernel that the outcome befell."""
+    message: str = ""
+    """What that kernel printed, if it did."""
 
     @property
     def verdict(self) -> str:
@@ -63,10 +90,46 @@ def headline(trace: Trace) -> Headline:
     """Return the headline of a chain or of a log; its twin has one of its own."""
     outcome = trace.outcome
     if outcome.kind != COMPLETED:
-        message = f': "{outcome.message}"' if outcome.message else ""
-        course = ENDINGS[outcome.kind].format(boot=outcome.boot) + message
-        return Headline(outcome.kind, (), course)
+        return _dead(outcome.kind, outcome.boot, outcome.message)
     return Headline(COMPLETED, tuple(_lacks(trace)), _course(trace))
+
+
+def run_headline(run: Mapping[str, Any], twin: bool = False) -> Headline | None:
+    """Return the headline of a run of a sweep, or of its twin: less exact, as sums are all it has.
+
+    ``run`` has the names of ``base.results.RESULTS``, 'outcome_boot' and 'outcome_message', with
+    None for what is unknown. None if there was no twin, or the run did not end.
+    """
+    names = TWIN_RESULTS if twin else RUN_RESULTS
+    outcome, boots, short_of, got, lost, lost_bytes, failures = (run.get(name) for name in names)
+    if outcome is None:
+        return None
+    if outcome != COMPLETED:
+        if twin:
+            return _dead(outcome, (boots or 1) - 1, "")
+        return _dead(outcome, run["outcome_boot"], run.get("outcome_message") or "")
+    lacks = []
+    if short_of and got is not None and got < short_of:
+        lacks.append(f"up to {short_of - got:,} of {counted(short_of, 'gigantic page')} short")
+    elif failures:
+        lacks.append(f"{counted(failures, 'early allocation')} refused")
+    if lost:
+        lacks.append(f"{counted(lost, 'file')} lost ({format_size(lost_bytes or 0)})")
+    if not twin and run.get("firmware_resets"):
+        lacks.append(f"{counted(run['firmware_resets'], 'cold boot')} after failures")
+    return Headline(COMPLETED, tuple(lacks), _all_came_up(boots or 0))
+
+
+def points_words(chains: Sequence[Headline]) -> str:
+    """Return what became of chains that differ in their seeds only: the worst of them, and how
+    many are like it."""
+    worst = max(chains, key=_badness)
+    alike = sum((one.outcome, one.colour) == (worst.outcome, worst.colour) for one in chains)
+    share = f"{alike} of {len(chains)} " if alike < len(chains) else ""
+    if worst.colour != "bad":
+        return share + worst.verdict
+    message = f": {worst.message}" if worst.message else ""
+    return f"{share}{worst.outcome} in boot {worst.boot}{message}"
 
 
 def boots_text(boots: Iterable[int]) -> str:
@@ -85,6 +148,16 @@ def boots_text(boots: Iterable[int]) -> str:
 def counted(number: int, what: str) -> str:
     """Return '1 file', '2 files', '1,024 files'."""
     return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _badness(one: Headline) -> tuple[int, int, list[tuple[int, str]]]:
+    """Return a sort key: by colour, then the earlier boot, then the larger number that lacks."""
+    return -SEVERITY.index(one.colour), -one.boot, natural_key(one.verdict)
+
+
+def _dead(kind: str, boot: int, message: str) -> Headline:
+    said = f': "{message}"' if message else ""
+    return Headline(kind, (), ENDINGS[kind].format(boot=boot) + said, boot, message)
 
 
 def _lacks(trace: Trace) -> Iterator[str]:
@@ -127,6 +200,8 @@ def _resets(trace: Trace) -> int:
 
 def _course(trace: Trace) -> str:
     kernels = len(trace[Boot])
-    if _resets(trace):
-        return f"the last of {kernels} kernels came up"
+    return f"the last of {kernels} kernels came up" if _resets(trace) else _all_came_up(kernels)
+
+
+def _all_came_up(kernels: int) -> str:
     return f"all {kernels} kernels came up" if kernels != 1 else "the only kernel came up"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kho_sim.base.units import (
+    DURATION_PLACES,
+    SIZE_PLACES,
     format_duration,
     format_exact,
     format_ns,
     format_size,
     memparse,
+    natural_key,
     parse_duration,
     parse_size,
     show,
@@ -186,8 +191,8 @@ def test_times_for_people(duration_ns, text):
         ("extended_bytes_min", 3 << 29, "1.5 GiB"),
         ("bytes_lost", 0, "0 B"),
         ("preserved_bytes", 1024.4, "1 KiB"),
-        ("machine.memory", 60 << 20, "60 MiB"),
-        ("workload[0].size", 4096, "4 KiB"),
+        ("machine.memory", 60 << 20, "60MiB"),
+        ("workload[0].size", 4096, "4KiB"),
         ("extend_ns_max", 22_500_000, "22.5 ms"),
         ("extend_ns", -1.2e9, "-1.2 s"),
         ("max_address", 4096, "0x1000"),
@@ -219,3 +224,54 @@ def test_a_value_is_shown_by_the_unit_in_its_name(name, value, text):
 )
 def test_a_name_says_its_unit(name, unit):
     assert unit_of(name) == unit
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("kernel.image", 60 << 20, "60MiB"),
+        ("workload[0].size", 1 << 30, "1GiB"),
+        ("machine.memory", (1 << 30) + 1, "1073741825"),
+        ("chain.uptime", 3600 * 10**9, "1h 00m"),
+        ("kernel.extend.shift", 30, "30"),
+    ],
+)
+def test_places_of_a_scenario_are_shown_as_it_has_them(name, value, text):
+    assert show(name, value) == text
+
+
+def test_places_with_units_are_those_of_the_schema():
+    from kho_sim.scenario import spec  # noqa: F401
+    from kho_sim.scenario.fields import DurationRule, SizeRule
+    from kho_sim.scenario.section import Section
+
+    addresses = ("start", "end")
+    found = {SizeRule: set(), DurationRule: set()}
+    for section in _below(Section):
+        if not section.__module__.startswith("kho_sim."):
+            continue
+        for name, field in section.model_fields.items():
+            for rule, names in found.items():
+                if rule in _rules(field.annotation, field.metadata):
+                    names.add(name)
+    sizes = {name for name in found[SizeRule] if not name.endswith(addresses)}
+    assert sizes == set(SIZE_PLACES)
+    assert found[DurationRule] == set(DURATION_PLACES)
+
+
+def _below(kind):
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def _rules(annotation, metadata=()):
+    for part in (*metadata, *getattr(annotation, "__metadata__", ())):
+        yield type(part)
+    for part in get_args(annotation):
+        yield from _rules(part)
+
+
+def test_texts_are_sorted_by_the_numbers_in_them():
+    names = ["7.10", "7.9", "16 GiB", "8 GiB", "none"]
+    assert sorted(names, key=natural_key) == ["7.9", "7.10", "8 GiB", "16 GiB", "none"]
