@@ -5,6 +5,8 @@ Left out: addresses; the memory map has them.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from kho_sim.plots.lineage_cells import AREAS, OTHERS, Cell, cells_of, columns_o
 from kho_sim.plots.style import (
     BLACK,
     BLUE,
+    DARK_ORANGE,
     GREEN,
     GREY,
     PALE,
@@ -28,18 +31,23 @@ from kho_sim.plots.style import (
     new_figure,
     setting,
 )
+from kho_sim.trace.headline import Headline, headline
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace
 
 if TYPE_CHECKING:
     import networkx as nx
 
-KERNEL_WIDTH, OBJECT_WIDTH, BOX_HEIGHT = 1.7, 1.9, 0.4
+KERNEL_WIDTH, OBJECT_WIDTH, BOX_HEIGHT = 1.7, 1.95, 0.5
 OBJECTS_X, COLUMN = 3.0, 2.15
 INDENT, MOST_INDENTS = 0.45, 3
-ROW_INCHES, NARROW_ROW_INCHES = 1.1, 0.95
+ROW_INCHES, NARROW_ROW_INCHES = 1.1, 0.82
+"""Height of a boot in a chain with incidents, whose words need room, and in one without."""
 LINE, MOST_INCIDENTS = 0.12, 3
-WIDEST_LINE = 9.0
+END_LETTERS = 34
+END_COLOURS = {"good": GREEN, "amber": DARK_ORANGE, "bad": VERMILION}
+WIDEST_LINE = 14.0
+"""Points that the most bytes that went on at once are drawn with."""
 
 
 @house_style
@@ -65,14 +73,20 @@ def lineage(trace: Trace) -> Figure:
     left = OBJECTS_X + INDENT * _falls(graph, "chain")
     columns = {name: left + COLUMN * number for number, name in enumerate(columns_of(cells))}
     twin_x = left + COLUMN * len(columns) + KERNEL_WIDTH / 2
-    _draw_cells(axes, cells, columns)
-    _draw_spine(axes, graph, "chain", 0.0)
+    most = max((size for cell in cells for size in cell.goes_on.values()), default=0)
+    _draw_cells(axes, cells, columns, most)
+    _draw_spine(axes, graph, "chain", 0.0, headline(trace))
     if trace.twin is not None:
-        _draw_spine(axes, graph, "twin", twin_x)
+        _draw_spine(axes, graph, "twin", twin_x, headline(trace.twin))
     _write_heads(axes, columns, twin_x if trace.twin is not None else None)
     last = twin_x + KERNEL_WIDTH + INDENT * _falls(graph, "twin")
     axes.set_xlim(-KERNEL_WIDTH / 2 - 0.1, last if trace.twin else twin_x - KERNEL_WIDTH / 2)
-    axes.set_ylim(rows - 0.1, -0.75)
+    axes.set_ylim(rows + 0.1, -0.75)
+    if most:
+        words = (
+            f"Green lines are as wide as the bytes that go on; the widest is {format_size(most)}."
+        )
+        figure.text(0.012, 0.01, words, fontsize=8, color=GREY)
     return figure
 
 
@@ -98,7 +112,7 @@ def _x_of(data: dict[str, Any], x: float) -> float:
     return x + INDENT * min(int(number or 0), MOST_INDENTS)
 
 
-def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> None:
+def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float, said: Headline) -> None:
     """Draw a chain's kernels from top to bottom, what each handed over, and its incidents."""
     for name, data in _nodes(graph, "kernel", chain):
         colour = VERMILION if _died(graph, name) else BLUE
@@ -113,12 +127,11 @@ def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> Non
         _draw_handover(axes, graph, name, data, x)
     line_counts = _write_incidents(axes, graph, chain, x)
     for _, data in _nodes(graph, "end", chain):
-        good = data["outcome"] == "completed"
         at = _end_x(graph, chain, data["boot"], x)
         axes.text(
-            at, data["boot"] + 0.3 + LINE * line_counts.get(data["boot"], 0), _end_text(data),
+            at, data["boot"] + 0.3 + LINE * line_counts.get(data["boot"], 0), _end_text(said),
             fontsize=7.5, ha="center", va="top",
-            fontweight="bold", color=GREEN if good else VERMILION,
+            fontweight="bold", color=END_COLOURS[said.colour],
         )  # fmt: skip
 
 
@@ -147,7 +160,7 @@ def _draw_handover(
     colour = VERMILION if missed else GREY
     _arrow(axes, (at, above), (at, data["boot"]), colour, f"arrow-{name}", dashed=joins)
     text = "handed over, not found" if missed else _handover_text(data)
-    _label(axes, at + 0.07, data["boot"] - 0.36, text, colour)
+    _label(axes, at + 0.07, data["boot"] - 0.42, text, colour)
 
 
 def _write_incidents(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> dict[int, int]:
@@ -172,8 +185,8 @@ def _end_x(graph: nx.MultiDiGraph, chain: str, boot: int, x: float) -> float:
     return next((_x_of(data, x) for data in kernels), x)
 
 
-def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float]) -> None:
-    """Draw what handovers hold; lines are as wide as the share that goes on."""
+def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float], most: int) -> None:
+    """Draw what handovers hold; lines are as wide as the bytes that go on, ``most`` the widest."""
     for cell in cells:
         x, y = columns[cell.column], cell.boot - 0.5 if cell.handed else cell.boot + 0.5
         edge = VERMILION if "lost" in cell.ends else BLACK
@@ -181,8 +194,7 @@ def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float]) -> Non
         _box(axes, x, y, OBJECT_WIDTH, cell.text, edge, f"object-{cell.boot}-{cell.column}", fill)
         for column, size_bytes in cell.goes_on.items():
             end = columns[column], y + 1
-            share = size_bytes / max(cell.size_bytes, 1)
-            _flow(axes, (x, y), end, share, format_size(size_bytes))
+            _flow(axes, (x, y), end, size_bytes / max(most, 1), format_size(size_bytes))
         for line, (relation, amount) in enumerate(cell.ends.items()):
             if relation != "kept by":
                 colour = GREY if relation == "given up" else VERMILION
@@ -221,7 +233,7 @@ def _flow(
         linewidth=max(WIDEST_LINE * share, 0.8), solid_capstyle="butt", gid="flow",
     )  # fmt: skip
     if start[0] == end[0]:
-        axes.text(start[0] + 0.12, (top + bottom) / 2, text, fontsize=7, color=GREEN, va="center")
+        axes.text(start[0] + 0.2, (top + bottom) / 2, text, fontsize=7, color=GREEN, va="center")
 
 
 def _box(
@@ -243,23 +255,25 @@ def _box(
 
 
 def _kernel_text(data: dict[str, Any]) -> str:
-    texts = []
+    texts = [boot_name(data["boot"], data["boot_kind"])]
     if data.get("extended_bytes") is not None:
         texts.append(f"extends {format_size(data['extended_bytes'])}")
     if data.get("failures") is not None:
         texts.append(f"{data['failures']} failed")
-    return "\n".join([boot_name(data["boot"], data["boot_kind"]), ", ".join(texts)]).rstrip()
+    return "\n".join(texts)
 
 
 def _handover_text(data: dict[str, Any]) -> str:
     if "preservations" not in data:
         return "handover"
-    return f"{data['preservations']:,} keys, tree of {data['radix_nodes']} pages"
+    return f"{data['preservations']:,} keys,\ntree of {data['radix_nodes']} pages"
 
 
-def _end_text(data: dict[str, Any]) -> str:
-    message = f"\n{data['message']}" if data["message"] else ""
-    return f"{data['outcome']}{message}"
+def _end_text(said: Headline) -> str:
+    # A number stays with its unit.
+    verdict = re.sub(r"(?<=\d) (?=\w?i?B\b)", "\N{NO-BREAK SPACE}", said.verdict)
+    words = [verdict, *([said.message] if said.message else [])]
+    return "\n".join(line for text in words for line in textwrap.wrap(text, END_LETTERS))
 
 
 def _write_heads(axes: Axes, columns: dict[str, float], twin_x: float | None) -> None:

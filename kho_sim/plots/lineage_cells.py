@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 5
 OTHERS, AREAS = "other sessions", "reserve_mem"
-NAMES_WIDTH = 30
+NAMES_WIDTH = 25
 
 
 @dataclass

@@ -42,6 +42,8 @@ without it OpenBLAS ends the process with the exit code of a failed expectation.
 
 BLACK, GREY, PALE = "#000000", "#707070", "#ECECEC"
 BLUE, SKY, GREEN = "#0072B2", "#7CC4EC", "#009E73"
+DARK_ORANGE = "#A86E00"
+"""For words, which orange is too light for."""
 ORANGE, VERMILION, PURPLE, YELLOW = "#E69F00", "#D55E00", "#CC79A7", "#F0E442"
 BROWN, PALE_GREEN = "#8C564B", "#A6D96A"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)

@@ -46,7 +46,9 @@ class Axis:
         if not self.is_number or self.key == SHIFT or min(self.values) <= 0:
             return False
         steps = [high - low for low, high in pairwise(self.values)]
-        return max(self.values) >= WIDE_RANGE * min(self.values) and max(steps) > 4 * min(steps)
+        return bool(
+            max(self.values) >= WIDE_RANGE * min(self.values) and max(steps) > 4 * min(steps)
+        )
 
     @property
     def label(self) -> str:

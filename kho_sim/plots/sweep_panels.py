@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -95,10 +95,10 @@ def label_axis(axes: Axes, axis: Axis) -> None:
     axes.xaxis.set_major_locator(FixedLocator([places[index] for index in shown]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    turned = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if _is_turned(axis) else {}
+    turned: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(
         [places[index] for index in shown], [axis.names[index] for index in shown],
-        fontsize=7.5, **turned,
+        fontsize=7.5, **(turned if _is_turned(axis) else {}),
     )  # fmt: skip
     axes.set_xlabel(axis.label)
 
@@ -182,7 +182,7 @@ def _draw_fact(axes: Axes, chains: Chains, fact: str) -> None:
         spread = pd.DataFrame(
             {"low": values.min(), "middle": values.median(), "high": values.max()}
         ).astype(float)
-        look = {
+        look: dict[str, Any] = {
             "color": SERIES[number % len(SERIES)], "label": name or fact,
             "gid": f"median-{fact}-{name}",
         }  # fmt: skip
@@ -193,7 +193,7 @@ def _draw_fact(axes: Axes, chains: Chains, fact: str) -> None:
 
 
 def _draw_line(
-    axes: Axes, spread: pd.DataFrame, number: int, count: int, look: Mapping[str, str]
+    axes: Axes, spread: pd.DataFrame, number: int, count: int, look: Mapping[str, Any]
 ) -> None:
     thicker = min(count - 1 - number, 6)
     axes.fill_between(
@@ -208,7 +208,7 @@ def _draw_line(
 
 
 def _draw_marks(
-    axes: Axes, spread: pd.DataFrame, number: int, count: int, look: Mapping[str, str]
+    axes: Axes, spread: pd.DataFrame, number: int, count: int, look: Mapping[str, Any]
 ) -> None:
     """Draw marks beside each other, so that none hides another, each with its whole spread."""
     places = spread.index + (number - (count - 1) / 2) * 0.7 / count

@@ -74,10 +74,9 @@ def _is_shown(text: Text) -> bool:
     axes = text.axes
     if axes is None:
         return True
-    every = [label for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()]
-    return text not in every or text in [
-        label for axis in (axes.xaxis, axes.yaxis) for label in _labels(axis)
-    ]
+    both = (axes.xaxis, axes.yaxis)
+    every = [tick.label1 for axis in both for tick in axis.get_major_ticks()]
+    return text not in every or any(text in _labels(axis) for axis in both)
 
 
 def _drawn(figure: Figure):

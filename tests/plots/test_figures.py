@@ -33,6 +33,7 @@ from kho_sim.rates import load_hardware
 from kho_sim.scenario import from_dict, loads
 from kho_sim.trace.records import Allocation, Boot, Outcome, RegionRow
 from kho_sim.trace.trace import Trace
+from tests.plots.overlaps import outside_boxes, outside_figure, touching_ticks
 from tests.plots.traces import LOGS, SCENARIOS, SMALL, recorded, simulated, small
 
 
@@ -70,6 +71,9 @@ def test_every_figure_of_every_scenario_fits_and_has_units(name: str) -> None:
             numbered = axes.xaxis.get_tick_params().get("labelbottom", True)
             if axes.axison and len(axes.get_xticks()) and numbered:
                 assert axes.get_xlabel()
+        assert not touching_ticks(figure)
+        assert not outside_boxes(figure)
+        assert not outside_figure(figure)
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -219,6 +223,7 @@ def test_the_lineage_has_a_box_a_kernel_and_says_what_was_lost() -> None:
     kernels = len(trace["boots"]) + len(trace.twin["boots"]) - 1
     assert len(artists(figure, "kernel-")) == kernels
     assert len(artists(figure, "branch")) == 1
+    assert "boot_failed\nnew driver tables" in words(figure)
     lost = words(lineage(recorded("b-noext-8G-16M_16M_16M")))
     assert "lost:\n1.04 MiB" in lost
 
@@ -324,3 +329,15 @@ def test_words_of_a_long_chain_do_not_touch(count: int) -> None:
     assert row * named.step >= min(least, 0.7) * 0.999
     assert named[0] == 0
     assert rows_height(count, 0.7, least) <= MOST_INCHES
+
+
+def test_lines_of_the_lineage_are_as_wide_as_their_bytes() -> None:
+    figure = lineage(simulated("faults-failed-update"))
+    widths = {round(line.get_linewidth(), 3) for line in artists(figure, "flow")}
+    assert widths == {14.0, round(14.0 * 256 / (3 * 1024), 3)}
+    assert "the widest is 3 GiB" in words(figure)
+
+
+def test_the_lineage_ends_in_the_words_of_the_headline() -> None:
+    text = words(lineage(simulated("seed-case-2"))).replace("\n", " ")
+    assert "completed, 50 of 50 gigantic pages short at boot 1" in text
