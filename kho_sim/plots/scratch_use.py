@@ -14,9 +14,10 @@ from matplotlib.patches import Patch
 from kho_sim.base import requesters
 from kho_sim.base.errors import TraceError
 from kho_sim.base.units import format_size
+from kho_sim.plots.caller_colours import OTHERS as OTHERS_LOOK
+from kho_sim.plots.caller_colours import Look, looks_of
 from kho_sim.plots.sizes import label_sizes
 from kho_sim.plots.style import (
-    SERIES,
     VERMILION,
     boot_name,
     ending,
@@ -33,7 +34,6 @@ TITLE = "Early memory by caller, gigantic pages apart"
 CALLERS_NAMED = 7
 ROW_LEAST_INCHES = 0.18
 OTHERS = "all others"
-OTHERS_COLOUR = "#B8B8B8"
 ORIGINAL, BEYOND, REFUSED = "scratch", "beyond", "refused"
 
 
@@ -63,13 +63,19 @@ def scratch_use(trace: Trace) -> Figure:
     named = rows_named(len(boots), ROW_LEAST_INCHES)
     left.set_yticks(named, [boot_name(boots[row].boot, boots[row].kind) for row in named])
     left.set_ylim(len(boots) - 0.4, -0.6)
-    colours = _colours(callers)
+    looks = _looks(callers)
     figure.legend(
-        handles=[Patch(facecolor=colours[name], label=name) for name in callers],
+        handles=[
+            Patch(
+                facecolor=looks[name].colour, hatch=looks[name].hatch, edgecolor="white", label=name
+            )
+            for name in callers
+        ],
         loc="outside lower left",
         ncols=len(callers),
         columnspacing=1.2,
-        handlelength=1.2,
+        handlelength=1.6,
+        handleheight=1.0,
     )
     return figure
 
@@ -109,18 +115,18 @@ def _largest_callers(use: Use) -> list[str]:
     return [*named, OTHERS] if len(total) > len(named) else named
 
 
-def _colours(callers: list[str]) -> dict[str, str]:
-    return {**dict(zip(callers, SERIES, strict=False)), OTHERS: OTHERS_COLOUR}
+def _looks(callers: list[str]) -> dict[str, Look]:
+    return {**looks_of(name for name in callers if name != OTHERS), OTHERS: OTHERS_LOOK}
 
 
 def _draw_bars(axes: Axes, boots: list[Boot], use: Use, callers: list[str], place: str) -> None:
-    colours = _colours(callers)
+    looks = _looks(callers)
     starts = [0] * len(boots)
     for caller in callers:
         sizes = [_size(use[boot.boot], place, caller, callers) for boot in boots]
         axes.barh(
-            range(len(boots)), sizes, 0.62, left=starts, color=colours[caller],
-            edgecolor="white", linewidth=0.4, gid=f"{place}-{caller}",
+            range(len(boots)), sizes, 0.62, left=starts, color=looks[caller].colour,
+            hatch=looks[caller].hatch, edgecolor="white", linewidth=0.4, gid=f"{place}-{caller}",
         )  # fmt: skip
         starts = [start + size for start, size in zip(starts, sizes, strict=True)]
     for row in rows_named(len(boots), ROW_LEAST_INCHES):
