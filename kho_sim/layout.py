@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
 from textwrap import wrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,6 +58,7 @@ class Cell(NamedTuple):
 
 
 Row = Sequence[str | Cell]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,13 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]], right_from:
     rules = ["---:" if 0 <= right_from <= column else "---" for column in range(len(heads))]
     body = [[_escaped(str(value)) for value in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, rules, *body))
+
+
+def first_of(items: Sequence[Item], most: int) -> tuple[Sequence[Item], int]:
+    """Return the first items and how many are left out: never a single one, whose place the words
+    that say so would take."""
+    shown = items if len(items) <= most + 1 else items[:most]
+    return shown, len(items) - len(shown)
 
 
 def _without_blanks_at_end(line: str) -> str:

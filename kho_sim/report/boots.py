@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kho_sim.base.units import format_ns, format_size
 from kho_sim.layout import WIDTH, Cell, Column, Layout
@@ -39,8 +40,8 @@ def boot_lines(trace: Trace, layout: Layout) -> list[str]:
     cells: list[list[str | Cell]] = []
     last = -1
     # In a narrow terminal the table may need a line that names the columns left out.
-    for row in _worth_a_look(rows, MAX_ROWS - (layout.width < WIDTH)):
-        index = rows.index(row)
+    for index in _worth_a_look(rows, MAX_ROWS - (layout.width < WIDTH)):
+        row = rows[index]
         if index > last + 1:
             folded = ["...", f"{index - last - 1} more"]
             cells.append([*folded, *[""] * (len(facts) - len(folded))])
@@ -54,11 +55,12 @@ def _pairs(trace: Trace) -> Iterable[tuple[Boot, Boot | None]]:
     return ((boot, twins.get(boot.boot)) for boot in trace[Boot])
 
 
-def _worth_a_look(rows: list[Row], most: int) -> list[Row]:
-    """Return at most so many: the first ones, the last ones, those with failures, the extremes."""
-    if len(rows) <= most:
-        return rows
+def _worth_a_look(rows: list[Row], most: int) -> list[int]:
+    """Return the places of at most so many lines: the first ones, the last ones, those with
+    failures, the extremes. A row that would be folded alone is shown in place of that line."""
     indexes = range(len(rows))
+    if len(rows) <= most:
+        return list(indexes)
     wanted = [0, 1, 2, len(rows) - 1, len(rows) - 2]
     wanted += [index for index in indexes if rows[index].boot.failures][:3]
     for fact, best in (("extended_bytes", min), ("extend_ns", max), ("radix_nodes", max)):
@@ -66,7 +68,9 @@ def _worth_a_look(rows: list[Row], most: int) -> list[Row]:
         if known:
             wanted.append(best(known, key=lambda index: getattr(rows[index].boot, fact)))
     wanted += [index for index in indexes if rows[index].boot.failures_avoided]
-    return [rows[index] for index in sorted(list(dict.fromkeys(wanted))[:most])]
+    chosen = sorted(list(dict.fromkeys(wanted))[:most])
+    alone = [one + 1 for one, other in pairwise(chosen) if other == one + 2]
+    return sorted([*chosen, *alone])
 
 
 def _count(value: int | None) -> str:
@@ -94,15 +98,16 @@ def _short(text: str, digits: int) -> str:
 
 
 def _pages(boot: Boot | None) -> str:
-    """Return the gigantic pages that were obtained, if any were asked for."""
+    """Return the gigantic pages of all that were asked for, those handed on included."""
     if boot is None or not boot.gigantic_pages_requested:
         return UNKNOWN
-    return _count(boot.gigantic_pages_allocated)
+    return f"{_count(boot.gigantic_pages_allocated)}/{_count(boot.gigantic_pages_requested)}"
 
 
-def _pages_of_asked(boot: Boot) -> str:
-    pages = _pages(boot)
-    return pages if pages == UNKNOWN else f"{pages}/{_count(boot.gigantic_pages_requested)}"
+def _pages_new(boot: Boot) -> str:
+    """Return how many of them this kernel made itself, where some were handed on."""
+    kept, got = boot.gigantic_pages_kept, boot.gigantic_pages_allocated
+    return UNKNOWN if kept is None or got is None else _count(got - kept)
 
 
 def _pages_colour(boot: Boot | None) -> str:
@@ -133,9 +138,11 @@ FACTS = (
     ),
     Fact(
         Column("got", "gigantic pages"),
-        lambda row: _pages_of_asked(row.boot),
+        lambda row: _pages(row.boot),
         lambda row: _pages_colour(row.boot),
     ),
+    Fact(Column("kept", "gigantic pages"), lambda row: _count(row.boot.gigantic_pages_kept)),
+    Fact(Column("new", "gigantic pages", spare=3), lambda row: _pages_new(row.boot)),
     Fact(
         Column("without", "gigantic pages"),
         lambda row: _pages(row.twin),

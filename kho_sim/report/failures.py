@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kho_sim.base.units import format_size
 from kho_sim.layout import Layout
 from kho_sim.releases import strategy_in
-from kho_sim.trace.headline import boots_text
+from kho_sim.trace.headline import boots_text, counted
 from kho_sim.trace.records import Boot, FailedAllocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
@@ -64,7 +64,7 @@ def _fitting(groups: list[Group], max_lines: int, layout: Layout) -> list[str]:
     for number, group in enumerate(groups, start=1):
         more = group.lines(layout)
         if len(lines) + len(more) + (number < len(groups)) > max_lines:
-            return [*lines, f"  ... {len(groups) - number + 1} more kinds of request"]
+            return [*lines, f"  ... {counted(len(groups) - number + 1, 'more kind')} of request"]
         lines += more
     return lines
 

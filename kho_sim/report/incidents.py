@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from kho_sim.base.units import format_size
-from kho_sim.layout import Layout
+from kho_sim.layout import Layout, first_of
 from kho_sim.trace.records import GOES_ON, REASON, Event, FileOutcome, Incident
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
@@ -112,5 +112,5 @@ def _amount(outcomes: list[FileOutcome]) -> str:
 
 def _names(outcomes: list[FileOutcome]) -> str:
     names = [file.name for file in outcomes]
-    more = f", ... {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+    shown, left = first_of(names, MOST_NAMES)
+    return ", ".join(shown) + (f", ... {left} more" if left else "")

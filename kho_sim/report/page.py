@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kho_sim.base.units import SECOND_NS, format_size, show
-from kho_sim.layout import Cell
+from kho_sim.layout import Cell, first_of
 from kho_sim.report.dark import with_dark
 from kho_sim.report.glossary import anchor, glossary, line_for, term_for
 from kho_sim.report.player import Player
@@ -147,9 +147,10 @@ def _is_number(column: pd.Series) -> bool:
 def _cell(column: str, value: Any) -> dict[str, str]:
     """Return the text of a cell and its sort key; missing values are empty."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        shown = ", ".join(_item(column, item) for item in value[:ITEMS_SHOWN])
-        more = f", ... {len(value) - ITEMS_SHOWN} more" if len(value) > ITEMS_SHOWN else ""
-        return {"text": shown + more, "sort": str(len(value))}
+        shown, left = first_of(value, ITEMS_SHOWN)
+        more = f", ... {left} more" if left else ""
+        text = ", ".join(_item(column, item) for item in shown) + more
+        return {"text": text, "sort": str(len(value))}
     if pd.isna(value):
         return {"text": "", "sort": ""}
     text = str(value)

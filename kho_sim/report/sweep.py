@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kho_sim.base.units import show
-from kho_sim.layout import PLAIN, Cell, Column, Layout
+from kho_sim.layout import PLAIN, Cell, Column, Layout, first_of
 from kho_sim.trace.headline import COMPLETED, Headline, points_words, run_headline
 
 if TYPE_CHECKING:
@@ -106,14 +106,15 @@ def sweep_text(sweep: Sweep, layout: Layout = PLAIN) -> str:
     head += ["", *layout.wrapped(EXPLAINED)]
     if points.empty:
         return "\n".join([*head, "", "no run has ended yet"])
-    shown = points.head(MOST_POINTS if len(points) > MOST_POINTS + 1 else MOST_POINTS + 1)
+    rows, left = first_of(range(len(points)), MOST_POINTS)
+    shown = points.iloc[list(rows)]
     kept = ("outcome",) if (points["outcome"] != COMPLETED).any() else ()
     names = [name for name in points if name in kept or name not in ("completed", *OUTCOMES)]
     columns = [_column(name, points[name]) for name in names]
     texts = zip(*(_texts(name, shown) for name in names), strict=True)
     lines = layout.table(columns, list(texts))
-    if len(points) > len(shown):
-        lines.append(f"... {len(points) - len(shown)} more points; --format csv has all")
+    if left:
+        lines.append(f"... {left} more points; --format csv has all")
     endings = list(_ending_lines(points, names, layout))
     return "\n".join([*head, "", *lines, *endings])
 
@@ -150,12 +151,12 @@ def _ending_lines(points: pd.DataFrame, names: list[str], layout: Layout) -> Ite
         if ends:
             yield ""
             yield title or "What did not simply complete:"
-        room = MOST_ENDINGS if len(ends) > MOST_ENDINGS + 1 else MOST_ENDINGS + 1
-        for words, rows in ends[:room]:
+        shown, left = first_of(ends, MOST_ENDINGS)
+        for words, rows in shown:
             where = _named(rows, keys) if len(rows) < len(points) else "every point"
             yield from layout.wrapped(f"  {where}: {words}", indent=4, max_lines=4)
-        if len(ends) > room:
-            yield f"  ... {len(ends) - room} more endings; --format csv has all"
+        if left:
+            yield f"  ... {left} more endings; --format csv has all"
 
 
 def _named(rows: pd.DataFrame, keys: list[str]) -> str:
@@ -163,8 +164,8 @@ def _named(rows: pd.DataFrame, keys: list[str]) -> str:
     texts = []
     for row in rows.to_dict("records"):
         texts.append(" ".join(_text(key, row[key]) for key in keys))
-    shown = texts[:NAMED_POINTS] if len(texts) > NAMED_POINTS + 1 else texts
-    more = f", {len(texts) - len(shown)} more" if len(texts) > len(shown) else ""
+    shown, left = first_of(texts, NAMED_POINTS)
+    more = f", {left} more" if left else ""
     name = f"{_short(keys[0])} " if len(keys) == 1 else ""
     return name + ", ".join(shown) + more
 

@@ -13,7 +13,7 @@ from kho_sim.base.command_line.remarks import UNKNOWN
 from kho_sim.base.units import format_size
 from kho_sim.base.words import PAGE_SIZES, PLATFORMS, USABLE_MEMORY
 from kho_sim.kho.extend import has_blocks
-from kho_sim.layout import PLAIN, Layout
+from kho_sim.layout import PLAIN, Layout, first_of
 from kho_sim.releases import strategy_in
 from kho_sim.report.boots import boot_lines
 from kho_sim.report.failures import failure_lines, titles
@@ -26,6 +26,7 @@ from kho_sim.trace.trace import Trace
 
 MAX_LINES = 39
 MAX_NOTES = 2
+MAX_AREAS = 4
 LEAST_FOR_FAILURES = 5
 
 
@@ -83,8 +84,9 @@ def _setting_lines(trace: Trace, layout: Layout) -> list[str]:
     if areas:
         total = format_size(sum(size for _, size in areas))
         parts = [f"{format_size(size)} at {start:#x}" for start, size in areas if size]
-        shown = ", ".join(parts[:4]) + (f", ... {len(parts) - 4} more" if len(parts) > 4 else "")
-        lines += layout.labelled("Scratch", f"{total}: {shown}")
+        shown, left = first_of(parts, MAX_AREAS)
+        more = f", ... {left} more" if left else ""
+        lines += layout.labelled("Scratch", f"{total}: {', '.join(shown)}{more}")
     return lines
 
 
@@ -92,12 +94,11 @@ def _note_lines(notes: Sequence[str], layout: Layout) -> list[str]:
     """Notes on what the model leaves out, a few lines of them; unknown words come last."""
     ordered = sorted(notes, key=lambda note: f": {UNKNOWN}: " in note)
     lines = []
-    for note in ordered[:MAX_NOTES]:
+    shown, left = first_of(ordered, MAX_NOTES)
+    for note in shown:
         lines += layout.labelled("Note", note)
-    if len(notes) > MAX_NOTES:
-        lines += layout.labelled(
-            "Note", f"{len(notes) - MAX_NOTES} more; kho-sim explain lists them all"
-        )
+    if left:
+        lines += layout.labelled("Note", f"{left} more; kho-sim explain lists them all")
     return lines
 
 

@@ -60,23 +60,23 @@ def touching_texts(figure: Figure) -> list[tuple[str, str]]:
 def outside_figure(figure: Figure) -> list[str]:
     """Return the texts that the edge of the picture cuts."""
     renderer = _drawn(figure)
-    page = figure.bbox
     return [
         text.get_text()
         for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text().strip() and text.get_figure() is figure
-        if not _inside(text.get_window_extent(renderer), page) and _is_shown(text)
+        if text.get_visible() and text.get_text().strip() and text not in _beyond_limits(figure)
+        if not _inside(text.get_window_extent(renderer), figure.bbox)
     ]
 
 
-def _is_shown(text: Text) -> bool:
-    """Tick labels beyond the limits of an axis exist, and are not drawn."""
-    axes = text.axes
-    if axes is None:
-        return True
-    both = (axes.xaxis, axes.yaxis)
-    every = [tick.label1 for axis in both for tick in axis.get_major_ticks()]
-    return text not in every or any(text in _labels(axis) for axis in both)
+def _beyond_limits(figure: Figure) -> list[Text]:
+    """Return the tick labels that exist, but lie outside of what an axis shows."""
+    every = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    return [
+        tick.label1
+        for axis in every
+        for tick in axis.get_major_ticks()
+        if tick.label1 not in _labels(axis)
+    ]
 
 
 def _drawn(figure: Figure):

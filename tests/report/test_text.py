@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.base.words import OUTCOMES
-from kho_sim.layout import Layout
+from kho_sim.layout import Layout, first_of
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.report import report_text
 from kho_sim.scenario import loads
@@ -51,8 +51,8 @@ def test_outcomes_of_the_chain_and_its_twin_come_first() -> None:
 def test_table_has_a_line_for_each_kernel() -> None:
     lines = [squeezed(line) for line in report_text(hand_made_trace()).splitlines()]
     assert "boot kind failed avoided got without keys bytes pages blocks bytes time" in lines
-    assert "0 cold 0 - 4/4 4 - - - - - -" in lines
-    assert "2 kho 1 4 4/4 0 520 18 MiB 11 2 4 GiB 1.25 ms" in lines
+    assert "0 cold 0 - 4/4 4/4 - - - - - -" in lines
+    assert "2 kho 1 4 4/4 0/4 520 18 MiB 11 2 4 GiB 1.25 ms" in lines
 
 
 def test_failures_are_counted_grouped_and_explained() -> None:
@@ -92,6 +92,7 @@ def test_long_chain_is_folded_around_the_kernel_that_failed(boots: int, failing:
     shown = [int(number) for number in re.findall(r"^ *(\d+) +(?:cold|kho)", report, re.M)]
     folded = [int(number) for number in re.findall(r"^ *\.\.\. +(\d+) more$", report, re.M)]
     assert failing in shown
+    assert "1" not in map(str, folded)
     assert {0, boots - 1} <= set(shown)
     assert len(shown) + sum(folded) == boots
     assert len(report.splitlines()) < 40
@@ -190,6 +191,7 @@ def test_widest_numbers_of_every_column_fit_beside_each_other() -> None:
         failures_avoided=999_999,
         gigantic_pages_requested=12_288,
         gigantic_pages_allocated=12_287,
+        gigantic_pages_kept=12_000,
         preservations=999_999,
         preserved_bytes=1023 * GIB + GIB // 3,
         radix_nodes=999_999,
@@ -199,7 +201,9 @@ def test_widest_numbers_of_every_column_fit_beside_each_other() -> None:
     boots = tuple(replace(widest, boot=number) for number in range(3))
     trace = with_records(hand_made_trace(), boots=boots)
     lines = report_text(replace(trace, twin=trace)).splitlines()
-    assert "999999 1023 GiB 999999 2 123.3 GiB 12.3 ms" in squeezed("\n".join(lines))
+    text = squeezed("\n".join(lines))
+    assert "12287/12288 12000 12287/12288 999999 1023 GiB 2 123.3 GiB 12.3 ms" in text
+    assert "not shown, for want of room: gigantic pages new, tree pages" in text
     assert max(map(len, lines)) <= 100
 
 
@@ -217,3 +221,18 @@ def test_recorded_logs_have_reports(name: str) -> None:
     assert lines[0].startswith(trace.outcome.kind)
     assert len(lines) < 40
     assert max(map(len, lines)) <= 100
+
+
+def test_gigantic_pages_are_shown_of_all_that_are_asked_for() -> None:
+    kept = kho_boot(1, gigantic_pages_kept=3)
+    report = squeezed(report_text(with_records(hand_made_trace(), boots=[cold_boot(), kept])))
+    assert "got kept new without" in report
+    assert "1 kho 0 4 4/4 3 1 0/4" in report
+
+
+def test_no_line_says_that_it_hides_a_single_one() -> None:
+    assert first_of("abcd", 2) == ("ab", 2)
+    assert first_of("abc", 2) == ("abc", 0)
+    report = report_text(long_chain(12, 11))
+    assert "1 more" not in report
+    assert re.search(r"\b[2-9] more",  report_text(long_chain(14, 13)))
