@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     shell_complete=keys,
     help="Of B only the runs with this value; may be repeated.",
 )
+@click.option("-o", "--out", metavar="FILE", help="Also draw the differences there: png, svg, pdf.")
 @click.option("--all", "show_all", is_flag=True, help="Also show what is the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verb(
@@ -45,6 +47,7 @@ def verb(
     b: str | None,
     only_a: dict[str, str],
     only_b: dict[str, str],
+    out: str | None,
     show_all: bool,
     as_json: bool,
 ) -> int:
@@ -58,12 +61,38 @@ def verb(
     runs_a = stored_runs(a)
     runs_b = runs_a if b is None else stored_runs(b)
     comparison = compare(runs_a, runs_b, only_a=only_a, only_b=only_b)
+    if out is not None:
+        _draw(comparison, Path(out), _names(a, b or a, only_a, only_b))
     if as_json:
         head = {"schema": "kho-sim/compare", "schema_version": 1}
-        click.echo(json.dumps(head | asdict(comparison), indent=2))
+        click.echo(json.dumps(head | _document(comparison), indent=2))
     else:
         _print(comparison, show_all)
     return 0
+
+
+def _names(a: str, b: str, only_a: dict[str, str], only_b: dict[str, str]) -> dict[str, str]:
+    """Return what is compared in words: the values that were chosen, else the folders."""
+    chosen = {"A": (Path(a), only_a), "B": (Path(b), only_b)}
+    return {
+        side: ", ".join(f"{key}={value}" for key, value in only.items()) or path.name
+        for side, (path, only) in chosen.items()
+    }
+
+
+def _draw(comparison: Comparison, path: Path, names: dict[str, str]) -> None:
+    from kho_sim.plots import paired_differences, save
+
+    save(paired_differences(comparison, names), path, {"source": "compare", **names})
+    click.echo(f"drawn: {path}", err=True)
+
+
+def _document(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as plain values, without the differences of single pairs."""
+    document = asdict(comparison)
+    for one in document["differences"]:
+        del one["deltas"]
+    return document
 
 
 def _print(comparison: Comparison, show_all: bool) -> None:
@@ -79,20 +108,20 @@ def _print(comparison: Comparison, show_all: bool) -> None:
         click.echo("the seeds differ: pairs do not share their random numbers")
     for outcome_a, outcome_b, count in comparison.outcomes:
         click.echo(f"  {count:>6} pairs: {outcome_a} -> {outcome_b}")
-    shown = [
-        one
-        for one in comparison.differences
-        if show_all or one.mean_difference or one.low or one.high
-    ]
+    shown = [one for one in comparison.differences if show_all or any(one.deltas)]
     if not shown:
         click.echo("no number differs")
-        return
     columns = [
         Column("", left=True),
         *map(Column, ("A", "B", "B - A")),
         Column(f"{CONFIDENCE:.0%} interval (n)", left=True, wraps=True),
     ]
-    for line in of_terminal().table(columns, [_cells(one, PAIRS_MIN) for one in shown]):
+    layout = of_terminal()
+    lines = layout.table(columns, [_cells(one, PAIRS_MIN) for one in shown]) if shown else []
+    same = [one.name for one in comparison.differences if one not in shown]
+    if same:
+        lines += layout.wrapped(f"the same in every pair: {', '.join(same)}", indent=2)
+    for line in lines:
         click.echo(line, color=True)
 
 

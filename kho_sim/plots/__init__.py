@@ -17,6 +17,7 @@ from kho_sim.plots.handover_matrix import handover_matrix, matrix_table
 from kho_sim.plots.lineage import lineage
 from kho_sim.plots.memory_map import memory_map
 from kho_sim.plots.outcomes import outcomes
+from kho_sim.plots.paired_differences import paired_differences
 from kho_sim.plots.predicted_observed import predicted_observed
 from kho_sim.plots.recovered import recovered
 from kho_sim.plots.recovered_on_advice import recovered_on_advice
@@ -76,6 +77,7 @@ __all__ = [
     "matrix_table",
     "memory_map",
     "outcomes",
+    "paired_differences",
     "predicted_observed",
     "provenance_of",
     "recovered",

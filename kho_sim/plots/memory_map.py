@@ -55,7 +55,7 @@ LANE_OF = {"inherited": "inherited", "gigantic": "early", "early": "early"}
 COLUMN_POINTS = 56
 ROW_LEAST_INCHES = 0.36
 LANES_NAMED_MAX = 6
-"""With more rows than this only the first one names its lanes."""
+"""With more rows than this the key names the lanes, for which the rows are too low."""
 
 UNKNOWN = "-"
 
@@ -111,12 +111,11 @@ def _draw_row(
 
 def _name_rows(axes: Axes, boots: list[BootMemory]) -> None:
     names, places = [], []
-    for row, _ in enumerate(boots):
-        if row == 0 or len(boots) <= LANES_NAMED_MAX:
-            for lane, (bottom, height) in LANES.items():
-                names.append(lane)
-                places.append(row + 1 - bottom - height / 2)
-    axes.set_yticks(places, names, fontsize=7 if len(boots) <= LANES_NAMED_MAX else 6)
+    for row in range(len(boots) if len(boots) <= LANES_NAMED_MAX else 0):
+        for lane, (bottom, height) in LANES.items():
+            names.append(lane)
+            places.append(row + 1 - bottom - height / 2)
+    axes.set_yticks(places, names, fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     for row in rows_named(len(boots), ROW_LEAST_INCHES):
@@ -215,6 +214,7 @@ def _draw_key(figure: Figure, axis: AddressAxis, boots: list[BootMemory]) -> Non
     least = round(LEAST_WIDTH * axis.bytes_per_x)
     unit = 1 << (least.bit_length() - 1) // 10 * 10
     least_text = format_size(round(least / unit) * unit)
+    lanes = f" Lanes of a row: {', '.join(LANES)}." if len(boots) > LANES_NAMED_MAX else ""
     holes = " Strokes on the axis: holes, cut short." if len(axis.pieces) > 1 else ""
     figure.legend(
         handles=handles,
@@ -222,7 +222,7 @@ def _draw_key(figure: Figure, axis: AddressAxis, boots: list[BootMemory]) -> Non
         ncols=len(handles),
         columnspacing=1.3,
         handlelength=1.2,
-        title=f"Marks of less than {least_text} are drawn that wide.{holes}",
+        title=f"Marks of less than {least_text} are drawn that wide.{lanes}{holes}",
         title_fontsize=8,
         alignment="left",
     )

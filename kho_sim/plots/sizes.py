@@ -29,9 +29,10 @@ class SizeLocator(MaxNLocator):
     """Ticks at 1, 2, 4, 8 and so on times a power of two, about five of them."""
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
-        low, high = max(min(vmin, vmax), 0.0), max(vmin, vmax)
+        low, high = min(vmin, vmax), max(vmin, vmax)
         step = 2.0 ** math.ceil(math.log2(max((high - low) / 6, 1)))
-        return [step * number for number in range(math.ceil(low / step), int(high / step) + 1)]
+        first, last = math.ceil(low / step), math.floor(high / step)
+        return [step * number for number in range(first, last + 1)]
 
 
 def label_sizes(axis: Axis) -> None:

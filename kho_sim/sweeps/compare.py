@@ -29,6 +29,7 @@ class Difference:
     """One number of the runs, B against A, over the pairs that both have it.
 
     ``mean_difference`` is of B - A; ``low`` and ``high`` bound it, None with fewer than PAIRS_MIN.
+    ``deltas`` are the differences of all pairs.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Difference:
     mean_difference: float
     low: float | None
     high: float | None
+    deltas: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +153,5 @@ def _difference(name: str, both: Any) -> Difference:
     deltas = both[:, 1] - both[:, 0]
     low, high = mean_interval(deltas.tolist()) if len(deltas) >= PAIRS_MIN else (None, None)
     mean_a, mean_b = (float(value) for value in both.mean(axis=0))
-    return Difference(name, len(deltas), mean_a, mean_b, float(deltas.mean()), low, high)
+    mean = float(deltas.mean())
+    return Difference(name, len(deltas), mean_a, mean_b, mean, low, high, tuple(deltas.tolist()))

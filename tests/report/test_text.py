@@ -235,4 +235,4 @@ def test_no_line_says_that_it_hides_a_single_one() -> None:
     assert first_of("abc", 2) == ("abc", 0)
     report = report_text(long_chain(12, 11))
     assert "1 more" not in report
-    assert re.search(r"\b[2-9] more",  report_text(long_chain(14, 13)))
+    assert re.search(r"\b[2-9] more", report_text(long_chain(14, 13)))
