@@ -176,7 +176,7 @@ def _write_incidents(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -
         if len(texts) > MOST_INCIDENTS:
             texts[MOST_INCIDENTS - 1 :] = [f"and {len(texts) - MOST_INCIDENTS + 1} more"]
         for line, text in enumerate(texts):
-            _label(axes, at, boot + 0.3 + LINE * line, text, VERMILION)
+            _label(axes, at, boot + 0.34 + LINE * line, text, VERMILION)
     return {boot: len(texts) for boot, texts in texts_by_boot.items()}
 
 
@@ -200,7 +200,7 @@ def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float], most: 
                 colour = GREY if relation == "given up" else VERMILION
                 text = f"{_file_outcome(cell, relation)}:\n{amount}"
                 left = x - OBJECT_WIDTH / 2
-                axes.text(left, y + 0.37 + 0.25 * line, text, fontsize=7, color=colour, va="center")
+                axes.text(left, y + 0.45 + 0.3 * line, text, fontsize=7, color=colour, va="center")
 
 
 def _file_outcome(cell: Cell, relation: str) -> str:
