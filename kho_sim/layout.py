@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
 from textwrap import wrap
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,6 +24,8 @@ WIDTH = 100
 """Columns of text that is not for a terminal, and of a paragraph at most."""
 WIDTH_MIN = 80
 """Columns of the smallest terminal that tables are laid out for."""
+INDENT = 4
+"""Blanks before the lines in which a line goes on that has no columns."""
 WIDTH_MAX = 10_000
 """Columns that no table has."""
 
@@ -33,6 +35,7 @@ COLOURS = {"good": "green", "bad": "bold red", "amber": "yellow", "faint": "dim"
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:[KMGTPE]i)?B\b|CPUs\b|nodes?\b)")
 _GLUE = "\N{NO-BREAK SPACE}"
 _ANSI = re.compile(r"\033\[[0-9;]*m")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
 _BLANKS_AT_END = re.compile(rf"(?: |{_ANSI.pattern})+$")
 
 
@@ -94,6 +97,24 @@ class Layout:
         )
         return [line.replace(_GLUE, " ") for line in lines]
 
+    def fitted(self, line: str) -> list[str]:
+        """Return a line that may have columns in lines that fit: it goes on below its last column,
+        or indented if that would leave no room. Words that are longer stay whole."""
+        if len(line) <= self.width:
+            return [line]
+        columns = [gap.end() for gap in _GAP.finditer(line) if gap.end() <= self.width // 2]
+        kept = max(columns, default=0)
+        indent = kept or len(line) - len(line.lstrip()) + INDENT
+        pieces = wrap(
+            _NUMBER_AND_UNIT.sub(_GLUE, line[kept:]),
+            self.width - kept,
+            subsequent_indent="" if kept else " " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines = [" " * kept + piece.replace(_GLUE, " ") for piece in pieces]
+        return [line[:kept] + lines[0][kept:], *lines[1:]]
+
     def labelled(self, label: str, text: str, max_lines: int = 2) -> list[str]:
         """Return '  Label   text', wrapped under the text."""
         return self.wrapped(f"{label:<10}{text}", indent=10, max_lines=max_lines)
@@ -115,8 +136,9 @@ class Layout:
             left_out.append(f"{columns[gone].group} {columns[gone].heading}".strip())
             chosen.remove(gone)
             lines = self._lines(columns, rows, chosen, indent)
-        note = f"{' ' * indent}not shown, for want of room: {', '.join(left_out)}"
-        return [*lines, self.paint(note, "faint")] if left_out else lines
+        note = f"not shown, for want of room: {', '.join(left_out)}"
+        notes = self.wrapped(note, indent + INDENT, indent) if left_out else []
+        return [*lines, *(self.paint(one, "faint") for one in notes)]
 
     def _lines(
         self, columns: Sequence[Column], rows: Sequence[Row], chosen: list[int], indent: int
@@ -156,6 +178,14 @@ def of_terminal() -> Layout:
         return PLAIN
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return Layout(max(shutil.get_terminal_size().columns, WIDTH_MIN), not plain)
+
+
+def at_terminal(text: str, stream: TextIO) -> str:
+    """Return text as it is, or in lines that fit if ``stream`` is a terminal."""
+    if not stream.isatty():
+        return text
+    layout = Layout(max(shutil.get_terminal_size().columns, WIDTH_MIN))
+    return "\n".join(line for whole in text.split("\n") for line in layout.fitted(whole))
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]], right_from: int = -1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kho_sim.layout import COLOURS, PLAIN, Cell, Column, Layout, markdown, of_terminal
+from kho_sim.layout import COLOURS, PLAIN, Cell, Column, Layout, at_terminal, markdown, of_terminal
 
 ANSI = re.compile(r"\033\[[0-9;]*m")
 COLUMNS = (
@@ -38,9 +39,10 @@ def test_columns_are_aligned_below_the_heading_of_their_group():
 def test_spare_columns_go_first_where_there_is_no_room_and_are_named():
     lines = Layout(35).table(COLUMNS, ROWS, indent=2)
     assert lines[1] == "  boot kind  failed avoided  blocks"
-    assert lines[-1] == "  not shown, for want of room: tree pages"
+    assert lines[-2:] == ["  not shown, for want of room: tree", "      pages"]
     both = Layout(30).table(COLUMNS, ROWS)
-    assert both[-1] == "not shown, for want of room: tree pages, busy blocks"
+    assert " ".join(both[-2:]).split()[-4:] == ["tree", "pages,", "busy", "blocks"]
+    assert max(map(len, both[-3:])) <= 30
 
 
 def test_text_wraps_between_words_and_numbers_do_not():
@@ -103,3 +105,36 @@ def test_markdown_escapes_what_would_end_a_cell():
         "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n| two lines | 2.5 |"
     )
     assert markdown(["a"], []) == "| a |\n| --- |"
+
+
+def test_a_line_of_columns_goes_on_below_its_last_column():
+    line = "  keys_walked  4.0  fitted to the patch's 47 us; share of a key: assumed"
+    assert Layout(50).fitted(line) == [
+        "  keys_walked  4.0  fitted to the patch's 47 us;",
+        "                    share of a key: assumed",
+    ]
+    assert Layout(30).fitted("note: kernel.release: source only and more") == [
+        "note: kernel.release: source",
+        "    only and more",
+    ]
+    assert PLAIN.fitted("short") == ["short"]
+
+
+@given(st.text(st.characters(codec="ascii", categories=["L", "N"]) | st.just(" ")))
+def test_fitted_lines_lose_no_word_and_are_no_wider(text):
+    lines = Layout(60).fitted(text)
+    assert " ".join(lines).split() == text.split()
+    assert all(len(line) <= 60 or len(max(line.split(), key=len)) > 15 for line in lines)
+
+
+def test_only_a_terminal_gets_lines_that_fit(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "80")
+    long = " ".join(["word"] * 40)
+    assert at_terminal(long, io.StringIO()) == long
+    lines = at_terminal(f"{long}\nshort", Terminal()).split("\n")
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "short"

@@ -10,6 +10,7 @@ import click
 
 from kho_sim.cli.completing import files, nothing
 from kho_sim.cli.options import FiniteRange, read_scenario, settings_option
+from kho_sim.cli.say import say
 
 NOTHING_FOUND = 1
 SIGNAL_EXIT_BASE = 128
@@ -139,7 +140,7 @@ def verb(
     try:
         advice = advise(base, directory, progress=_Budget(), **options)
     except SweepInterrupted as stop:
-        click.echo(f"stopped; the same command goes on from {directory}", err=True)
+        say(f"stopped; the same command goes on from {directory}")
         return SIGNAL_EXIT_BASE + stop.signal_number
     if as_json:
         click.echo(json.dumps(advice.document, indent=2))
@@ -176,4 +177,4 @@ class _Budget:
         if part > self._part and status.left_s is not None:
             self._part = part
             done = f"{status.ok} of at most {status.runs} chains"
-            click.echo(f"{done}, at most about {duration(status.left_s)} left", err=True)
+            say(f"{done}, at most about {duration(status.left_s)} left")

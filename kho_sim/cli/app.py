@@ -25,6 +25,7 @@ from kho_sim._version import __version__
 from kho_sim.base.errors import EngineError, InputError, ScenarioError
 from kho_sim.base.program import COMPLETION_VARIABLE
 from kho_sim.base.shortage import is_shortage, shortage_text
+from kho_sim.cli.say import say
 
 VERBS = {
     "check": (
@@ -192,7 +193,7 @@ def _told(error: BaseException) -> int:
         return TERMINATED
     if isinstance(error, ScenarioError):
         for problem in error.problems:
-            click.echo(str(problem), err=True)
+            say(str(problem))
         return INPUT
     if isinstance(error, (InputError, EngineError, OSError)):
         _say(str(error))
@@ -209,7 +210,7 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _say(message: str) -> None:
-    click.echo(f"kho-sim: {message}", err=True)
+    say(f"kho-sim: {message}")
 
 
 def _bug(error: BaseException) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kho_sim.cli.completing import files
+from kho_sim.cli.say import say
 
 
 @click.command("check")
@@ -27,10 +28,10 @@ def verb(scenarios: tuple[str, ...]) -> int:
         except ScenarioError as error:
             code = 3
             for problem in with_places(error.problems, path):
-                click.echo(str(problem), err=True)
+                say(str(problem))
         else:
             for note in notes:
-                click.echo(str(note), err=True)
+                say(str(note))
             boots = f"{plan.boots} boot{'s' * (plan.boots != 1)}"
             noted = f", {len(notes)} note{'s' * (len(notes) != 1)}" if notes else ""
             click.echo(f"{path}: fine, {boots}{noted}")

@@ -12,10 +12,14 @@ import click
 from kho_sim.base.units import show
 from kho_sim.cli.completing import folders, keys
 from kho_sim.cli.options import pairs
+from kho_sim.cli.say import say
 from kho_sim.layout import Column, of_terminal
 
 if TYPE_CHECKING:
     from kho_sim.sweeps.compare import Comparison, Difference
+
+
+TOO_FEW = "too few"
 
 
 @click.command("compare")
@@ -84,7 +88,7 @@ def _draw(comparison: Comparison, path: Path, names: dict[str, str]) -> None:
     from kho_sim.plots import paired_differences, save
 
     save(paired_differences(comparison, names), path, {"source": "compare", **names})
-    click.echo(f"drawn: {path}", err=True)
+    say(f"drawn: {path}")
 
 
 def _document(comparison: Comparison) -> dict[str, Any]:
@@ -117,7 +121,10 @@ def _print(comparison: Comparison, show_all: bool) -> None:
         Column(f"{CONFIDENCE:.0%} interval (n)", left=True, wraps=True),
     ]
     layout = of_terminal()
-    lines = layout.table(columns, [_cells(one, PAIRS_MIN) for one in shown]) if shown else []
+    cells = [_cells(one) for one in shown]
+    lines = layout.table(columns, cells) if shown else []
+    if any(row[-1].startswith(TOO_FEW) for row in cells):
+        lines += layout.wrapped(f"{TOO_FEW}: fewer than {PAIRS_MIN} pairs have no interval")
     same = [one.name for one in comparison.differences if one not in shown]
     if same:
         lines += layout.wrapped(f"the same in every pair: {', '.join(same)}", indent=2)
@@ -125,8 +132,8 @@ def _print(comparison: Comparison, show_all: bool) -> None:
         click.echo(line, color=True)
 
 
-def _cells(one: Difference, pairs_min: int) -> list[str]:
-    bounds = f"fewer than {pairs_min} pairs"
+def _cells(one: Difference) -> list[str]:
+    bounds = TOO_FEW
     if one.low is not None and one.high is not None:
         bounds = f"{show(one.name, one.low)} to {show(one.name, one.high)}"
     numbers = (one.mean_a, one.mean_b, one.mean_difference)

@@ -10,6 +10,7 @@ import click
 
 from kho_sim.cli.completing import files
 from kho_sim.cli.options import read_scenario, settings_option, write_text
+from kho_sim.cli.say import say
 from kho_sim.cli.sources import show_gaps
 
 if TYPE_CHECKING:
@@ -67,5 +68,5 @@ def _this_machine(settings: dict[str, str]) -> Scenario:
     show_gaps(imported)
     scenario = with_values(imported.to_scenario(), settings, "-s")
     for remark in notes_of(scenario):
-        click.echo(f"note: {remark}", err=True)
+        say(f"note: {remark}")
     return scenario

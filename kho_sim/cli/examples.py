@@ -8,6 +8,7 @@ import click
 
 from kho_sim.cli.completing import example_names, files
 from kho_sim.cli.options import write_text
+from kho_sim.cli.say import show
 
 
 @click.command("examples")
@@ -28,7 +29,7 @@ def verb(name: str | None, out: str | None, force: bool) -> int:
         if out is not None:
             raise click.UsageError("Which one goes there? Name it, as in: examples NAME -o FILE.")
         for line in _lines():
-            click.echo(line)
+            show(line)
         return 0
     file = shipped_scenario(name)
     text = file.read_text(encoding="utf-8").rstrip("\n")

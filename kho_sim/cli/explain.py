@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kho_sim.cli.completing import files, steps
+from kho_sim.cli.say import show
 
 
 @click.command("explain")
@@ -31,7 +32,7 @@ def verb(scenario: str, boot: int | None, step: str | None) -> int:
         raise click.UsageError("--step is a step of one boot; add --boot N.")
     explained = explain_scenario(scenario)
     if boot is None:
-        click.echo(str(explained))
+        show(str(explained))
     else:
         click.echo(step_text(explained.trace, boot, step or "", of_terminal()), color=True)
     return 0

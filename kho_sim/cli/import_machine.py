@@ -8,6 +8,7 @@ import click
 
 from kho_sim.base.files import atomic_write
 from kho_sim.cli.completing import files
+from kho_sim.cli.say import say
 from kho_sim.cli.sources import show_gaps
 
 MOST_BOOTS = 10_000
@@ -64,12 +65,12 @@ def verb(
     if imported.disagreements and not lenient:
         return 3
     for remark in notes_of(imported.to_scenario(lenient=lenient)):
-        click.echo(f"note: {remark}", err=True)
+        say(f"note: {remark}")
     text = imported.to_yaml()
     if out is None:
         click.echo(text, nl=False)
     else:
         with atomic_write(Path(out)) as file:
             file.write(text.encode())
-        click.echo(f"written to {out}", err=True)
+        say(f"written to {out}")
     return 0

@@ -12,6 +12,7 @@ import click
 from kho_sim.base.errors import EngineError
 from kho_sim.base.files import atomic_write
 from kho_sim.cli.completing import keys
+from kho_sim.cli.say import say
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -81,4 +82,4 @@ def write_text(path: Path, text: str) -> None:
             file.write(f"{text}\n".encode())
     except OSError as error:
         raise EngineError(f"{path} cannot be written: {error.strerror or error}") from error
-    click.echo(str(path), err=True)
+    say(str(path))

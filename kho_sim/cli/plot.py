@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kho_sim.cli.completing import figures, files, folders
+from kho_sim.cli.say import say
 from kho_sim.cli.sources import is_advice, is_sweep, read_trace
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _drawn(source: Source, names: list[str], asked: bool) -> dict[str, Figure]:
         except InputError as error:
             if asked:
                 raise
-            click.echo(f"{name} is left out: {error}", err=True)
+            say(f"{name} is left out: {error}")
     if not figures:
         raise InputError("there is nothing to draw")
     return figures

@@ -9,6 +9,7 @@ import click
 
 from kho_sim.cli.completing import files, folders, results
 from kho_sim.cli.options import read_scenario, settings_option
+from kho_sim.cli.say import say
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -69,7 +70,7 @@ def verb(
     _print(trace, as_json)
     missed = unmet_expectations(trace, asked.expectations, fail_on)
     for sentence in missed:
-        click.echo(sentence, err=True)
+        say(sentence)
     return 1 if missed else 0
 
 
@@ -96,7 +97,7 @@ def _simulated(scenario: Scenario, out: str | None) -> Trace:
     with folder_for_run(out) as folder:
         trace = run_scenario(scenario)
         write_run(trace, folder)
-    click.echo(f"stored in {out}", err=True)
+    say(f"stored in {out}")
     return trace
 
 

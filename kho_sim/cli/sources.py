@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from kho_sim.cli.say import say
 
 if TYPE_CHECKING:
     from kho_sim.logs.importing import ImportedScenario
@@ -40,8 +40,8 @@ def read_trace(path: Path) -> Trace:
 def show_gaps(imported: ImportedScenario) -> None:
     """Say what of a machine could not be read, and on what its sources disagree."""
     for note in imported.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     for found in imported.disagreements:
-        click.echo(f"sources disagree on {found.key}:", err=True)
-        click.echo(f"  {found.taken_origin}: {found.taken}", err=True)
-        click.echo(f"  {found.other_origin}: {found.other}", err=True)
+        say(f"sources disagree on {found.key}:")
+        say(f"  {found.taken_origin}: {found.taken}")
+        say(f"  {found.other_origin}: {found.other}")

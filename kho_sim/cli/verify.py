@@ -7,6 +7,7 @@ import json
 import click
 
 from kho_sim.cli.completing import files
+from kho_sim.cli.say import say
 
 STANDARD_INPUT = "/dev/stdin"
 
@@ -49,7 +50,7 @@ def verb(
     logs = tuple(STANDARD_INPUT if log == "-" else log for log in logs)
     found = verify_logs(logs, explained=known, workers=workers)
     for refused in found.refused:
-        click.echo(f"kho-sim: {refused.message}", err=True)
+        say(f"kho-sim: {refused.message}")
     if found.checks or as_json:
         text = json.dumps(found.document) if as_json else found.text(of_terminal())
         click.echo(text, color=True)
