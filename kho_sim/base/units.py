@@ -24,7 +24,7 @@ UNITS = {"bytes": "bytes", "ns": "nanoseconds", "pages": "pages", "address": "by
 SIZE_PLACES = (
     "memory", "size", "page_size", "folio", "grow", "align", "image", "brk", "initrd", "init_size",
     "per_cpu_static", "per_cpu_dynamic", "per_cpu_reserved", "log_buf_len", "purgatory",
-    "node_data", "node_memory",
+    "node_data", "node_memory", "written",
 )  # fmt: skip
 """Last words of places in a scenario whose values are bytes; a test holds them to its schema."""
 DURATION_PLACES = ("after", "lifetime", "uptime")

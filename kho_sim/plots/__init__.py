@@ -43,13 +43,13 @@ AXIS_FIGURES: dict[str, Callable[..., Figure]] = {
     "outcomes": outcomes,
     "recovered": recovered,
     "extension_cost": extension_cost,
+    "blackout_by": blackout_by,
 }
 """Figures of any sweep, over any of its axes."""
 
 SWEEP_FIGURES: dict[str, Callable[..., Figure]] = {
     **AXIS_FIGURES,
     "handover_matrix": handover_matrix,
-    "blackout_by": blackout_by,
 }
 """Figures of a sweep; the matrix is of one over two releases."""
 

@@ -1,4 +1,5 @@
-"""The cost of the extension over any axis of a sweep. Its time is priced by assumed rates."""
+"""The cost of the extension over any axis of a sweep. Its time is priced by rates that are
+derived from the two times that the patch reports."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PANELS = {
     "extend_ns_max": Panel(
-        "time of the extension, the worst boot of a chain (rates partly assumed)",
+        "time of the extension, the worst boot of a chain (derived rates)",
         "time (cost model)",
         label_times,
         "none: no boot extended anything",

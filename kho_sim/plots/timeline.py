@@ -3,8 +3,9 @@
 A phase may take 47 us or a week, so each is shown twice: on a linear axis from the pause of virtual
 machines until they run again, and on a logarithmic one together with all others. After a failure
 the blackout lasts until the kernel of the cold boot is up; firmware, which takes a hundred times as
-long as all the rest, is drawn hatched and out of scale. A log records moments rather than phases;
-then the blackout is drawn as far as it is known.
+long as all the rest, is drawn white and out of scale. Phases whose rates nobody measured are
+hatched, and their part of each blackout is said. A log records moments rather than phases; then the
+blackout is drawn as far as it is known.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from kho_sim.base.errors import TraceError
 from kho_sim.base.units import format_ns
@@ -38,7 +40,8 @@ from kho_sim.plots.style import (
     note,
     setting,
 )
-from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, GOES_ON, Boot, Event, Incident
+from kho_sim.trace.blackout import blackout_parts
+from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, GOES_ON, Boot, Event, Incident, PhaseTime
 from kho_sim.trace.trace import Trace
 
 FIRMWARE = "firmware"
@@ -55,16 +58,16 @@ PHASES: dict[str, tuple[str, str]] = {
     "early_boot": (ORANGE, "early boot"),
     "extend": (VERMILION, "extend"),
     "retrieve": (BLUE, "retrieve"),
-    "cpus": (SKY, "CPUs"),
-    "deferred": (BLUE, "deferred struct pages"),
-    "hugetlb": (PURPLE, "huge pages"),
-    "acpi": (GREY, "ACPI"),
-    "pci": (BROWN, "PCI"),
+    "hugetlb": ("#E3B3CC", "huge pages"),
+    "deferred": ("#6FA8D6", "deferred struct pages"),
+    "cpus": ("#B79F00", "CPUs"),
+    "acpi": ("#B8B8B8", "ACPI"),
+    "pci": ("#C49C94", "PCI"),
     "initcalls": (SKY, "initcalls"),
-    "initramfs": (ORANGE, "initramfs"),
+    "initramfs": ("#F3C866", "initramfs"),
     "user_space": (PALE_GREEN, "user space"),
-    "files": (YELLOW, "files"),
-    "vms": (GREEN, "VMs"),
+    "files": ("#D9D26A", "files"),
+    "vms": ("#7CCFB6", "VMs"),
 }
 """Phase -> its colour and its words."""
 
@@ -75,6 +78,11 @@ LEAVING = ("preserve", "load", "shutdown", "jump")
 with what comes right behind it."""
 
 OTHER_PHASE = (GREY, "other")
+ASSUMED = "assumed"
+HATCH = "////"
+NAMED_SHARE = 0.11
+"""Part of the longest blackout from which on a phase has its name in its bar."""
+PHASE_INCHES = 0.23
 BLACKOUT = "blackout"
 
 
@@ -142,17 +150,27 @@ def timeline(trace: Trace) -> Figure:
         raise TraceError("this trace has no phase with a duration, and no handover")
     boots = trace[Boot]
     clock = "simulated" if trace.provenance.get("source") == "simulation" else "the log's"
+    names = {event.what for event in timed}
     figure = new_figure(
-        max(1.7 + 0.42 * len(boots), 3.6),
+        max(1.9 + 0.42 * len(boots), 1.9 + PHASE_INCHES * (len(names) + 1), 3.6),
         f"The chain in {clock} time{ending(trace)}",
         setting(trace),
     )
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     _draw_blackouts(left, boots, gaps, trace)
-    _draw_durations(right, timed, gaps)
+    _draw_durations(right, timed, gaps, trace)
+    if assumed_phases(trace):
+        words = "hatched, and hollow on the right: assumed, for nobody measured it on hardware"
+        mark = Patch(facecolor="#C8C8C8", hatch=HATCH, edgecolor="white", label=words)
+        figure.legend(handles=[mark], loc="outside lower left")
     left.set_yticks(range(len(boots)), [_row_name(boot, trace) for boot in boots])
     left.set_ylim(len(boots) - 0.4, -0.6)
     return figure
+
+
+def assumed_phases(trace: Trace) -> set[tuple[int, str]]:
+    """Return (boot, phase) of what is mostly from rates that nobody measured."""
+    return {(row.boot, row.phase) for row in trace[PhaseTime].where(standing=ASSUMED)}
 
 
 def _row_name(boot: Boot, trace: Trace) -> str:
@@ -192,6 +210,8 @@ def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], tra
     axes.set_title("Blackout: from the pause, or a death, until machines run again (linear)")
     rows = {boot.boot: row for row, boot in enumerate(boots)}
     scales = _scales(gaps, trace[Event])
+    assumed = assumed_phases(trace)
+    longest = max((scale(scale.gap.end_ns) for scale in scales), default=0)
     ends = dict.fromkeys(rows, 0)
     for scale in scales:
         gap, row = scale.gap, rows[scale.gap.boot]
@@ -200,27 +220,52 @@ def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], tra
         for event in trace[Event]:
             inside = gap.start_ns <= event.start_ns and event.end_ns <= gap.end_ns
             if inside and event.end_ns > event.start_ns:
-                _draw_phase(axes, row, scale, event)
+                _draw_phase(axes, row, scale, event, (event.boot, event.what) in assumed)
+                _name_phase(axes, row, scale, event, NAMED_SHARE * longest)
     _write_durations(axes, rows, gaps, trace, ends)
-    longest = max(ends.values())
     if not longest:
         note(axes, "no handover was completed")
         return
-    axes.set_xlim(0, (1.18 if not trace[Incident] else 1.75) * longest)
+    axes.set_xlim(0, (1.95 if not trace[Incident] else 2.4) * longest)
     axes.grid(axis="x")
     label_times(axes.xaxis)
     axes.set_xlabel("time, firmware out of scale" if any(s.firmware for s in scales) else "time")
 
 
-def _draw_phase(axes: Axes, row: int, scale: _Scale, event: Event) -> None:
+def _draw_phase(axes: Axes, row: int, scale: _Scale, event: Event, assumed: bool) -> None:
     colour, _ = PHASES.get(event.what, OTHER_PHASE)
     left, right = scale(event.start_ns), scale(event.end_ns)
     out_of_scale = event.what == FIRMWARE
     axes.barh(
         row, right - left, 0.5, left=left, color="white" if out_of_scale else colour,
-        edgecolor=colour, linewidth=0.8, hatch="////" if out_of_scale else None,
+        edgecolor="white" if assumed and not out_of_scale else colour, linewidth=0.8,
+        hatch=HATCH if assumed or out_of_scale else None,
         gid=f"{event.what}-{scale.gap.boot}",
     )  # fmt: skip
+
+
+def _name_phase(axes: Axes, row: int, scale: _Scale, event: Event, least: float) -> None:
+    """Write the name of a phase into its bar, if that is wide enough."""
+    left, right = scale(event.start_ns), scale(event.end_ns)
+    name = PHASES.get(event.what, ("", event.what))[1]
+    if right - left >= least * len(name) / 6:
+        axes.text(
+            (left + right) / 2, row, name, ha="center", va="center", fontsize=7.5, color=BLACK,
+            gid="phase-name", bbox={"facecolor": "white", "alpha": 0.75, "pad": 1, "linewidth": 0},
+        )  # fmt: skip
+
+
+def _blackout_text(trace: Trace, gap: Blackout) -> str:
+    """Return a blackout with its range, and how much of it is assumed."""
+    boot = next(boot for boot in trace[Boot] if boot.boot == gap.boot)
+    details = []
+    if boot.blackout_range_ns and boot.blackout_ns == gap.duration_ns:
+        details.append(f"{' to '.join(map(format_ns, boot.blackout_range_ns))}")
+    parts = blackout_parts(trace, boot)
+    assumed_ns = sum(row.duration_ns for row in parts if row.standing == ASSUMED)
+    if assumed_ns:
+        details.append(f"{format_ns(assumed_ns)} assumed")
+    return format_ns(gap.duration_ns) + (f" ({'; '.join(details)})" if details else "")
 
 
 def _write_durations(
@@ -230,16 +275,16 @@ def _write_durations(
     durations = {gap.boot: gap for gap in gaps}
     for boot, row in rows.items():
         gap = durations.get(boot)
-        text = format_ns(gap.duration_ns) if gap and gap.came_up else ""
+        text = _blackout_text(trace, gap) if gap and gap.came_up else ""
         incidents = [_incident_text(r) for r in trace[Incident] if r.boot == boot]
         if text:
             axes.annotate(
                 text, (ends[boot], row), xytext=(5, 0), textcoords="offset points", va="center",
-                fontweight="bold",
+                fontweight="bold", fontsize=8,
             )  # fmt: skip
         if incidents:
             axes.annotate(
-                "\n".join(incidents), (ends[boot], row), xytext=(10 + 6 * len(text), 0),
+                "\n".join(incidents), (ends[boot], row), xytext=(10 + 5 * len(text), 0),
                 textcoords="offset points", va="center", color=VERMILION, fontsize=8,
                 gid=f"incident-{boot}",
             )  # fmt: skip
@@ -251,28 +296,43 @@ def _incident_text(row: Incident) -> str:
     return f"\u2715 {fault}{row.kind}{then}, at {format_ns(row.time_ns)}"
 
 
-def _draw_durations(axes: Axes, timed: list[Event], gaps: list[Blackout]) -> None:
-    """One row per phase, one mark per boot, the range in words."""
-    axes.set_title("Duration of each phase, one mark per boot (logarithmic)")
+def _draw_durations(axes: Axes, timed: list[Event], gaps: list[Blackout], trace: Trace) -> None:
+    """One row per phase, one mark per boot, the range of its rates as a line, that of the marks in
+    words."""
+    axes.set_title("Each phase, one mark per boot (logarithmic)")
     taken = [(event.what, event.end_ns - event.start_ns) for event in timed]
     taken += [(BLACKOUT, gap.duration_ns) for gap in gaps if gap.duration_ns and gap.came_up]
     found = {what for what, _ in taken}
     whats = [what for what in (*PHASES, BLACKOUT) if what in found]
     whats += sorted(found.difference(whats))
+    assumed = assumed_phases(trace)
     axes.set_xscale("log")
     for row, what in enumerate(whats):
         durations = [duration for name, duration in taken if name == what]
         colour, _ = PHASES.get(what, OTHER_PHASE)
+        ranges = [
+            end for one in trace[PhaseTime].where(phase=what) for end in (one.low_ns, one.high_ns)
+        ]
+        if any(ranges):
+            axes.plot(
+                [max(min(ranges), 1), max(ranges)], [row, row], color=colour, linewidth=2,
+                alpha=0.5, gid=f"range-{what}",
+            )  # fmt: skip
+        boots = {row.boot for row in trace[PhaseTime].where(phase=what)}
+        hollow = bool(boots) and all((boot, what) in assumed for boot in boots)
         axes.plot(
-            durations, [row] * len(durations), linestyle="", marker="o", markersize=7, color=colour,
-            markeredgecolor="white", markeredgewidth=0.6, gid=f"durations-{what}",
+            durations, [row] * len(durations), linestyle="", marker="o", markersize=7,
+            color="white" if hollow else colour, markeredgecolor=colour if hollow else "white",
+            markeredgewidth=1.6 if hollow else 0.6, gid=f"durations-{what}",
         )  # fmt: skip
         axes.annotate(
-            _range_text(durations), (max(durations), row), xytext=(7, 0),
+            _range_text(durations) + (", assumed" if hollow else ""),
+            (max(durations + ranges), row), xytext=(7, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
     axes.set_yticks(range(len(whats)), [PHASES.get(what, ("", what))[1] for what in whats])
-    axes.set_ylim(len(whats) - 0.4, -0.6)
+    # Few phases beside many boots stand at the top, as close as they would alone.
+    axes.set_ylim(max(len(whats), len(trace[Boot])) - 0.4, -0.6)
     low, high = axes.get_xlim()
     axes.set_xlim(low / 2, high * (high / low) ** 0.35)
     axes.grid(axis="x")

@@ -53,8 +53,8 @@ SHOWN_FIGURES = {
     ),
     "timeline": (
         "The chain on its clock",
-        "The blackout of each handover, and how long every phase takes. "
-        "The table events has the numbers.",
+        "The blackout of each handover, and how long every phase takes; what is hatched or hollow "
+        "is assumed, for nobody measured it. The table phases has the numbers and their standing.",
     ),
     "lineage": (
         "Lineage of the kernels",
@@ -77,8 +77,13 @@ SWEEP_FIGURES = {
     ),
     "extension_cost": (
         "What the extension costs",
-        "Time of the extension step (its rates are partly assumed), memblock regions around it, "
-        "and pages of its second tree.",
+        "Time of the extension step (rates derived from the patch's two times), memblock regions "
+        "around it, and pages of its second tree.",
+    ),
+    "blackout_by": (
+        "How long it takes",
+        "The longest blackout and the longest boot of a kernel, with central rates of the "
+        "machine's hardware; parts of them are assumed, above all user space.",
     ),
     "handover_matrix": (
         "From release, to release: what survives an update",

@@ -28,6 +28,7 @@ WORST = {
     "failures_avoided": "min",
     "gigantic_pages_allocated_min": "min",
     "extend_ns_max": "max",
+    "blackout_ns_max": "max",
     "memory_regions_max": "max",
 }
 """Name of a run's summary -> which of a point's chains counts."""
@@ -43,6 +44,7 @@ POINT_COLUMNS = {
     "failures_avoided": "failures that the extension avoided, fewest of any chain",
     "gigantic_pages_allocated_min": "gigantic pages, fewest of any KHO boot, with those handed on",
     "extend_ns_max": "longest extension step",
+    "blackout_ns_max": "longest blackout, partly assumed (user space above all)",
     "memory_regions_max": "most regions of memblock.memory",
 }
 """Columns of the table of points beside the varied values -> what they are."""
@@ -57,8 +59,9 @@ _HEADS = {
     "failures_without_extension": Column("without", "failed"),
     "failures_avoided": Column("avoided", "failed", spare=2),
     "gigantic_pages_allocated_min": Column("1G pages"),
-    "extend_ns_max": Column("time", spare=3),
-    "memory_regions_max": Column("regions", spare=4),
+    "extend_ns_max": Column("time", spare=4),
+    "blackout_ns_max": Column("blackout", spare=3),
+    "memory_regions_max": Column("regions", spare=5),
 }
 MOST_POINTS = 39
 MOST_ENDINGS = 8
@@ -66,7 +69,8 @@ NAMED_POINTS = 4
 EXPLAINED = (
     "One line per point; of its chains (seeds) the worst: how many completed, the smallest "
     "extension of any boot, early allocations that failed with the extension, without it, and "
-    "those avoided; time of the extension step (rates partly assumed), regions of memblock.memory."
+    "those avoided; time of the extension step, longest blackout (partly assumed: user space), "
+    "regions of memblock.memory."
 )
 
 

@@ -341,3 +341,20 @@ def test_lines_of_the_lineage_are_as_wide_as_their_bytes() -> None:
 def test_the_lineage_ends_in_the_words_of_the_headline() -> None:
     text = words(lineage(simulated("seed-case-2"))).replace("\n", " ")
     assert "completed, 50 of 50 gigantic pages short at boot 1" in text
+
+
+def test_the_timeline_marks_what_is_assumed() -> None:
+    trace = small()
+    figure = timeline(trace)
+    drawn(figure)
+    assumed = {row.phase for row in trace["phases"].where(standing="assumed", boot=1)}
+    assert "user_space" in assumed
+    for phase in ("user_space", "acpi"):
+        (bar,) = artists(figure, f"{phase}-1")
+        assert bool(bar.get_hatch()) == (phase in assumed)
+    text = words(figure)
+    assert "hatched, and hollow on the right: assumed" in text
+    assert "2 s assumed)" in text
+    assert "2 s, assumed" in text
+    log = words(timeline(recorded("chain10-16G")))
+    assert "assumed" not in log

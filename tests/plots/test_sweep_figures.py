@@ -46,6 +46,7 @@ def runs(axes: dict[str, tuple], seeds: int = SEEDS, **columns: object) -> pd.Da
                 "outcome_without_extension": "boot_failed", "failures": seed,
                 "failures_without_extension": 7, "failures_avoided": 5,
                 "extended_bytes_min": (number + seed + 1) << 28, "extend_ns_max": 1000 * number,
+                "blackout_ns_max": 3_800_000_000 + number, "kernel_boot_ns_max": 10**9,
                 "memory_regions_max": 40, "digest_pages_max": 6, **columns,
             }
         )  # fmt: skip

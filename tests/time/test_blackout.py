@@ -137,4 +137,4 @@ def test_a_sweep_shows_blackouts_over_what_it_varies(tmp_path) -> None:
     sweep = ks.sweep(ks.loads(SMALL), varied, out=tmp_path / "sweep", workers=0)
     figure = blackout_by(sweep)
     drawn(figure)
-    assert len(artists(figure, "blackout-")) == 2
+    assert len(artists(figure, "median-blackout")) == 2
