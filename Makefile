@@ -45,6 +45,10 @@ study: .venv/installed
 mutants: .venv/installed
 	nice $(BIN)/python -m tests.mutation $(ROOM)
 
+# make notebooks: run them all, and keep their outputs
+notebooks: .venv/installed
+	nice $(BIN)/python -m tests.notebooks
+
 man: .venv/installed
 	@$(BIN)/kho-sim man -o docs/_build/man
 

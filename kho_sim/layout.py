@@ -157,6 +157,7 @@ class Layout:
         console = Console(
             file=StringIO(), width=self.width - indent, force_terminal=self.colour, _environ={},
             color_system="standard" if self.colour else None, legacy_windows=False,
+            force_jupyter=False,  # which would show what is captured, in a notebook
         )  # fmt: skip
         roomy = console.options.update(width=WIDTH_MAX)
         console.width = max(console.width, console.measure(whole, options=roomy).minimum)
