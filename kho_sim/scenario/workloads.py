@@ -38,6 +38,8 @@ HUGE_PAGE_SIZES = (64 * KIB, 2 * MIB, 32 * MIB, 512 * MIB, GIB, 16 * GIB)
 VM_PAGE_BYTES = GIB
 """Of the hugetlb pages that virtual machines are backed with."""
 Folio = Annotated[int, SizeRule(among_bytes=FOLIO_SIZES)]
+FileCount = Annotated[int, Field(ge=0, le=100_000)]
+"""More take hours: each file is pinned, preserved and retrieved by itself."""
 SessionName = Annotated[str, Field(min_length=1, max_length=63)]
 HugePage = Annotated[int, SizeRule(among_bytes=HUGE_PAGE_SIZES)]
 
@@ -46,11 +48,11 @@ class Files(Section):
     """What files that are handed on have in common, whatever they hold."""
 
     kind: str
-    count: Count = 1
+    count: FileCount = 1
     """Files that the first kernel makes (with at: every, each kernel makes)."""
     size: SizeOrZero
     """Bytes of each file; an empty one is preserved as its record alone."""
-    grow: Count = 0
+    grow: FileCount = 0
     """New files that each later kernel makes."""
     drop: Count = 0
     """Of the files handed to it, how many each later kernel closes; the oldest first."""
@@ -152,7 +154,7 @@ class Vms(Section):
     """Virtual machines that come and go over simulated time; the living ones are handed on."""
 
     kind: Literal["vms"]
-    count: Count = 0
+    count: FileCount = 0
     """Machines at the start."""
     size: Size
     """Bytes of guest memory of each."""
