@@ -116,7 +116,7 @@ def _default(advice: Advice) -> str:
 def _survival(trials: Sequence[Trial]) -> str:
     alive = sum(one.chain.survives for one in trials)
     if alive == len(trials):
-        return "the chain survives"
+        return f"the chain survives with {_seeds(trials)}"
     return f"it does not (dies with {_seeds([t for t in trials if not t.chain.survives])})"
 
 
@@ -132,11 +132,20 @@ def _difference(advice: Advice) -> str:
     ]
     if own[0] == own[1] and with_it == without:
         return "With the extension and without it all this is equal: it changes nothing here."
-    alive = [all(one.chain.survives for one in advice.default(s)) for s in (advice.strategy, NONE)]
-    if alive == [False, True]:
-        return "With the kernel's own sizes the extension makes this host worse off."
-    if alive == [True, False]:
-        return "With the kernel's own sizes it is the extension that lets the chain survive."
+    dead = [
+        [one for one in advice.default(strategy) if not one.chain.survives]
+        for strategy in (advice.strategy, NONE)
+    ]
+    if dead[0] and not dead[1]:
+        return (
+            "With the kernel's own sizes the extension makes this host worse off "
+            f"({_seeds(dead[0])})."
+        )
+    if dead[1] and not dead[0]:
+        return (
+            "With the kernel's own sizes it is the extension that lets the chain survive "
+            f"({_seeds(dead[1])})."
+        )
     sizes = [
         min((areas.total_bytes(advice.nodes) for areas in found if areas), default=None)
         for found in (with_it, without)
