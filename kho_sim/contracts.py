@@ -41,7 +41,7 @@ from kho_sim.kho.retrieve import (
     retriever_of,
 )
 from kho_sim.memory.failing_marks import FailingMarks
-from kho_sim.memory.memblock import KHO_SCRATCH, RSRV_NOINIT
+from kho_sim.memory.memblock import KHO_SCRATCH, KHO_SCRATCH_EXT, RSRV_NOINIT
 from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario import loads
 
@@ -190,7 +190,9 @@ def _check_extension(machine: _Machine, strategy: Strategy, shift: int, place: s
         assert not taken, f"{place}: {kept} has to survive, but {taken[0]} can be allocated"
     for old, new in product(before, memblock.memory):
         if old.base < new.end and new.base < old.end:
-            added = new.flags in (old.flags, old.flags | KHO_SCRATCH) and new.nid == old.nid
+            flags = (KHO_SCRATCH, KHO_SCRATCH | KHO_SCRATCH_EXT)
+            added = new.flags in (old.flags, *(old.flags | more for more in flags))
+            added = added and new.nid == old.nid
             assert added, f"{place}: {old} became {new}"
     marked = memblock.scratch_bytes() - scratch_before
     reported = extension.extended_bytes

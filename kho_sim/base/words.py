@@ -51,6 +51,7 @@ STRATEGIES = (
     "blocks-collapsed",
     "gaps-by-memory",
     "bounded-blocks",
+    "separate-flag",
 )
 RETRIEVALS = (
     "per-key",

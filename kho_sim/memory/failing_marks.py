@@ -10,7 +10,7 @@ from errno import ENOMEM
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.memory.memblock import Memblock
+from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 
 
 class FailingMarks(Memblock):
@@ -25,11 +25,13 @@ class FailingMarks(Memblock):
             self.marks_left -= 1
         return super().mark_kho_scratch(base, size)
 
-    def mark_kho_scratch_each(self, ranges: NDArray[np.uint64]) -> tuple[int, int]:
+    def mark_kho_scratch_each(
+        self, ranges: NDArray[np.uint64], flags: int = KHO_SCRATCH
+    ) -> tuple[int, int]:
         if self.marks_left is None:
-            return super().mark_kho_scratch_each(ranges)
+            return super().mark_kho_scratch_each(ranges, flags)
         allowed = ranges[: self.marks_left]
-        error, marked = super().mark_kho_scratch_each(allowed)
+        error, marked = super().mark_kho_scratch_each(allowed, flags)
         self.marks_left -= marked
         if not error and len(allowed) < len(ranges):
             error = -ENOMEM

@@ -35,6 +35,7 @@ RSRV_NOINIT = 0x10
 RSRV_KERN = 0x20
 KHO_SCRATCH = 0x40
 RSRV_HUGETLB = 0x80
+KHO_SCRATCH_EXT = 0x100
 
 SMP_CACHE_BYTES = 64
 
@@ -47,8 +48,8 @@ class Memblock:
     (failed). Setting ``scratch_only`` lets allocations use only memory flagged KHO_SCRATCH;
     ``bottom_up`` searches from below; ``current_limit`` bounds what is accessible.
     Pages of ``geometry`` decide from where on memory is handed out, and what arrays grow by.
-    ``original_scratch`` holds the areas that gigantic pages must not touch. ``messages`` collects
-    what the kernel would print.
+    ``original_scratch`` holds the areas that gigantic pages must not touch; in scratch-only mode
+    they need ``hugetlb_flag``. ``messages`` collects what the kernel would print.
     """
 
     def __init__(self, geometry: Geometry = PAGES_4K) -> None:
@@ -61,6 +62,7 @@ class Memblock:
         self.movable_node = False
         self.current_limit = ADDRESS_MAX
         self.original_scratch: tuple[Extent, ...] = ()
+        self.hugetlb_flag = KHO_SCRATCH
         self.messages: list[str] = []
         self.regions_scanned = 0
         self._mirrored = False
@@ -70,7 +72,7 @@ class Memblock:
     def copy(self) -> Memblock:
         """Return an independent equal memblock (its messages and counters start anew)."""
         copied = Memblock(self.geometry)
-        for name in ("scratch_only", "bottom_up", "movable_node", "current_limit"):
+        for name in ("scratch_only", "bottom_up", "movable_node", "current_limit", "hugetlb_flag"):
             setattr(copied, name, getattr(self, name))
         copied.memory = self.memory.copy(copied._double_array)
         copied.reserved = self.reserved.copy(copied._double_array)
@@ -117,13 +119,15 @@ class Memblock:
         """Allow early allocations of a KHO boot in a range of memory."""
         return self._change_memory(base, size, _with_flag(KHO_SCRATCH))
 
-    def mark_kho_scratch_each(self, ranges: NDArray[np.uint64]) -> tuple[int, int]:
+    def mark_kho_scratch_each(
+        self, ranges: NDArray[np.uint64], flags: int = KHO_SCRATCH
+    ) -> tuple[int, int]:
         """Mark many ranges, one after the other, until one fails.
 
         ``ranges``: rows of (start, end), ascending, something between any two. Returns (0 or
         -ENOMEM, how many were marked).
         """
-        error, marked = self.memory.flag_each(ranges, KHO_SCRATCH)
+        error, marked = self.memory.flag_each(ranges, flags)
         return self._changed(error), marked
 
     def clear_kho_scratch(self, base: int, size: int) -> int:
@@ -232,7 +236,7 @@ class Memblock:
 
         A candidate that touches original scratch is refused and the search goes on below it.
         """
-        wanted = self._wanted_flags() & ~MIRROR
+        wanted = self.hugetlb_flag if self.scratch_only else 0
         start, end = 0, self.current_limit
         while True:
             found = self.find(size, size, start, end, nid, wanted)
@@ -334,9 +338,8 @@ class Memblock:
 
     def _filter(self, nid: int, wanted: int) -> Filter:
         avoids = NOMAP | DRIVER_MANAGED | (HOTPLUG if self.movable_node else 0)
-        return Filter(
-            nid if _is_node(nid) else NO_NODE, wanted & (MIRROR | KHO_SCRATCH), avoids & ~wanted
-        )
+        needs = wanted & (MIRROR | KHO_SCRATCH | KHO_SCRATCH_EXT)
+        return Filter(nid if _is_node(nid) else NO_NODE, needs, avoids & ~wanted)
 
     def _walked_by_kernel(self, found: int) -> int:
         if self.bottom_up and found:

@@ -27,7 +27,8 @@ class Extend(Section):
     coarser where memblock would grow; largest-gaps: the largest gaps between blocks of 2^shift, as
     many as memblock has room for; gaps-by-memory: one for each GiB. Proposals of others:
     leave-scratch-only: after a first pass, without marks; gigantic-blocks: blocks of the smallest
-    gigantic page of the command line; blocks-collapsed: full leaves are one visit."""
+    gigantic page of the command line; blocks-collapsed: full leaves are one visit; separate-flag:
+    blocks with a flag of their own, as in the patch's first version."""
     shift: Shift = 30
     """The block size is 2^shift bytes (KHO_EXT_SHIFT)."""
 

@@ -1,13 +1,15 @@
 """The cases of the second study: machines, what they hand on, and what is tried at the last boot.
 
-Sizes are shares of the machine's memory, assumptions of ours. The workloads of the first study that
-differ in their keys are taken over; guest memory in 4 KiB pages, and memory that has aged between
-the two recorded extremes (ten runs, and one run a page), are new.
+Sizes are shares of the machine's memory, assumptions of ours. The workloads of the first study are
+taken over; new are guest memory in 4 KiB pages, memory that has aged between the two recorded
+extremes (ten runs, and one run a page), and a pool of gigantic pages that is handed on as a whole:
+what Tatashin proposed (KHO notes, 9 March 2026; field.md 3), to take gigantic pages from preserved
+memory, so that early boot has none to allocate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from kho_sim.base.units import format_exact
@@ -19,7 +21,9 @@ GIB = 1 << 30
 EXTENSIONS: tuple[tuple[str, int], ...] = (
     ("none", 30),
     ("blocks", 30),
+    ("separate-flag", 30),
     ("blocks-skip", 30),
+    ("blocks-skip", 24),
     ("blocks-skip", 21),
     ("scaled-blocks", 30),
     ("bounded-blocks", 30),
@@ -53,13 +57,21 @@ MACHINES = (
     Machine("arm64", 64 * GIB, 32),
     Machine("x86_64", 256 * GIB, 32, 2),
     Machine("x86_64", 1024 * GIB, 64, 2),
+    Machine("x86_64", 24 * 1024 * GIB, 384, 8),
 )
 LARGE_BYTES = 128 * GIB
 
 
 def _guest_memory(memory: int) -> Entries:
-    """Half of memory in four guests, all in 4 KiB folios, as guest_memfd has them."""
-    return [{"kind": "memfd", "count": 4, "size": memory // 8, "folio": "4KiB"}]
+    """Half of memory in four guests, in pages of 4 KiB."""
+    return [{"kind": "guest_memfd", "count": 4, "size": memory // 8}]
+
+
+def _pool(memory: int) -> Entries:
+    """Half of memory in gigantic pages, all of them handed on, and four small files."""
+    pages = memory // 2 // GIB
+    files = {"kind": "memfd", "count": 4, "size": memory // 1024}
+    return [*([{"kind": "hugetlb", "size": "1GiB", "preserve": pages}] if pages else []), files]
 
 
 def _aged(memory: int) -> Entries:
@@ -70,14 +82,24 @@ def _aged(memory: int) -> Entries:
     return [{"kind": "vms", **vms}, kernel]
 
 
+class Case(NamedTuple):
+    """Entries of the scenario's ``workload`` for so many bytes of memory, kernels of the chain, and
+    the share of memory that ``hugepages=`` asks for."""
+
+    entries: Callable[[int], Entries]
+    boots: int
+    gigantic: float = 0.0
+
+
 CASES = {
-    "memfd-4k": (WORKLOADS["memfd-4k"].entries, 3),
-    "memfd-2m": (WORKLOADS["memfd-2m"].entries, 3),
-    "guest memory": (_guest_memory, 2),
-    "fragmented": (WORKLOADS["fragmented"].entries, 5),
-    "aged": (_aged, 6),
+    "memfd-4k": Case(WORKLOADS["memfd-4k"].entries, 3),
+    "memfd-2m": Case(WORKLOADS["memfd-2m"].entries, 3),
+    "guest_memfd": Case(_guest_memory, 2),
+    "gigantic": Case(WORKLOADS["gigantic"].entries, 3, 0.5),
+    "pool": Case(_pool, 3, 0.5),
+    "fragmented": Case(WORKLOADS["fragmented"].entries, 5),
+    "aged": Case(_aged, 6),
 }
-"""Name -> (entries of the scenario's ``workload`` for so many bytes of memory, kernels)."""
 
 
 def base_scenario() -> dict[str, Any]:
@@ -102,13 +124,19 @@ def points_of(names: Iterable[str], machines: Iterable[Machine]) -> list[dict[st
             "machine.memory": machine.memory_bytes,
             "machine.cpus": machine.cpus,
             "machine.nodes": machine.nodes,
-            "kernel.command_line": SCRATCH if machine.platform == "x86_64" else "",
-            "workload": CASES[name][0](machine.memory_bytes),
-            "chain.boots": min(CASES[name][1], 3)
+            "kernel.command_line": _command_line(CASES[name], machine),
+            "workload": CASES[name].entries(machine.memory_bytes),
+            "chain.boots": min(CASES[name].boots, 3)
             if machine.memory_bytes > LARGE_BYTES
-            else CASES[name][1],
+            else CASES[name].boots,
             "chain.workers": "emulated" if machine.memory_bytes > LARGE_BYTES else "drawn",
         }
         for name in names
         for machine in machines
     ]
+
+
+def _command_line(case: Case, machine: Machine) -> str:
+    pages = int(machine.memory_bytes * case.gigantic) // GIB
+    words = [SCRATCH] if machine.platform == "x86_64" else []
+    return " ".join([*words, *([f"hugepagesz=1G hugepages={pages}"] if pages else [])])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from kho_sim.base.units import format_size
@@ -23,11 +25,20 @@ WAYS = (
 )
 EXTENSIONS = (
     ("blocks", 30),
+    ("blocks-skip", 24),
     ("blocks-skip", 21),
     ("scaled-blocks", None),
     ("bounded-blocks", None),
     ("largest-gaps", 21),
     ("gaps-by-memory", 21),
+)
+EARLY = (
+    ("none", 30),
+    ("blocks", 30),
+    ("separate-flag", 30),
+    ("blocks-skip", 21),
+    ("scaled-blocks", None),
+    ("reserve-early", 30),
 )
 
 
@@ -94,15 +105,41 @@ def recovered_table(rows: pd.DataFrame) -> str:
     heads = ["workload", "machine"]
     heads += [name if shift is None else f"{name} 2^{shift}" for name, shift in EXTENSIONS]
     body = []
-    for (workload, platform, memory), case in _cases(rows[rows["retrieval"] == "per-key"]):
+    for (workload, platform, memory), case in _cases(rows):
         cells = [workload, _machine(platform, memory)]
         for name, shift in EXTENSIONS:
-            one = case[case["strategy"] == name]
-            one = one if shift is None else one[one["shift"] == shift]
-            regions = int(one["memory_regions_after"].iloc[0])
-            cells.append(f"{one['recovered_share'].iloc[0]:.1%} ({regions:,})")
+            one = _first_of(case, name, shift)
+            cells.append(f"{one['recovered_share']:.1%} ({int(one['memory_regions_after']):,})")
         body.append(cells)
     return markdown(heads, body, right_from=2)
+
+
+def early_table(rows: pd.DataFrame) -> str:
+    """Return what became of early requests with each extension: gigantic pages of those that were
+    asked for, and requests that failed."""
+    heads = ["workload", "machine"]
+    heads += [name if shift in (None, 30) else f"{name} 2^{shift}" for name, shift in EARLY]
+    body = []
+    for (workload, platform, memory), case in _cases(rows):
+        cells = [workload, _machine(platform, memory)]
+        cells += [_outcome(_first_of(case, name, shift)) for name, shift in EARLY]
+        body.append(cells)
+    return markdown(heads, body, right_from=2)
+
+
+def _outcome(row: pd.Series[Any]) -> str:
+    if row["panic"]:
+        return "dies"
+    asked = int(row["gigantic_pages_requested"])
+    got = f"{int(row['gigantic_pages_allocated'])} of {asked}, " if asked else ""
+    return f"{got}{int(row['failures'])} failed"
+
+
+def _first_of(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.Series[Any]:
+    """Return the row of an extension with the first of its retrievals."""
+    rows = case[case["strategy"] == strategy]
+    rows = rows if shift is None else rows[rows["shift"] == shift]
+    return rows.iloc[0]
 
 
 def _cases(rows: pd.DataFrame) -> pd.api.typing.DataFrameGroupBy:

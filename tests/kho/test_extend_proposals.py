@@ -13,7 +13,7 @@ from kho_sim.kho.extend.largest_gaps import mark_largest, memory_in
 from kho_sim.kho.extend.scaled_blocks import block_shift
 from kho_sim.kho.key import KeySet, bitmaps_of
 from kho_sim.kho.radix import LeafSpan, RadixTree
-from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
+from kho_sim.memory.memblock import KHO_SCRATCH, KHO_SCRATCH_EXT, Memblock
 from kho_sim.memory.regions import Region
 from kho_sim.platform.geometry import PAGES_4K
 from tests.kho.machines import PAGE, build, machines, regions
@@ -266,3 +266,46 @@ def test_scratch_only_mode_ends_where_all_is_reserved():
     assert machine.memblock.scratch_only
     assert machine.extend(strategy, ExtendOptions()).error == ""
     assert not machine.memblock.scratch_only
+
+
+@settings(max_examples=60)
+@given(machine=machines(), shift=SHIFTS)
+def test_a_separate_flag_recovers_the_same_pages_apart_from_original_scratch(machine, shift):
+    shift, patch = machine.shift(shift), build_again(machine)
+    by_key = patch.extend(STRATEGIES["blocks"], ExtendOptions(shift))
+    original = pages_in(machine.memblock, KHO_SCRATCH)
+    apart = machine.extend(STRATEGIES["separate-flag"], ExtendOptions(shift))
+    if by_key.error or apart.error:
+        return
+    assert apart.busy == by_key.busy
+    assert apart.extended_bytes == by_key.extended_bytes
+    assert pages_in(machine.memblock, KHO_SCRATCH) == pages_in(patch.memblock, KHO_SCRATCH)
+    extended = pages_in(machine.memblock, KHO_SCRATCH | KHO_SCRATCH_EXT)
+    busy = busy_blocks(
+        machine.preserved_pages, machine.incoming.table_pages(), shift, machine.page_bytes
+    )
+    free = {
+        page
+        for page in pages_in(machine.memblock)
+        if page * machine.page_bytes >> shift << shift not in set(busy)
+    }
+    assert extended == free - original
+
+
+def test_gigantic_pages_need_memory_with_the_separate_flag():
+    stretches = [("scratch", 1024), ("preserved", 8), ("free", 16 * 512)]
+    machine = build(512, stretches, 0, 0, 0)
+    patch = build_again(machine)
+    for one, strategy in ((machine, "separate-flag"), (patch, "blocks")):
+        one.extend(STRATEGIES[strategy], ExtendOptions(21))
+    size = 1 << 21
+    scratch = machine.memblock.memory[0]
+    top = [one.memblock.alloc_hugetlb(size, -1, False) for one in (machine, patch)]
+    assert top[0] == top[1] > scratch.end
+    while (got := machine.memblock.alloc_hugetlb(size, -1, False)) > scratch.end:
+        pass
+    assert not got, "the patch needs its original scratch named to keep off it"
+    while (got := patch.memblock.alloc_hugetlb(size, -1, False)) > scratch.end:
+        pass
+    assert scratch.base <= got < scratch.end
+    assert machine.memblock.alloc_range_nid(size, size, 0, 0, -1, False) == got

@@ -10,7 +10,7 @@ from kho_sim.scenario import from_dict
 from kho_sim.sweeps import sweep
 from studies.retrieval.__main__ import command
 from studies.retrieval.cases import CASES, EXTENSIONS, MACHINES, base_scenario, points_of
-from studies.retrieval.tables import cost_table, recovered_table, study_table
+from studies.retrieval.tables import cost_table, early_table, recovered_table, study_table
 
 TINY = MACHINES[:1]
 NAMES = ("memfd-4k", "aged")
@@ -47,7 +47,7 @@ def test_collecting_runs_takes_most_of_the_cost_away(rows):
 
 
 def test_tables_have_a_row_for_each_case(rows):
-    for table in (cost_table(rows), recovered_table(rows)):
+    for table in (cost_table(rows), recovered_table(rows), early_table(rows)):
         lines = table.splitlines()
         assert len(lines) == 2 + len(NAMES)
         assert lines[2].startswith("| memfd-4k | 1 GiB |")
@@ -59,7 +59,7 @@ def test_the_command_writes_its_tables(tmp_path, monkeypatch):
     done = CliRunner().invoke(command, [*options, "--results", str(tmp_path / "page")])
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "page").iterdir()}
-    assert names == {"cost.md", "recovered.md", "study.csv"}
+    assert names == {"cost.md", "recovered.md", "early.md", "study.csv"}
 
 
 def test_all_sizes_of_a_case_are_shares_of_memory():

@@ -18,6 +18,7 @@ from kho_sim.kho.extend import (
     none,
     reserve_early,
     scaled_blocks,
+    separate_flag,
 )
 from kho_sim.kho.extend.base import Extend, ExtendOptions, Extension, Strategy
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree
@@ -51,6 +52,7 @@ STRATEGIES: dict[str, Strategy] = {
     "blocks-collapsed": Strategy(blocks_collapsed.extend),
     "gaps-by-memory": Strategy(gaps_by_memory.extend),
     "bounded-blocks": Strategy(bounded_blocks.extend),
+    "separate-flag": Strategy(separate_flag.extend),
 }
 """Those of the package, by the name that ``kernel.extend.strategy`` of a scenario uses."""
 

@@ -25,7 +25,7 @@ from kho_sim.kho.radix import (
     LeafSpan,
     RadixTree,
 )
-from kho_sim.memory.memblock import Memblock
+from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from kho_sim.platform.geometry import Geometry
 
 Visits = Callable[[LeafSpan, int], tuple[int, int, int]]
@@ -121,10 +121,12 @@ error; marks made until then stay. Source: kho_extend_scratch().
 """
 
 
-def mark_each(memblock: Memblock, ranges: NDArray[np.uint64]) -> tuple[int, Work]:
+def mark_each(
+    memblock: Memblock, ranges: NDArray[np.uint64], flags: int = KHO_SCRATCH
+) -> tuple[int, Work]:
     """Mark rows of (start, end) as scratch until one fails; return (0 or -errno, work)."""
     passed_before = memblock.memory.passed
-    errno, ranges_marked = memblock.mark_kho_scratch_each(ranges)
+    errno, ranges_marked = memblock.mark_kho_scratch_each(ranges, flags)
     passed = memblock.memory.passed - passed_before
     return errno, Work(ranges_marked=ranges_marked, regions_passed=passed)
 
