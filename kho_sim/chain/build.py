@@ -24,7 +24,8 @@ from kho_sim.chain.plan import ChainPlan, WhatIf
 from kho_sim.chain.timing import Steps, Timing, steps_of
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
-from kho_sim.machine import BootLoader, Machine, MachineLimits, NodeRange
+from kho_sim.machine import BadMemory, BootLoader, Machine, MachineLimits, NodeRange
+from kho_sim.machine.bad_memory import BUSY
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.early.bounce import SLAB_BYTES
 from kho_sim.memory.pages import INTERLEAVINGS
@@ -73,11 +74,15 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         for entry in scenario.workload
         if entry.kind == "reserve_mem"
     ]
+    bad_memory = _bad_memory(scenario)
     return ChainPlan(
         machine=machine,
         kernels=tuple(
             with_early_faults(
-                build_kernel(kernel, platform, machine, named, (scenario.chain.seed, boot)),
+                replace(
+                    build_kernel(kernel, platform, machine, named, (scenario.chain.seed, boot)),
+                    spares_bad_frames=bad_memory is not None and bad_memory.told == BUSY,
+                ),
                 scenario.faults,
                 boot,
             )
@@ -99,6 +104,7 @@ def build_plan(scenario: Scenario) -> ChainPlan:
             for retrieval in entry.retrievals or ("",)
         ),
         timing=_timing(scenario),
+        bad_memory=bad_memory,
     )
 
 
@@ -127,6 +133,11 @@ def _steps(kernel: spec.Kernel) -> Steps:
         kernel.hugetlb_parallel,
         kernel.cpu_bring_up,
     )
+
+
+def _bad_memory(scenario: Scenario) -> BadMemory | None:
+    wanted = scenario.machine.bad_memory
+    return BadMemory(wanted.frames_per_day, wanted.told) if wanted else None
 
 
 def _check_loader(scenario: Scenario, platform: Platform) -> None:

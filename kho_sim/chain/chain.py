@@ -11,6 +11,7 @@ import simpy
 
 from kho_sim.base.errors import ModelError
 from kho_sim.builds import load_build
+from kho_sim.chain.bad_memory import known_frames, with_bad_frames
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.incidents import ChainEnds
 from kho_sim.chain.journal import Journal
@@ -103,6 +104,8 @@ class _Chain:
                     return
                 if self.plan.on_failure == "previous":
                     self.plan = self.plan.rolled_back(index)
-            handover, served_ns = kernel.next_handover, kernel.window[1]
+            window, served_ns = (served_ns, kernel.window[1]), kernel.window[1]
+            known = known_frames(kernel.booted, kernel.handover)
+            handover = with_bad_frames(kernel.next_handover, self.plan, known, window)
             down = kernel.clock.down
         self.outcome = Outcome(kind="completed", boot=self.plan.boots - 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from kho_sim.chain.bad_memory import bad_frames_of
 from kho_sim.chain.incidents import Failure, PersistentObject
 from kho_sim.chain.timing import Steps
 from kho_sim.chain.timing.early import (
@@ -18,6 +19,7 @@ from kho_sim.chain.timing.early import (
 )
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kho.bitmaps import FrozenBitmaps
+from kho_sim.kho.handover import Handover
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.memory.early import Request
 from kho_sim.platform.loader import Placement
@@ -137,6 +139,12 @@ class Journal:
                 **facts,  # type: ignore[arg-type]
             )
         )
+
+    def note_bad_frames(self, boot: int, booted: BootedMemory, handover: Handover | None) -> None:
+        """Write down the bad frames that kernels before this one knew, and who was handed them."""
+        if handover is not None:
+            for row in bad_frames_of(boot, booted, handover):
+                self.note(row)
 
     def note_gigantic(self, boot: int, booted: BootedMemory, kept: set[int]) -> None:
         """Write down the gigantic pages of a kernel: its own, and those it was handed

@@ -161,6 +161,7 @@ class Kernel:
         self.booted = booted = boot_memory(self.plan.machine, self.setup, self.handover)
         self._note_boot(booted)
         self._note_early_faults(booted)
+        self.journal.note_bad_frames(self.index, booted, self.handover)
         self._try_what_ifs()
         if booted.panic:
             cause = "allocation" if booted.early.requests.rows[-1].why == REFUSED_BY_FAULT else ""

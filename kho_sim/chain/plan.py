@@ -11,6 +11,7 @@ from kho_sim.chain.timing import Steps, Timing
 from kho_sim.kernel.boot import KernelSetup
 from kho_sim.kho.extend import ExtendOptions
 from kho_sim.kho.retrieve import retriever_of
+from kho_sim.machine import BadMemory
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.pages import Interleaving
 from kho_sim.scenario.workloads import Workload
@@ -51,6 +52,7 @@ class ChainPlan:
     retries: int = 0
     what_ifs: tuple[WhatIf, ...] = ()
     timing: Timing = field(default_factory=Timing)
+    bad_memory: BadMemory | None = None
 
     @property
     def boots(self) -> int:

@@ -67,6 +67,8 @@ class KernelSetup:
     messages: tuple[str, ...] = ()
     """What the kernel prints about its command line."""
     kaslr: Kaslr = NO_KASLR
+    spares_bad_frames: bool = False
+    """Whether the extension is told of bad frames that earlier kernels knew."""
     extend_fails_after: int | None = None
     """A fault: how many ranges the extension can mark before it fails with -ENOMEM."""
     refusals: tuple[Refusal, ...] = ()
@@ -139,7 +141,8 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         elif early.revived:
             booted.messages.append(NO_MAP)
         if booted.incoming is not None:
-            _extend(booted, setup, booted.incoming)
+            bad_frames = _bad_frames(booted, setup, handover) if handover else ()
+            _extend(booted, setup, booted.incoming, bad_frames)
         _counted(booted, early.after_extension)
         if booted.incoming is not None and setup.limits.edits:
             _check_reach(early.memblock, booted.incoming)
@@ -193,7 +196,21 @@ def _counted(booted: BootedMemory, half: Callable[[], None]) -> None:
     )
 
 
-def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree) -> None:
+def _bad_frames(booted: BootedMemory, setup: KernelSetup, handover: Handover) -> tuple[int, ...]:
+    """Return the frames that the extension is to leave alone; those in original scratch are lost to
+    it, for scratch is usable whatever is busy."""
+    if not setup.spares_bad_frames:
+        return ()
+    overlaps = booted.early.memblock.overlaps_original_scratch
+    return tuple(frame for frame in handover.bad_frames if not overlaps(frame, 1))
+
+
+def _extend(
+    booted: BootedMemory,
+    setup: KernelSetup,
+    incoming: FrozenRadixTree,
+    bad_frames: tuple[int, ...],
+) -> None:
     requests = booted.early.requests
     booted.remember("before_extend")
     if setup.strategy != "none":
@@ -204,11 +221,18 @@ def _extend(booted: BootedMemory, setup: KernelSetup, incoming: FrozenRadixTree)
     reserve_first = retriever_of(setup.retrieves_by).reserve_first
     if reserve_first:
         booted.first_pass = reserve_first(memblock, incoming)
+    if strategy_of(setup.strategy).needs_reserved:
+        for frame in bad_frames:
+            memblock.reserve(frame, memblock.geometry.page_bytes)
     booted.extension = extend_scratch(
         strategy_of(setup.strategy),
         memblock,
         incoming,
-        replace(setup.extend, gigantic_shifts=_gigantic_shifts(setup, memblock)),
+        replace(
+            setup.extend,
+            gigantic_shifts=_gigantic_shifts(setup, memblock),
+            bad_frames=bad_frames,
+        ),
         lambda: _digest_page(requests),
         lambda address: requests.free(address, 0, requests.geometry.page_bytes),
     )

@@ -98,7 +98,8 @@ class Handover:
     ``loaded`` is the next kernel itself, ``tree`` its incoming tree, ``objects`` those of sessions
     in the order in which they were preserved, then the kernel's own. ``luo_pages``: the order-0 and
     larger pages of LUO's own state that are freed when sessions are read, as (run, order).
-    ``versions``: those of all parts but KHO's own, which is in ``kho``.
+    ``versions``: those of all parts but KHO's own, which is in ``kho``. ``bad_frames``: addresses
+    of frames with uncorrectable errors, in the order in which they were found.
     """
 
     loaded: LoadedKernel
@@ -110,6 +111,7 @@ class Handover:
     kexec_count: int
     versions: Versions = NO_VERSIONS
     damage: Damage = UNDAMAGED
+    bad_frames: tuple[int, ...] = ()
 
     def gigantic_pages(self) -> dict[int, int]:
         """Return the gigantic pages among what is handed over: address -> size in bytes."""

@@ -18,6 +18,7 @@ from kho_sim.base.words import (
     USABLE_MEMORY,
 )
 from kho_sim.rates import DEFAULT_HARDWARE
+from kho_sim.scenario.bad_memory import BadMemory
 from kho_sim.scenario.fields import (
     PAGE_BYTES,
     Choice,
@@ -163,6 +164,8 @@ class Machine(Section):
     """Functions on PCI that each kernel looks at; if left out, as many as hardware has."""
     pci_waits: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Root bridges behind which each kernel waits for a second; none if left out."""
+    bad_memory: BadMemory | None = None
+    """Uncorrectable errors; none if left out."""
 
     @property
     def has_efi(self) -> bool:

@@ -312,6 +312,17 @@ class PhaseTime:
     )
 
 
+@record
+class BadFrame:
+    """Frames that earlier kernels knew to be bad, one row per KHO boot and frame, and who was
+    handed them by early boot all the same."""
+
+    boot: int = column("number of the kernel")
+    address: int = column("address of the frame")
+    taken_by: str = column("who was handed it before initcalls, empty for nobody", default="")
+    in_scratch: bool = column("whether it lies in original scratch", default=False)
+
+
 RECORDS: dict[str, type[Any]] = {
     "boots": Boot,
     "allocations": Allocation,
@@ -326,6 +337,7 @@ RECORDS: dict[str, type[Any]] = {
     "file_outcomes": FileOutcome,
     "alternatives": Alternative,
     "phases": PhaseTime,
+    "bad_frames": BadFrame,
 }
 """Every kind of record by the name of its table, which is also its file's name in a stored run.
 

@@ -1,89 +1,92 @@
-"""Bad frames over a chain of kernels, and who is handed them before they are known again.
+"""Chains of kernels whose memory goes bad, one for each way to tell the next kernel and each seed.
 
-Uncorrectable errors arrive at a constant rate, anywhere in memory; the kernel that meets one takes
-the page offline, and every kexec forgets it. Proposed: the list is handed on and replayed in a
-late_initcall (Breno Leitao, RFC, 24 June 2026; field.md 1.8). Ours: the list is told to the
-extension before the first early allocation, as busy blocks. What early boot takes is a simulated
-chain's; errors are drawn beside it and change nothing in it. Left out: pages that initcalls take
-between memblock and the replay, errors in preserved memory (their owner's affair), and the free
-memory that busy blocks of bad frames cost.
+A scenario's ``machine.bad_memory`` does all of it; here are only the host, the ways and the sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from kho_sim.base.extent import Extent, intersected, merged, total_size
+from kho_sim.chain import run_scenario
+from kho_sim.scenario import from_dict
+from kho_sim.trace.trace import Trace
 
-PAGE_BYTES = 4096
-GIGANTIC_BYTES = 1 << 30
-GIGANTIC, LOADED = "gigantic pages", "kernel, initrd and parameters"
-COLUMNS = ["boot", "known", "requester", "replayed_late", "told_as_busy"]
-
-
-def handed_out(trace: Any, boot: int) -> Iterator[tuple[str, Extent]]:
-    """Yield (requester, range) of all that a boot takes before its first initcall."""
-    for row in trace["gigantic"]:
-        if row.boot == boot and not row.preserved:
-            yield GIGANTIC, Extent(row.start, row.start + GIGANTIC_BYTES)
-    for row in trace["segments"]:
-        if row.boot == boot - 1:
-            yield LOADED, Extent(row.start, row.start + row.size_bytes)
-    for row in trace["allocations"]:
-        if row.boot == boot and row.address and row.size_bytes < GIGANTIC_BYTES:
-            yield row.what, Extent(row.address, row.address + row.size_bytes)
+GIB = 1 << 30
+KERNELS = 21
+FRAMES_PER_DAY = 3 / 7
+"""Assumed: three new bad frames a kernel. No rate of a fleet is published."""
+COLUMNS = ["way", "seed", "boot", "requester", "in_scratch", "frames"]
 
 
-def count_frames(trace: Any, errors_per_kernel: float, replicates: int, seed: int) -> pd.DataFrame:
-    """Return one row per KHO boot and requester; means over ``replicates`` draws.
+class Way(NamedTuple):
+    """How a kernel hears of bad frames, and how it extends scratch."""
 
-    Columns: boot; known (bad frames that the kernels before it knew); requester;
-    replayed_late (bad frames that it is handed: nothing keeps them from it before the replay);
-    told_as_busy (of those, what lies in original scratch, which is usable whatever is busy).
+    told: str
+    strategy: str
+    shift: int = 30
+
+    @property
+    def name(self) -> str:
+        size = {30: "blocks of 1 GiB", 21: "blocks of 2 MiB"}[self.shift]
+        size = "a thousandth of memory" if self.strategy == "scaled-blocks" else size
+        return "replayed late" if self.told == "late" else f"told as busy, {size}"
+
+
+WAYS = (
+    Way("late", "blocks"),
+    Way("busy", "blocks"),
+    Way("busy", "scaled-blocks"),
+    Way("busy", "blocks-skip", 21),
+)
+
+
+def scenario_of(way: Way, seed: int, kernels: int) -> dict[str, Any]:
+    """Return a hypervisor of 64 GiB that is updated weekly, a third of its pool in use."""
+    return {
+        "machine": {
+            "memory": 64 * GIB,
+            "cpus": 12,
+            "bad_memory": {"frames_per_day": FRAMES_PER_DAY, "told": way.told},
+        },
+        "kernel": {
+            "command_line": "hugepagesz=1G hugepages=24",
+            "extend": {"strategy": way.strategy, "shift": way.shift},
+        },
+        "workload": [
+            {"kind": "hugetlb", "size": "1GiB", "preserve": 8},
+            {"kind": "memfd", "count": 4, "size": "256MiB"},
+        ],
+        "chain": {"boots": kernels, "uptime": "168h", "twin": False, "seed": seed},
+        "sources": ["assumed: a hypervisor that is updated weekly"],
+    }
+
+
+def run_ways(seeds: Iterable[int], kernels: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run all chains; return known-bad frames by requester, and what extensions were worth.
+
+    Columns of the first: way, seed, boot, requester ('' for nobody), in_scratch, frames. Of the
+    second, one row a KHO boot: way, seed, boot, extended_bytes, gigantic_pages_allocated, failures.
     """
-    drawn = np.random.default_rng(seed)
-    boots = list(trace["boots"])
-    memory = _memory(trace)
-    arrived: list[Any] = [np.empty(0, dtype=np.int64) for _ in range(replicates)]
-    rows = []
-    for boot in boots[1:]:
-        arrived = [
-            np.concatenate([known, _draw(memory, drawn, errors_per_kernel)]) for known in arrived
-        ]
-        frames = np.sort(np.concatenate(arrived))
-        scratch = [Extent(start, start + size) for start, size in boot.scratch_areas or ()]
-        takes: dict[str, list[Extent]] = {}
-        for requester, extent in handed_out(trace, boot.boot):
-            takes.setdefault(requester, []).append(extent)
-        for requester, extents in takes.items():
-            taken = merged(extents)
-            hits = _inside(frames, taken), _inside(frames, intersected(taken, merged(scratch)))
-            known = len(frames) / replicates
-            rows.append((boot.boot, known, requester, *(hit / replicates for hit in hits)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    frames, boots = [], []
+    for way in WAYS:
+        for seed in seeds:
+            trace = run_scenario(from_dict(scenario_of(way, seed, kernels)))
+            frames.append(_frames_of(way.name, seed, trace))
+            boots += [
+                (way.name, seed, row.boot, row.extended_bytes, row.gigantic_pages_allocated,
+                 row.failures)
+                for row in trace["boots"]
+                if row.kind == "kho"
+            ]  # fmt: skip
+    facts = ["extended_bytes", "gigantic_pages_allocated", "failures"]
+    return pd.concat(frames), pd.DataFrame(boots, columns=["way", "seed", "boot", *facts])
 
 
-def _memory(trace: Any) -> list[Extent]:
-    rows = trace["regions"].where(boot=0, moment="before_retrieve", array="memory")
-    return merged((row.start, row.end) for row in rows)
-
-
-def _draw(memory: list[Extent], drawn: np.random.Generator, mean: float) -> Any:
-    """Return the addresses of frames that went bad while one kernel served."""
-    pages = drawn.integers(0, total_size(memory) // PAGE_BYTES, size=drawn.poisson(mean))
-    first = np.cumsum([0, *(extent.size // PAGE_BYTES for extent in memory)])
-    part = np.searchsorted(first, pages, side="right") - 1
-    starts = np.array([extent.start for extent in memory])
-    return starts[part] + (pages - first[part]) * PAGE_BYTES
-
-
-def _inside(frames: Any, extents: list[Extent]) -> int:
-    starts = np.searchsorted(
-        frames, [extent.start // PAGE_BYTES * PAGE_BYTES for extent in extents]
-    )
-    ends = np.searchsorted(frames, [extent.end for extent in extents])
-    return int((ends - starts).sum())
+def _frames_of(way: str, seed: int, trace: Trace) -> pd.DataFrame:
+    rows = [(row.boot, row.taken_by, row.in_scratch) for row in trace["bad_frames"]]
+    table = pd.DataFrame(rows, columns=["boot", "requester", "in_scratch"])
+    counted = table.groupby(["boot", "requester", "in_scratch"]).size().reset_index(name="frames")
+    return counted.assign(way=way, seed=seed)[COLUMNS]

@@ -60,6 +60,7 @@ MACHINES = (
     Machine("x86_64", 24 * 1024 * GIB, 384, 8),
 )
 LARGE_BYTES = 128 * GIB
+LEAST_WITH_GIGANTIC_BYTES = 4 * GIB
 
 
 def _guest_memory(memory: int) -> Entries:
@@ -133,6 +134,7 @@ def points_of(names: Iterable[str], machines: Iterable[Machine]) -> list[dict[st
         }
         for name in names
         for machine in machines
+        if not CASES[name].gigantic or machine.memory_bytes >= LEAST_WITH_GIGANTIC_BYTES
     ]
 
 

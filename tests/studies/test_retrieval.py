@@ -9,7 +9,7 @@ from kho_sim.base.words import RETRIEVALS
 from kho_sim.scenario import from_dict
 from kho_sim.sweeps import sweep
 from studies.retrieval.__main__ import command
-from studies.retrieval.cases import CASES, EXTENSIONS, MACHINES, base_scenario, points_of
+from studies.retrieval.cases import CASES, EXTENSIONS, GIB, MACHINES, base_scenario, points_of
 from studies.retrieval.tables import cost_table, early_table, recovered_table, study_table
 
 TINY = MACHINES[:1]
@@ -65,4 +65,6 @@ def test_the_command_writes_its_tables(tmp_path, monkeypatch):
 def test_all_sizes_of_a_case_are_shares_of_memory():
     for name in CASES:
         first, *_ = points_of([name], MACHINES)
-        assert first["workload"][0].get("size", 1) <= MACHINES[0].memory_bytes // 8
+        size = first["workload"][0].get("size", 1)
+        size_bytes = GIB if size == "1GiB" else size
+        assert size_bytes <= first["machine.memory"] // (4 if CASES[name].gigantic else 8)

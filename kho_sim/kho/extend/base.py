@@ -22,12 +22,14 @@ class ExtendOptions:
     """``shift``: log2 of the size in bytes of the blocks that are busy or free (KHO_EXT_SHIFT).
 
     ``gigantic_shifts``: log2 of the gigantic pages that the command line asks for.
+    ``bad_frames``: addresses of frames whose blocks are to be left alone.
 
     Raises: ValueError if it is not 12 (the smallest page) to 40.
     """
 
     shift: int = 30
     gigantic_shifts: tuple[int, ...] = ()
+    bad_frames: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not SMALLEST_SHIFT <= self.shift <= LARGEST_SHIFT:

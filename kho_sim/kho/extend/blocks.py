@@ -8,7 +8,7 @@ a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import ENOMEM
 
 import numpy as np
@@ -62,11 +62,13 @@ def extend_around(
     *,
     visits: Visits = every_key,
     mark: Mark = mark_between,
+    bad_frames: Sequence[int] = (),
 ) -> Extension:
     """Digest the incoming tree into busy blocks, mark around them, destroy the digest.
 
     What strategies by blocks have in common: they differ in ``shift``, in how many bits of a leaf
     the walk looks at (``visits``: the work, never the result), and in what is marked (``mark``).
+    Blocks that hold one of ``bad_frames`` are busy as well.
     Raises: ValueError if a block would be smaller than a page.
     """
     if shift < incoming.geometry.page_shift:
@@ -76,6 +78,9 @@ def extend_around(
     errno, work = -ENOMEM, Work()
     if digest.root:
         errno, work = _digest(incoming, digest, shift, visits)
+        for frame in bad_frames:
+            errno = errno or digest.add_key(frame >> shift)
+        work += Work(keys_added=len(bad_frames))
     busy, digest_pages, words = digest.keys, digest.nodes, digest.words
     if not errno:
         errno, marking = mark(memblock, busy, shift)
@@ -107,8 +112,9 @@ def by_blocks(
     ) -> Extension:
         chosen = shift(memblock, options, incoming.geometry)
         return extend_around(
-            memblock, incoming, chosen, allocate_page, free_page, visits=visits, mark=mark
-        )
+            memblock, incoming, chosen, allocate_page, free_page,
+            visits=visits, mark=mark, bad_frames=options.bad_frames,
+        )  # fmt: skip
 
     return extend
 

@@ -1,0 +1,67 @@
+"""Bad frames across a chain: what is known of them, and who is handed them all the same.
+
+A kernel that meets an uncorrectable error takes the page offline, and a kexec forgets that. The
+list is handed on with KHO (Breno Leitao, RFC of 24 June 2026; field.md 1.8); a kernel that finds no
+handover begins with an empty one. Left out: the pages of the list itself, what initcalls take
+between memblock and a late replay, and errors in preserved memory, which are their owner's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from kho_sim.chain.plan import ChainPlan
+from kho_sim.kernel.boot import BootedMemory
+from kho_sim.kho.handover import Handover
+from kho_sim.platform.loader import LoadedKernel
+from kho_sim.trace.records import BadFrame
+
+LOADED = "kernel, initrd and parameters"
+
+
+def known_frames(booted: BootedMemory, handover: Handover | None) -> tuple[int, ...]:
+    """Return the bad frames that a kernel knows from those before it, if it found their list."""
+    return handover.bad_frames if handover and booted.incoming is not None else ()
+
+
+def with_bad_frames(
+    handover: Handover | None, plan: ChainPlan, known: tuple[int, ...], served_ns: tuple[int, int]
+) -> Handover | None:
+    """Return a handover with the list that its kernel hands on: what it has ``known`` from its boot
+    on, and what went bad while it served, from and to on the service clock."""
+    if handover is None or plan.bad_memory is None:
+        return handover
+    new = plan.bad_memory.arrived(plan.machine, plan.seed, *served_ns)
+    return replace(handover, bad_frames=tuple(dict.fromkeys((*known, *new))))
+
+
+def bad_frames_of(boot: int, booted: BootedMemory, handover: Handover) -> Iterator[BadFrame]:
+    """Yield a row for each frame that kernels before this one knew to be bad.
+
+    Of several that were handed it one after the other the last is named.
+    """
+    known = known_frames(booted, handover)
+    if not known:
+        return
+    page_bytes, rows = booted.early.geometry.page_bytes, booted.early.requests.rows
+    pieces = list(_loaded(handover.loaded))
+    pieces += [(row.what, row.address, row.size_bytes) for row in rows if row.address]
+    starts = np.array([start for _, start, _ in pieces], dtype=np.int64)
+    ends = starts + np.array([size for _, _, size in pieces], dtype=np.int64)
+    for frame in known:
+        held = np.flatnonzero((starts < frame + page_bytes) & (ends > frame))
+        yield BadFrame(
+            boot=boot,
+            address=frame,
+            taken_by=pieces[held[-1]][0] if len(held) else "",
+            in_scratch=any(start <= frame < start + size for start, size in booted.scratch_areas),
+        )
+
+
+def _loaded(loaded: LoadedKernel) -> Iterator[tuple[str, int, int]]:
+    for place in (loaded.image, loaded.initrd, loaded.parameters):
+        if place is not None:
+            yield LOADED, place.start, place.size
