@@ -8,15 +8,13 @@ between memblock and a late replay, and errors in preserved memory, which are th
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.kernel.boot import BootedMemory
 from kho_sim.kho.handover import Handover
-from kho_sim.platform.loader import LoadedKernel
 from kho_sim.trace.records import BadFrame
 
 LOADED = "kernel, initrd and parameters"
@@ -46,22 +44,27 @@ def bad_frames_of(boot: int, booted: BootedMemory, handover: Handover) -> Iterat
     known = known_frames(booted, handover)
     if not known:
         return
-    page_bytes, rows = booted.early.geometry.page_bytes, booted.early.requests.rows
-    pieces = list(_loaded(handover.loaded))
-    pieces += [(row.what, row.address, row.size_bytes) for row in rows if row.address]
-    starts = np.array([start for _, start, _ in pieces], dtype=np.int64)
-    ends = starts + np.array([size for _, _, size in pieces], dtype=np.int64)
+    ascending, page_bytes = sorted(known), booted.early.geometry.page_bytes
+    taken_by: dict[int, str] = {}
+    for what, start, end in _handed_out(booted, handover):
+        first = bisect_right(ascending, start - page_bytes)
+        for frame in ascending[first : bisect_left(ascending, end)]:
+            taken_by[frame] = what
     for frame in known:
-        held = np.flatnonzero((starts < frame + page_bytes) & (ends > frame))
         yield BadFrame(
             boot=boot,
             address=frame,
-            taken_by=pieces[held[-1]][0] if len(held) else "",
+            taken_by=taken_by.get(frame, ""),
             in_scratch=any(start <= frame < start + size for start, size in booted.scratch_areas),
         )
 
 
-def _loaded(loaded: LoadedKernel) -> Iterator[tuple[str, int, int]]:
+def _handed_out(booted: BootedMemory, handover: Handover) -> Iterator[tuple[str, int, int]]:
+    """Yield (requester, start, end) in order of time."""
+    loaded = handover.loaded
     for place in (loaded.image, loaded.initrd, loaded.parameters):
         if place is not None:
-            yield LOADED, place.start, place.size
+            yield LOADED, place.start, place.end
+    for row in booted.early.requests.rows:
+        if row.address:
+            yield row.what, row.address, row.address + row.size_bytes

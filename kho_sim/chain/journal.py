@@ -118,9 +118,11 @@ class Journal:
         facts = {**_facts_of_boot(tried, setup), **_facts_of_extension(tried, self.hardware)}
         facts = {name: value for name, value in facts.items() if name in ALTERNATIVE_FACTS}
         phases = {
-            phase.name: phase.times(self.hardware).central
+            phase.name: phase.times(self.hardware)
             for phase in early_phases(tried, pages_of(tried), steps)
         }
+        low_ns, early_ns, high_ns = map(sum, zip(*phases.values(), strict=True))
+        retrieve = phases.get("retrieve")
         extension = tried.extension
         assert extension is not None, "only a boot that extends is tried with other strategies"
         self.note(
@@ -130,10 +132,12 @@ class Journal:
                 shift=extension.shift,
                 busy_block_count=len(extension.busy),
                 retrieval=setup.retrieves_by,
-                retrieve_ns=phases.get("retrieve"),
+                retrieve_ns=retrieve.central if retrieve else None,
                 extend_instructions=instructions(extend_work(tried)),
                 retrieve_instructions=retrieve_instructions(tried.retrieval),
-                early_ns=sum(phases.values()),
+                early_ns=early_ns,
+                early_low_ns=low_ns,
+                early_high_ns=high_ns,
                 error=extension.error,
                 panic=tried.panic,
                 **facts,  # type: ignore[arg-type]

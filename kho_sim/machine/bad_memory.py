@@ -33,7 +33,8 @@ class BadMemory:
     def arrived(self, machine: Machine, seed: int, since_ns: int, until_ns: int) -> list[int]:
         """Return the addresses of frames that went bad in a stretch of the service clock, in order
         of time: the same for all ways to extend and to tell."""
-        drawn, now_ns, found = stream(seed, "bad memory"), 0.0, []
+        drawn, now_ns = stream(seed, "bad memory"), 0.0
+        found: list[int] = []
         page_bytes = machine.page_bytes
         ends = list(accumulate(part.size // page_bytes for part in machine.memory))
         pages = total_size(machine.memory) // page_bytes

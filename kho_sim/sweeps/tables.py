@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BOOT_FACTS = tuple(one.name for one in columns_of(Boot) if one.name in FACTS and not one.depth)
 """Facts that are numbers; of those that are lists, a tidy table has the sizes."""
 
+BLACKOUT_ENDS = ("blackout_low_ns", "blackout_high_ns")
+
 RUNS = pa.schema(
     [
         ("run_id", pa.string()),
@@ -47,11 +49,12 @@ BOOTS = pa.schema(
         ("scratch_bytes", pa.int64()),
         ("busy_block_count", pa.int64()),
         ("preservations_by_order", pa.string()),
-        *((name, pa.int64()) for name in BOOT_FACTS),
+        *((name, pa.int64()) for name in (*BOOT_FACTS, *BLACKOUT_ENDS)),
     ]
 )
 """One row per boot, the twin's (the same chain without the extension) marked: the facts of
-``run --json``, ``scratch_bytes`` for all areas together, ``preservations_by_order`` as JSON.
+``run --json``, ``scratch_bytes`` for all areas together, ``preservations_by_order`` as JSON, the
+ends of ``blackout_range_ns`` as BLACKOUT_ENDS.
 """
 
 
@@ -108,6 +111,8 @@ def _boot_row(boot: Boot) -> dict[str, Any]:
     row = {name: getattr(boot, name) for name in ("boot", "kind", "release", *BOOT_FACTS)}
     if boot.scratch_areas is not None:
         row["scratch_bytes"] = sum(size for _, size in boot.scratch_areas)
+    if boot.blackout_range_ns is not None:
+        row.update(zip(BLACKOUT_ENDS, boot.blackout_range_ns, strict=True))
     if boot.busy_blocks is not None:
         row["busy_block_count"] = len(boot.busy_blocks)
     if boot.preservations_by_order is not None:

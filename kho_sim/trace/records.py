@@ -251,6 +251,8 @@ class Alternative:
     extend_instructions: int = column("of extension and first pass, by rates", default=0)
     retrieve_instructions: int | None = column("of the retrieval's longest thread", default=None)
     early_ns: int = column("duration of early boot, extension and retrieval included")
+    early_low_ns: int | None = column("the same with low rates", default=None, late=True)
+    early_high_ns: int | None = column("the same with high rates", default=None, late=True)
     memory_regions_after: int = column(Boot)
     reserved_regions_before: int | None = column(Boot, default=None)
     reserved_regions_after: int | None = column(Boot, default=None)

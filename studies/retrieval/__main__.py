@@ -9,9 +9,20 @@ from kho_sim.sweeps import sweep
 from kho_sim.sweeps.progress import progress_reporter
 from studies.command import end, exits, results_folder, study_options, write_tables
 from studies.retrieval.cases import CASES, LARGE_BYTES, MACHINES, base_scenario, points_of
-from studies.retrieval.tables import cost_table, early_table, recovered_table, study_table
+from studies.retrieval.tables import (
+    blackout_table,
+    cost_table,
+    early_table,
+    recovered_table,
+    study_table,
+)
 
-TABLES = {"cost": cost_table, "recovered": recovered_table, "early": early_table}
+TABLES = {
+    "cost": cost_table,
+    "recovered": recovered_table,
+    "early": early_table,
+    "blackout": blackout_table,
+}
 
 
 @click.command("retrieval")

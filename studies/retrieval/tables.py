@@ -40,6 +40,13 @@ EARLY = (
     ("scaled-blocks", None),
     ("reserve-early", 30),
 )
+BLACKOUTS = (
+    ("blocks", "per-key"),
+    ("blocks-skip", "per-key"),
+    ("blocks", "collect-runs"),
+    ("blocks-skip", "collect-runs"),
+    ("reserve-early", "two-pass-runs"),
+)
 
 
 def study_table(study: Sweep) -> pd.DataFrame:
@@ -47,7 +54,9 @@ def study_table(study: Sweep) -> pd.DataFrame:
 
     Columns: workload, platform, memory_bytes; those of ``Trace.alternatives``; preservations,
     preserved_bytes, radix_nodes of the boot; instructions (extension and retrieval), of_linux
-    (their share of what ``blocks`` and ``per-key`` take), recovered_share (of what could be had).
+    (their share of what ``blocks`` and ``per-key`` take), recovered_share (of what could be had),
+    blackout_ns, blackout_low_ns, blackout_high_ns (of the boot, with the early boot of that way in
+    place of its own).
     """
     names = {
         "description": "workload",
@@ -55,6 +64,7 @@ def study_table(study: Sweep) -> pd.DataFrame:
         "machine.memory": "memory_bytes",
     }
     inherited = ["preservations", "preserved_bytes", "radix_nodes"]
+    inherited += ["blackout_ns", "blackout_low_ns", "blackout_high_ns"]
     boots = study.boots()[["run_id", "boot", *names, *inherited]].rename(columns=names)
     tried = study.alternatives().drop(columns=[*study.keys, "replicate"])
     rows = boots.merge(tried, on=["run_id", "boot"])
@@ -63,6 +73,7 @@ def study_table(study: Sweep) -> pd.DataFrame:
     stock = rows[(rows["strategy"] == "blocks") & (rows["retrieval"] == "per-key")]
     own = rows["run_id"].map(stock.set_index("run_id")["instructions"])
     rows["of_linux"] = (rows["instructions"] / own).astype(float)
+    rows = _with_blackouts(rows, stock)
     everything = rows[(rows["strategy"] == "reserve-early") & (rows["retrieval"] == "two-pass")]
     free = everything.set_index("run_id")["extended_bytes"]
     kept = rows["preserved_bytes"] + rows["radix_nodes"] * PAGE_BYTES
@@ -76,6 +87,38 @@ def study_table(study: Sweep) -> pd.DataFrame:
         key=lambda column: column.map(order) if column.name == "workload" else column,
         ignore_index=True,
     )
+
+
+def _with_blackouts(rows: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Put the early boot of each way in the place of the boot's own, as they follow one another."""
+    own = own.set_index("run_id")
+    for end in ("", "low_", "high_"):
+        early = rows[f"early_{end}ns"]
+        rows[f"blackout_{end}ns"] += early - rows["run_id"].map(own[f"early_{end}ns"])
+    return rows
+
+
+def blackout_table(rows: pd.DataFrame) -> str:
+    """Return the blackout of the last update, central and from low to high, for a few ways."""
+    heads = ["workload", "machine", "Linux + patch"]
+    heads += [f"{extension}, {retrieval}" for extension, retrieval in BLACKOUTS[1:]]
+    body = []
+    for (workload, platform, memory), case in _cases(rows):
+        ways = {
+            (row.strategy, row.retrieval): row for row in case[case["shift"] == 30].itertuples()
+        }
+        cells = [workload, _machine(platform, memory)]
+        cells += [_blackout(ways[way]) for way in BLACKOUTS]
+        body.append(cells)
+    return markdown(heads, body, right_from=2)
+
+
+def _blackout(row: Any) -> str:
+    if row.panic:
+        return "dies"
+    times = (row.blackout_ns, row.blackout_low_ns, row.blackout_high_ns)
+    central, low, high = (f"{time / 1e9:.2f}" for time in times)
+    return f"{central} s ({low} to {high})"
 
 
 def cost_table(rows: pd.DataFrame) -> str:

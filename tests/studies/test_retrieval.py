@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from kho_sim.base.words import RETRIEVALS
 from kho_sim.scenario import from_dict
 from kho_sim.sweeps import sweep
-from studies.retrieval.__main__ import command
+from studies.retrieval.__main__ import TABLES, command
 from studies.retrieval.cases import CASES, EXTENSIONS, GIB, MACHINES, base_scenario, points_of
-from studies.retrieval.tables import cost_table, early_table, recovered_table, study_table
+from studies.retrieval.tables import study_table
 
 TINY = MACHINES[:1]
 NAMES = ("memfd-4k", "aged")
@@ -40,6 +40,15 @@ def test_shares_are_shares(rows):
     assert set(everything["recovered_share"]) == {1.0}
 
 
+def test_a_blackout_has_the_early_boot_of_its_way(rows):
+    own = rows[(rows["strategy"] == "blocks") & (rows["retrieval"] == "per-key")]
+    for _, way in rows[rows["panic"] == ""].iterrows():
+        (stock,) = own[own["run_id"] == way["run_id"]].itertuples()
+        assert way["blackout_ns"] - stock.blackout_ns == way["early_ns"] - stock.early_ns
+        assert way["blackout_low_ns"] <= way["blackout_ns"] <= way["blackout_high_ns"]
+    assert (own["blackout_ns"] > own["early_ns"]).all()
+
+
 def test_collecting_runs_takes_most_of_the_cost_away(rows):
     chosen = rows[(rows["workload"] == "memfd-4k") & (rows["strategy"] == "blocks-skip")]
     costs = chosen[chosen["shift"] == 30].set_index("retrieval")["of_linux"]
@@ -47,7 +56,7 @@ def test_collecting_runs_takes_most_of_the_cost_away(rows):
 
 
 def test_tables_have_a_row_for_each_case(rows):
-    for table in (cost_table(rows), recovered_table(rows), early_table(rows)):
+    for table in (make(rows) for make in TABLES.values()):
         lines = table.splitlines()
         assert len(lines) == 2 + len(NAMES)
         assert lines[2].startswith("| memfd-4k | 1 GiB |")
@@ -59,7 +68,7 @@ def test_the_command_writes_its_tables(tmp_path, monkeypatch):
     done = CliRunner().invoke(command, [*options, "--results", str(tmp_path / "page")])
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "page").iterdir()}
-    assert names == {"cost.md", "recovered.md", "early.md", "study.csv"}
+    assert names == {"cost.md", "recovered.md", "early.md", "blackout.md", "study.csv"}
 
 
 def test_all_sizes_of_a_case_are_shares_of_memory():
