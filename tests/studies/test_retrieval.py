@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from kho_sim.base.words import RETRIEVALS
 from kho_sim.scenario import from_dict
 from kho_sim.sweeps import sweep
+from studies.retrieval import recorded
 from studies.retrieval.__main__ import TABLES, command
 from studies.retrieval.cases import CASES, EXTENSIONS, GIB, MACHINES, base_scenario, points_of
 from studies.retrieval.tables import study_table
@@ -77,3 +80,22 @@ def test_all_sizes_of_a_case_are_shares_of_memory():
         size = first["workload"][0].get("size", 1)
         size_bytes = GIB if size == "1GiB" else size
         assert size_bytes <= first["machine.memory"] // (4 if CASES[name].gigantic else 8)
+
+
+def test_recorded_steps_are_met_by_the_one_set_of_rates(tmp_path):
+    logs = Path(__file__).parents[1] / "verify" / "strategies"
+    chosen = [str(logs / f"{name}.log.xz") for name in ("4G-4k-skip-runs", "4G-frag-blocks")]
+    done = CliRunner().invoke(recorded.command, [*chosen, "--results", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "recorded.md").read_text(encoding="utf-8")
+    assert text == done.output
+    extend, retrieve, total = text.splitlines()[-3:]
+    assert extend.startswith("| 4G-4k-skip-runs | extend | 1 | 0.070 |")
+    assert retrieve.startswith("| 4G-4k-skip-runs | retrieve | 1 | 24.090 |")
+    assert total.startswith("| all |")
+
+
+def test_a_log_that_is_not_there_is_named():
+    done = CliRunner().invoke(recorded.command, ["nowhere.log"])
+    assert done.exit_code == 1
+    assert "nowhere.log" in done.output
