@@ -15,7 +15,7 @@ from kho_sim.plots.sizes import label_counts
 from kho_sim.plots.style import SERIES, house_style, new_figure, save
 from studies.bad_memory.frames import FRAMES_PER_DAY, KERNELS, WAYS, run_ways
 
-SEEDS = 20
+SEEDS = 6
 NAMES = tuple(way.name for way in WAYS)
 
 

@@ -178,7 +178,7 @@ def test_a_new_kind_of_record_is_one_class_and_one_line(tmp_path):
         shutil.copy(ROOT / name, tmp_path / name)
     records = tmp_path / "kho_sim" / "trace" / "records.py"
     text = records.read_text()
-    head, last = "\n\nRECORDS: dict[str, type[Any]] = {\n", '    "phases": PhaseTime,\n'
+    head, last = "\n\nRECORDS: dict[str, type[Any]] = {\n", '    "bad_frames": BadFrame,\n'
     fact = "    allocations: int | None = column("
     assert text.count(head) == text.count(last) == text.count(fact) == 1
     text = (
