@@ -41,6 +41,10 @@ DTYPES = {
         "allocations": UNKNOWN_OR_WHOLE,
         "failures": UNKNOWN_OR_WHOLE,
         "failures_avoided": UNKNOWN_OR_WHOLE,
+        "kernel_boot_ns": UNKNOWN_OR_WHOLE,
+        "kernel_boot_range_ns": "object",
+        "blackout_ns": UNKNOWN_OR_WHOLE,
+        "blackout_range_ns": "object",
     },
     "allocations": {
         "boot": WHOLE,

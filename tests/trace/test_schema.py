@@ -103,7 +103,8 @@ def test_repr_is_short_and_names_outcomes_and_counts():
     assert repr(hand_made_trace()) == (
         "<Trace: completed in boot 2; twin: boot_failed in boot 2: Failed to allocate memmap; "
         "3 boots, 3 allocations, 1 regions, 1 preserved, 1 tree_pages, 1 gigantic, 1 segments, "
-        "2 events, 1 files, 2 incidents, 2 file_outcomes, 1 alternatives>"
+        "2 events, 1 files, 2 incidents, 2 file_outcomes, 1 alternatives, "
+        "1 phases, 1 bad_frames>"
     )
     assert repr(empty_trace()) == "<Trace: unknown in boot 0; no records>"
 
