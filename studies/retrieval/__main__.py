@@ -8,7 +8,7 @@ from kho_sim.scenario import from_dict
 from kho_sim.sweeps import sweep
 from kho_sim.sweeps.progress import progress_reporter
 from studies.command import end, exits, results_folder, study_options, write_tables
-from studies.retrieval.cases import CASES, LARGE_BYTES, MACHINES, base_scenario, points_of
+from studies.retrieval.cases import CASES, MACHINES, SMALL_BYTES, base_scenario, points_of
 from studies.retrieval.tables import (
     blackout_table,
     cost_table,
@@ -26,7 +26,7 @@ TABLES = {
 
 
 @click.command("retrieval")
-@study_options("runs/retrieval", "Only machines up to 64 GiB.")
+@study_options("runs/retrieval", "Only machines up to 16 GiB.")
 @click.option(
     "--workload",
     "names",
@@ -41,7 +41,7 @@ def command(
 
     Exits with 4 if a run failed.
     """
-    machines = [one for one in MACHINES if one.memory_bytes <= LARGE_BYTES or not small]
+    machines = [one for one in MACHINES if one.memory_bytes <= SMALL_BYTES or not small]
     with exits():
         with progress_reporter() as progress:
             study = sweep(

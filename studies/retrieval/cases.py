@@ -59,7 +59,7 @@ MACHINES = (
     Machine("x86_64", 1024 * GIB, 64, 2),
     Machine("x86_64", 24 * 1024 * GIB, 384, 8),
 )
-LARGE_BYTES = 128 * GIB
+SMALL_BYTES, LARGE_BYTES = 16 * GIB, 128 * GIB
 LEAST_WITH_GIGANTIC_BYTES = 4 * GIB
 
 
