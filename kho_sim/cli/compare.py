@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kho_sim.base.units import show
-from kho_sim.cli.completing import folders, keys
+from kho_sim.cli.completing import files, folders, keys
 from kho_sim.cli.options import pairs
 from kho_sim.cli.say import say
 from kho_sim.layout import Column, of_terminal
@@ -43,7 +43,13 @@ TOO_FEW = "too few"
     shell_complete=keys,
     help="Of B only the runs with this value; may be repeated.",
 )
-@click.option("-o", "--out", metavar="FILE", help="Also draw the differences there: png, svg, pdf.")
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    shell_complete=files,
+    help="Also draw the differences there: png, svg, pdf.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Also show what is the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verb(

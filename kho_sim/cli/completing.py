@@ -27,12 +27,12 @@ def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
 
 def keys(_: click.Context, __: click.Parameter, begun: str) -> Items:
     """Offer the dotted places of a scenario that hold a value, each with ``=``."""
-    from kho_sim.scenario.spec import Scenario
-    from kho_sim.scenario.vary import known_places
+    return _beginning((f"{place}=" for place in _places()), begun)
 
-    places = list(known_places(Scenario, {}))
-    sections = {place.rpartition(".")[0] for place in places}
-    return _beginning((f"{place}=" for place in places if place not in sections), begun)
+
+def places(_: click.Context, __: click.Parameter, begun: str) -> Items:
+    """Offer the dotted places of a scenario that hold a value."""
+    return _beginning(_places(), begun)
 
 
 def results(_: click.Context, __: click.Parameter, begun: str) -> Items:
@@ -71,10 +71,11 @@ def steps(_: click.Context, __: click.Parameter, begun: str) -> Items:
 
 
 def figures(_: click.Context, __: click.Parameter, begun: str) -> Items:
-    """Offer the figures of a trace, a sweep and a verification."""
+    """Offer the figures of a trace, a sweep, advice and a verification."""
     from kho_sim import plots
 
-    names = [*plots.TRACE_FIGURES, *plots.SWEEP_FIGURES, *plots.VERIFY_FIGURES]
+    of_many = [*plots.SWEEP_FIGURES, *plots.ADVICE_FIGURES, *plots.VERIFY_FIGURES]
+    names = [*plots.TRACE_FIGURES, *of_many]
     return _beginning(dict.fromkeys(names), begun)
 
 
@@ -88,6 +89,15 @@ def verbs(context: click.Context, _: click.Parameter, begun: str) -> Items:
 def nothing(_: click.Context, __: click.Parameter, ___: str) -> Items:
     """Offer nothing: a number, an address or a text that only the user knows."""
     return []
+
+
+def _places() -> list[str]:
+    from kho_sim.scenario.spec import Scenario
+    from kho_sim.scenario.vary import known_places
+
+    found = list(known_places(Scenario, {}))
+    sections = {place.rpartition(".")[0] for place in found}
+    return [place for place in found if place not in sections]
 
 
 def _beginning(words: Iterable[str], begun: str) -> Items:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kho_sim.cli.completing import figures, files, folders
+from kho_sim.cli.completing import figures, files, folders, places
 from kho_sim.cli.say import say
 from kho_sim.cli.sources import is_advice, is_sweep, read_trace
 
@@ -49,9 +49,11 @@ class Source(NamedTuple):
     help="Of the files.",
 )  # fmt: skip
 @click.option(
-    "--over", metavar="KEY", help="Of a sweep: the varied place along x.  [default: the one with "
-    "most values]",
-)  # fmt: skip
+    "--over",
+    metavar="KEY",
+    shell_complete=places,
+    help="Of a sweep: the varied place along x.  [default: the one with most values]",
+)
 @click.option("--graphs", is_flag=True, help="Also write lineage and trees as GraphML and DOT.")
 def verb(
     source: str, out: str, names: tuple[str, ...], kind: str, over: str | None, graphs: bool

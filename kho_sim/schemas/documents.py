@@ -28,7 +28,7 @@ from kho_sim.sweeps.advise import blackout
 from kho_sim.sweeps.advise import document as advice
 from kho_sim.sweeps.advise.advice import Advice
 from kho_sim.sweeps.advise.evidence import Chain, ShiftRow
-from kho_sim.sweeps.compare import Comparison
+from kho_sim.sweeps.compare import Comparison, Difference
 from kho_sim.sweeps.plan import Plan
 from kho_sim.trace import summary as run
 from kho_sim.trace.records import Boot, FailedAllocation, Incident, Outcome
@@ -158,7 +158,9 @@ def stored_sweep_schema() -> Schema:
 
 def compare_schema() -> Schema:
     """Return the schema of a paired comparison."""
-    return _head("kho-sim/compare", 1, properties_of(Comparison))
+    difference = closed(properties_of(Difference, without=["deltas"]))
+    keys = properties_of(Comparison, without=["differences"])
+    return _head("kho-sim/compare", 1, {**keys, "differences": array(difference)})
 
 
 DOCUMENTS: dict[str, Callable[[], Schema]] = {
