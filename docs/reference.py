@@ -5,6 +5,7 @@ releases and builds from their data files, Python names from their docstrings.""
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import click
 from releases_page import RELEASES, releases_page
 
 from kho_sim.base.data_file import value_text
+from kho_sim.scenario.shipped import SCHEMA_FILE
 
 LONGEST_SIGNATURE = 100
 GLOSSARY = Path(__file__).with_name("glossary.md")
 """Committed, as RELEASES is and the other pages are not, so that it can be read without a build."""
+SCHEMA = Path(__file__).parents[1] / "scenarios" / SCHEMA_FILE
+"""Committed, so that editors find it beside the scenarios."""
 SUBJECTS = {
     "kho": "Kexec HandOver",
     "memblock": "memblock and early boot",
@@ -41,6 +45,7 @@ def write_reference(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, lines in pages.items():
         (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
+    SCHEMA.write_text(json.dumps(json_schema(), indent=2) + "\n")
     RELEASES.write_text("\n".join(releases_page()) + "\n")
     GLOSSARY.write_text("\n".join(glossary_page()) + "\n")
 

@@ -120,7 +120,7 @@ def test_the_schema_beside_the_scenarios_is_that_of_this_version() -> None:
     command = [sys.executable, "-m", "kho_sim", "schema"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     committed = (ROOT / "scenarios" / SCHEMA_FILE).read_text()
-    assert committed == printed, f"run: kho-sim schema -o scenarios/{SCHEMA_FILE}"
+    assert committed == printed, f"make docs, or kho-sim schema -o scenarios/{SCHEMA_FILE}"
 
 
 def test_a_copied_scenario_gets_the_schema_that_its_first_line_names(
