@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 from pathlib import Path
@@ -77,8 +78,8 @@ def test_the_first_sweep_shows_failures_that_the_extension_avoids(
     assert call(["sweep", scenario, *ends]) == 0
     capsys.readouterr()
     assert call(["report", str(tmp_path / "ends"), "--format", "csv"]) == 0
-    heads, *rows = (line.split(",") for line in capsys.readouterr().out.splitlines())
-    by_shift = {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
+    rows = csv.DictReader(capsys.readouterr().out.splitlines())
+    by_shift = {row["kernel.extend.shift"]: row for row in rows}
     assert by_shift["30"]["failures_avoided"] == "30"
     assert by_shift["30"]["failures"] == "0"
     assert by_shift["36"]["failures_without_extension"] == "30"
