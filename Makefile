@@ -63,7 +63,7 @@ test-lowest: .venv-lowest/installed
 test-newest: .venv-newest/installed
 	.venv-newest/bin/python -m pytest -n 2 -m "not long" tests
 
-.venv-lowest/installed: pyproject.toml requirements.lock
+.venv-lowest/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-lowest
 	@$(PYTHON) -m tests.package.lowest > .venv-lowest/constraints.txt
 	@.venv-lowest/bin/python -m pip install $(PIP_OPTIONS) --constraint .venv-lowest/constraints.txt \
@@ -77,18 +77,18 @@ test-newest: .venv-newest/installed
 	@touch $@
 
 # The tools that install the package lie in the lock as well, so nothing is fetched unpinned.
-.venv/installed: pyproject.toml requirements.lock
+.venv/installed: pyproject.toml constraints.txt
 	@echo "setting up .venv, which takes a few minutes the first time" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install $(PIP_OPTIONS) --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) --require-hashes --requirement constraints.txt
 	@$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# requirements.lock anew: what it has is kept where it fits; UPGRADE=--upgrade takes the newest.
+# constraints.txt anew: what it has is kept where it fits; UPGRADE=--upgrade takes the newest.
 lock:
 	test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install $(PIP_OPTIONS) uv; }
 	printf 'editables\nhatchling\npip\nsetuptools\n' | .venv-lock/bin/uv pip compile --quiet --universal \
-		--python-version 3.11.5 --generate-hashes --no-strip-extras --no-header --all-extras $(UPGRADE) pyproject.toml - -o requirements.lock
+		--python-version 3.11.5 --generate-hashes --no-strip-extras --no-header --all-extras $(UPGRADE) pyproject.toml - -o constraints.txt
 
 clean:
 	rm -rf .venv .venv-lock .venv-lowest .venv-newest .pytest_cache .ruff_cache .mypy_cache .hypothesis mutants runs

@@ -7,7 +7,7 @@ ranges where there are more than a map could show (``ranges``), which the tables
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -77,19 +77,20 @@ def _player(trace: Trace, sides: tuple[str, ...], most: int) -> Player | None:
         return None
     document = {
         "sides": sides, **memory.document(table), "boots": boots, "layers": table.layers,
-        "callers": table.callers, "colours": [_colour(what) for what in table.callers],
+        "callers": table.callers, "colours": _colours(table.callers),
     }  # fmt: skip
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True)
     return Player(sides, told, text.replace("<", "\\u003c"))
 
 
-def _colour(what: str) -> str:
-    from kho_sim.plots.style import GREEN, SERIES
+def _colours(callers: Sequence[str]) -> list[str]:
+    """Return the colour that each caller has in all figures; pages in use that are gigantic have
+    that of the memory map."""
+    from kho_sim.plots.caller_colours import looks_of
+    from kho_sim.plots.style import GREEN
 
-    if what == requesters.GIGANTIC_PAGE:
-        return GREEN
-    known = requesters.REQUESTERS
-    return SERIES[(known.index(what) if what in known else len(what)) % len(SERIES)]
+    looks = looks_of(callers)
+    return [GREEN if what == requesters.GIGANTIC_PAGE else looks[what].colour for what in callers]
 
 
 def _name(told: BootSteps) -> str:

@@ -5,7 +5,7 @@ import tomllib
 
 from tests.package.lowest import PYPROJECT, lowest
 
-LOCK = (PYPROJECT.parent / "requirements.lock").read_text()
+LOCK = (PYPROJECT.parent / "constraints.txt").read_text()
 PINS = re.compile(
     r"^([a-z0-9.-]+)(?:\[\w+\])?==(\S+)[^\\\n]*((?:\\\n    --hash=sha256:[0-9a-f]{64} ?)*)", re.M
 )

@@ -120,7 +120,7 @@ def test_a_real_log_has_a_page_too(name):
 def test_a_sweep_has_a_row_a_point_and_a_row_a_run(swept):
     page = Page(sweep_html(swept))
     assert page.tags.count("tr") == (1 + 2) + (1 + 4)
-    assert page.tags.count("img") == 2
+    assert page.tags.count("img") == 4
     assert HOSTILE in "".join(page.said)
 
 
