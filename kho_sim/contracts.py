@@ -4,7 +4,8 @@
 retrievals and kinds of workload to
 what their family keeps to; MODULE registers them, if they are not installed. A check raises
 AssertionError with a sentence. Left out: what needs a naive model to compare with; the package's
-own members are held to those by its tests.
+own members are held to those by its tests. PYTEST_DONT_REWRITE: a plug-in of pytest's is in the
+package, and its rewriting would put values below each sentence.
 """
 
 from __future__ import annotations

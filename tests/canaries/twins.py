@@ -169,8 +169,8 @@ def marks_a_page_too_many(mark, memblock, base, size):
     return mark(memblock, base, size + PAGE)
 
 
-def marks_a_page_too_many_each(mark, memblock, ranges):
-    return mark(memblock, ranges + np.array([0, PAGE], np.uint64))
+def marks_a_page_too_many_each(mark, memblock, ranges, *flags):
+    return mark(memblock, ranges + np.array([0, PAGE], np.uint64), *flags)
 
 
 def ignores_nodes(find, memblock, size, align, start, end, nid=NO_NODE, flags=0):
