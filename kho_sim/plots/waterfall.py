@@ -79,9 +79,7 @@ def _title(longest: Boot | None, last: int) -> str:
 def _draw_phases(axes: Axes, trace: Trace, rows: Sequence[PhaseTime]) -> None:
     events = {(event.boot, event.what): event for event in trace[Event]}
     timed = [(row, events.get((row.boot, row.phase))) for row in rows]
-    found = sorted(
-        ((row, event) for row, event in timed if event), key=lambda one: one[1].start_ns
-    )
+    found = sorted(((row, event) for row, event in timed if event), key=lambda one: one[1].start_ns)
     if not found:
         raise TraceError("this trace has no phases on its clock")
     begin = min(event.start_ns for _, event in found)
