@@ -155,25 +155,45 @@ def manifest_of(design: Design, tables: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def read_document(
+    path: Path, schema: tuple[str, int], *, again: str, if_unread: str = "", if_damaged: str = ""
+) -> dict[str, Any]:
+    """Return a stored JSON document that is of this schema and version, and whole.
+
+    ``again``, ``if_unread``, ``if_damaged``: what the user can do about one of another version, one
+    that cannot be read, one whose checksum is wrong. Raises FileNotFoundError, InputError.
+    """
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = (document["schema"], document["schema_version"]) == schema
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}{if_unread}") from error
+    if not known:
+        name, version = schema
+        raise InputError(
+            f"{path} is not of a schema that this version of kho_sim reads; accepted: {name}, "
+            f"{version}; {again}"
+        )
+    if not has_its_checksum(document):
+        raise InputError(
+            f"{path} is damaged: its values are not those that were stored{if_damaged}"
+        )
+    return document
+
+
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Return the manifest of a sweep. Raises InputError if there is none that can be read."""
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        known = (manifest["schema"], manifest["schema_version"]) == (SCHEMA, SCHEMA_VERSION)
+        manifest = read_document(
+            directory / MANIFEST,
+            (SCHEMA, SCHEMA_VERSION),
+            again="sweep again into another folder",
+            if_damaged="; without it, the same sweep goes on",
+        )
     except FileNotFoundError as error:
         raise InputError(f"{directory} is no sweep: it has no {MANIFEST}") from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{directory / MANIFEST} cannot be read: {error}") from error
-    if not known:
-        raise InputError(
-            f"{directory / MANIFEST} is not of a schema that this version of kho_sim reads; "
-            f"accepted: {SCHEMA}, {SCHEMA_VERSION}; sweep again into another folder"
-        )
-    if not has_its_checksum(manifest):
-        raise InputError(
-            f"{directory / MANIFEST} is damaged: its values are not those that were stored; "
-            "without it, the same sweep goes on"
-        )
     for name, kind in MANIFEST_TYPES.items():
         if not isinstance(manifest.get(name), kind):
             raise InputError(f"{directory / MANIFEST} is damaged: it has no {name}")

@@ -7,7 +7,7 @@ each other. Most who boot a kernel never look at them one by one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 from kho_sim.memory.memblock import NO_NODE
@@ -97,18 +97,4 @@ class RequestRows(Sequence[Request]):
         first, times = self._first[index], self._times.get(index, 1)
         yield first
         for number in range(1, times):
-            yield Request(
-                phase=first.phase,
-                what=first.what,
-                size_bytes=first.size_bytes,
-                align_bytes=first.align_bytes,
-                nid=first.nid,
-                min_address=first.min_address,
-                max_address=first.max_address,
-                count=first.count,
-                address=first.address - number * first.size_bytes,
-                source=first.source,
-                failed=first.failed,
-                avoided=first.avoided,
-                why=first.why,
-            )
+            yield replace(first, address=first.address - number * first.size_bytes)

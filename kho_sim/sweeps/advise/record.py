@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from kho_sim.base.checksums import has_its_checksum, with_checksum
+from kho_sim.base.checksums import with_checksum
 from kho_sim.base.errors import EngineError, InputError
 from kho_sim.base.files import atomic_write
 from kho_sim.sweeps.advise.advice import Advice, Setup, Smallest, Trial
@@ -18,6 +18,7 @@ from kho_sim.sweeps.advise.areas import Areas, parse_areas
 from kho_sim.sweeps.advise.document import KINDS, SCHEMA, SCHEMA_VERSION, advice_document
 from kho_sim.sweeps.advise.evidence import Chain, ShiftRow
 from kho_sim.sweeps.parts import UNFINISHED as UNFINISHED_FILES
+from kho_sim.sweeps.store import read_document
 
 FILE = "advice.json"
 UNFINISHED = "unfinished"
@@ -45,17 +46,14 @@ def read_advice(directory: str | Path) -> Advice:
     """Return the advice in a folder. Raises InputError if there is none, or none yet."""
     path = Path(directory) / FILE
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        known = (document["schema"], document["schema_version"]) == (SCHEMA, SCHEMA_VERSION)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}; advise again") from error
-    if not known:
-        raise InputError(
-            f"{path} is not of a schema that this version of kho_sim reads; accepted: {SCHEMA}, "
-            f"{SCHEMA_VERSION}; advise again into another folder"
+        document = read_document(
+            path,
+            (SCHEMA, SCHEMA_VERSION),
+            again="advise again into another folder",
+            if_unread="; advise again",
         )
-    if not has_its_checksum(document):
-        raise InputError(f"{path} is damaged: its values are not those that were stored")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} cannot be read: {error}; advise again") from error
     if document.get("state") == UNFINISHED:
         raise InputError(
             f"{directory}: the search for this advice has not ended; "
