@@ -7,7 +7,7 @@ UPGRADE  ?=
 BIN      := .venv/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: run test test-long coverage lint bench cost study mutants man docs lock test-lowest test-newest clean
+.PHONY: run test test-long coverage lint bench cost study mutants notebooks man docs lock test-lowest test-newest clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kho_sim.trace.trace import Trace
     from kho_sim.verification import Verification, read_explained
     from kho_sim.verification import verify_logs as verify
+    from kho_sim.widget import play
 
 __all__ = [
     "Advice",
@@ -73,6 +74,7 @@ __all__ = [
     "load",
     "loads",
     "open",
+    "play",
     "plots",
     "read_boot_log",
     "read_explained",
@@ -115,6 +117,7 @@ if not TYPE_CHECKING:
             "load": "kho_sim.scenario",
             "loads": "kho_sim.scenario",
             "open": "kho_sim.sweeps",
+            "play": "kho_sim.widget",
             "plots": "kho_sim.plots",
             "read_boot_log": "kho_sim.logs.reader",
             "read_explained": "kho_sim.verification",

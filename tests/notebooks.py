@@ -1,7 +1,8 @@
 """Runs the notebooks and keeps their outputs: ``python -m tests.notebooks`` (``make notebooks``).
 
 Outputs are kept so that a page on the web shows them: pictures with few colours, which makes them
-small; no counts of executions, and no names of temporary folders.
+small; no counts of executions, no names of temporary folders, and no widgets, which live no longer
+than the process behind them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ SECONDS = 300
 """When a cell counts as stuck; no measure of speed."""
 COLOURS = 64
 PICTURE = "image/png"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 TEMPORARY = re.compile(r"/[\w/.-]*/tmp\w{8}")
 
 
@@ -32,6 +34,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
         notebook,
         timeout=SECONDS,
         kernel_name="python3",
+        store_widget_state=False,
         resources={"metadata": {"path": str(FOLDER)}},
     )
     client.execute()
@@ -47,6 +50,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
 def _simplify(output: nbformat.NotebookNode) -> None:
     if "execution_count" in output:
         output.execution_count = None
+    output.get("data", {}).pop(WIDGET, None)
     for kind, value in output.get("data", {}).items():
         output.data[kind] = _small(value) if kind == PICTURE else TEMPORARY.sub("a folder", value)
 

@@ -51,8 +51,11 @@ PACKAGES = {
     | {"layout", "runs", "logs", "chain", "graphs", "steps", "plots", "report", "verification"}
     | {"sweeps"},
     "pytest_plugin": BASE | {"scenario", "trace", "chain", "cli"},
+    "widget": BASE | {"scenario", "trace", "chain", "plots", "sweeps"},
     "contracts": MACHINE | {"memory", "kho", "scenario", "chain"},
-    "__init__": RESULTS | {"kho", "logs", "chain", "graphs", "plots", "sweeps", "host_cost"},
+    "__init__": RESULTS
+    | {"kho", "logs", "chain", "graphs", "plots", "sweeps", "host_cost"}
+    | {"widget"},
     "__main__": {"cli"},
 }
 """Package (or module beside the packages) -> what it may import at run time, all of it above."""
@@ -112,6 +115,7 @@ CIRCLES_OF_TYPES = {
 LIBRARIES = {
     "click": {"cli"},
     "distributed": {"sweeps"},
+    "ipywidgets": {"widget"},
     "jinja2": {"report"},
     "matplotlib": {"plots"},
     "networkx": {"graphs"},

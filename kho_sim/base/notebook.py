@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+EDGES = {"good": "#009e73", "amber": "#e69f00", "bad": "#d55e00"}
+"""Colours of headlines, as on the page of a report."""
+
 
 def values_html(title: str, values: Iterable[tuple[str, object]]) -> str:
     """Return a small table: one row per name and value; empty values are left out."""
@@ -18,6 +21,12 @@ def values_html(title: str, values: Iterable[tuple[str, object]]) -> str:
         if value != ""
     )
     return f"<table><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>"
+
+
+def sentence_html(sentence: str, colour: str) -> str:
+    """Return a sentence behind an edge in one of the colours of headlines."""
+    edge = f"border-left: .4em solid {EDGES[colour]}; padding-left: .6em"
+    return f'<p style="{edge}">{escape(sentence)}</p>\n'
 
 
 def text_html(text: str) -> str:

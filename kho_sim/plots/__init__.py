@@ -22,7 +22,7 @@ from kho_sim.plots.predicted_observed import predicted_observed
 from kho_sim.plots.recovered import recovered
 from kho_sim.plots.recovered_on_advice import recovered_on_advice
 from kho_sim.plots.scratch_use import scratch_use
-from kho_sim.plots.style import FORMATS, provenance_of, save, svg_picture
+from kho_sim.plots.style import FORMATS, picture, provenance_of, save
 from kho_sim.plots.survival_by_scratch import survival_by_scratch
 from kho_sim.plots.timeline import timeline
 from kho_sim.plots.tree import tree
@@ -78,6 +78,7 @@ __all__ = [
     "memory_map",
     "outcomes",
     "paired_differences",
+    "picture",
     "predicted_observed",
     "provenance_of",
     "recovered",
@@ -85,7 +86,6 @@ __all__ = [
     "save",
     "scratch_use",
     "survival_by_scratch",
-    "svg_picture",
     "timeline",
     "tree",
     "waterfall",

@@ -191,13 +191,13 @@ def save(figure: Figure, path: str | PathLike[str], origin: Trace | Mapping[str,
             raise EngineError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def svg_picture(figure: Figure) -> bytes:
-    """Return a figure as SVG, for a page that has its own provenance."""
-    picture = io.BytesIO()
+def picture(figure: Figure, kind: str) -> bytes:
+    """Return a figure as PNG, SVG or PDF, for a page that has its own provenance."""
+    file = io.BytesIO()
     with matplotlib.rc_context():
         _set_style()
-        figure.savefig(picture, format="svg", metadata={"Date": None})
-    return picture.getvalue()
+        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else {})
+    return file.getvalue()
 
 
 def provenance_of(trace: Trace) -> dict[str, Any]:

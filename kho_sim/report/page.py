@@ -101,9 +101,9 @@ def _scripts(player: Player | None) -> list[str]:
 
 def page_figure(name: str, heading: str, caption: str, figure: Figure) -> PageFigure:
     """Return a figure as it stands on a page: an SVG picture."""
-    from kho_sim.plots import svg_picture
+    from kho_sim.plots import picture
 
-    coded = base64.b64encode(with_dark(svg_picture(figure).decode()).encode()).decode()
+    coded = base64.b64encode(with_dark(picture(figure, "svg").decode()).encode()).decode()
     return PageFigure(name, heading, caption, f"data:image/svg+xml;base64,{coded}")
 
 

@@ -11,9 +11,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from kho_sim.base.notebook import sentence_html
 from kho_sim.trace.records import (
     CHAIN_ENDS,
     RECORDS,
@@ -160,9 +160,11 @@ class Trace:
         from kho_sim.tables import boots_html
         from kho_sim.trace.headline import headline
 
-        lines = [str(headline(self))]
-        lines += [f"Twin without the extension: {headline(self.twin)}"] if self.twin else []
-        return "".join(f"<p>{escape(line)}</p>\n" for line in lines) + boots_html(self)
+        said = {"": headline(self)}
+        if self.twin is not None:
+            said["Twin without the extension: "] = headline(self.twin)
+        lines = (sentence_html(f"{whose}{one}", one.colour) for whose, one in said.items())
+        return "".join(lines) + boots_html(self)
 
 
 def _digested_names(rows: Rows[Any]) -> tuple[str, ...]:

@@ -90,8 +90,11 @@ def command_line_place(scenario: Scenario) -> str:
     return "kernel.command_line"
 
 
-def with_scratch(scenario: Scenario, areas: Areas | None) -> dict[str, Any]:
-    """Return the overrides that give the first kernel these areas, or its default ones (None)."""
+def with_scratch(scenario: Scenario, areas: Areas | str | None) -> dict[str, Any]:
+    """Return the overrides that give the first kernel these areas, or its default ones (None).
+
+    A text is any value of ``kho_scratch=``, as ``50%``.
+    """
     name = load_release(scenario.kernel.at(0).release).scratch_option
     kept = kept_words(scenario, {name})
     # In front, where no "--" can make it an argument of init.
@@ -107,11 +110,19 @@ def kept_words(scenario: Scenario, left_out: Collection[str]) -> list[str]:
 
 def with_strategy(scenario: Scenario, strategy: str, shift: int) -> dict[str, Any]:
     """Return the overrides that make every kernel of the chain use one strategy."""
-    overrides: dict[str, Any] = {"kernel.extend.strategy": strategy, "kernel.extend.shift": shift}
+    return _in_all_kernels(scenario, "strategy", strategy) | with_shift(scenario, shift)
+
+
+def with_shift(scenario: Scenario, shift: int) -> dict[str, Any]:
+    """Return the overrides that give every kernel of the chain one block size."""
+    return _in_all_kernels(scenario, "shift", shift)
+
+
+def _in_all_kernels(scenario: Scenario, name: str, value: Any) -> dict[str, Any]:
+    overrides = {f"kernel.extend.{name}": value}
     for number, release in enumerate(scenario.kernel.releases):
-        for name, value in (("strategy", strategy), ("shift", shift)):
-            if release.extend is not None and getattr(release.extend, name) is not None:
-                overrides[f"kernel.releases[{number}].extend.{name}"] = value
+        if release.extend is not None and getattr(release.extend, name) is not None:
+            overrides[f"kernel.releases[{number}].extend.{name}"] = value
     return overrides
 
 
