@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, overload
 
@@ -76,11 +76,13 @@ class Regions(Sequence[Region]):
 
     def size_flagged(self, flag: int) -> int:
         """Return the bytes of the regions that have ``flag`` (0: of all)."""
+        bases, ends, flags = np.asarray(self.bases), np.asarray(self.ends), np.asarray(self.flags)
         total = 0
         for first in range(0, len(self), PIECE):
             piece = slice(first, first + PIECE)
-            sizes = np.asarray(self.ends)[piece] - np.asarray(self.bases)[piece]
-            total += int(sizes[np.asarray(self.flags)[piece] & flag == flag].sum())
+            sizes = ends[piece] - bases[piece]
+            sizes *= flags[piece] & flag == flag
+            total += int(sizes.sum())
         return total
 
     def at_least(self, size: int, flag: int, piece: slice) -> Regions:
@@ -255,11 +257,10 @@ class RegionArray(Regions):
         self.moved += 2 * count * (len(self) - index)
         self.passed += count * (index + count)
         cuts = np.ascontiguousarray(edges[: 2 * count]).data.cast("B")
-        flags = array("H", [region.flags, region.flags | flag]) * count
-        _put(self.bases, index + 1, cuts)
-        _put(self.ends, index, cuts)
-        _put(self.nids, index, memoryview(array("h", [region.nid]) * (2 * count)).cast("B"))
-        _put(self.flags, index, memoryview(flags).cast("B"))
+        _put(self.bases, index + 1, [cuts])
+        _put(self.ends, index, [cuts])
+        _put(self.nids, index, _repeated(array("h", [region.nid] * 2), count))
+        _put(self.flags, index, _repeated(array("H", [region.flags, region.flags | flag]), count))
         return count
 
     def _insert(self, index: int, base: int, end: int, nid: int, flags: int) -> None:
@@ -306,9 +307,17 @@ class RegionArray(Regions):
             last -= 1
 
 
-def _put(column: array[int], index: int, items: memoryview) -> None:
-    """Insert what ``items`` holds as bytes, with one copy of it."""
+def _put(column: array[int], index: int, parts: Iterable[memoryview]) -> None:
+    """Insert what ``parts`` hold as bytes, with one copy of them."""
     behind = column[index:]
     del column[index:]
-    column.frombytes(items)
+    for items in parts:
+        column.frombytes(items)
     column.extend(behind)
+
+
+def _repeated(items: array[int], count: int) -> Iterator[memoryview]:
+    """Yield ``items`` that often, as bytes, in parts that a cache holds."""
+    part = items * min(count, PIECE)
+    for done in range(0, count, PIECE):
+        yield memoryview(part)[: len(items) * (count - done)].cast("B")
