@@ -9,11 +9,16 @@ from typing import Any
 import click
 
 from kho_sim.cli.completing import files, nothing
-from kho_sim.cli.options import FiniteRange, read_scenario, settings_option
+from kho_sim.cli.options import (
+    SIGNAL_EXIT_BASE,
+    FiniteRange,
+    read_scenario,
+    settings_option,
+    stored_runs_options,
+)
 from kho_sim.cli.say import say
 
 NOTHING_FOUND = 1
-SIGNAL_EXIT_BASE = 128
 
 
 def _tries(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -98,20 +103,7 @@ def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     shell_complete=nothing,
     help="Search instead what to change for blackouts of no more than this, as in 1s or 800ms.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False),
-    metavar="DIR",
-    help="Where advice and the chains behind it are stored; by default in runs/.",
-)
-@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Processes.")
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS|FILE",
-    shell_complete=files,
-    help="A Dask scheduler instead of processes.",
-)
+@stored_runs_options("Where advice and the chains behind it are stored; by default in runs/.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verb(
     scenario: str,

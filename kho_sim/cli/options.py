@@ -11,13 +11,15 @@ import click
 
 from kho_sim.base.errors import EngineError
 from kho_sim.base.files import atomic_write
-from kho_sim.cli.completing import keys
+from kho_sim.cli.completing import files, keys
 from kho_sim.cli.say import say
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+SIGNAL_EXIT_BASE = 128
+"""A verb that a signal ended exits with this and the signal's number, as a shell has it."""
 
 
 def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -52,6 +54,33 @@ def settings_option(
         shell_complete=keys,
         help=text,
     )
+
+
+def stored_runs_options(out: str) -> Callable[[Command], Command]:
+    """Return the options of a verb that makes and stores many runs: ``-o`` with this help,
+    ``--workers``, ``--scheduler``."""
+    options = (
+        click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", help=out),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Processes; by default one a processor, 0 or 1 is this process.",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS|FILE",
+            shell_complete=files,
+            help="A Dask scheduler instead of processes.",
+        ),
+    )
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def read_scenario(path: str, settings: Mapping[str, Any]) -> Scenario:

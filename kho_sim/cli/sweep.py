@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kho_sim.cli.completing import files, keys, nothing
-from kho_sim.cli.options import FiniteRange, pairs, read_scenario, settings_option
+from kho_sim.cli.options import (
+    SIGNAL_EXIT_BASE,
+    FiniteRange,
+    pairs,
+    read_scenario,
+    settings_option,
+    stored_runs_options,
+)
 
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
     from kho_sim.sweeps.results import Sweep
 
 PARTIAL = 4
-SIGNAL_EXIT_BASE = 128
 
 
 def _axes(
@@ -86,24 +92,8 @@ def _retry(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     show_default=True,
     help="Runs of each point, with seeds of their own.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False),
-    metavar="DIR",
-    help="Where the sweep is stored; by default a name made of scenario and axes, in runs/.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Processes; by default one a processor, 0 or 1 is this process.",
-)
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS|FILE",
-    shell_complete=files,
-    help="A Dask scheduler instead of processes.",
+@stored_runs_options(
+    "Where the sweep is stored; by default a name made of scenario and axes, in runs/."
 )
 @click.option(
     "--shard",
