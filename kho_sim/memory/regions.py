@@ -31,7 +31,7 @@ ENOMEM = 12
 STATIC_CAPACITY = 128
 """INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
 FEWEST_AT_ONCE = 256
-"""Ranges to be flagged inside one region from which on it pays to flag them together."""
+"""Regions, or ranges inside of one, from which on it pays to handle them together."""
 PIECE = 1 << 16
 """Regions that are summed up together: as many as the caches of a CPU hold."""
 
@@ -76,6 +76,9 @@ class Regions(Sequence[Region]):
 
     def size_flagged(self, flag: int) -> int:
         """Return the bytes of the regions that have ``flag`` (0: of all)."""
+        if len(self) < FEWEST_AT_ONCE:
+            columns = zip(self.bases, self.ends, self.flags, strict=True)
+            return sum(end - base for base, end, flags in columns if flags & flag == flag)
         bases, ends, flags = np.asarray(self.bases), np.asarray(self.ends), np.asarray(self.flags)
         total = 0
         for first in range(0, len(self), PIECE):
