@@ -72,7 +72,8 @@ def check_survivors(
 
 def _memory_of(handed: HandedObject, geometry: Geometry) -> Iterator[Extent]:
     """Yield the data of an object and its record, which even an empty one has."""
-    yield from (folios.extent(geometry.page_shift) for folios in handed.data)
+    for folios in handed.data:
+        yield from folios.extents(geometry.page_shift)
     record = handed.record.first_pfn << geometry.page_shift
     yield Extent(record, record + geometry.page_bytes)
 
@@ -98,10 +99,11 @@ def check_hand_over(handover: Handover) -> None:
     shift = handover.tree.geometry.page_shift
     files, areas = (
         [
-            folios.extent(shift)
+            extent
             for handed in handover.objects
             for folios in handed.data
             if bool(handed.session) is has_session
+            for extent in folios.extents(shift)
         ]
         for has_session in (True, False)
     )

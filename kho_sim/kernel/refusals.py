@@ -66,7 +66,7 @@ def unprotected(handover: Handover, read: FrozenRadixTree) -> list[HandedObject]
         handed
         for handed in handover.objects
         if not handed.session
-        and subtracted(sorted(folios.extent(shift) for folios in handed.data), kept)
+        and subtracted([extent for folios in handed.data for extent in folios.extents(shift)], kept)
     ]
 
 

@@ -7,35 +7,58 @@ later kernel that needs more has to be handed it in preserved pages, as in the r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.versions import Versions
 from kho_sim.memory.early import NamedArea
-from kho_sim.memory.pages import Run
+from kho_sim.memory.pages import Run, Runs
 from kho_sim.platform.loader import LoadedKernel
 
 
 class Folios(NamedTuple):
-    """Folios of one order that lie side by side, in file order."""
+    """Folios of one order, in file order."""
 
-    run: Run
+    runs: Runs
     order: int
+
+    @classmethod
+    def of(cls, runs: Iterable[Run], order: int) -> Folios:
+        """Return folios that lie in these runs."""
+        return cls(Runs.of(runs).joined(order), order)
+
+    @property
+    def number(self) -> int:
+        return self.runs.block_count()
 
     @property
     def pages(self) -> int:
-        return self.run.blocks << self.order
+        return self.number << self.order
 
-    def extent(self, page_shift: int) -> Extent:
-        """Return the bytes that they take."""
-        start, end = self.run.extent(self.order)
-        return Extent(start << page_shift, end << page_shift)
+    def extents(self, page_shift: int) -> list[Extent]:
+        """Return the bytes that they take, ascending; what touches is one."""
+        return [
+            Extent(start << page_shift, end << page_shift)
+            for start, end in self.runs.extents(self.order)
+        ]
 
     def addresses(self, page_shift: int) -> list[int]:
         """Return where each of them begins, in file order."""
-        return [pfn << page_shift for pfn in self.run.pfns(self.order)]
+        return [pfn << page_shift for run in self.runs for pfn in run.pfns(self.order)]
+
+
+def by_order(data: Iterable[Folios]) -> list[Folios]:
+    """Return the same folios in the same order, with all that follow each other in one order as
+    one."""
+    return [
+        Folios(Runs.chained([part.runs for part in parts], order), order)
+        for order, parts in groupby(data, key=attrgetter("order"))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

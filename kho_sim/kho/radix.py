@@ -12,18 +12,22 @@ prefix, the common upper bits of its leaf numbers: ``leaf >> (table_shift * n)``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from errno import EINVAL, ENOMEM, ERANGE
 from itertools import count
 from typing import NamedTuple, overload
 
 from kho_sim.base.extent import Extent, merged
-from kho_sim.kho.key import KeySet, LeafBitmaps, decode_key, encode_key
+from kho_sim.kho.key import KeySet, decode_key, encode_key
+from kho_sim.kho.leaves import LeafSpan, bits_by_leaf
+from kho_sim.memory.pages import Run, Runs
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
 __all__ = ["FrozenRadixTree", "LeafSpan", "RadixTree", "decode_key", "encode_key"]
 
 WORD_BYTES = 8
+FEW_RUNS = 16
+"""Arrays cost more than they save for fewer."""
 AllocatePage = Callable[[], int]
 FreePage = Callable[[int], object]
 
@@ -34,35 +38,6 @@ class Table(NamedTuple):
     level: int
     prefix: int
     address: int
-
-
-class LeafSpan(NamedTuple):
-    """Keys of one order in one leaf: bit i of ``bits`` stands for block ``first_block + i``.
-
-    A block is ``2**order`` pages; block n begins at ``n << block_shift``.
-    """
-
-    order: int
-    first_block: int
-    bits: int
-    bitmaps: LeafBitmaps
-
-    @property
-    def block_shift(self) -> int:
-        """log2 of the bytes of a block."""
-        return self.bitmaps.geometry.page_shift + self.order
-
-    def key_count(self) -> int:
-        """Return the number of keys."""
-        return self.bitmaps.count(self.bits)
-
-    def runs(self) -> list[tuple[int, int]]:
-        """Return the runs [first, end) of neighbouring blocks, counted from ``first_block``."""
-        return self.bitmaps.runs(self.bits)
-
-    def coarser(self, shift: int) -> int:
-        """Return the bitmap with one bit per ``2**shift`` blocks: set if any of them is."""
-        return self.bitmaps.coarser(self.bits, shift)
 
 
 class FrozenRadixTree:
@@ -318,6 +293,23 @@ class RadixTree(FrozenRadixTree):
         """
         pieces = list(self._keys.bitmaps.pieces(*self._keys_of_pages(first_pfn, page_count, order)))
         return self._add_pieces(pieces[::step])
+
+    def add_runs(self, runs: Sequence[Run], order: int = 0) -> int:
+        """Preserve the blocks of many runs, in their order; return as ``add_key`` does.
+
+        After a failure keys of later runs may be there as well: the caller takes all of them back.
+        """
+        if len(runs) < FEW_RUNS:
+            return next(filter(None, (self._add_run(run, order) for run in runs)), 0)
+        columns = Runs.of(runs)
+        start, end = (column >> order for column in columns.bounds(order))
+        marker = 1 << self.geometry.order_0_bit - order
+        bitmaps = self._keys.bitmaps
+        return self._add_pieces(bits_by_leaf(start + marker, end + marker, columns.step, bitmaps))
+
+    def _add_run(self, run: Run, order: int) -> int:
+        start, end = run.extent(order)
+        return self.add_pages(start, end - start, order, run.step)
 
     def del_key(self, key: int) -> None:
         """Remove a key if it is there. Tables are never freed. Source: kho_radix_del_key()."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from kho_sim.kho.handover import Folios
 from kho_sim.memory.memblock import NO_NODE
-from kho_sim.memory.pages import Pinned
+from kho_sim.memory.pages import Pinned, Runs
 from kho_sim.platform.geometry import PAGES_4K
 
 PAGE = 4096
@@ -76,8 +77,15 @@ def loses_a_key(hand_over, *args):
 
 
 def restores_at_the_wrong_offset(retrieve, memory, handover):
-    files = tuple(replace(file, data=file.data[1:] + file.data[:1]) for file in handover.objects)
+    files = tuple(replace(file, data=_last_first(file.data)) for file in handover.objects)
     return retrieve(memory, replace(handover, objects=files))
+
+
+def _last_first(data):
+    return tuple(
+        Folios(Runs.chained([part.runs[1:], part.runs[:1]], part.order), part.order)
+        for part in data
+    )
 
 
 def keeps_the_records(retrieve, memory, handover):
@@ -99,7 +107,7 @@ def closes_every_session(close_session, memory, session):
 
 
 def pins_in_place(migrate, allocator, runs, order=0, node=None):
-    return Pinned(list(runs), 0)
+    return Pinned(Runs.of(runs), 0)
 
 
 def hands_out_a_page_twice(alloc, allocator, blocks, order=0, *args, **kwargs):

@@ -259,7 +259,7 @@ class ChainMachine(RuleBasedStateMachine):
     def next_setup(self, strategy, shift, extra_pages):
         extra = EarlyRequest("a driver that has grown", extra_pages * PAGE, PAGE)
         kept = [
-            folios.run.blocks
+            folios.number
             for file in self.memory.handed
             for folios in file.data
             if folios.order == 18

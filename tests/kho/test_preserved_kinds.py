@@ -29,25 +29,25 @@ class VmallocArea:
 
     def create(self, home, wanted):
         runs = home.pages.alloc(wanted.size_bytes // PAGE, 0, UNMOVABLE)
-        data = [Folios(run, 0) for run in runs]
+        data = [Folios.of(runs, 0)]
         return LiveObject(wanted.name, self.name, wanted.size_bytes, data, wanted.session)
 
     def preserve(self, luo, live):
         luo.add_file(live.session)
-        chunks = luo.outgoing.preserve_vmalloc([folios.run for folios in live.data])
+        chunks = luo.outgoing.preserve_vmalloc([run for folios in live.data for run in folios.runs])
         return live.handed(chunks[0], chunks)
 
     def unpreserve(self, luo, handed):
-        luo.outgoing.unpreserve([folios.run for folios in handed.data], 0)
+        luo.outgoing.unpreserve([run for folios in handed.data for run in folios.runs], 0)
         luo.outgoing.free_preserved(handed.metadata)
         luo.remove_file(handed.session)
 
     def retrieve(self, home, handed):
-        home.pages.adopt((folios.extent(12) for folios in handed.data), user=False)
+        home.pages.adopt(handed.data[0].extents(12), user=False)
         return LiveObject.of(handed)
 
     def close(self, home, live):
-        home.pages.free([folios.run for folios in live.data])
+        home.pages.free([run for folios in live.data for run in folios.runs])
 
 
 FILES = {"memfd": PAGE, "hugetlb": 2 * MIB, "vmalloc area": PAGE}
@@ -236,7 +236,7 @@ def test_an_area_that_can_not_be_preserved_whole_leaves_no_key(monkeypatch):
         preserve(runs, order)
 
     area = replace(memory.own["oops"])
-    area.data = [Folios(area.data[0].run._replace(blocks=7), 0)]
+    area.data = [Folios.of([area.data[0].runs[0]._replace(blocks=7)], 0)]
     monkeypatch.setattr(memory.outgoing, "preserve", preserve_some)
     with pytest.raises(PreserveFailed):
         KINDS["reserve_mem"].preserve(memory.luo, area)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kho_sim.kho.radix import RadixTree, decode_key, encode_key
+from kho_sim.kho.radix import FEW_RUNS, RadixTree, decode_key, encode_key
+from kho_sim.memory.pages.kinds import run_of
 from tests.geometries import GEOMETRIES
 from tests.naive.radix import NaiveTree, PageSource
 
@@ -67,6 +68,33 @@ def test_runs_of_pages_equal_single_keys(geometry, edits, pages_left):
         naive.destroy()
     assert (bulk.nodes, len(bulk), bulk.root) == (0, 0, 0)
     assert bulk_source.freed == naive_source.freed
+
+
+PLACE = st.tuples(
+    st.integers(0, 4), st.integers(-40, 40), st.integers(1, 60), st.sampled_from([1, -1])
+)
+MANY = st.lists(PLACE, min_size=FEW_RUNS, max_size=2 * FEW_RUNS)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(GEOMETRIES), MANY, st.integers(0, 2), st.integers(5, 40))
+def test_many_runs_equal_single_keys(geometry, places, order, pages_left):
+    """The same tables in the same pages, the same keys, the same failure."""
+    bulk_source, naive_source = PageSource(pages_left), PageSource(pages_left)
+    bulk = RadixTree(bulk_source.allocate, bulk_source.free, geometry)
+    naive = NaiveTree(naive_source.allocate, naive_source.free, geometry.page_shift)
+    runs = []
+    for border, offset, count, step in places:
+        first, count = blocks_of(order, borders(geometry)[border], offset, count)
+        run = run_of((first << order, first + count << order), order, step)
+        runs.append(run)
+    shift = geometry.page_shift
+    keys = [encode_key(b << shift, order, geometry) for run in runs for b in run.pfns(order)]
+    expected = next((error for error in map(naive.add, keys) if error), 0)
+    assert bulk.add_runs(runs, order) == expected
+    assert (bulk_source.given, bulk_source.freed) == (naive_source.given, naive_source.freed)
+    if not expected:
+        assert visits(bulk) == naive.visits()
 
 
 @settings(max_examples=40)

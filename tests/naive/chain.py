@@ -34,7 +34,7 @@ def pages_of_bytes(start, end):
 
 def pages_of_file(data):
     """Page numbers of a file's folios, in file order."""
-    parts = [pages_of_runs([folios.run], folios.order) for folios in data]
+    parts = [pages_of_runs(folios.runs, folios.order) for folios in data]
     return np.concatenate(parts) if parts else np.array([], dtype=np.int64)
 
 

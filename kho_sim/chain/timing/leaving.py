@@ -31,9 +31,9 @@ def folios_of(objects: Iterable[HandedObject], kinds: Sequence[str]) -> tuple[in
             continue
         for folios in one.data:
             if folios.order:
-                large += folios.run.blocks
+                large += folios.number
             else:
-                small += folios.run.blocks
+                small += folios.number
     return small, large
 
 

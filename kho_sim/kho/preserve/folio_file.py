@@ -9,11 +9,9 @@ uses the same record and array.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
-from operator import attrgetter
 
 from kho_sim.base.work import Work
-from kho_sim.kho.handover import Folios, HandedObject
+from kho_sim.kho.handover import Folios, HandedObject, by_order
 from kho_sim.kho.preserve.kind import LiveObject
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
@@ -50,8 +48,8 @@ class FolioFile:
 
 
 def _delete_keys(outgoing: Outgoing, data: Iterable[Folios]) -> None:
-    for order, folios in groupby(data, key=attrgetter("order")):
-        outgoing.unpreserve([part.run for part in folios], order)
+    for folios in data:
+        outgoing.unpreserve(folios.runs, folios.order)
 
 
 def _preserve_folios(outgoing: Outgoing, file: LiveObject) -> HandedObject:
@@ -63,8 +61,8 @@ def _preserve_folios(outgoing: Outgoing, file: LiveObject) -> HandedObject:
     pins = outgoing.vmalloc(_pages(outgoing, count * PIN_RECORD_BYTES))
     _pin(outgoing, file)
     array = outgoing.vmalloc(_pages(outgoing, count * FOLIO_RECORD_BYTES))
-    for order, folios in groupby(file.data, key=attrgetter("order")):
-        outgoing.preserve([part.run for part in folios], order)
+    for folios in file.data:
+        outgoing.preserve(folios.runs, folios.order)
     chunks = outgoing.preserve_vmalloc(array)
     outgoing.pages.free(pins)
     return file.handed(record, [*array, *chunks, record])
@@ -81,7 +79,7 @@ def _fill_hole(outgoing: Outgoing, file: LiveObject) -> None:
         data, index = write_file(outgoing.pages, count, huge_folios=False)
     except OutOfMemory as error:
         raise PreserveFailed(DEADLOCK) from error
-    file.data, file.index = [*file.data, *data], [*file.index, *index]
+    file.data, file.index = by_order([*file.data, *data]), [*file.index, *index]
     file.hole_bytes = 0
 
 
@@ -89,15 +87,13 @@ def _pin(outgoing: Outgoing, file: LiveObject) -> None:
     """Long-term pinning: folios in scratch move to where kernel pages may be (kernel-facts
     10.4)."""
     pinned: list[Folios] = []
-    for order, folios in groupby(file.data, key=attrgetter("order")):
+    for folios in file.data:
         try:
-            runs, migrated = migrate_out_of_cma(
-                outgoing.pages, (part.run for part in folios), order
-            )
+            runs, migrated = migrate_out_of_cma(outgoing.pages, folios.runs, folios.order)
         except OutOfMemory as error:
             raise PreserveFailed(DEADLOCK) from error
-        outgoing.work += Work(pages_migrated=migrated << order)
-        pinned += [Folios(run, order) for run in runs]
+        outgoing.work += Work(pages_migrated=migrated << folios.order)
+        pinned.append(Folios(runs, folios.order))
     file.data = pinned
 
 

@@ -22,13 +22,15 @@ class Hugetlb(FolioFile):
         geometry = home.pages.geometry
         order, shift = geometry.order_of(wanted.folio_bytes), geometry.page_shift
         taken, pool[:] = pool[:count], pool[count:]
-        data = [Folios(Run(address >> shift, 1), order) for address in taken]
+        runs = (Run(address >> shift, 1) for address in taken)
+        data = [Folios.of(runs, order)] if taken else []
         size_bytes = len(taken) * wanted.folio_bytes
         return LiveObject(wanted.name, self.name, size_bytes, data, wanted.session)
 
     def retrieve(self, home: Home, handed: HandedObject) -> LiveObject:
         shift = home.pages.geometry.page_shift
-        home.pages.adopt_gigantic(folios.extent(shift) for folios in handed.data)
+        for folios in handed.data:
+            home.pages.adopt_gigantic(folios.extents(shift))
         return LiveObject.of(handed)
 
     def close(self, home: Home, live: LiveObject) -> None:

@@ -47,7 +47,7 @@ class LiveObject:
 
     @property
     def folios(self) -> int:
-        return sum(folios.run.blocks for folios in self.data)
+        return sum(folios.number for folios in self.data)
 
     @property
     def pages(self) -> int:

@@ -28,7 +28,7 @@ class Memfd(FolioFile):
     def retrieve(self, home: Home, handed: HandedObject) -> LiveObject:
         live = LiveObject.of(handed)
         shift = home.pages.geometry.page_shift
-        home.pages.adopt(folios.extent(shift) for folios in live.data)
+        home.pages.adopt(extent for folios in live.data for extent in folios.extents(shift))
         live.index = index_restored_file(home.pages, live.data)
         return live
 

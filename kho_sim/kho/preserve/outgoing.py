@@ -14,7 +14,7 @@ from kho_sim.base.errors import KhoSimError
 from kho_sim.base.work import Work
 from kho_sim.kho.bitmaps import Bitmaps
 from kho_sim.kho.radix import RadixTree
-from kho_sim.memory.pages import UNMOVABLE, OutOfMemory, PageAllocator, Run
+from kho_sim.memory.pages import UNMOVABLE, OutOfMemory, PageAllocator, Run, Runs
 
 
 class PreserveFailed(KhoSimError):  # noqa: N818 (a result of the simulated kernel)
@@ -73,16 +73,13 @@ class Outgoing:
     def preserve(self, runs: Sequence[Run], order: int) -> None:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
         self.work += Work(keys_added=sum(run.blocks for run in runs))
-        for run in runs:
-            start, end = run.extent(order)
-            if self.tree.add_pages(start, end - start, order, run.step):
-                raise PreserveFailed("-ENOMEM")
+        if self.tree.add_runs(runs, order):
+            raise PreserveFailed("-ENOMEM")
 
     def unpreserve(self, runs: Sequence[Run], order: int) -> None:
         """Delete the key of every block of the runs, where it has one; tables stay
         (kho_radix_del_key())."""
-        for run in runs:
-            start, end = run.extent(order)
+        for start, end in Runs.of(runs).extents(order):
             self.tree.del_pages(start, end - start, order)
 
     def free_preserved(self, runs: Sequence[Run], order: int = 0) -> None:

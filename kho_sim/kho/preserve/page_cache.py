@@ -56,7 +56,7 @@ def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> N
     """Free a file's folios and what the kernel took for it."""
     pages.free(index)
     for folios in data:
-        pages.free([folios.run], folios.order, user=True)
+        pages.free(folios.runs, folios.order, user=True)
 
 
 def _write_pages(
@@ -127,7 +127,5 @@ def _pages_per_index_page(pages: PageAllocator) -> int:
 
 
 def _in_file_order(huge: list[Run], order: int, small: list[Run]) -> list[Folios]:
-    return [
-        *(Folios(run, order) for run in huge),
-        *(Folios(run, 0) for run in joined(small, 0)),
-    ]
+    parts = [Folios.of(huge, order), Folios.of(small, 0)]
+    return [folios for folios in parts if folios.number]

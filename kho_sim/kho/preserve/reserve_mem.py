@@ -30,7 +30,7 @@ class ReserveMem:
         area = home.named_areas[wanted.name]
         pages = home.pages.geometry.pages_around(*area.extent)
         run = Run(pages.start, pages.size)
-        return LiveObject(area.name, self.name, area.size_bytes, [Folios(run, 0)], session="")
+        return LiveObject(area.name, self.name, area.size_bytes, [Folios.of([run], 0)], session="")
 
     def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
         record = luo.outgoing.subtree(SUBTREE)
@@ -50,7 +50,7 @@ class ReserveMem:
         """None if the command line of this kernel does not name the area, or if it was allocated
         anew, as its list could not be read."""
         area, shift = home.named_areas.get(handed.name), home.pages.geometry.page_shift
-        if area is None or area.start >> shift != handed.data[0].run.first_pfn:
+        if area is None or area.start >> shift != handed.data[0].runs[0].first_pfn:
             return None
         return LiveObject.of(handed)
 
@@ -58,7 +58,7 @@ class ReserveMem:
         """Free the area; it was not the page allocator's before. Source:
         reserve_mem_release_by_name()."""
         shift = home.pages.geometry.page_shift
-        home.pages.adopt((folios.extent(shift) for folios in live.data), user=False)
+        home.pages.adopt(live.data[0].extents(shift), user=False)
         for run, order in _pieces(live.data):
             home.pages.free([run], order)
 
@@ -78,7 +78,8 @@ def natural_pieces(first_pfn: int, pages: int) -> list[tuple[int, int]]:
 
 
 def _pieces(data: Sequence[Folios]) -> list[tuple[Run, int]]:
-    pieces = (natural_pieces(folios.run.first_pfn, folios.run.blocks) for folios in data)
+    runs = (run for folios in data for run in folios.runs)
+    pieces = (natural_pieces(run.first_pfn, run.blocks) for run in runs)
     return [(Run(pfn, 1), order) for part in pieces for pfn, order in part]
 
 

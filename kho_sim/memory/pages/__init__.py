@@ -12,6 +12,7 @@ from .kinds import (
     joined,
 )
 from .pinning import Pinned, migrate_out_of_cma
+from .runs import Runs
 from .shortage import FreeCounts, OutOfMemory
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PageAllocator",
     "Pinned",
     "Run",
+    "Runs",
     "joined",
     "migrate_out_of_cma",
 ]

@@ -7,21 +7,23 @@ that cannot be moved because somebody else holds them.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from kho_sim.base.extent import Extent, intersected, subtracted
+import numpy as np
+from numpy.typing import NDArray
+
+from kho_sim.base.extent import Extent
 
 from .allocator import PageAllocator
-from .kinds import UNMOVABLE, Run, joined, run_of
+from .kinds import UNMOVABLE, Run
+from .runs import Queue, Runs, cut_at, woven
 
 
 class Pinned(NamedTuple):
     """User folios after pinning, in file order, and how many of them had to move."""
 
-    runs: list[Run]
+    runs: Runs
     migrated: int
 
 
@@ -37,77 +39,49 @@ def migrate_out_of_cma(
 
     Batches whose targets all come from another zone than their sources are worked together.
     """
-    done: list[Run] = []
-    batch: list[tuple[Run, bool]] = []
-    migrated = 0
-    parts = _split_at_cma(pages, runs, order)
+    parts, in_cma = _split_at_cma(pages, Runs.of(runs), order)
+    sources = parts[in_cma]
+    wanted = sources.block_count()
+    if not wanted:
+        return Pinned(parts.joined(order), 0)
     most = max(1 << pages.geometry.thp_order >> order, 1)
-    left = _left(pages, parts)
-    room = most
-    for run, in_cma in parts:
-        migrated += run.blocks if in_cma else 0
-        while run.blocks:
-            part, run = run.split(min(run.blocks, room) if in_cma else run.blocks, order)
-            batch.append((part, in_cma))
-            room -= part.blocks if in_cma else 0
-            if not room:
-                done += _migrate(pages, batch, order, node)
-                batch, room = [], max(most, pages.apart(left, order, node) // most * most)
-    return Pinned(joined(done + _migrate(pages, batch, order, node), order), migrated)
+    left, queue = _left(pages, sources), Queue(sources.joined(order), order)
+    targets, room = [], most
+    while queue.left:
+        batch = queue.take(room)
+        targets.append(pages.alloc(batch.block_count(), order, UNMOVABLE, node, user=True))
+        pages.free(batch, order, user=True)
+        room = max(most, pages.apart(left, order, node) // most * most)
+    return Pinned(_with_targets(parts, in_cma, Runs.chained(targets, order), order), wanted)
 
 
-def _split_at_cma(pages: PageAllocator, runs: Iterable[Run], order: int) -> list[tuple[Run, bool]]:
-    """Cut runs of blocks at the borders of CMA; the flag says which parts lie inside."""
-    areas = pages.movable_only
-    ends = [area.end for area in areas]
-    parts: list[tuple[Run, bool]] = []
-    for run in runs:
-        start, end = extent = run.extent(order)
-        index = bisect_right(ends, start)
-        if index == len(areas) or areas[index].start >= end:
-            parts.append((run, False))
-        elif areas[index].start <= start and end <= areas[index].end:
-            parts.append((run, True))
-        else:
-            inside = intersected([extent], areas[index:])
-            flagged = [(part, True) for part in inside]
-            flagged += [(part, False) for part in subtracted([extent], inside)]
-            for part, in_cma in sorted(flagged, reverse=run.step < 0):
-                parts.append((run_of(part, order, run.step), in_cma))
-    return parts
+def _split_at_cma(pages: PageAllocator, runs: Runs, order: int) -> tuple[Runs, NDArray[np.bool_]]:
+    """Cut runs of blocks at the borders of CMA; the flags say which parts lie inside."""
+    borders = np.array(pages.movable_only, np.int64).ravel()
+    start, end = runs.bounds(order)
+    lowest = np.searchsorted(borders, start, "right")
+    parts = np.searchsorted(borders, end, "left") - lowest + 1
+    if (parts == 1).all():
+        return runs, lowest % 2 == 1
+    run = np.repeat(np.arange(len(runs)), parts)
+    number = np.arange(len(run)) - (np.cumsum(parts) - parts)[run]
+    step = runs.step[run]
+    place = lowest[run] + np.where(step > 0, number, parts[run] - 1 - number)
+    start = np.maximum(start[run], np.append(0, borders)[place])
+    end = np.minimum(end[run], np.append(borders, end.max())[place])
+    first = np.where(step > 0, start, end - (1 << order))
+    return Runs(first, (end - start) >> order, step), place % 2 == 1
 
 
-def _left(pages: PageAllocator, parts: list[tuple[Run, bool]]) -> list[Extent]:
-    """Return the areas that some of the parts have to leave."""
+def _left(pages: PageAllocator, sources: Runs) -> list[Extent]:
+    """Return the areas that some of the sources have to leave."""
     ends = [area.end for area in pages.movable_only]
-    return [
-        pages.movable_only[index]
-        for index in {bisect_right(ends, run.first_pfn) for run, in_cma in parts if in_cma}
-    ]
+    found = np.unique(np.searchsorted(ends, sources.first_pfn, "right"))
+    return [pages.movable_only[index] for index in found.tolist()]
 
 
-def _migrate(
-    pages: PageAllocator, batch: list[tuple[Run, bool]], order: int, node: int | None
-) -> list[Run]:
-    """Move the blocks of a batch that lie in CMA, all targets first; keep the batch's order."""
-    sources = [run for run, in_cma in batch if in_cma]
-    if not sources:
-        return [run for run, _ in batch]
-    wanted = sum(run.blocks for run in sources)
-    targets = deque(pages.alloc(wanted, order, UNMOVABLE, node, user=True))
-    pages.free(joined(sources, order), order, user=True)
-    result: list[Run] = []
-    for run, in_cma in batch:
-        result += _taken(targets, run.blocks, order) if in_cma else [run]
-    return result
-
-
-def _taken(targets: deque[Run], blocks: int, order: int) -> Iterator[Run]:
-    """Take so many blocks from the front."""
-    while blocks:
-        target = targets.popleft()
-        part, rest = target.split(min(target.blocks, blocks), order)
-        if rest.blocks:
-            targets.appendleft(rest)
-        blocks -= part.blocks
-        yield part
+def _with_targets(parts: Runs, in_cma: NDArray[np.bool_], targets: Runs, order: int) -> Runs:
+    """Put the targets in the places of the parts that lay in CMA."""
+    moving, staying = np.flatnonzero(in_cma), np.flatnonzero(~in_cma)
+    cut, part = cut_at(targets, np.cumsum(parts.blocks[moving]), order)
+    return woven([(parts[staying], staying), (cut, moving[part])], order)

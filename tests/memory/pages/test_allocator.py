@@ -16,6 +16,7 @@ from kho_sim.memory.pages import (
     OutOfMemory,
     PageAllocator,
     Run,
+    Runs,
     migrate_out_of_cma,
 )
 from kho_sim.memory.pages.kinds import run_of
@@ -207,7 +208,8 @@ def test_files_are_cut_at_the_borders_of_scratch(places, order):
         run_of((first << order, first + blocks << order), order, step)
         for first, blocks, step in places
     ]
-    cut = list(_split_at_cma(SimpleNamespace(movable_only=scratch), runs, order))
+    parts, flags = _split_at_cma(SimpleNamespace(movable_only=scratch), Runs.of(runs), order)
+    cut = list(zip(parts, flags.tolist(), strict=True))
     assert [(pfn, flag) for run, flag in cut for pfn in run.pfns(order)] == naive_split(
         runs, order, scratch
     )

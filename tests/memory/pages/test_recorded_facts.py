@@ -14,6 +14,7 @@ from kho_sim.memory.pages import (
     FreeCounts,
     OutOfMemory,
     PageAllocator,
+    Runs,
     migrate_out_of_cma,
 )
 from tests.geometries import ZONES
@@ -206,4 +207,4 @@ def test_without_cma_pinning_moves_nothing():
     pages = machine(4, 2)
     pages.open([])
     user = pages.alloc(1000)
-    assert migrate_out_of_cma(pages, user) == (user, 0)
+    assert migrate_out_of_cma(pages, user) == (Runs.of(user), 0)

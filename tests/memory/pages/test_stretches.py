@@ -49,7 +49,7 @@ class Writing(Pair):
         except OutOfMemory:
             assert self._write_slowly(page_count, kind) is None
             return
-        written = [folios.run for folios in data]
+        written = [run for folios in data for run in folios.runs]
         assert (pfns(written, 0), pfns(index, 0)) == self._write_slowly(page_count, kind)
         self.owned += [(0, MOVABLE, written), (0, UNMOVABLE, index)]
 

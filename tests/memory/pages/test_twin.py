@@ -90,7 +90,7 @@ class Pair:
         if not self.owned:
             return
         order, kind, runs = self.owned.pop(which % len(self.owned))
-        chosen, kept = runs[first_run::every], runs[:first_run]
+        chosen, kept = list(runs)[first_run::every], list(runs)[:first_run]
         kept += [run for i, run in enumerate(runs[first_run:]) if i % every]
         if backwards:
             chosen = [run.backwards(order) for run in reversed(chosen)]
