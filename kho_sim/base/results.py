@@ -36,6 +36,8 @@ SUMMARY: dict[str, str] = {
     "bytes_lost": "data in these files",
     "files_lost_without_extension": "the same number of files in the twin",
     "bytes_lost_without_extension": "data in these",
+    "processes_killed": "processes that the OOM killer ended, over all boots",
+    "processes_killed_without_extension": "the same number in the twin",
 }
 """Every name that a summary can have, and what it is, over the KHO boots unless said otherwise."""
 

@@ -206,15 +206,12 @@ def _may_fail(scenario: Scenario) -> bool:
 
 def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
     """The faults of the scenario, then the incidents and the files that each lost."""
-    if not _may_fail(scenario):
+    if _may_fail(scenario):
+        yield from _planned(scenario)
+    elif trace[Incident]:
+        yield ""
+    else:
         return
-    yield ""
-    retries = "" if scenario.chain.on_failure == "stop" else f", {scenario.chain.retries} retries"
-    yield f"Faults (on_failure: {scenario.chain.on_failure}{retries})"
-    for fault in scenario.faults:
-        values = fault.model_dump(exclude={"kind", "boot"})
-        how = "".join(f", {key} {value}" for key, value in values.items())
-        yield f"  boot {fault.boot}: {fault.kind}{how}"
     yield "Incidents"
     for incident, outcomes in incidents(trace):
         lost = [file for file in outcomes if not file.kept]
@@ -223,6 +220,16 @@ def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
             f"  boot {incident.boot} at {format_ns(incident.time_ns)}: {incident.kind}, "
             f"{incident.message!r}, {incident.then}; {cost if lost else 'nothing lost'}"
         )
+
+
+def _planned(scenario: Scenario) -> Iterator[str]:
+    yield ""
+    retries = "" if scenario.chain.on_failure == "stop" else f", {scenario.chain.retries} retries"
+    yield f"Faults (on_failure: {scenario.chain.on_failure}{retries})"
+    for fault in scenario.faults:
+        values = fault.model_dump(exclude={"kind", "boot"})
+        how = "".join(f", {key} {value}" for key, value in values.items())
+        yield f"  boot {fault.boot}: {fault.kind}{how}"
 
 
 def _assumptions(plan: ChainPlan, more: tuple[str, ...]) -> Iterator[str]:

@@ -186,7 +186,7 @@ class Journal:
         self.note(
             Incident(
                 boot=boot, time_ns=time_ns, kind=failure.kind, injected=failure.injected,
-                message=failure.message, then=then,
+                message=failure.message, then=then, victim=failure.victim,
             )
         )  # fmt: skip
         return len(self.records[Incident]) - 1

@@ -21,6 +21,7 @@ from kho_sim.chain.incidents import (
     ChainEnds,
     Failure,
     PersistentObject,
+    killed,
     persistent_objects,
     shortage_behind,
 )
@@ -38,14 +39,14 @@ from kho_sim.chain.timing.user import user_phases
 from kho_sim.chain.update import Update
 from kho_sim.chain.workload.base import Workload
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
+from kho_sim.kernel.processes import Process as UserProcess
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.handover import Handover
 from kho_sim.kho.populate import data_found
 from kho_sim.kho.preserve import PreserveFailed
-from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.kho.versions import luo_messages
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
-from kho_sim.memory.pages import OutOfMemory
+from kho_sim.memory.pages import DEADLOCK, OutOfMemory
 from kho_sim.rates import Times
 from kho_sim.trace.records import COLD_BOOT, GOES_ON, REASON, Outcome
 
@@ -190,6 +191,7 @@ class Kernel:
         except (PreserveFailed, OutOfMemory) as error:
             self.give_reason(error)
             raise self.end("boot_failed", str(error), fatal=True) from error
+        self.memory.processes.on_kill = self._note_victim
         for message in self.memory.messages:
             self.say(message)
         yield from self._reach_init(booted)
@@ -324,6 +326,13 @@ class Kernel:
         number = self.journal.note_incident(self.index, self.now_ns, end.failure, then)
         kept = not end.failure.fatal and then != COLD_BOOT
         self.journal.note_file_outcomes(number, self._objects_at_risk(), kept)
+
+    def _note_victim(self, victim: UserProcess, pages: int, short: OutOfMemory) -> None:
+        """The OOM killer ends a process, whose file is lost with it, and the kernel goes on."""
+        failure = killed(victim, pages, short, self.setup.platform.geometry.page_bytes)
+        number = self.journal.note_incident(self.index, self.now_ns, failure, GOES_ON)
+        lost = [self.memory.files[name] for name in (victim.file,) if name in self.memory.files]
+        self.journal.note_file_outcomes(number, map(PersistentObject.of, lost), kept=False)
 
     def _maybe_panic(self, phase: str, outcome: str) -> None:
         if self.faults.panic[0] == phase:

@@ -3,7 +3,7 @@ load.
 
 Puts page allocator and preserved objects together, in the order in which a kernel meets them
 (kernel-facts 8 to 12). Plain code: it returns the work done; ``chain/`` turns that into time. Left
-out: what user space does with its memory beyond holding it.
+out: what user space does with its memory beyond holding it and being killed for it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from kho_sim.kernel.bring_up import (
     run_initcalls,
     start_kho_and_luo,
 )
+from kho_sim.kernel.processes import Processes
 from kho_sim.kernel.refusals import NOT_PROTECTED, refused_files, unprotected
 from kho_sim.kernel.user_memory import take
 from kho_sim.kho.handover import HandedObject, Handover, KhoData
@@ -45,7 +46,6 @@ from kho_sim.kho.preserve import (
     Outgoing,
     PreserveFailed,
 )
-from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.kho.versions import (
     metadata_message,
     reserve_mem_message,
@@ -54,6 +54,7 @@ from kho_sim.kho.versions import (
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.pages import (
+    DEADLOCK,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -98,6 +99,12 @@ class RunningMemory:
     handed: list[HandedObject] = field(default_factory=list)
     """What it has preserved for the next kernel, in that order."""
     messages: list[str] = field(default_factory=list)
+    processes: Processes = field(init=False)
+    _preserving: str = ""
+    """The file that is being preserved."""
+
+    def __post_init__(self) -> None:
+        self.processes = Processes(self)
 
     @property
     def kho_enabled(self) -> bool:
@@ -265,7 +272,8 @@ class RunningMemory:
         KINDS[live.kind].close(self, live)
 
     def hold(self, size_bytes: int, movable: bool) -> list[Run]:
-        """Take memory that dies with this kernel; return its pages. Raises OutOfMemory."""
+        """Take memory that nobody can be killed for and that dies with this kernel: the kernel's
+        own, or (``movable``) init's. Returns its pages. Raises OutOfMemory."""
         return take(self.pages, size_bytes, movable)
 
     # Preservation and kexec
@@ -273,12 +281,14 @@ class RunningMemory:
     def preserve(self, names: Iterable[str]) -> None:
         """Preserve objects of user space in this order; none in a release without live update.
 
-        Raises PreserveFailed.
+        A file goes without saying if the process that had it was killed meanwhile. Raises
+        PreserveFailed.
         """
         if self.luo is None:
             raise PreserveFailed("KHO is disabled")
         for name in names if self._has_device else ():
-            self._preserve(self.luo, self.files[name])
+            if name in self.files:
+                self._preserve(self.luo, self.files[name])
 
     def preserve_own(self) -> None:
         """Preserve the kernel's own objects, where that is still to do. Raises PreserveFailed."""
@@ -288,7 +298,15 @@ class RunningMemory:
                 self._preserve(self.luo, live)
 
     def _preserve(self, luo: LiveUpdate, live: LiveObject) -> None:
-        self.handed.append(KINDS[live.kind].preserve(luo, live))
+        self._preserving = live.name
+        try:
+            self.handed.append(KINDS[live.kind].preserve(luo, live))
+        finally:
+            self._preserving = ""
+
+    def is_preserved(self, name: str) -> bool:
+        """Whether live update has a file of user space open: it is preserved, or about to be."""
+        return name == self._preserving or any(one.name == name for one in self.handed)
 
     def close_session(self, session: str) -> None:
         """Close an outgoing session: none of its files is handed on, all stay open (kernel-facts

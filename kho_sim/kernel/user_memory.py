@@ -2,7 +2,7 @@
 
 Models anonymous faults (a page table first, then what it maps), pin_user_pages() with FOLL_LONGTERM
 on such memory (kernel-facts 9 and 10.4), and page cache that the kernel gives back when memory is
-short. Left out: swap, and processes that end before their kernel.
+short. Left out: swap. Which processes there are: ``processes``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from kho_sim.memory.pages import (
 
 
 def take(pages: PageAllocator, size_bytes: int, movable: bool) -> list[Run]:
-    """Take memory of a process, or of the kernel; return its pages without page tables.
+    """Take memory that nobody can be killed for; return its pages without page tables.
 
     Raises OutOfMemory.
     """
     count = -(-size_bytes >> pages.geometry.page_shift)
-    return _touched(pages, count) if movable else pages.alloc(count, 0, UNMOVABLE)
+    if not movable:
+        return pages.alloc(count, 0, UNMOVABLE)
+    touched: list[Run] = []
+    touch(pages, count, touched, [])
+    return touched
 
 
 def pin(pages: PageAllocator, runs: list[Run]) -> int:
@@ -33,14 +37,16 @@ def pin(pages: PageAllocator, runs: list[Run]) -> int:
 
     ``runs`` is where its pages are, and is kept so; a huge page's worth moves at a time. Returns
     how many moved. Raises OutOfMemory (-ENOMEM for the caller) when there is no room for the rest;
-    what has moved by then stays where it is, and no memory is lost.
+    what has moved by then stays where it is, and no memory is lost. Nobody is killed for a pin:
+    hosts that pinned too much are known by -ENOMEM (field notes 1.1). Recorded is only the pin of
+    a memfd's single pages that live update preserves, which does ask the OOM killer.
     """
     left, runs[:] = deque(runs), []
     moved, most = 0, 1 << pages.geometry.thp_order
     try:
         while left:
             batch, rest = left[0].split(min(left[0].blocks, most))
-            pinned = migrate_out_of_cma(pages, [batch])
+            pinned = migrate_out_of_cma(pages, [batch], kill=False)
             runs += pinned.runs
             moved += pinned.migrated
             left.popleft()
@@ -60,12 +66,17 @@ def read_files(pages: PageAllocator, size_bytes: int) -> None:
         pages.cached.add(run)
 
 
-def _touched(pages: PageAllocator, page_count: int) -> list[Run]:
-    """Touch private memory from front to back."""
-    touched: list[Run] = []
-    while page_count:
-        step = min(page_count, pages.geometry.table_entries)
-        pages.alloc(1, 0, UNMOVABLE)
-        touched += pages.alloc(step, 0, MOVABLE)
-        page_count -= step
-    return touched
+def touch(pages: PageAllocator, page_count: int, touched: list[Run], tables: list[Run]) -> None:
+    """Touch private memory from front to back; its pages and page tables go to two lists.
+
+    Raises OutOfMemory; what was touched by then is in them.
+    """
+    try:
+        while page_count:
+            step = min(page_count, pages.geometry.table_entries)
+            tables += pages.alloc(1, 0, UNMOVABLE)
+            touched += pages.alloc(step, 0, MOVABLE)
+            page_count -= step
+    except OutOfMemory as error:
+        touched += error.allocated
+        raise

@@ -25,6 +25,7 @@ TRIAL_MEANINGS = {
     "scratch_bytes": "scratch of the first kernel, all areas together",
     "refused": "early allocations of a KHO boot that failed, beyond those of the cold one",
     "gigantic_missing": "gigantic pages that a KHO boot did not obtain and the cold one did",
+    "killed": "processes that the OOM killer ended",
     "extended_bytes": "smallest extension of a KHO boot",
 }
 SHIFT_MEANINGS = {

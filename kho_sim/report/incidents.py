@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from kho_sim.base.units import format_size
 from kho_sim.layout import Layout, first_of
-from kho_sim.trace.records import GOES_ON, REASON, Event, FileOutcome, Incident
+from kho_sim.trace.headline import counted
+from kho_sim.trace.records import GOES_ON, OOM_KILL, REASON, Event, FileOutcome, Incident
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
 
@@ -22,7 +24,7 @@ def incident_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     lines = layout.wrapped(_sums(trace), max_lines=2)
     candidates = [
         (any(not file.kept for file in outcomes), _lines_of(trace, incident, outcomes, layout))
-        for incident, outcomes in incidents(trace)
+        for incident, outcomes in _shown(trace)
     ]
     shown = _fitting(candidates, max_lines - len(lines))
     for (_, more), fits in zip(candidates, shown, strict=True):
@@ -70,13 +72,34 @@ def file_outcomes_text(outcomes: Iterable[FileOutcome]) -> str:
     return f"{_amount(lost)} lost{rest}: {_names(lost)}"
 
 
+def _shown(trace: Trace) -> Iterator[tuple[Incident, list[FileOutcome]]]:
+    """Yield incidents and files, what the OOM killer did at one time as one: the request that was
+    short was the same, and each victim was to help with it."""
+    alike: tuple[int, int, str] | None = None
+    shown: list[tuple[Incident, list[FileOutcome]]] = []
+    for incident, outcomes in incidents(trace):
+        place = (incident.boot, incident.time_ns, incident.kind)
+        if incident.kind == OOM_KILL and place == alike:
+            first, before = shown[-1]
+            names = f"{first.victim}, {incident.victim}"
+            shown[-1] = (replace(first, victim=names), before + outcomes)
+        else:
+            shown.append((incident, outcomes))
+        alike = place
+    yield from shown
+
+
 def _lines_of(
     trace: Trace, incident: Incident, outcomes: list[FileOutcome], layout: Layout
 ) -> list[str]:
     kind = f"fault {incident.kind}" if incident.injected else incident.kind
+    victims = incident.victim.count(", ") + 1
+    kind += f" x {victims}" if victims > 1 else ""
     then = "" if incident.then == GOES_ON else f"{incident.then}; "
     message = f'"{incident.message}"; ' if incident.message else ""
     text = f"  boot {incident.boot}: {kind}, {message}{then}{file_outcomes_text(outcomes)}"
+    if incident.kind == OOM_KILL:
+        return layout.wrapped(text, indent=INDENT, max_lines=5)
     lines = layout.wrapped(text, indent=INDENT, max_lines=3)
     for event in trace[Event].where(boot=incident.boot, what=REASON, end_ns=incident.time_ns):
         lines += layout.wrapped(event.detail, indent=INDENT, first=INDENT, max_lines=3)
@@ -90,6 +113,9 @@ def _sums(trace: Trace) -> str:
     parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario occurred"]
     if came:
         parts.append(f"{came} failure{'s' * (came != 1)} came without")
+    if killed := _killed(trace):
+        twin = trace.twin and f" ({_killed(trace.twin) or 'none'} in the twin)"
+        parts.append(f"{counted(killed, 'process', 'es')} killed{twin or ''}")
     parts.append(f"{_amount(lost)} lost" if lost else "nothing lost")
     text = f"Faults and failures: {', '.join(parts)}"
     if trace.twin is not None:
@@ -98,6 +124,10 @@ def _sums(trace: Trace) -> str:
             text += f" ({_amount(twin_lost)} in the twin)" if twin_lost else " (none in the twin)"
     missed = faults_without_effect(trace)
     return f"{text}; did not occur: {', '.join(missed)}" if missed else text
+
+
+def _killed(trace: Trace) -> int:
+    return sum(row.kind == OOM_KILL for row in trace[Incident])
 
 
 def _amount(outcomes: list[FileOutcome]) -> str:

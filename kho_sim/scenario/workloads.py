@@ -14,6 +14,7 @@ from pydantic import Field
 from kho_sim.base.command_line import CommandLine
 from kho_sim.base.command_line.reserve_mem import RESERVE_MEM_MAX
 from kho_sim.base.units import DURATION_UNITS, format_exact
+from kho_sim.base.words import OOM_ADJUSTMENTS
 from kho_sim.scenario.fields import (
     Choice,
     Count,
@@ -42,6 +43,7 @@ FileCount = Annotated[int, Field(ge=0, le=100_000)]
 """More take hours: each file is pinned, preserved and retrieved by itself."""
 SessionName = Annotated[str, Field(min_length=1, max_length=63)]
 HugePage = Annotated[int, SizeRule(among_bytes=HUGE_PAGE_SIZES)]
+OomScoreAdj = Annotated[int, Field(ge=OOM_ADJUSTMENTS[0], le=OOM_ADJUSTMENTS[1])]
 
 
 class Files(Section):
@@ -115,6 +117,9 @@ class Anonymous(Section):
     kind: Literal["anonymous"]
     size: Size
     """Bytes in each kernel."""
+    oom_score_adj: OomScoreAdj = 0
+    """As in /proc/PID: thousandths of all memory that count beside its own when the OOM killer
+    looks for a victim; -1000 spares it, as it does init."""
 
 
 class Pinned(Section):
@@ -126,6 +131,8 @@ class Pinned(Section):
     """Bytes in each kernel."""
     after: DurationOrZero = 0
     """Time from the touch, right after boot, to the pin."""
+    oom_score_adj: OomScoreAdj = 0
+    """As for anonymous."""
 
 
 class PageCache(Section):
@@ -168,6 +175,8 @@ class Vms(Section):
     """The LUO session that preserves them."""
     backing: Annotated[str, Choice(("memfd", "hugetlb"), "a backing")] = "memfd"
     """The kind of guest memory: memfd, or 1 GiB pages of hugetlb."""
+    oom_score_adj: OomScoreAdj = 0
+    """As for anonymous, of each machine's process; without effect for backing: hugetlb."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         if not self.count and not self.arrivals_per_hour:

@@ -2,8 +2,8 @@
 first.
 
 A chain can come to its end and still have lost what it was run for. So the sentence names what is
-missing beside the outcome: gigantic pages, files, early allocations. Left out: why (the tables of
-failures and incidents have the reasons).
+missing beside the outcome: gigantic pages, processes, files, early allocations. Left out: why (the
+tables of failures and incidents have the reasons).
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from kho_sim.base import requesters
 from kho_sim.base.units import format_size, natural_key
-from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, FileOutcome, Incident
+from kho_sim.trace.records import (
+    COLD_BOOT,
+    OOM_KILL,
+    Allocation,
+    Boot,
+    FileOutcome,
+    Incident,
+)
 
 if TYPE_CHECKING:
     from kho_sim.trace.trace import Trace
@@ -39,6 +46,7 @@ RUN_RESULTS = (
     "boots",
     "gigantic_pages_requested_min",
     "gigantic_pages_allocated_min",
+    "processes_killed",
     "files_lost",
     "bytes_lost",
     "failures",
@@ -48,6 +56,7 @@ TWIN_RESULTS = (
     "boots_without_extension",
     "gigantic_pages_requested_min",
     "gigantic_pages_without_extension_min",
+    "processes_killed_without_extension",
     "files_lost_without_extension",
     "bytes_lost_without_extension",
     "failures_without_extension",
@@ -101,7 +110,7 @@ def run_headline(run: Mapping[str, Any], twin: bool = False) -> Headline | None:
     None for what is unknown. None if there was no twin, or the run did not end.
     """
     names = TWIN_RESULTS if twin else RUN_RESULTS
-    outcome, boots, short_of, got, lost, lost_bytes, failures = (run.get(name) for name in names)
+    outcome, boots, short_of, got, victims, lost, lost_bytes, failures = map(run.get, names)
     if outcome is None:
         return None
     if outcome != COMPLETED:
@@ -113,6 +122,8 @@ def run_headline(run: Mapping[str, Any], twin: bool = False) -> Headline | None:
         lacks.append(f"up to {short_of - got:,} of {counted(short_of, 'gigantic page')} short")
     elif failures:
         lacks.append(f"{counted(failures, 'early allocation')} refused")
+    if victims:
+        lacks.append(f"{counted(victims, 'process', 'es')} killed by the OOM killer")
     if lost:
         lacks.append(f"{counted(lost, 'file')} lost ({format_size(lost_bytes or 0)})")
     if not twin and run.get("firmware_resets"):
@@ -145,9 +156,9 @@ def boots_text(boots: Iterable[int]) -> str:
     return f"boot{'' if single else 's'} {', '.join(texts)}"
 
 
-def counted(number: int, what: str) -> str:
-    """Return '1 file', '2 files', '1,024 files'."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+def counted(number: int, what: str, ending: str = "s") -> str:
+    """Return '1 file', '2 files', '1,024 files'; ``ending``: what makes the word one of many."""
+    return f"{number:,} {what}{ending * (number != 1)}"
 
 
 def _badness(one: Headline) -> tuple[int, int, list[tuple[int, str]]]:
@@ -167,6 +178,7 @@ def _lacks(trace: Trace) -> Iterator[str]:
         most, asked = max(short.values())
         each = "up to " if len(set(short.values())) > 1 else ""
         yield f"{each}{most:,} of {counted(asked, 'gigantic page')} short at {boots_text(short)}"
+    yield from _killed(trace)
     lost = [file for file in trace[FileOutcome] if not file.kept]
     if lost:
         size = format_size(sum(file.size_bytes for file in lost))
@@ -176,6 +188,15 @@ def _lacks(trace: Trace) -> Iterator[str]:
     if refused := _refused(trace):
         count = counted(sum(refused.values()), "early allocation")
         yield f"{count} refused at {boots_text(refused)}"
+
+
+def _killed(trace: Trace) -> Iterator[str]:
+    """Say whom the OOM killer ended, by name if it was only one."""
+    victims = list(trace[Incident].where(kind=OOM_KILL))
+    if victims:
+        who = victims[0].victim
+        who = who if len(victims) == 1 else counted(len(victims), "process", "es")
+        yield f"{who} killed by the OOM killer at {boots_text({row.boot for row in victims})}"
 
 
 def _short(boot: Boot) -> int:

@@ -202,6 +202,8 @@ class PreservedFile:
 
 
 GOES_ON, RETRIED, COLD_BOOT, CHAIN_ENDS = "goes on", "retry", "cold boot", "chain ends"
+OOM_KILL = "oom_kill"
+"""``Incident.kind`` of a process that the OOM killer ended."""
 REASON = "reason"
 """``Event.what`` of a line that says why memory could not serve, just before the incident."""
 
@@ -212,12 +214,13 @@ class Incident:
 
     boot: int = column("number of the kernel in which it occurred")
     time_ns: int = column("since the chain began")
-    kind: str = column("a kind of fault, or the outcome that the failure would be")
+    kind: str = column("a kind of fault, oom_kill, or the outcome that the failure would be")
     injected: bool = column("whether it is a fault of the scenario")
     message: str = column("what the kernel prints")
     then: str = column(
         "goes on (the kernel lived), retry (of the update, later), cold boot or chain ends"
     )
+    victim: str = column("process that the OOM killer ended, else empty", default="", late=True)
 
 
 @record

@@ -15,6 +15,7 @@ from kho_sim.base.results import SUMMARY
 from kho_sim.trace.records import (
     COLD_BOOT,
     FACTS,
+    OOM_KILL,
     PHASES,
     RETRIED,
     Allocation,
@@ -136,6 +137,7 @@ def _over_incidents(trace: Trace) -> dict[str, Any]:
         "updates_retried": sum(row.then == RETRIED for row in rows),
         "files_lost": len(lost),
         "bytes_lost": sum(row.size_bytes for row in lost),
+        "processes_killed": sum(row.kind == OOM_KILL for row in rows),
     }
 
 
@@ -152,6 +154,7 @@ def _of_twin(twin: Trace | None) -> dict[str, Any]:
         ),
         "files_lost_without_extension": over_incidents.get("files_lost"),
         "bytes_lost_without_extension": over_incidents.get("bytes_lost"),
+        "processes_killed_without_extension": over_incidents.get("processes_killed"),
     }
 
 

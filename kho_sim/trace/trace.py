@@ -174,7 +174,7 @@ def _digested_names(rows: Rows[Any]) -> tuple[str, ...]:
 
 
 def _is_known(value: object) -> bool:
-    return value is not None
+    return value not in (None, "")
 
 
 def _ending(outcome: Outcome) -> str:

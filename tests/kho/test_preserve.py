@@ -15,10 +15,10 @@ from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kernel.bring_up import initialise_deferred, node_of_user_space
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import LiveUpdate, Outgoing, PreserveFailed
-from kho_sim.kho.preserve.folio_file import DEADLOCK
 from kho_sim.kho.preserve.reserve_mem import natural_pieces
 from kho_sim.memory.early import BootOptions
 from kho_sim.memory.pages import (
+    DEADLOCK,
     INTERLEAVINGS,
     MOVABLE,
     UNMOVABLE,
@@ -231,7 +231,7 @@ def test_what_can_not_be_had_whole_is_given_back(take):
     outgoing = Outgoing(pages)
     exhaust(pages, leave=200)
     before, work = held(pages), outgoing.work
-    with pytest.raises(PreserveFailed, match=r"^-ENOMEM$"):
+    with pytest.raises(PreserveFailed, match=f"^{DEADLOCK}$"):
         take(outgoing)
     assert (held(pages), outgoing.work) == (before, work)
 
@@ -248,7 +248,7 @@ def test_a_tree_that_gets_no_table_preserves_nothing():
     outgoing = Outgoing(pages)
     run = pages.alloc(1, 0, UNMOVABLE)
     exhaust(pages)
-    with pytest.raises(PreserveFailed, match=r"^-ENOMEM$"):
+    with pytest.raises(PreserveFailed, match=f"^{DEADLOCK}$"):
         outgoing.preserve(run, 0)
     assert (len(outgoing.tree), outgoing.tree.nodes) == (0, 1)
 

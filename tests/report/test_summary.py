@@ -57,6 +57,8 @@ def test_every_number_of_the_hand_made_trace() -> None:
         "bytes_lost": 2 * MIB,
         "files_lost_without_extension": 0,
         "bytes_lost_without_extension": 0,
+        "processes_killed": 0,
+        "processes_killed_without_extension": 0,
     }
 
 

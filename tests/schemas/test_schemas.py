@@ -105,7 +105,7 @@ def test_a_log_and_too_many_busy_blocks_are_of_the_schema_of_run(
 
 
 def test_a_search_for_advice_that_has_not_ended_is_stored_advice() -> None:
-    head = {"schema": "kho-sim/advice", "schema_version": 2, "state": "unfinished"}
+    head = {"schema": "kho-sim/advice", "schema_version": 3, "state": "unfinished"}
     assert Draft7Validator(schema_of("stored-advice")).is_valid({**head, "sha256": "0" * 64})
 
 

@@ -11,7 +11,9 @@ class Anonymous(Workload[workloads.Anonymous]):
     """Private anonymous memory, touched when the kernel's user space begins."""
 
     def arrive(self, kernel: Host) -> None:
-        kernel.memory.hold(self.section.size, movable=True)
+        processes = kernel.memory.processes
+        process = processes.start(self.name, self.section.oom_score_adj)
+        processes.touch(process, self.section.size)
 
 
 class PageCache(Workload[workloads.PageCache]):

@@ -1,8 +1,7 @@
 """Anonymous memory that is pinned for long some time after it was touched: RDMA, VFIO, io_uring.
 
 Pages that lie in scratch have to move before they are pinned, to where kernel memory may be. A pin
-that finds no room there fails with -ENOMEM; whoever asked ends, and gives its memory back (but for
-page tables, a page in 513).
+that finds no room there fails with -ENOMEM; whoever asked ends, and gives its memory back.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from typing import Any
 
 from kho_sim.base.units import format_size
 from kho_sim.chain.workload.base import Host, Workload
+from kho_sim.kernel.processes import Process
 from kho_sim.kernel.user_memory import pin
-from kho_sim.memory.pages import OutOfMemory, Run
+from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import workloads
 
 
@@ -22,12 +22,14 @@ class Pinned(Workload[workloads.Pinned]):
 
     def __init__(self, section: workloads.Pinned, number: int, seed: int):
         super().__init__(section, number, seed)
-        self._touched: list[Run] = []
+        self._process = Process(self.name)
         self._pinned_in = -1
         """The kernel in which it was pinned, or tried to: not again after a refused update."""
 
     def arrive(self, kernel: Host) -> None:
-        self._touched = kernel.memory.hold(self.section.size, movable=True)
+        processes = kernel.memory.processes
+        self._process = processes.start(self.name, self.section.oom_score_adj)
+        processes.touch(self._process, self.section.size)
 
     def serve(self, kernel: Host) -> Generator[Any, Any, None]:
         begin, end = kernel.window
@@ -35,18 +37,18 @@ class Pinned(Workload[workloads.Pinned]):
             return
         yield kernel.env.timeout(self.section.after)
         self._pinned_in = kernel.index
-        self._pin(kernel)
+        if not self._process.killed:
+            self._pin(kernel)
 
     def _pin(self, kernel: Host) -> None:
         pages, size = kernel.memory.pages, format_size(self.section.size)
         page_bytes = pages.geometry.page_bytes
         try:
-            moved = pin(pages, self._touched)
+            moved = pin(pages, self._process.runs)
         except OutOfMemory as error:
             why = f": {error.shortage.text(page_bytes)}" if error.shortage else ""
             kernel.say(f"{self.name}: long-term pin of {size} failed: -ENOMEM{why}")
-            pages.free(self._touched, user=True)
-            self._touched = []
+            kernel.memory.processes.end(self._process)
             return
         moved_size = format_size(moved * page_bytes)
         kernel.say(f"{self.name}: {size} pinned, {moved_size} of it moved out of scratch")

@@ -16,19 +16,18 @@ from kho_sim.kho.preserve.kind import LiveObject
 from kho_sim.kho.preserve.luo import LiveUpdate
 from kho_sim.kho.preserve.outgoing import Outgoing, PreserveFailed
 from kho_sim.kho.preserve.page_cache import write_file
-from kho_sim.memory.pages import OutOfMemory, migrate_out_of_cma
+from kho_sim.memory.pages import DEADLOCK, OutOfMemory, migrate_out_of_cma
 
 FOLIO_RECORD_BYTES = 16
 PIN_RECORD_BYTES = 8
-DEADLOCK = "System is deadlocked on memory"
 
 
 class FolioFile:
     """The half of a ``PreservedKind`` that memfds and hugetlb files share."""
 
     def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
-        """Raises PreserveFailed: -ENOMEM, or the panic of a kernel that cannot move pinned pages
-        out of scratch and has nobody to kill."""
+        """Raises PreserveFailed: -ENOSPC, or the panic of a kernel that finds no memory, cannot
+        move pinned pages out of scratch, and has nobody to kill."""
         luo.add_file(live.session)
         outgoing = luo.outgoing
         outgoing.begin()

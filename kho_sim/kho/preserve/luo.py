@@ -71,7 +71,7 @@ class LiveUpdate:
     def add_file(self, session_name: str) -> None:
         """Make room in a session's list of files for one more; the session begins with its first.
 
-        Raises PreserveFailed: -ENOMEM or -ENOSPC if a list is full, -ENOMEM without a page for it.
+        Raises PreserveFailed: -ENOMEM or -ENOSPC if a list is full, or without a page for it.
         """
         layout, session = self.layout, self.sessions.get(session_name)
         if session is None:

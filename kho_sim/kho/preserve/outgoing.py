@@ -1,7 +1,9 @@
 """A kernel's outgoing tree and the objects that live in preserved pages of their own.
 
 The tree is live: preserving adds keys at once, there is no step that seals it (kernel-facts 10.4);
-bitmaps of older releases are finalized.
+bitmaps of older releases are finalized. A request for few pages may sleep and asks the OOM killer;
+where that finds nobody the kernel panics (kernel-facts-distro 10), and only a costly one comes
+back with -ENOMEM.
 Objects of the kernel's own (FDT, records, arrays) come from the page allocator as unmovable pages,
 so never from scratch.
 """
@@ -14,7 +16,15 @@ from kho_sim.base.errors import KhoSimError
 from kho_sim.base.work import Work
 from kho_sim.kho.bitmaps import Bitmaps
 from kho_sim.kho.radix import RadixTree
-from kho_sim.memory.pages import UNMOVABLE, OutOfMemory, PageAllocator, Run, Runs
+from kho_sim.memory.pages import (
+    COSTLY_ORDER,
+    DEADLOCK,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+    Run,
+    Runs,
+)
 
 
 class PreserveFailed(KhoSimError):  # noqa: N818 (a result of the simulated kernel)
@@ -36,6 +46,7 @@ class Outgoing:
         self.work = Work()
         self._subtrees: dict[str, Run] = {}
         self._taken: list[tuple[list[Run], int]] = []
+        self._no_table: OutOfMemory | None = None
         self.tree: RadixTree
         if bitmap_bytes is None:
             self.tree = RadixTree(self._table_page, self._free_table_page, pages.geometry)
@@ -47,12 +58,13 @@ class Outgoing:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
 
     def allocate(self, count: int, order: int) -> list[Run]:
-        """Take unmovable pages for the kernel's own use. Raises PreserveFailed (-ENOMEM)."""
+        """Take unmovable pages for the kernel's own use. Raises PreserveFailed."""
         try:
             runs = self.pages.alloc(count, order, UNMOVABLE)
         except OutOfMemory as error:
             self.pages.free(error.allocated, order)
-            raise PreserveFailed("-ENOMEM") from error
+            why = "-ENOMEM" if order > COSTLY_ORDER else DEADLOCK
+            raise PreserveFailed(why) from error
         self.work += Work(pages_allocated=count << order)
         self._taken.append((runs, order))
         return runs
@@ -74,7 +86,7 @@ class Outgoing:
         """Add a key for every block of the runs, in their order. Raises PreserveFailed."""
         self.work += Work(keys_added=sum(run.blocks for run in runs))
         if self.tree.add_runs(runs, order):
-            raise PreserveFailed("-ENOMEM")
+            raise PreserveFailed(DEADLOCK) from self._no_table
 
     def unpreserve(self, runs: Sequence[Run], order: int) -> None:
         """Delete the key of every block of the runs, where it has one; tables stay
@@ -88,9 +100,9 @@ class Outgoing:
         self.pages.free(runs, order)
 
     def finalize(self) -> None:
-        """Write down for the next kernel what is preserved. Raises PreserveFailed (-ENOMEM)."""
+        """Write down for the next kernel what is preserved. Raises PreserveFailed."""
         if isinstance(self.tree, Bitmaps) and self.tree.finalize():
-            raise PreserveFailed("-ENOMEM")
+            raise PreserveFailed(DEADLOCK) from self._no_table
 
     def begin(self) -> None:
         """Begin something that ``undo`` may have to take back; what came before is settled."""
@@ -108,7 +120,7 @@ class Outgoing:
             runs = self.pages.alloc_largest(pages)
         except OutOfMemory as error:
             self.pages.free(error.allocated)
-            raise PreserveFailed("-ENOMEM") from error
+            raise PreserveFailed(DEADLOCK) from error
         self.work += Work(pages_allocated=pages)
         self._taken.append((runs, 0))
         return runs
@@ -133,7 +145,8 @@ class Outgoing:
     def _table_page(self) -> int:
         try:
             run = self.pages.alloc(1, 0, UNMOVABLE)[0]
-        except OutOfMemory:
+        except OutOfMemory as error:
+            self._no_table = error
             return 0
         self.work += Work(tables_allocated=1, pages_allocated=1)
         return int(run.first_pfn) << self._page_shift

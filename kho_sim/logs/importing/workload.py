@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kho_sim.base.units import memparse
+from kho_sim.base.words import OOM_ADJUSTMENTS
 from kho_sim.logs.importing.chains import boots_of, has_update
 from kho_sim.logs.importing.imported import Source
 from kho_sim.logs.reader import BootLog
@@ -95,7 +96,9 @@ def _memfds(words: dict[str, str], huge_page_bytes: int) -> list[dict[str, Any]]
 
 def _anonymous(words: dict[str, str]) -> list[dict[str, Any]]:
     size = memparse(words.get("obs.noise", "0"))[0]
-    return [{"kind": "anonymous", "size": size}] if size else []
+    # The recorded programs are init, which the OOM killer spares.
+    spared = {"oom_score_adj": OOM_ADJUSTMENTS[0]}
+    return [{"kind": "anonymous", "size": size, **spared}] if size else []
 
 
 def _number(words: dict[str, str], name: str) -> int:

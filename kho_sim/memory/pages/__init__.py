@@ -4,6 +4,7 @@ from .allocator import PageAllocator
 from .handover import INTERLEAVINGS, Interleaving
 from .kinds import (
     CMA,
+    COSTLY_ORDER,
     MOVABLE,
     RECLAIMABLE,
     UNMOVABLE,
@@ -13,10 +14,12 @@ from .kinds import (
 )
 from .pinning import Pinned, migrate_out_of_cma
 from .runs import Runs
-from .shortage import FreeCounts, OutOfMemory
+from .shortage import DEADLOCK, FreeCounts, OutOfMemory
 
 __all__ = [
     "CMA",
+    "COSTLY_ORDER",
+    "DEADLOCK",
     "INTERLEAVINGS",
     "MOVABLE",
     "RECLAIMABLE",

@@ -21,6 +21,7 @@ from .dma_pools import take_dma_pools
 from .handover import EMULATED, Interleaving, early_end, give_deferred, give_early
 from .kinds import (
     CMA,
+    COSTLY_ORDER,
     MOVABLE,
     TYPE_SLOTS,
     UNMOVABLE,
@@ -34,13 +35,14 @@ from .nodes import (
     avoids_fragmentation,
     build_zones,
     extents_of,
+    free_counts,
     set_lowmem_reserve,
     set_watermarks,
     zonelist,
 )
 from .other_cpus import free_by_worker
 from .reclaim import CachedPages
-from .shortage import FreeCounts, OutOfMemory, blocks_of, out_of_memory
+from .shortage import FreeCounts, OomKiller, OutOfMemory, blocks_of, out_of_memory
 from .stretches import apart, undisturbed
 from .turns import AskingNode
 from .zone import MOVABLE_ZONE, Zone, preference
@@ -94,6 +96,7 @@ class PageAllocator:
         self._strict = {nid: avoids_fragmentation(of_kernel, nid) for nid in nids}
         self.asking = AskingNode(self._zones)  # whose memory requests get that name no node
         self.cached = CachedPages()  # user pages that are given back when memory is short
+        self.oom_killer: OomKiller | None = None  # asked where that is in vain
         self._free: dict[Zone, list[Extent]] = {}
         """What each zone was given by memblock, until all of it is initialised."""
         self._deferred: dict[int, int] = {}
@@ -185,12 +188,14 @@ class PageAllocator:
         node: int | None = None,
         cma: bool | None = None,
         user: bool | None = None,
+        kill: bool = True,
     ) -> list[Run]:
         """Serve ``count`` requests for one block each, in turn; runs come in allocation order.
 
         ``cma`` says whether CMA may serve (default: movable requests). ``user`` says whether these
         become user pages, which count as movable in later claims (default: movable requests).
-        Raises OutOfMemory, with what was obtained, when no zone can serve the next request.
+        ``kill``: whether the OOM killer may be asked for blocks that are not costly. Raises
+        OutOfMemory, with what was obtained, when no zone can serve the next request.
         """
         movable = migratetype == MOVABLE
         with_cma = movable if cma is None else cma
@@ -202,7 +207,10 @@ class PageAllocator:
         while count:
             runs = self._serve(Request(count, order, migratetype, with_cma), node)
             if not runs:
-                raise out_of_memory(got, count, order, with_cma, self.free_pages())
+                short = out_of_memory(got, count, order, with_cma, self.free_pages())
+                killer = self.oom_killer if kill and order <= COSTLY_ORDER else None
+                if killer is None or not killer(short):
+                    raise short
             for run in runs:
                 count -= run.blocks
                 if user:
@@ -243,7 +251,8 @@ class PageAllocator:
         while pages:
             order = min(highest, pages.bit_length() - 1)
             try:
-                runs = self.alloc(pages if order == 0 else 1, order, migratetype, node)
+                count = pages if order == 0 else 1
+                runs = self.alloc(count, order, migratetype, node, kill=order == 0)
             except OutOfMemory as short:
                 if order == 0:
                     wanted = pages + blocks_of(got)
@@ -273,11 +282,7 @@ class PageAllocator:
 
     def free_pages(self, node: int | None = None) -> FreeCounts:
         """Count the free pages of one node, or of all; per-CPU lists are not among them."""
-        zones = [zone for zone in self._zones if node in (None, zone.nid)]
-        return FreeCounts(
-            sum(zone.buddy.free.exact() for zone in zones),
-            sum(zone.buddy.free_cma.exact() for zone in zones),
-        )
+        return free_counts(zone for zone in self._zones if node in (None, zone.nid))
 
     def managed_pages(self) -> int:
         """Return the pages that the allocator owns, free or not: MemTotal of /proc/meminfo."""

@@ -17,6 +17,7 @@ from kho_sim.platform.rules import ZoneLimit
 
 from .kinds import PCP_TYPES
 from .movable import movable_starts
+from .shortage import FreeCounts
 from .zone import MOVABLE_ZONE, ZONE_MOVABLE, Zone
 
 _LOWMEM_RESERVE_RATIO = 256
@@ -72,6 +73,13 @@ def zonelist(zones: list[Zone], nid: int) -> list[Zone]:
     """Order all zones for requests of a node: its own, highest first, then the next nodes'."""
     nodes = sorted({zone.nid for zone in zones}, key=lambda other: (other < nid, other))
     return [zone for node in nodes for zone in reversed(zones) if zone.nid == node]
+
+
+def free_counts(zones: Iterable[Zone]) -> FreeCounts:
+    """Count the free pages of some zones."""
+    counts = [(zone.name, zone.buddy.free.exact(), zone.buddy.free_cma.exact()) for zone in zones]
+    movable = sum(free - cma for name, free, cma in counts if name == MOVABLE_ZONE)
+    return FreeCounts(sum(free for _, free, _ in counts), sum(cma for *_, cma in counts), movable)
 
 
 def avoids_fragmentation(zones: list[Zone], nid: int) -> bool:

@@ -28,14 +28,19 @@ class Pinned(NamedTuple):
 
 
 def migrate_out_of_cma(
-    pages: PageAllocator, runs: Iterable[Run], order: int = 0, node: int | None = None
+    pages: PageAllocator,
+    runs: Iterable[Run],
+    order: int = 0,
+    node: int | None = None,
+    kill: bool = True,
 ) -> Pinned:
     """Pin user folios for long: replace those in CMA by others, and return all in the old order.
 
     Targets are not movable requests, so they avoid CMA. A batch is a huge page's worth of pages
     (NR_MAX_BATCHED_MIGRATION; assumption: at all page sizes): wherever they lie, all of them get
     their targets before the first source is freed. Raises OutOfMemory, with nothing given
-    back, when there is no room: the batches before it have moved.
+    back, when there is no room: the batches before it have moved. ``kill`` as in
+    ``PageAllocator.alloc``.
 
     Batches whose targets all come from another zone than their sources are worked together.
     """
@@ -49,7 +54,8 @@ def migrate_out_of_cma(
     targets, room = [], most
     while queue.left:
         batch = queue.take(room)
-        targets.append(pages.alloc(batch.block_count(), order, UNMOVABLE, node, user=True))
+        count = batch.block_count()
+        targets.append(pages.alloc(count, order, UNMOVABLE, node, user=True, kill=kill))
         pages.free(batch, order, user=True)
         room = max(most, pages.apart(left, order, node) // most * most)
     return Pinned(_with_targets(parts, in_cma, Runs.chained(targets, order), order), wanted)

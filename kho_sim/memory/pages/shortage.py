@@ -1,8 +1,9 @@
-"""The end of a request that no zone can serve: what it got, and why there is no more."""
+"""The end of a request that no zone can serve: what it got, why there is no more, and what would
+have helped."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from kho_sim.base.errors import KhoSimError
@@ -10,12 +11,17 @@ from kho_sim.base.units import format_size
 
 from .kinds import Run, joined
 
+DEADLOCK = "System is deadlocked on memory"
+"""What a kernel says that panics because nobody is left to kill. Source: out_of_memory()."""
+
 
 class FreeCounts(NamedTuple):
-    """Free pages on the buddy lists: all of them, and those of CMA pageblocks."""
+    """Free pages on the buddy lists: all of them, those of CMA pageblocks, and others that lie in
+    ZONE_MOVABLE."""
 
     pages: int
     cma_pages: int
+    movable_pages: int = 0
 
 
 class Shortage(NamedTuple):
@@ -37,13 +43,19 @@ class Shortage(NamedTuple):
 
         who = "user memory" if self.with_cma else "kernel memory or pins"
         asked = f"{size(self.wanted_pages)} of {who} were asked for, {size(self.got_pages)} found"
-        if self.with_cma or not self.free.cma_pages:
-            return f"{asked}; {size(self.free.pages)} free, all kept back by watermarks"
-        rest = max(self.free.pages - self.free.cma_pages, 0)
-        return (
-            f"{asked}; {size(self.free.pages)} free: {size(self.free.cma_pages)} in scratch or "
-            f"other CMA, which only user memory may have, {size(rest)} kept back by watermarks"
+        free, cma, movable = self.free
+        if self.with_cma or not cma + movable:
+            return f"{asked}; {size(free)} free, all kept back by watermarks"
+        rest = max(free - cma - movable, 0)
+        in_zone = f", {size(movable)} in ZONE_MOVABLE" if movable else ""
+        text = (
+            f"{asked}; {size(free)} free: {size(cma)} in scratch or other CMA{in_zone}, which "
+            f"only user memory may have, {size(rest)} kept back by watermarks"
         )
+        missing = self.wanted_pages - self.got_pages
+        if cma < missing:
+            return text
+        return f"{text}; {size(missing)} less of scratch would have served this request"
 
 
 class OutOfMemory(KhoSimError):  # noqa: N818 (the kernel's word for it)
@@ -60,6 +72,10 @@ class OutOfMemory(KhoSimError):  # noqa: N818 (the kernel's word for it)
         self.shortage = shortage
         got = sum(run.blocks for run in allocated)
         super().__init__(f"page allocation failure: order {order}, {got} of {wanted} blocks")
+
+
+OomKiller = Callable[[OutOfMemory], bool]
+"""Is told of a request that nothing could serve; returns whether it is worth asking again."""
 
 
 def blocks_of(runs: Sequence[Run]) -> int:

@@ -1,10 +1,10 @@
 """Advice for a scenario, as it stands: what was tried, what was found, what is advised.
 
 All that is claimed of areas was simulated: the chains are ``trials``, one for each seed.
-Two grades are asked for. A chain *survives* if it comes to its end with all its gigantic pages; it
-is *clean* if no early allocation was refused in it, not even one for which the kernel has something
-to fall back on (a smaller hash table, a log buffer that stays small, no crash kernel). Left out:
-faults of the scenario, and what a chain does after a kernel was lost.
+Two grades are asked for. A chain *survives* if it comes to its end with all its gigantic pages and
+processes; it is *clean* if no early allocation was refused in it, not even one for which the kernel
+has something to fall back on (a smaller hash table, a log buffer that stays small, no crash
+kernel). Left out: faults of the scenario, and what a chain does after a kernel was lost.
 """
 
 from __future__ import annotations

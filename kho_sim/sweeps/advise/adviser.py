@@ -271,4 +271,5 @@ def answer(chain: Chain, grade: str) -> Answer:
     """Return the answer of a chain to its areas."""
     if chain.has(grade):
         return Answer.FINE
-    return Answer.LARGE if chain.outcome in TOO_LARGE else Answer.SMALL
+    too_large = chain.outcome in TOO_LARGE or chain.killed
+    return Answer.LARGE if too_large else Answer.SMALL

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kho_sim.sweeps.advise.advice import Advice, Setup
 
 SCHEMA = "kho-sim/advice"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KINDS = ("seeds", "advised", "smallest", "shift_rows", "tried", "trials", "directory")
 """Fields of advice that are written as more than a value."""
 

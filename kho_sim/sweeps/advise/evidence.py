@@ -64,6 +64,7 @@ class Chain:
 
     ``refused``: early allocations of a KHO boot that failed, beyond those of the cold one.
     ``gigantic_missing``: gigantic pages that a KHO boot did not obtain and the cold one did.
+    ``killed``: processes that the OOM killer ended.
     """
 
     run_id: str
@@ -74,11 +75,13 @@ class Chain:
     refused: int
     gigantic_missing: int
     extended_bytes: int
+    killed: int = 0
 
     @property
     def survives(self) -> bool:
-        """It came to its end, with as many gigantic pages in each boot as in the first."""
-        return self.outcome == "completed" and not self.gigantic_missing
+        """It came to its end, with all of its processes, and with as many gigantic pages in each
+        boot as in the first."""
+        return self.outcome == "completed" and not (self.gigantic_missing or self.killed)
 
     @property
     def is_clean(self) -> bool:
@@ -232,6 +235,7 @@ def _chain(run: dict[str, Any], boots: list[dict[str, Any]]) -> Chain:
             [0, *(own - (boot["gigantic_pages_allocated"] or 0) for boot in warm)]
         ),
         extended_bytes=run["extended_bytes_min"] or 0,
+        killed=run["processes_killed"] or 0,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kho_sim.base.units import format_ns, format_size
 from kho_sim.layout import PLAIN, Column, Layout
+from kho_sim.trace.headline import counted
 
 if TYPE_CHECKING:
     from kho_sim.sweeps.advise.advice import Advice, Trial
@@ -85,6 +86,8 @@ def ended(trials: Sequence[Trial]) -> str:
 
 def reason(chain: Chain) -> str:
     """Say in words why a chain does not survive."""
+    if chain.outcome == "completed" and chain.killed:
+        return f"{counted(chain.killed, 'process', 'es')} killed by the OOM killer"
     if chain.outcome == "completed":
         return f"{chain.gigantic_missing} gigantic pages missing"
     return f"{chain.outcome} in boot {chain.boot}: {chain.message}"

@@ -44,7 +44,7 @@ def test_machine_build_and_workload_of_a_recorded_chain(read_recorded):
     assert "releases" not in kernel
     assert scenario["workload"] == [
         {"kind": "memfd", "count": 4, "size": 96 << 20, "grow": 1},
-        {"kind": "anonymous", "size": GIB},
+        {"kind": "anonymous", "size": GIB, "oom_score_adj": -1000},
     ]
     assert scenario["chain"]["boots"] == 9
     assert scenario["chain"]["workers"] == "emulated"

@@ -165,6 +165,7 @@ def chain(**facts):
         ({}, Answer.FINE, Answer.FINE),
         ({"refused": 1}, Answer.FINE, Answer.SMALL),
         ({"gigantic_missing": 1}, Answer.SMALL, Answer.SMALL),
+        ({"killed": 1}, Answer.LARGE, Answer.LARGE),
         ({"outcome": "boot_failed"}, Answer.SMALL, Answer.SMALL),
         ({"outcome": "load_refused"}, Answer.SMALL, Answer.SMALL),
         ({"outcome": "kho_disabled"}, Answer.LARGE, Answer.LARGE),
