@@ -42,8 +42,9 @@ from .nodes import (
 )
 from .other_cpus import free_by_worker
 from .reclaim import CachedPages
+from .runs import Runs
 from .shortage import FreeCounts, OomKiller, OutOfMemory, blocks_of, out_of_memory
-from .stretches import apart, undisturbed
+from .stretches import undisturbed
 from .turns import AskingNode
 from .zone import MOVABLE_ZONE, Zone, preference
 from .zone_map import ZoneMap
@@ -229,15 +230,15 @@ class PageAllocator:
         home = self.asking.home
         return undisturbed(request, zones[home], self._kernel_lists[home])
 
-    def apart(self, areas: Iterable[Extent], order: int, node: int | None = None) -> int:
-        """Return how many unmovable requests can be served before pages of some areas are freed, as
-        if both came in turns; 0 where unsure."""
-        if order or self._deferred or (node is None and self.asking.in_turn):
-            return 0
-        freed = {
-            zone for area in areas for zone, _ in self._map.by_zone(Run(area.start, area.size))
-        }
-        return apart(freed, self._kernel_lists[self.asking.home if node is None else node])
+    def kernel_zones(self, node: int | None = None) -> list[Zone]:
+        """Return the zones that unmovable requests ask, in order; none while that still changes."""
+        if self._deferred or (node is None and self.asking.in_turn):
+            return []
+        return self._kernel_lists[self.asking.home if node is None else node]
+
+    def zones_of(self, runs: Runs) -> list[tuple[Zone, int]]:
+        """Return the zones that runs of single pages lie in, each with how many pages in a row."""
+        return self._map.in_a_row(runs)
 
     def alloc_largest(
         self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int | None = None

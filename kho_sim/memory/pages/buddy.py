@@ -209,13 +209,24 @@ class Buddy:
 
     def give_run(self, run: Run, order: int, to_tail: bool = False) -> None:
         """Free the blocks of a run one by one."""
-        pieces = _aligned_pieces(*run.extent(order), self._pageblock_order)
+        pieces = self._pieces(*run.extent(order))
         for pfn, size_order in pieces if run.step > 0 else reversed(list(pieces)):
             migratetype = self.type_of(pfn)
             self.free.add(1 << order, 1 << (size_order - order))
             if migratetype == CMA:
                 self.free_cma.add(1 << order, 1 << (size_order - order))
             self._merge(pfn, size_order, migratetype, to_tail)
+
+    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield (pfn, order) of the blocks that fill pages which are freed one by one: pageblocks,
+        or blocks of the highest order that share one type. Nothing inside of those was free before,
+        so what single pages merge to on the way leaves no trace."""
+        for pfn, order in _aligned_pieces(start, end, self._max_order):
+            if order <= self._pageblock_order or self._uniform_blocks(pfn, 1):
+                yield pfn, order
+            else:
+                for part in range(pfn, pfn + (1 << order), self._pageblock_pages):
+                    yield part, self._pageblock_order
 
     def give_range(self, first: int, end: int) -> None:
         """Free a range at boot, to the tails: whole blocks of the highest order, else by page."""

@@ -160,12 +160,17 @@ class PerCpuLists:
     def push(self, slot: int, run: Run, below_high: bool) -> int:
         """Free a run of up to ``room`` blocks one by one, each to the head of a list.
 
-        Returns how many pages the overflow has to give back now: free_frozen_page_commit(). Left
-        out is the flush that a series of frees of orders 1 to 3 can cause.
+        Returns how many pages the overflow has to give back now.
         """
         order = self.order_of(slot)
-        blocks = run.blocks
         self.slots[slot].appendleft(run.backwards(order))
+        return self.freed(order, run.blocks, below_high)
+
+    def freed(self, order: int, blocks: int, below_high: bool) -> int:
+        """Note that up to ``room`` blocks came to a list, one by one; return how many pages have to
+        go now: free_frozen_page_commit(). Left out is the flush that a series of frees of orders 1
+        to 3 can cause.
+        """
         self.pages += blocks << order
         self.alloc_factor >>= blocks
         short = (self.batch << _MAX_SCALE) - self.free_count

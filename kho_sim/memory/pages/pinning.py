@@ -7,17 +7,19 @@ that cannot be moved because somebody else holds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.base.extent import Extent
-
 from .allocator import PageAllocator
 from .kinds import UNMOVABLE, Run
+from .rounds import exchange
 from .runs import Queue, Runs, cut_at, woven
+from .shortage import blocks_of
+from .stretches import apart, first_passing
+from .zone import Zone
 
 
 class Pinned(NamedTuple):
@@ -42,7 +44,8 @@ def migrate_out_of_cma(
     back, when there is no room: the batches before it have moved. ``kill`` as in
     ``PageAllocator.alloc``.
 
-    Batches whose targets all come from another zone than their sources are worked together.
+    Batches of single pages are worked together where all of their targets come from one zone, be it
+    the one that they leave or another.
     """
     parts, in_cma = _split_at_cma(pages, Runs.of(runs), order)
     sources = parts[in_cma]
@@ -50,15 +53,46 @@ def migrate_out_of_cma(
     if not wanted:
         return Pinned(parts.joined(order), 0)
     most = max(1 << pages.geometry.thp_order >> order, 1)
-    left, queue = _left(pages, sources), Queue(sources.joined(order), order)
-    targets, room = [], most
-    while queue.left:
-        batch = queue.take(room)
-        count = batch.block_count()
-        targets.append(pages.alloc(count, order, UNMOVABLE, node, user=True, kill=kill))
-        pages.free(batch, order, user=True)
-        room = max(most, pages.apart(left, order, node) // most * most)
+    move = _Migration(pages, Queue(sources.joined(order), order), order, node, kill)
+    serving = [] if order else pages.kernel_zones(node)
+    sections = iter(pages.zones_of(sources) if serving else [])
+    targets: list[Sequence[Run]] = []
+    ahead = 0
+    while move.queue.left:
+        while serving and ahead <= 0:
+            zone, pages_there = next(sections)
+            ahead += pages_there
+        together = move.together(zone, serving, most, ahead // most) if ahead >= most else []
+        targets.append(together or move.batch(most))
+        ahead -= blocks_of(targets[-1])
     return Pinned(_with_targets(parts, in_cma, Runs.chained(targets, order), order), wanted)
+
+
+class _Migration(NamedTuple):
+    """Folios on their way out of CMA: ``queue`` holds those that are still there."""
+
+    pages: PageAllocator
+    queue: Queue
+    order: int
+    node: int | None
+    kill: bool
+
+    def batch(self, blocks: int) -> Sequence[Run]:
+        """Move the next folios, all targets first; return where they are."""
+        sources = self.queue.take(blocks)
+        wanted = sources.block_count()
+        targets = self.pages.alloc(
+            wanted, self.order, UNMOVABLE, self.node, user=True, kill=self.kill
+        )
+        self.pages.free(sources, self.order, user=True)
+        return targets
+
+    def together(self, zone: Zone, serving: list[Zone], batch: int, most: int) -> Sequence[Run]:
+        """Move up to ``most`` batches of single pages out of a zone at once; none if unsure."""
+        if first_passing(serving, cma=False) is zone:
+            return exchange(zone, self.queue, batch, most)
+        batches = min(apart(zone, serving) // batch, most)
+        return self.batch(batches * batch) if batches else []
 
 
 def _split_at_cma(pages: PageAllocator, runs: Runs, order: int) -> tuple[Runs, NDArray[np.bool_]]:
@@ -77,13 +111,6 @@ def _split_at_cma(pages: PageAllocator, runs: Runs, order: int) -> tuple[Runs, N
     end = np.minimum(end[run], np.append(borders, end.max())[place])
     first = np.where(step > 0, start, end - (1 << order))
     return Runs(first, (end - start) >> order, step), place % 2 == 1
-
-
-def _left(pages: PageAllocator, sources: Runs) -> list[Extent]:
-    """Return the areas that some of the sources have to leave."""
-    ends = [area.end for area in pages.movable_only]
-    found = np.unique(np.searchsorted(ends, sources.first_pfn, "right"))
-    return [pages.movable_only[index] for index in found.tolist()]
 
 
 def _with_targets(parts: Runs, in_cma: NDArray[np.bool_], targets: Runs, order: int) -> Runs:

@@ -19,8 +19,8 @@ def undisturbed(request: Request, zones: list[Zone], kernel_zones: list[Zone]) -
 
     ``zones`` are asked for the request, ``kernel_zones`` for unmovable pages, both in their order.
     """
-    serving = _first_passing(zones, request.cma)
-    at_hand = _first_passing(kernel_zones, cma=False)
+    serving = first_passing(zones, request.cma)
+    at_hand = first_passing(kernel_zones, cma=False)
     if serving is None or at_hand is None:
         return 0, 0
     slot = serving.pcp.slot_of(0, request.migratetype)
@@ -35,22 +35,22 @@ def undisturbed(request: Request, zones: list[Zone], kernel_zones: list[Zone]) -
     return (sure, at_hand.pcp.blocks_in(kernel_slot)) if sure else (0, 0)
 
 
-def apart(freed: set[Zone], kernel_zones: list[Zone]) -> int:
-    """Return how many unmovable pages can be taken before CMA pages of other zones are freed, as if
-    both came in turns; 0 where unsure.
+def apart(freed: Zone, kernel_zones: list[Zone]) -> int:
+    """Return how many unmovable pages can be taken before CMA pages of another zone are freed, as
+    if both came in turns; 0 where unsure.
 
     What is freed there must not be what the requests would be served from next.
     """
-    at_hand = _first_passing(kernel_zones, cma=False)
-    if at_hand is None or at_hand in freed:
+    at_hand = first_passing(kernel_zones, cma=False)
+    if at_hand is None or at_hand is freed:
         return 0
-    earlier = kernel_zones[: kernel_zones.index(at_hand)]
-    sure = [_until_refused(zone, at_hand, kernel_zones) for zone in earlier if zone in freed]
     room = _until_refused(at_hand, at_hand, kernel_zones) - at_hand.pcp.largest_refill
-    return min([max(room, 0), *sure])
+    if freed in kernel_zones[: kernel_zones.index(at_hand)]:
+        room = min(room, _until_refused(freed, at_hand, kernel_zones))
+    return max(room, 0)
 
 
-def _first_passing(zones: list[Zone], cma: bool) -> Zone | None:
+def first_passing(zones: list[Zone], cma: bool) -> Zone | None:
     """Return the zone that is asked first above its low watermark."""
     for zone in zones:
         if zone.passes(zone.watermark_low, 0, cma, preference(zones, zone)):

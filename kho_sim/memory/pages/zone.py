@@ -158,6 +158,10 @@ class Zone:
         self.pcp.alloc_factor = self.pcp.free_count = 0
         self._drain(0, max(self.pcp.pages - self.pcp.high, 0))
 
+    def take(self, pages: int, migratetype: int) -> list[Run]:
+        """Take single pages past the per-CPU lists, as far as they go; not from CMA."""
+        return self._take(pages, 0, migratetype, cma=False, nofragment=False)
+
     def _take(
         self, blocks: int, order: int, migratetype: int, cma: bool, nofragment: bool
     ) -> list[Run]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from operator import itemgetter
 
+import numpy as np
+
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent
 
 from .kinds import Run, run_of
 from .nodes import extents_of
+from .runs import Runs
 from .zone import Zone
 
 
@@ -42,3 +45,14 @@ class ZoneMap:
             parts.append((zone, run_of((pfn, until), order, run.step)))
             pfn = until
         return parts[:: run.step]
+
+    def in_a_row(self, runs: Runs) -> list[tuple[Zone, int]]:
+        """Return the zones that runs of single pages lie in, each with how many pages in a row."""
+        start, end = runs.bounds(0)
+        index = np.searchsorted(self._starts, start, "right") - 1
+        if (index != np.searchsorted(self._starts, end, "left") - 1).any():
+            return [(zone, part.blocks) for run in runs for zone, part in self.by_zone(run)]
+        begins = np.flatnonzero(np.append(True, index[1:] != index[:-1]))
+        sizes = np.add.reduceat(runs.blocks, begins)
+        zones = (self._owners[owner][1] for owner in index[begins].tolist())
+        return list(zip(zones, sizes.tolist(), strict=True))

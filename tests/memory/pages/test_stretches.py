@@ -7,12 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kho_sim.kho.preserve.page_cache import write_file
-from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, zone
+from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, Run, zone
+from kho_sim.memory.pages.rounds import Rounds
 from tests.geometries import FOUR_GIB, GEOMETRIES
 from tests.memory.pages.test_twin import (
     FREES,
     GIB,
     MIB,
+    PINS,
     QUICK,
     REQUESTS,
     SORTS,
@@ -142,12 +144,62 @@ def test_pages_that_are_pinned_in_another_zone(monkeypatch, first, unmovable):
     assert max(asked) > 512 or unmovable > 10000
 
 
-@pytest.mark.parametrize("first", [6000, 7900, 9000])
-def test_pages_that_are_pinned_in_the_zone_that_they_leave(first):
+@pytest.mark.parametrize("first", range(6000, 9200, 400))
+@pytest.mark.parametrize("unmovable", [1, 900])
+def test_pages_that_are_pinned_in_the_zone_that_they_leave(monkeypatch, first, unmovable):
     """What comes back changes the lists that the next batch is served from."""
     pair = Writing([(4 * GIB, 4 * GIB + 64 * MIB, 0)], [(4 * GIB, 28 * MIB)], 2, kho_boot=True)
     pair.open([])
-    play(pair, [("alloc", 0, MOVABLE, first), ("pin", 0), ("alloc", 0, MOVABLE, 100)])
+    play(pair, [("alloc", 0, UNMOVABLE, unmovable), ("alloc", 0, MOVABLE, first)])
+    worked = _rounds(monkeypatch)
+    play(pair, [("pin", 1), ("alloc", 0, MOVABLE, 100), ("alloc", 0, UNMOVABLE, 300)])
+    assert sum(worked) > 1
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=["4K", "16K", "64K"])
+@pytest.mark.parametrize("share", [2, 3])
+def test_batches_that_leave_cma_at_any_page_size(monkeypatch, geometry, share):
+    block, blocks = geometry.page_bytes << geometry.max_order, 36
+    memory = [(FOUR_GIB, FOUR_GIB + blocks * block, 0)]
+    pair = Writing(memory, [(FOUR_GIB, blocks // 2 * block)], 1, kho_boot=True, geometry=geometry)
+    pair.open([])
+    pair.alloc(0, MOVABLE, (blocks << geometry.max_order) // share)
+    worked = _rounds(monkeypatch)
+    play(pair, [("pin", 0)])
+    assert sum(worked) > 1
+
+
+@QUICK
+@given(st.lists(st.one_of(WRITES, WRITES, REQUESTS, PINS, PINS, THINNINGS), min_size=2, max_size=8))
+def test_files_that_are_pinned_between_other_requests(steps):
+    pair = Writing([(4 * GIB, 4 * GIB + 80 * MIB, 0)], [(4 * GIB, 32 * MIB)], 2, kho_boot=True)
+    pair.open([])
+    play(pair, steps)
+
+
+@QUICK
+@given(
+    st.integers(0, 3), st.integers(1, 4000), st.integers(0, 4000), st.booleans(),
+    st.sampled_from([(512, 512), (512, 100), (0, 700), (40, 512)]), st.integers(1, 1500),
+)  # fmt: skip
+def test_cycles_of_rounds_are_so_many_rounds(factor, high, movable, below_high, pages, most):
+    """Each round by itself comes to the same sizes, and ends at the same round."""
+    one = zone.Zone("Normal", 0, 0, 1 << 18, 4)
+    one.managed_pages = 1 << 18
+    one.resize_lists(8)
+    one.below_high = below_high
+    one.pcp.high_max = max(high, one.pcp.high_min)
+    one.pcp.high = one.pcp.high_min if below_high else one.pcp.high_max
+    one.pcp.alloc_factor, one.pcp.pages = factor, movable
+    if movable:
+        one.pcp.slots[1].append(Run(0, movable))
+    at_once, single = Rounds(one), Rounds(one)
+    at_once.work(*pages, most)
+    for number in range(most):
+        single.work(*pages, number + 1)
+    assert vars(at_once.lists) == vars(single.lists)
+    assert (at_once.free.value, at_once.free.pending) == (single.free.value, single.free.pending)
+    assert at_once._sums() == single._sums()
 
 
 def test_most_of_a_file_is_written_in_stretches(monkeypatch):
@@ -158,6 +210,18 @@ def test_most_of_a_file_is_written_in_stretches(monkeypatch):
     pair.write(18000)
     assert max(asked) > 448 * 8
     assert len(asked) < 18000 // 448
+
+
+def _rounds(monkeypatch):
+    """Return a list that gets how many rounds were worked together each time."""
+    worked, work = [], Rounds.work
+
+    def noted(self, *args):
+        work(self, *args)
+        worked.append(self.rounds)
+
+    monkeypatch.setattr(Rounds, "work", noted)
+    return worked
 
 
 def _counts(monkeypatch, pages):
