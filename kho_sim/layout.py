@@ -70,6 +70,8 @@ class Layout:
 
     width: int = WIDTH
     colour: bool = False
+    wraps: bool = True
+    """False: sentences stay one line each and whole, for whoever shows them breaks lines."""
 
     def paint(self, text: str, colour: str) -> str:
         """Return text in a colour of ``COLOURS``."""
@@ -87,6 +89,8 @@ class Layout:
         into ``max_lines`` (0: any number) is cut, with an ellipsis.
         """
         printable = "".join(letter if letter.isprintable() else " " for letter in text)
+        if not self.wraps:
+            return [" " * first + printable.rstrip()]
         lines = wrap(
             _NUMBER_AND_UNIT.sub(_GLUE, printable),
             min(self.width, WIDTH),
@@ -168,6 +172,8 @@ class Layout:
 
 
 PLAIN = Layout()
+OF_PAGE = Layout(wraps=False)
+"""Of text on a page: a browser breaks its sentences, and its tables are as those of a terminal."""
 
 
 def of_terminal() -> Layout:

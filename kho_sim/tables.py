@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.errors import TraceError
+from kho_sim.base.units import show
 from kho_sim.trace.records import RECORDS, Boot, FailedAllocation, ScratchArea
 from kho_sim.trace.rows import Rows
 from kho_sim.trace.schema import columns_of
@@ -21,8 +22,12 @@ from kho_sim.trace.trace import Trace
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDE = ("command_line",)
-"""Columns that a notebook's table of boots has no room for, beside those of sequences."""
+IN_NOTEBOOK = (
+    "boot", "kind", "release", "preserved_bytes", "extended_bytes", "extend_ns",
+    "memory_regions_after", "gigantic_pages_allocated", "failures", "failures_avoided",
+    "kernel_boot_ns", "blackout_ns",
+)  # fmt: skip
+"""Columns of boots that a notebook shows of a trace; the others have no room."""
 
 
 def scratch_areas(trace: Trace) -> Iterator[ScratchArea]:
@@ -70,8 +75,18 @@ def table(trace: Trace, name: str) -> pd.DataFrame:
 
 
 def boots_html(trace: Trace) -> str:
-    """Return the table of boots for a notebook: plain values, and only columns that have any."""
+    """Return a table of boots for a notebook: sizes and times with their units, and only columns
+    that have any values."""
     boots = table(trace, "boots").dropna(axis="columns", how="all")
-    names = [one.name for one in columns_of(Boot) if not one.depth and one.name not in WIDE]
-    shown = boots[[name for name in names if name in boots]].astype(object)
-    return str(shown.where(shown.notna(), "").to_html(index=False, max_rows=20))
+    shown = boots[[name for name in IN_NOTEBOOK if name in boots]].astype(object)
+    for name in shown:
+        shown[name] = [_text(name, value) for value in shown[name]]
+    return str(shown.to_html(index=False, max_rows=20))
+
+
+def _text(name: str, value: Any) -> str:
+    import pandas as pd
+
+    if pd.isna(value):
+        return ""
+    return value if isinstance(value, str) else show(name, value)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import kho_sim as ks
+from kho_sim.base.units import format_size
 
 SMALL = (
     "machine: {memory: 4GiB}\n"
@@ -48,7 +49,7 @@ def test_a_slider_that_is_moved_draws_the_chain_anew(live):
     assert live.scenario.kernel.extend.shift == 24
     assert extended(live) > before
     assert live.picture != picture
-    assert str(extended(live)) in live.words
+    assert format_size(extended(live)) in live.words
     picture = live.picture
     live.memory.value = 16 << 30
     assert live.scenario.machine.memory == 16 << 30

@@ -30,5 +30,5 @@ def sentence_html(sentence: str, colour: str) -> str:
 
 
 def text_html(text: str) -> str:
-    """Return a text whose columns stay where they are."""
-    return f"<pre>{escape(text)}</pre>"
+    """Return a text whose columns stay where they are, also where a page gives ``pre`` a font."""
+    return f'<pre style="font-family: monospace">{escape(text)}</pre>'

@@ -13,7 +13,7 @@ import click
 from kho_sim.cli.completing import files, tables
 from kho_sim.cli.options import write_text
 from kho_sim.cli.sources import is_advice, is_sweep, read_trace
-from kho_sim.layout import PLAIN, Layout, markdown, of_terminal
+from kho_sim.layout import OF_PAGE, PLAIN, Layout, markdown, of_terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,9 +92,13 @@ def _of_advice(path: Path) -> Source:
     from kho_sim.sweeps.advise.text import advice_text, lead
 
     advice = read_advice(path)
+
+    def text(layout: Layout) -> str:
+        return "\n".join(advice_text(advice, layout))
+
     return Source(
-        text=lambda layout: "\n".join(advice_text(advice, layout)),
-        html=lambda: advice_html(advice, lead(advice), str(advice)),
+        text=text,
+        html=lambda: advice_html(advice, lead(advice), text(OF_PAGE)),
         document=lambda: advice.document,
         tables={
             "trials": lambda: trials_table(advice),

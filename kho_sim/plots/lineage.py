@@ -41,8 +41,10 @@ if TYPE_CHECKING:
 KERNEL_WIDTH, OBJECT_WIDTH, BOX_HEIGHT = 1.7, 1.95, 0.5
 OBJECTS_X, COLUMN = 3.0, 2.15
 INDENT, MOST_INDENTS = 0.45, 3
-ROW_INCHES, NARROW_ROW_INCHES = 1.1, 0.82
-"""Height of a boot in a chain with incidents, whose words need room, and in one without."""
+ROW_INCHES, NARROW_ROW_INCHES, LONG_ROW_INCHES = 1.1, 0.82, 0.58
+"""Height of a boot in a chain with incidents, whose words need room, in one without, and in a long
+one without."""
+LONG_BOOTS = 12
 LINE, MOST_INCIDENTS = 0.12, 3
 END_LETTERS = 34
 END_COLOURS = {"good": GREEN, "amber": DARK_ORANGE, "bad": VERMILION}
@@ -63,7 +65,8 @@ def lineage(trace: Trace) -> Figure:
     graph = lineage_graph(trace)
     boots = len(trace[Boot])
     rows = max(boots, len(trace.twin[Boot]) if trace.twin else 0)
-    pitch = ROW_INCHES if any(_of_kind(graph, "incident")) else NARROW_ROW_INCHES
+    pitch = LONG_ROW_INCHES if rows > LONG_BOOTS else NARROW_ROW_INCHES
+    pitch = ROW_INCHES if any(_of_kind(graph, "incident")) else pitch
     figure = new_figure(
         1.5 + pitch * rows, f"Lineage of the kernels{ending(trace)}", setting(trace)
     )
@@ -255,12 +258,12 @@ def _box(
 
 
 def _kernel_text(data: dict[str, Any]) -> str:
-    texts = [boot_name(data["boot"], data["boot_kind"])]
-    if data.get("extended_bytes") is not None:
-        texts.append(f"extends {format_size(data['extended_bytes'])}")
+    name = boot_name(data["boot"], data["boot_kind"])
     if data.get("failures") is not None:
-        texts.append(f"{data['failures']} failed")
-    return "\n".join(texts)
+        name += f", {data['failures']} failed"
+    if data.get("extended_bytes") is None:
+        return name
+    return f"{name}\nextends {format_size(data['extended_bytes'])}"
 
 
 def _handover_text(data: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from kho_sim.base.errors import InputError
 from kho_sim.plots.style import BLUE, GREY, SKY, VERMILION, house_style, new_figure
@@ -20,6 +20,8 @@ from kho_sim.plots.style import BLUE, GREY, SKY, VERMILION, house_style, new_fig
 SCHEMA = "kho-sim/verify"
 EXACT, CLOSE, OTHER = "exact", "not exact, within its tolerance", "outside its tolerance"
 COLOURS = {EXACT: BLUE, CLOSE: SKY, OTHER: VERMILION}
+MOST_TICKS = 4
+"""Of the differences, whose labels have decimals where all are small."""
 
 Counts = Mapping[str, Mapping[str, int]]
 
@@ -40,7 +42,7 @@ def predicted_observed(document: Mapping[str, Any]) -> Figure:
     figure = new_figure(
         1.9 + 0.27 * rows,
         "Predicted and observed",
-        f"{totals['logs']:,} logs of real kernels, {totals['boots']:,} boots",
+        f"{_count(totals['logs'], 'log')} of real kernels, {_count(totals['boots'], 'boot')}",
     )
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     _draw_shares(left, steps, rows, "one step at a time, from the logged state")
@@ -54,6 +56,10 @@ def predicted_observed(document: Mapping[str, Any]) -> Figure:
         handlelength=1.2,
     )
     return figure
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _compared(counts: Counts) -> Counts:
@@ -101,6 +107,7 @@ def _draw_differences(axes: Axes, names: list[str], rows: int, document: Mapping
     axes.set_ylim(rows - 0.4, -0.6)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.02), max(high, 0.02))
+    axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="both")
     axes.set_xlabel("(predicted - observed) / observed (%)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kho_sim.base.errors import InputError
 from kho_sim.base.results import SUMMARY
-from kho_sim.layout import Cell
+from kho_sim.layout import OF_PAGE, Cell
 from kho_sim.report.failures import titles
 from kho_sim.report.page import (
     PageFigure,
@@ -56,6 +56,11 @@ SHOWN_FIGURES = {
         "The blackout of each handover, and how long every phase takes; what is hatched or hollow "
         "is assumed, for nobody measured it. The table phases has the numbers and their standing.",
     ),
+    "waterfall": (
+        "Where the time of an update goes",
+        "The longest blackout taken apart: each phase from when it began, with the standing of its "
+        "rates, and the blackouts of all updates. The table phases has the numbers.",
+    ),
     "lineage": (
         "Lineage of the kernels",
         "Kernels, what they handed over, and what was lost where; branches for the twin and for "
@@ -102,7 +107,7 @@ def report_html(trace: Trace) -> str:
     return render(
         title=str(named),
         lead=_headlines(trace),
-        text=report_text(trace),
+        text=report_text(trace, OF_PAGE),
         figures=list(_figures(SHOWN_FIGURES, TRACE_FIGURES, trace)),
         player=player(trace, titles(trace)[: 1 if trace.twin is None else 2]),
         tables=list(_tables(trace)),
@@ -128,7 +133,7 @@ def sweep_html(sweep: Sweep) -> str:
     return render(
         title=str(scenario.get("description") or "A sweep"),
         lead=[Cell(f"A sweep over {', '.join(sweep.keys)}: {states}.")],
-        text=sweep_text(sweep),
+        text=sweep_text(sweep, OF_PAGE),
         figures=list(_figures(SWEEP_FIGURES, DRAWN, sweep)),
         tables=[points, runs],
         origin=_origin(manifest, manifest.get("fingerprint", "")),

@@ -8,6 +8,7 @@ template.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -37,6 +38,8 @@ MOMENTS = ("start_ns", "end_ns")
 """Columns on the chain's clock, where a microsecond after a week matters."""
 ADDRESSES = ("start", "end", "address", "min_address", "max_address")
 """Columns that are addresses, shown in hexadecimal."""
+COLUMNS = re.compile(r"\S {2,}\S.* {2,}\S")
+"""A line with more gaps than the one behind a label."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,25 @@ def render(
     player: Player | None = None,
 ) -> str:
     """Return the page. ``lead`` are sentences in colours of ``layout.COLOURS``, ``text`` is the
-    report for terminals, ``origin`` what is in the footer."""
+    report in the layout of a page, ``origin`` what is in the footer."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("page.html").render(
-        title=title, lead=lead, text=text, figures=figures, tables=tables, origin=origin,
+        title=title, lead=lead, text=_blocks(text), figures=figures, tables=tables, origin=origin,
         scenario=scenario, player=player,
         style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         scripts=_scripts(player), glossary=glossary(), anchor=anchor,
     )  # fmt: skip
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    """Return the parts of a text, each with its class: "columns", which stay below each other, or
+    "prose", whose lines go on where the reader's screen ends."""
+    parts = [part for part in re.split(r"\n\n+", text) if part.strip()]
+    return [("columns" if COLUMNS.search(part) else "prose", part) for part in parts]
 
 
 def _scripts(player: Player | None) -> list[str]:

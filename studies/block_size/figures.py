@@ -131,10 +131,13 @@ def _draw_strategies(axes: Axes, here: pd.DataFrame, fact: str) -> None:
     for strategy, (marker, colour) in STYLES.items():
         values = here[here["strategy"] == strategy].groupby("shift")[fact].mean().astype(float)
         line = "" if strategy == "scaled-blocks" else "-"
-        size = 6 if strategy == "scaled-blocks" else 3
+        size = {"blocks": 6, "scaled-blocks": 6}.get(strategy, 3)
+        # The patch's line is wide and below the others, which often lie on it: it shows at both
+        # sides of them.
         axes.plot(
             values.index, values, color=colour, marker=marker, markersize=size, linestyle=line,
-            linewidth=1.3, label=strategy, zorder=3 if strategy == "scaled-blocks" else 2,
+            linewidth=5 if strategy == "blocks" else 1.3, alpha=0.6 if strategy == "blocks" else 1,
+            label=strategy, zorder=3 if strategy == "scaled-blocks" else 2,
         )  # fmt: skip
     early = here[here["strategy"] == "reserve-early"][fact].astype(float).mean()
     if early:

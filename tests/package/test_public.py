@@ -69,7 +69,7 @@ def test_an_object_prints_what_its_verb_prints(
     assert call([verb, str(given)]) == 0
     assert capsys.readouterr().out.strip() == str(made).strip()
     assert len(repr(made)) < 250
-    assert made._repr_html_().startswith("<pre>")
+    assert made._repr_html_().startswith("<pre ")
 
 
 def test_verify_has_the_document_of_the_verb_and_says_what_it_refused(
