@@ -77,7 +77,7 @@ WORKLOADS = (
 OOM_ADJUSTMENTS = (-1000, 1000)
 """The least and the most of oom_score_adj, in thousandths of all memory; the OOM killer spares
 processes with the least, as it does init."""
-WORKERS = ("drawn", "parallel", "emulated")
+WORKERS = ("drawn", "parallel", "emulated", "sequential")
 """Ways in which the workers of deferred initialisation take turns."""
 HANDOVER_PARTS = ("luo", "memfd", "reserve_mem", "metadata")
 """Parts of a handover that have a version of their own, beside KHO's."""

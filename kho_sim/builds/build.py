@@ -49,6 +49,13 @@ class PageDemand:
     """Unmovable pages between KHO's objects and LUO's."""
     user_space: int
     """Unmovable pages from LUO's objects until init is ready."""
+    early_reclaimable: int
+    """Slab pages of dentries and inodes, before deferred struct pages are initialised. They claim
+    pageblocks of their own."""
+    late_reclaimable: int
+    """The same, when the initramfs is unpacked."""
+    init_movable: int
+    """User pages of init itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from kho_sim.memory.early.hashes import table_bytes
 from kho_sim.memory.memblock import NOMAP
 from kho_sim.memory.pages import (
     MOVABLE,
+    RECLAIMABLE,
     UNMOVABLE,
     Interleaving,
     OutOfMemory,
@@ -79,6 +80,7 @@ def initialise_deferred(
     """Take what comes before and with the deferred part, up to KHO's own objects."""
     demand = setup.build.demand
     pages.alloc(demand.early_unmovable, 0, UNMOVABLE)
+    pages.alloc(demand.early_reclaimable, 0, RECLAIMABLE)
     pages.asking.take_turns()
     geometry, free_pages = booted.early.geometry, booted.early.free_pages
     mount_pages = table_bytes(geometry, free_pages, MOUNT_HASH_SCALE) >> geometry.page_shift
@@ -87,7 +89,7 @@ def initialise_deferred(
             pages.alloc_largest(mount_pages)
         else:
             pages.alloc(1, mount_pages.bit_length() - 1, UNMOVABLE)
-    pages.finish_deferred(setup.build.config.dma_pools)
+    pages.finish_deferred(setup.build.config.dma_pools, setup.platform.boot_moves)
     if booted.early.cma_areas:
         pages.release_cma(booted.early.cma_areas)
     pages.alloc(demand.late_unmovable + demand.unmovable_per_cpu * cpus, 0, UNMOVABLE)
@@ -118,6 +120,7 @@ def run_initcalls(pages: PageAllocator, setup: KernelSetup) -> None:
     """Take what initcalls and user space take in a kernel without KHO."""
     demand = setup.build.demand
     pages.alloc(demand.initramfs, 0, MOVABLE)
+    pages.alloc(demand.late_reclaimable, 0, RECLAIMABLE)
     pages.alloc(demand.before_luo + demand.user_space, 0, UNMOVABLE)
 
 
@@ -135,6 +138,7 @@ def start_kho_and_luo(
     luo = LiveUpdate(outgoing, setup.release)
     luo.start_kho()
     pages.alloc(demand.initramfs, 0, MOVABLE, pages.asking.home)  # a worker's, which takes no turns
+    pages.alloc(demand.late_reclaimable, 0, RECLAIMABLE, pages.asking.home)
     pages.alloc(demand.before_luo, 0, UNMOVABLE)
     luo.start_luo()
     if release_scratch and late:
@@ -151,6 +155,12 @@ def free_initrd(pages: PageAllocator, booted: BootedMemory) -> None:
     """
     if booted.early.loaded.initrd:
         pages.give_late([booted.early.loaded.initrd], by_worker=True)
+
+
+def start_init(pages: PageAllocator, machine: Machine, setup: KernelSetup) -> None:
+    """Go on where the scheduler puts the first process, and take its own pages: kernel_execve()."""
+    pages.asking.run_on(node_of_user_space(machine, setup.platform.init_moves))
+    pages.alloc(setup.build.demand.init_movable, 0, MOVABLE)
 
 
 def free_image_parts(pages: PageAllocator, booted: BootedMemory) -> None:

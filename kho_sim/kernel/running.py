@@ -23,9 +23,9 @@ from kho_sim.kernel.bring_up import (
     free_initrd,
     hardware_tables,
     initialise_deferred,
-    node_of_user_space,
     open_allocator,
     run_initcalls,
+    start_init,
     start_kho_and_luo,
 )
 from kho_sim.kernel.processes import Processes
@@ -165,7 +165,7 @@ class RunningMemory:
             memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
         free_initrd(pages, booted)
         free_image_parts(pages, booted)
-        pages.asking.run_on(node_of_user_space(machine, setup.platform.init_moves))
+        start_init(pages, machine, setup)
         if handover and booted.incoming is not None and memory.kho_enabled:
             memory._read_metadata(handover)
             if setup.release.fdt_page_freed:

@@ -28,7 +28,8 @@ class Platform(Protocol):
 
     ``address_bits``: of physical addresses. ``direct_map_bytes``: the most memory that the kernel
     can map. ``command_line_max_bytes``: the longest command line, without its NUL. ``init_moves``:
-    whether the scheduler moves init away from the first node.
+    whether the scheduler moves init away from the first node. ``boot_moves``: whether it moves
+    boot's thread to another CPU while that waits for deferred struct pages.
     """
 
     @property
@@ -43,6 +44,8 @@ class Platform(Protocol):
     def command_line_max_bytes(self) -> int: ...
     @property
     def init_moves(self) -> bool: ...
+    @property
+    def boot_moves(self) -> bool: ...
 
     def zones(self, machine: Machine, build: Build) -> tuple[ZoneLimit, ...]:
         """Return the zones that a node can have, ascending."""

@@ -80,8 +80,8 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     """With four-level page tables, which every CPU has."""
     command_line_max_bytes = 2047
     """COMMAND_LINE_SIZE less the NUL."""
-    init_moves = True
-    """Recorded: b-numa2-16G."""
+    init_moves, boot_moves = True, False
+    """Recorded: b-numa2-16G; of boot's thread nothing is known."""
 
     # Memory
 

@@ -206,7 +206,8 @@ class Chain(TimedUpdate):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     workers: Annotated[str, Choice(WORKERS, "an order of workers")] = "drawn"
     """Order in which threads that initialise deferred memory take turns; places of pages follow:
-    drawn from the seed, parallel (equal turns), or emulated (as in the recorded boots)."""
+    drawn from the seed, parallel (equal turns), emulated (as in the recorded boots of x86_64), or
+    sequential (the first thread does it all, as in most recorded boots of arm64)."""
     uptime: Duration = DURATION_UNITS["h"]
     """The time that each kernel runs before the next update, as in 90s, 30m, 2h."""
     twin: bool = True

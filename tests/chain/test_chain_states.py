@@ -55,7 +55,7 @@ SMALL_KERNEL = replace(
     init_size_bytes=3 * MIB,
     initrd_bytes=MIB // 4 + 5,
     swiotlb_bytes=0,
-    demand=PageDemand(60, 20, 5, 70, 40, 30),
+    demand=PageDemand(60, 20, 5, 70, 40, 30, 0, 0, 0),
 )
 FIXED_PAGES = 3
 """FDT, kexec metadata and FLB header are preserved and never given back (kernel-facts 12.4)."""

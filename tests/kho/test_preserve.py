@@ -54,7 +54,10 @@ def held(pages):
 def running(kho=True, hugepages=(), reserve_mem=()):
     machine = qemu_machine(128 * MIB, cpus=1)
     build = replace(
-        load_build(), image_bytes=2 * MIB, swiotlb_bytes=0, demand=PageDemand(50, 20, 5, 50, 20, 20)
+        load_build(),
+        image_bytes=2 * MIB,
+        swiotlb_bytes=0,
+        demand=PageDemand(50, 20, 5, 50, 20, 20, 0, 0, 0),
     )
     setup = KernelSetup(
         X86_64(),
@@ -333,7 +336,7 @@ def test_mount_tables_above_the_largest_block_come_from_vmalloc():
     booted = SimpleNamespace(
         early=SimpleNamespace(cma_areas=[], free_pages=1 << 30, geometry=Geometry())
     )  # 4 TiB: 8 MiB a table
-    build = replace(load_build(), demand=PageDemand(0, 0, 0, 0, 0, 0))
+    build = replace(load_build(), demand=PageDemand(*[0] * 9))
     setup = KernelSetup(X86_64(), build, BootOptions())
     initialise_deferred(pages, booted, setup, 1)
     assert before - held(pages) == 2 * 2048

@@ -61,7 +61,7 @@ def a_fourth_kind(monkeypatch):
 
 
 def setup_of(areas=AREAS):
-    demand = PageDemand(50, 20, 5, 50, 20, 20)
+    demand = PageDemand(50, 20, 5, 50, 20, 20, 0, 0, 0)
     return KernelSetup(
         X86_64(),
         replace(load_build(), image_bytes=2 * MIB, swiotlb_bytes=0, demand=demand),

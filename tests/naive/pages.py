@@ -321,10 +321,16 @@ class NaivePages:
             for pfn in self.woven(zone):
                 zone.give(pfn, 0, True)
                 zone.managed += 1
+        self.set_marks(0)
+
+    def fill_huge_pools(self):
+        """None are asked for; marks rise all the same."""
+        self.set_marks(self.geometry.pageblock_pages * 11 * len(self.zones))
+
+    def set_marks(self, recommended):
         managed = sum(zone.managed for zone in self.zones)
         kib_a_page = self.geometry.page_bytes // 1024
         kib = min(max(isqrt(managed * kib_a_page * 16), 128), 262144)
-        recommended = self.geometry.pageblock_pages * 11 * len(self.zones)
         pages = max(kib // kib_a_page, min(recommended, managed // 20))
         for index, zone in enumerate(self.zones):
             zone.reserve = sum(above.managed for above in self.zones[:index]) // 256

@@ -53,7 +53,7 @@ class Toy:
     address_bits = 40
     direct_map_bytes = 1 << 40
     command_line_max_bytes = 100
-    init_moves = False
+    init_moves = boot_moves = False
 
     def zones(self, machine, build):
         return (ZoneLimit("All", 0, machine.end_of_memory),)

@@ -97,7 +97,7 @@ def find_build(source: Source, chain: Sequence[BootLog]) -> None:
     if cold.timer_hz:
         emulated = cold.timer_hz == EMULATED_TIMER_HZ
         what = f"timer of {cold.timer_hz} Hz"
-        source.say("chain.workers", "emulated" if emulated else "parallel", "arch_timer: ", what)
+        source.say("chain.workers", "sequential" if emulated else "parallel", "arch_timer: ", what)
 
 
 class FirstLoad(NamedTuple):

@@ -40,7 +40,7 @@ from .nodes import (
     set_watermarks,
     zonelist,
 )
-from .other_cpus import free_by_worker
+from .other_cpus import free_by_worker, go_on_elsewhere
 from .reclaim import CachedPages
 from .runs import Runs
 from .shortage import FreeCounts, OomKiller, OutOfMemory, blocks_of, out_of_memory
@@ -108,9 +108,10 @@ class PageAllocator:
     # Hand-over from memblock
 
     def open(self, reserved: Iterable[tuple[int, int]]) -> None:
-        """Take over all memory that is not reserved, with no allocation in between."""
+        """Take over all memory that is not reserved, with no allocation before the last marks."""
         self.open_early(reserved)
         self.finish_deferred()
+        self.adopt_gigantic([])
 
     def open_early(self, reserved: Iterable[tuple[int, int]], deferred: bool = True) -> None:
         """Take over what memblock_free_all() frees; the rest of each node stays deferred, where
@@ -126,9 +127,9 @@ class PageAllocator:
             zone.resize_lists(1)
             zone.buddy.free.threshold = zone.buddy.free_cma.threshold = 0
 
-    def finish_deferred(self, dma_pools: bool = False) -> None:
-        """Initialise what is deferred, set watermarks, take ``dma_pools``: page_alloc_init_late()
-        and after."""
+    def finish_deferred(self, dma_pools: bool = False, moves: bool = False) -> None:
+        """Initialise what is deferred, set watermarks, go on on another CPU if boot ``moves``, take
+        ``dma_pools``: page_alloc_init_late() and after."""
         for nid, first_pfn in sorted(self._deferred.items()):
             zone = self._zonelists[nid][0]
             if first_pfn < zone.end_pfn:
@@ -137,6 +138,8 @@ class PageAllocator:
         self._deferred.clear()
         self._free.clear()
         set_watermarks(self._zones, self._online_cpus)
+        if moves:
+            go_on_elsewhere(self._zones, self._online_cpus)
         if dma_pools:
             take_dma_pools(self._zones)
 
@@ -162,13 +165,11 @@ class PageAllocator:
 
     def adopt_gigantic(self, extents: Iterable[tuple[int, int]]) -> None:
         """Note gigantic pages taken from memblock (bytes): managed, never free; hugetlb_init().
-
-        Watermarks are computed again after it (hugepage_init() is the next initcall that does).
-        """
+        After it marks rise for huge pages: hugepage_init()."""
         for start, end in extents:
             for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
-        set_watermarks(self._zones, self._online_cpus)
+        set_watermarks(self._zones, self._online_cpus, for_huge=True)
 
     def adopt(self, extents: Iterable[tuple[int, int]], user: bool = True) -> None:
         """Note restored pages (bytes), managed and in use from now on; ``user`` as in ``free``."""

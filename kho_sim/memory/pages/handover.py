@@ -13,7 +13,9 @@ machine show: each worker begins 128 MiB after the one before it, which wakes it
 turns of 32 MiB; of the first 400 MiB of memfds there nearly all came from the first two chunks.
 ``PARALLEL`` is kernel-facts 8's round robin of blocks of the highest order (4 MiB, with pages of
 4 KiB), for hardware whose CPUs run at once. ``drawn`` makes replicates of it differ: each worker
-gets a speed and a late start of its own.
+gets a speed and a late start of its own. With ``SEQUENTIAL`` the first worker is through with all
+chunks before the second begins: in three of four recorded chains of arm64 that show it, 512 MiB of
+memfds fill the first chunk of 384 MiB and go on in the second.
 """
 
 from __future__ import annotations
@@ -51,7 +53,13 @@ class Interleaving:
 EMULATED = Interleaving(start_lag=4, turn_bytes=32 << 20)
 PARALLEL = Interleaving(start_lag=0)
 DRAWN = Interleaving(start_lag=0, spread=0.5)
-INTERLEAVINGS = {"emulated": EMULATED, "parallel": PARALLEL, "drawn": DRAWN}
+SEQUENTIAL = Interleaving(start_lag=1 << 40)
+INTERLEAVINGS = {
+    "emulated": EMULATED,
+    "parallel": PARALLEL,
+    "drawn": DRAWN,
+    "sequential": SEQUENTIAL,
+}
 """By the word that a scenario's ``chain.workers`` uses."""
 LATEST_START_TURNS = 32
 """A drawn worker begins up to so many turns after the first."""

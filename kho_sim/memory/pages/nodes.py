@@ -117,18 +117,21 @@ def set_lowmem_reserve(zones: list[Zone]) -> None:
             zone.movable_reserve = sum(other.managed_pages for other in above) // ratio
 
 
-def set_watermarks(zones: list[Zone], online_cpus: int) -> None:
+def set_watermarks(zones: list[Zone], online_cpus: int, for_huge: bool = False) -> None:
     """Compute lowmem_reserve, watermarks and the limits that follow from them.
 
-    init_per_zone_wmark_min(), with the higher recommendation of set_recommended_min_free_kbytes().
+    init_per_zone_wmark_min(); ``for_huge`` with the higher recommendation of
+    set_recommended_min_free_kbytes(), which comes after the pools of huge pages are filled.
     """
     of_kernel = [zone for zone in zones if zone.name != MOVABLE_ZONE]
     geometry = zones[0].geometry
     managed = sum(zone.managed_pages for zone in of_kernel)
     kib_per_page = geometry.page_bytes // 1024
     kib = min(max(isqrt(managed * kib_per_page * 16), _MIN_FREE_FLOOR_KIB), _MIN_FREE_CEILING_KIB)
-    recommended = geometry.pageblock_pages * len(of_kernel) * (2 + PCP_TYPES * PCP_TYPES)
-    min_pages = max(kib // kib_per_page, min(recommended, managed // _THP_MIN_FREE_SHARE))
+    min_pages = kib // kib_per_page
+    if for_huge:
+        recommended = geometry.pageblock_pages * len(of_kernel) * (2 + PCP_TYPES * PCP_TYPES)
+        min_pages = max(min_pages, min(recommended, managed // _THP_MIN_FREE_SHARE))
     set_lowmem_reserve(zones)
     for zone in zones:
         zone.watermark_min = min_pages * zone.managed_pages // max(managed, 1)

@@ -56,6 +56,8 @@ class Zone:
         self.buddy = Buddy(start_pfn, end_pfn, geometry)
         self._balance = CmaBalance(self.buddy.free, self.buddy.free_cma)
         self.pcp = PerCpuLists(geometry)
+        self.left_behind: list[PerCpuLists] = []
+        """Lists of CPUs that the workload has left; they serve nobody until they are drained."""
         self.watermark_min = self.watermark_low = self.watermark_high = 0
         self.lowmem_reserve = 0
         """Pages that requests which prefer a higher zone must leave here."""
@@ -149,8 +151,12 @@ class Zone:
             self.buddy.give(first, piece, to_tail)
 
     def drain(self) -> None:
-        """Return all pages of the per-CPU lists to the buddy system: drain_pages_zone()."""
+        """Return all pages of all CPUs' lists to the buddy system: drain_all_pages()."""
         self._drain(0, self.pcp.pages)
+        for lists in self.left_behind:
+            for run, order in lists.drained(0, lists.pages):
+                self.buddy.give_run(run, order)
+        self.left_behind.clear()
 
     def settle(self) -> None:
         """Let the per-CPU lists shrink to what an idle CPU keeps: decay_pcp_high(), each second."""

@@ -56,6 +56,9 @@ class Arm64:
     """COMMAND_LINE_SIZE less the NUL."""
     init_moves = False
     """Recorded: a64-numa2-8G and a64-numa2-16G-huge, both with all user memory on node 0."""
+    boot_moves = True
+    """Recorded: with 2 CPUs trees begin 637 pages into the first block or later, while LUO's pages
+    of others lie at 360; with 4 at 1059 or later, LUO's at 903 to 958."""
 
     # Memory
 

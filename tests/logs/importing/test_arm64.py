@@ -63,7 +63,7 @@ def test_machine_and_build_of_a_log(name, page_kib, memory_gib, cpus, image, ini
     assert (scenario.machine.platform, scenario.machine.cpus) == ("arm64", cpus)
     assert scenario.kernel.page_size == page_kib << 10
     assert (scenario.kernel.image, scenario.kernel.initrd) == (image, initrd)
-    assert scenario.chain.workers == "emulated"
+    assert scenario.chain.workers == "sequential"
     assert [tuple(extent) for extent in build_machine(scenario).memory] == [
         (GIB, (memory_gib + 1) * GIB)
     ]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kho_sim.memory.pages import UNMOVABLE, OutOfMemory, PageAllocator
+from kho_sim.memory.pages import (
+    INTERLEAVINGS,
+    MOVABLE,
+    UNMOVABLE,
+    OutOfMemory,
+    PageAllocator,
+)
 from kho_sim.platform.rules import ZoneLimit
 
 MIB, GIB, PAGE = 1 << 20, 1 << 30, 4096
@@ -68,3 +74,45 @@ def test_out_of_memory_comes_with_pages_left_in_the_own_lists() -> None:
     with pytest.raises(OutOfMemory):
         pages.alloc(1 << 20, 3, UNMOVABLE)
     assert sum(zone.pcp.pages for zone in pages._zones) == 0
+
+
+def behind(cpus: int, moves: bool) -> tuple[PageAllocator, int]:
+    """Return an allocator of which 10 pages were taken before deferred pages were initialised, and
+    how many pages lie between these and the next."""
+    pages = PageAllocator([(4 * GIB, 6 * GIB, 0)], [], [cpus], zones=ZONES, kho_boot=False)
+    pages.open_early([])
+    last = pages.alloc(10, 0, UNMOVABLE)[-1]
+    pages.finish_deferred(moves=moves)
+    (first,) = pages.alloc(1, 0, UNMOVABLE)
+    return pages, first.first_pfn - last.extent().end
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_boot_leaves_the_rest_of_a_refill_on_the_cpu_that_it_leaves(cpus: int) -> None:
+    """Until all lists are drained, as they are when memory is short."""
+    pages, left = behind(cpus, moves=True)
+    assert behind(cpus, moves=False)[1] == 0
+    assert (left > 0) == (cpus > 1)
+    (zone,) = pages._zones
+    assert sum(lists.pages for lists in zone.left_behind) == left
+    held, free = zone.pcp.pages, pages.free_pages().pages
+    zone.drain()
+    assert pages.free_pages().pages == free + held + left
+    pages.check()
+
+
+def test_with_one_worker_at_a_time_memory_is_listed_in_address_order() -> None:
+    """Blocks of the highest order lie in the order in which they are handed out."""
+    listed = {}
+    for word in ("sequential", "emulated"):
+        pages = PageAllocator(
+            [(4 * GIB, 8 * GIB, 0)],
+            [],
+            [4],
+            zones=ZONES,
+            kho_boot=False,
+            interleaving=INTERLEAVINGS[word],
+        )
+        pages.open([])
+        listed[word] = pages.free_lists()[0, "Normal", 10, MOVABLE]
+    assert listed["sequential"] == sorted(listed["emulated"]) != listed["emulated"]

@@ -127,7 +127,11 @@ def test_movable_requests_claim_from_half_the_order_of_a_pageblock(geometry):
 
 @pytest.mark.parametrize(
     ("word", "pages"),
-    [("emulated", (8192, 2048, 8192)), ("parallel", (1024, 2048, 8192))],
+    [
+        ("emulated", (8192, 2048, 8192)),
+        ("parallel", (1024, 2048, 8192)),
+        ("sequential", (1024, 2048, 8192)),
+    ],
 )
 def test_workers_free_whole_blocks_of_the_highest_order_a_turn(word, pages):
     """32 MiB where that is more; pieces of 4, 32 and 512 MiB (kernel-facts-arm64 section 8)."""

@@ -69,6 +69,11 @@ class Pair:
         self.slow.open_early(reserved)
         self.fast.finish_deferred()
         self.slow.finish_deferred()
+        self.fill_huge_pools()
+
+    def fill_huge_pools(self):
+        self.fast.adopt_gigantic([])
+        self.slow.fill_huge_pools()
 
     def alloc(self, order, kind, count):
         try:
@@ -219,6 +224,23 @@ def test_files_in_descending_order_across_borders(log_size, period, residue, ker
     play(pair, [("alloc", 0, MOVABLE, 16000), ("thin", 0, log_size, period, residue)])
     play(pair, [("alloc", 0, UNMOVABLE, kernel), ("sort", 0, True)])
     play(pair, [("pin", 0), ("sort", 1, True), ("free", 1, 0, 1, False), *steps])
+
+
+def test_requests_before_marks_rise_for_huge_pages():
+    """What boot takes till then has the lower marks; what it left below the higher ones stays."""
+    pair = Pair([(2 * GIB, 2 * GIB + 48 * MIB, 0), (4 * GIB, 4 * GIB + 32 * MIB, 0)], [], 1, False)
+    for pages in (pair.fast, pair.slow):
+        pages.open_early([])
+        pages.finish_deferred()
+    normal = pair.fast._zones[1]
+    pair.alloc(9, MOVABLE, 20)
+    assert 0 < normal.buddy.free.exact() < 512 * 2
+    pair.agree()
+    low = normal.watermark_low
+    pair.fill_huge_pools()
+    assert normal.watermark_low > low
+    pair.alloc(0, UNMOVABLE, 700)
+    pair.agree()
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 3])
