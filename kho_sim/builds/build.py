@@ -27,6 +27,8 @@ class EarlyRequest:
     nid: int = -1
     phase: str = "after"
     required: bool = True
+    preserve: bool = False
+    """Whether its owner preserves it before the kernel goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ class ImageSections:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Options of a kernel's configuration that take or move early memory, by their names in it; one
-    that is left out is off."""
+    """Options of a kernel's configuration that take or move early memory, or check it, by their
+    names in it; one that is left out is off."""
 
     cpumask_offstack: bool = False
     """CPU masks are allocated, as kernels for very many CPUs do."""
@@ -100,6 +102,8 @@ class Config:
     """The firmware's map is kept for /sys/firmware."""
     hibernation: bool = False
     """What is no memory is listed, so that nobody saves it."""
+    kexec_handover_debug: bool = False
+    """KHO refuses to preserve what lies in scratch."""
     page_extension: bool = False
     """A section's record has a place for data beside its struct pages."""
     randomize_base: bool = False

@@ -14,10 +14,9 @@ from dataclasses import replace
 
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.kernel.boot import BootedMemory
+from kho_sim.kernel.own_memory import handed_out
 from kho_sim.kho.handover import Handover
 from kho_sim.trace.records import BadFrame
-
-LOADED = "kernel, initrd and parameters"
 
 
 def known_frames(booted: BootedMemory, handover: Handover | None) -> tuple[int, ...]:
@@ -46,7 +45,7 @@ def bad_frames_of(boot: int, booted: BootedMemory, handover: Handover) -> Iterat
         return
     ascending, page_bytes = sorted(known), booted.early.geometry.page_bytes
     taken_by: dict[int, str] = {}
-    for what, start, end in _handed_out(booted, handover):
+    for what, start, end in handed_out(booted, handover):
         first = bisect_right(ascending, start - page_bytes)
         for frame in ascending[first : bisect_left(ascending, end)]:
             taken_by[frame] = what
@@ -57,14 +56,3 @@ def bad_frames_of(boot: int, booted: BootedMemory, handover: Handover) -> Iterat
             taken_by=taken_by.get(frame, ""),
             in_scratch=any(start <= frame < start + size for start, size in booted.scratch_areas),
         )
-
-
-def _handed_out(booted: BootedMemory, handover: Handover) -> Iterator[tuple[str, int, int]]:
-    """Yield (requester, start, end) in order of time."""
-    loaded = handover.loaded
-    for place in (loaded.image, loaded.initrd, loaded.parameters):
-        if place is not None:
-            yield LOADED, place.start, place.end
-    for row in booted.early.requests.rows:
-        if row.address:
-            yield row.what, row.address, row.address + row.size_bytes

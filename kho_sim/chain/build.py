@@ -294,6 +294,7 @@ def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
             nid=-1 if entry.node is None else entry.node,
             phase=entry.phase,
             required=entry.required,
+            preserve=entry.preserve,
         )
         for entry in kernel.early
     )

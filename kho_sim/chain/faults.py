@@ -13,14 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kho_sim.base.extent import total_size
 from kho_sim.base.units import format_size
 from kho_sim.chain.incidents import Failure
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
 from kho_sim.kernel.running import RunningMemory
-from kho_sim.kho.handover import UNDAMAGED, Damage, Handover
+from kho_sim.kho.handover import UNDAMAGED, Damage, HandedObject, Handover
 from kho_sim.kho.populate import NO_MAP, NO_REVIVAL
 from kho_sim.memory.early import Refusal
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
+from kho_sim.trace.records import OVERWRITTEN
 
 if TYPE_CHECKING:
     from kho_sim.scenario.faults import Fault
@@ -118,10 +120,20 @@ def lost_handover(booted: BootedMemory, faults: BootFaults) -> Failure:
     return Failure(kind, "; ".join(filter(None, (found, NO_REVIVAL))), injected=injected)
 
 
-def refused_objects(memory: RunningMemory, faults: BootFaults) -> Failure:
-    """Return why a kernel can not use what it was handed and has found."""
-    injected = faults.foreign("memfd", "reserve_mem")
-    return Failure(injected or "version", memory.why_refused, injected=bool(injected))
+def refusals(
+    memory: RunningMemory, faults: BootFaults
+) -> Iterator[tuple[Failure, list[HandedObject]]]:
+    """Yield why a kernel can not use what it was handed and has found: it can not read it, or has
+    written over it."""
+    spoilt = [one.handed for one in memory.overwritten]
+    if unread := [handed for handed in memory.refused if handed not in spoilt]:
+        injected = faults.foreign("memfd", "reserve_mem")
+        yield Failure(injected or "version", memory.why_refused, injected=bool(injected)), unread
+    for one in memory.overwritten:
+        lost, first = format_size(total_size(one.lost)), one.lost[0].start
+        size = format_size(one.handed.size_bytes)
+        text = f"{one.handed.name}: {lost} of {size} preserved in scratch, from {first:#x}, "
+        yield Failure(OVERWRITTEN, f"{text}overwritten by {', '.join(one.by)}"), [one.handed]
 
 
 def tolerated(booted: BootedMemory, setup: KernelSetup) -> Iterator[Failure]:

@@ -24,8 +24,8 @@ from kho_sim.platform.geometry import Geometry
 
 def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
     """No early allocation touched preserved memory or a page of the tree that is still to be
-    read."""
-    kept = incoming.preserved_extents()
+    read; what early memory of the kernel before lies in scratch is protected by nothing."""
+    kept = subtracted(incoming.preserved_extents(), _scratch(booted.scratch_areas))
     page_bytes = incoming.geometry.page_bytes
     tables = [Extent(page, page + page_bytes) for page in incoming.table_pages()]
     occupied = sorted([*kept, *tables])
@@ -93,8 +93,8 @@ def check_running(memory: RunningMemory, handover: Handover) -> None:
 
 
 def check_hand_over(handover: Handover) -> None:
-    """All that is handed over is in the tree, nothing of it lies in scratch, and no two objects
-    share, but for ``reserve_mem=`` areas, which may begin and end inside of a page."""
+    """All that is handed over is in the tree, nothing that a user has lies in scratch, and no two
+    objects share, but for early memory, which may begin and end inside of a page."""
     kept = handover.tree.preserved_extents()
     shift = handover.tree.geometry.page_shift
     files, areas = (
@@ -112,8 +112,13 @@ def check_hand_over(handover: Handover) -> None:
         ensure(left.end <= right.start, "objects share {} and {}", left, right)
     lost = subtracted(spans, kept)
     ensure(not lost, "data at {} is not in the tree", lost[:1])
-    for start, size in handover.kho.scratch_areas:
-        _ensure_clear(kept, Extent(start, start + size), "a scratch area")
+    not_early = subtracted(kept, merged(areas))
+    for area in _scratch(handover.kho.scratch_areas):
+        _ensure_clear(not_early, area, "a scratch area")
+
+
+def _scratch(areas: Iterable[tuple[int, int]]) -> list[Extent]:
+    return merged(Extent(start, start + size) for start, size in areas)
 
 
 def _ensure_clear(occupied: list[Extent], extent: Extent, what: object) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 import simpy
 
 from kho_sim.base.seeds import stream
+from kho_sim.base.units import format_size
 from kho_sim.chain.clock import KernelClock, Process
-from kho_sim.chain.faults import NO_FAULTS, lost_handover, refused_objects, tolerated
+from kho_sim.chain.faults import NO_FAULTS, lost_handover, refusals, tolerated
 from kho_sim.chain.incidents import (
     ChainEnds,
     Failure,
@@ -48,7 +49,7 @@ from kho_sim.kho.versions import luo_messages
 from kho_sim.memory.early.requests import REFUSED_BY_FAULT
 from kho_sim.memory.pages import DEADLOCK, OutOfMemory
 from kho_sim.rates import Times
-from kho_sim.trace.records import COLD_BOOT, GOES_ON, REASON, Outcome
+from kho_sim.trace.records import COLD_BOOT, GOES_ON, IN_SCRATCH, REASON, Outcome
 
 SETTLING_NS = 60 * 10**9
 """Per-CPU lists decay by a fifth per second (decay_pcp_high()); after a minute nothing is
@@ -139,6 +140,17 @@ class Kernel:
             self.give_reason(failure)
             fatal = str(failure) == DEADLOCK
             raise self.end("preserve_failed", str(failure), fatal=fatal) from failure
+
+    def _note_unpreserved(self) -> None:
+        """Write down what of the kernel's own KHO refuses to preserve, once."""
+        memory, shift = self.memory, self.setup.platform.geometry.page_shift
+        refused = [live for live in memory.own.values() if memory.refuses(live)]
+        for live in refused:
+            start = live.data[0].extents(shift)[0].start
+            text = f"{live.name}: {format_size(live.size_bytes)} at {start:#x} in scratch: -EINVAL"
+            failure = Failure(IN_SCRATCH, text)
+            number = self.journal.note_incident(self.index, self.now_ns, failure, GOES_ON)
+            self.journal.note_file_outcomes(number, [PersistentObject.of(live)], kept=False)
 
     @property
     def is_last(self) -> bool:
@@ -245,10 +257,9 @@ class Kernel:
         check_running(memory, handover)
         for message in memory.messages[before:]:
             self.say(message)
-        if memory.refused:
-            failure = refused_objects(memory, self.faults)
+        for failure, handed in refusals(memory, self.faults):
             number = self.journal.note_incident(self.index, self.now_ns, failure, GOES_ON)
-            lost = list(map(PersistentObject.of, memory.refused))
+            lost = list(map(PersistentObject.of, handed))
             self.journal.note_file_outcomes(number, lost, kept=False)
             self._handed_objects = [one for one in self._handed_objects if one not in lost]
 
@@ -358,7 +369,9 @@ class Kernel:
             self.journal.note_file_outcomes(number, self._handed_objects, kept=True)
 
     def note_left_behind(self) -> None:
-        """In a release without live update files end with their kernel."""
+        """In a release without live update files end with their kernel, and so does what KHO
+        refused."""
+        self._note_unpreserved()
         files = [one for one in self._objects_at_risk() if one.session]
         if files and self.setup.release.luo is None:
             failure = Failure("no_live_update", f"{self.setup.release.name} has no live update")

@@ -28,15 +28,21 @@ from kho_sim.kernel.bring_up import (
     start_init,
     start_kho_and_luo,
 )
+from kho_sim.kernel.image_pages import take_image_pages
+from kho_sim.kernel.own_memory import (
+    Overwritten,
+    areas_by_name,
+    lies_in_scratch,
+    named_areas_of,
+    overwritten,
+)
 from kho_sim.kernel.processes import Processes
 from kho_sim.kernel.refusals import NOT_PROTECTED, refused_files, unprotected
 from kho_sim.kernel.user_memory import take
 from kho_sim.kho.handover import HandedObject, Handover, KhoData
 from kho_sim.kho.load import (
     LoadRefused,
-    buffer_page_count,
     place_kernel,
-    source_page_count,
 )
 from kho_sim.kho.preserve import (
     KINDS,
@@ -54,10 +60,7 @@ from kho_sim.kho.versions import (
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import NamedArea
 from kho_sim.memory.pages import (
-    DEADLOCK,
-    UNMOVABLE,
     Interleaving,
-    OutOfMemory,
     PageAllocator,
     Run,
 )
@@ -86,13 +89,15 @@ class RunningMemory:
     files: dict[str, LiveObject] = field(default_factory=dict)
     """Objects of user space, by name; each is preserved in its session."""
     own: dict[str, LiveObject] = field(default_factory=dict)
-    """The kernel's own, the ``reserve_mem=`` areas, by name."""
+    """The kernel's own, ``reserve_mem=`` areas and what early memory's owners keep, by name."""
     pools: dict[int, list[int]] = field(default_factory=dict)
     """Free huge pages (addresses), in the order in which they are handed out, by size in bytes."""
     retrieved: list[HandedObject] = field(default_factory=list)
     """What it was handed and has found again."""
     refused: list[HandedObject] = field(default_factory=list)
     """What it was handed and can not use; all but areas that are allocated anew stays reserved."""
+    overwritten: list[Overwritten] = field(default_factory=list)
+    """What it was handed and has written over while it booted; it is among the refused."""
     why_refused: str = ""
     device_error: str = ""
     """Why user space can not open the device of live update, if it can not for ever."""
@@ -162,7 +167,8 @@ class RunningMemory:
             run_initcalls(pages, setup)
         for name, area in memory.named_areas.items():
             wanted = NewObject(name, area.size_bytes, pages.geometry.page_bytes, session="")
-            memory.own[name] = KINDS["reserve_mem"].create(memory, wanted)
+            kind = "early" if area in booted.early.owned_areas else "reserve_mem"
+            memory.own[name] = KINDS[kind].create(memory, wanted)
         free_initrd(pages, booted)
         free_image_parts(pages, booted)
         start_init(pages, machine, setup)
@@ -188,7 +194,11 @@ class RunningMemory:
         """Find what was handed over: user space reads its sessions and retrieves every file, the
         kernel its own. Data stays, records are freed; what is refused stays as it is. Raises
         OutOfMemory."""
-        self.refused = [*self._unreadable(handover), *self._unprotected(handover)]
+        self.overwritten = overwritten(self.booted, handover)
+        spoilt = [one.handed for one in self.overwritten]
+        self.refused = [*self._unreadable(handover), *self._unprotected(handover), *spoilt]
+        for handed in self.refused:
+            self.own.pop(handed.name if handed.kind == "reserve_mem" else "", None)
         asked = {area.name for area in self.booted.early.named_areas}
         sessions_read = self._has_device and not self.device_error
         for run, order in handover.luo_pages if sessions_read else ():
@@ -222,9 +232,8 @@ class RunningMemory:
         """Return the kernel's own objects whose memory bitmaps of another size do not show."""
         incoming = self.booted.incoming
         lost = unprotected(handover, incoming) if incoming else []
-        for handed in lost:
+        if lost:
             self.why_refused = NOT_PROTECTED
-            self.own.pop(handed.name, None)
         return lost
 
     def create(
@@ -253,18 +262,8 @@ class RunningMemory:
 
     @property
     def named_areas(self) -> dict[str, NamedArea]:
-        """The ``reserve_mem=`` areas that can be handed on: those outside of scratch.
-
-        A KHO boot that finds no area of that name may get one inside. The kernel notices that only
-        with a debug option (kernel-facts 3.4), and the next one would boot over it; here it is left
-        out of the handover.
-        """
-        scratch = [Extent(start, start + size) for start, size in self.booted.scratch_areas]
-        return {
-            area.name: area
-            for area in self.booted.early.named_areas
-            if not any(area.extent.overlaps(part) for part in scratch)
-        }
+        """Early memory that the kernel is to hand on, by name."""
+        return areas_by_name(self.booted.early)
 
     def close(self, name: str) -> None:
         """Close an object of user space: its memory is free again, or back in its pool."""
@@ -294,8 +293,13 @@ class RunningMemory:
         """Preserve the kernel's own objects, where that is still to do. Raises PreserveFailed."""
         preserved = {handed.name for handed in self.handed if not handed.session}
         for name, live in self.own.items():
-            if self.luo is not None and name not in preserved:
+            if self.luo is not None and name not in preserved and not self.refuses(live):
                 self._preserve(self.luo, live)
+
+    def refuses(self, live: LiveObject) -> bool:
+        """Whether KHO says -EINVAL to one of the kernel's own objects, as it lies in scratch."""
+        debug = self.setup.build.config.kexec_handover_debug
+        return debug and lies_in_scratch(self.booted, self.named_areas[live.name])
 
     def _preserve(self, luo: LiveUpdate, live: LiveObject) -> None:
         self._preserving = live.name
@@ -349,25 +353,13 @@ class RunningMemory:
     def load(self, next_setup: KernelSetup) -> tuple[Placement, ...] | LoadRefused:
         """Load the next kernel into scratch (kexec_file_load()).
 
-        Raises PreserveFailed if there are no pages for the image until the jump: the requests may
-        sleep, the OOM killer is asked and finds nobody, and the kernel panics (kernel-facts-distro
-        10).
+        Raises PreserveFailed if there are no pages for the image until the jump.
         """
         platform, early = next_setup.platform, self.booted.early
         request = load_request(self.booted, next_setup, self.kexec_count)
         placed = place_kernel(platform, self.booted.scratch_areas, request)
         if not isinstance(placed, LoadRefused):
-            buffer: list[Run] = []
-            try:
-                file_pages = buffer_page_count(platform.geometry, next_setup.build)
-                buffer = self.pages.alloc_largest(file_pages)
-                count = source_page_count(platform.geometry, placed) + platform.pages_to_load(early)
-                self.pages.alloc(count, 0, UNMOVABLE)
-            except OutOfMemory as error:
-                self.pages.free(error.allocated)
-                raise PreserveFailed(DEADLOCK) from error
-            finally:
-                self.pages.free(buffer)
+            take_image_pages(self.pages, platform, early, placed, next_setup.build)
         return placed
 
     def hand_over(self, placed: tuple[Placement, ...], next_setup: KernelSetup) -> Handover:
@@ -385,7 +377,7 @@ class RunningMemory:
                 fdt_address=luo.fdt_address,
                 descriptors_address=descriptors.start,
                 scratch_areas=self.booted.scratch_areas,
-                named_areas=tuple(self.named_areas.values()),
+                named_areas=named_areas_of(self.booted.early, self.handed),
             ),
             tree=outgoing.tree.freeze(),
             objects=tuple(sorted(self.handed, key=lambda handed: not handed.session)),

@@ -53,6 +53,10 @@ ASSUMED_OF_FIRMWARE = {
     "boots with 1, 2 and 4 CPUs, and assumed for others; explain has the assumptions",
 }
 
+ASSUMED_OF_EARLY = (
+    "its pages are listed and have keys as reserve_mem= areas do, and each kernel's owner takes "
+    "memory of its own"
+)
 ASSUMED_OF_WORKLOADS = {
     "guest_memfd": "no release preserves a guest_memfd yet; its record is taken to be a memfd's, "
     "and its pages to be none that can be moved",
@@ -67,6 +71,7 @@ def notes_of(scenario: Scenario) -> tuple[Note, ...]:
         *_on_machine(scenario),
         *_on_chance(scenario),
         *_on_releases(scenario.kernel),
+        *_on_early(scenario.kernel),
         *_on_command_lines(scenario),
         *_on_options_of_releases(scenario),
         *_on_workloads(scenario),
@@ -117,6 +122,12 @@ def _on_command_lines(scenario: Scenario) -> Iterator[Note]:
             yield Note(path, remark.at, remark.kind, f"'{remark.word}': {remark.text}")
         for message in line.hugepage_messages(scenario.machine.nodes):
             yield Note(path, 0, MALFORMED, f"the kernel says: {message}")
+
+
+def _on_early(kernel: Kernel) -> Iterator[Note]:
+    for index, entry in enumerate(kernel.early):
+        if entry.preserve:
+            yield Note(("kernel", "early", index, "preserve"), 0, ASSUMED, ASSUMED_OF_EARLY)
 
 
 def _on_releases(kernel: Kernel) -> Iterator[Note]:

@@ -68,11 +68,14 @@ class EarlyAllocation(Section):
     """Before or after the extension of scratch."""
     required: bool = True
     """True if the kernel dies without it."""
+    preserve: bool = False
+    """True if its owner preserves it before the kernel goes, as IOMMU tables: lost where it lies in
+    scratch, refused with config.kexec_handover_debug, else overwritten by the next kernel."""
 
 
 class ConfigOptions(Section):
-    """Options of a kernel's configuration that take or move early memory; those left out are as in
-    ``build``."""
+    """Options of a kernel's configuration that take or move early memory, or check it; those left
+    out are as in ``build``."""
 
     cpumask_offstack: bool | None = None
     """CPU masks off the stack, as for thousands of CPUs."""
@@ -82,6 +85,8 @@ class ConfigOptions(Section):
     """The firmware's map is kept for /sys/firmware."""
     hibernation: bool | None = None
     """Suspend to disk, which lists what is no memory."""
+    kexec_handover_debug: bool | None = None
+    """KHO checks what it preserves, and refuses what lies in scratch."""
     page_extension: bool | None = None
     """Data beside struct pages."""
     randomize_base: bool | None = None

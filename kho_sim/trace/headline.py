@@ -17,6 +17,7 @@ from kho_sim.base.units import format_size, natural_key
 from kho_sim.trace.records import (
     COLD_BOOT,
     OOM_KILL,
+    OVERWRITTEN,
     Allocation,
     Boot,
     FileOutcome,
@@ -179,6 +180,8 @@ def _lacks(trace: Trace) -> Iterator[str]:
         each = "up to " if len(set(short.values())) > 1 else ""
         yield f"{each}{most:,} of {counted(asked, 'gigantic page')} short at {boots_text(short)}"
     yield from _killed(trace)
+    if spoilt := {row.boot for row in trace[Incident].where(kind=OVERWRITTEN)}:
+        yield f"preserved memory overwritten in scratch at {boots_text(spoilt)}"
     lost = [file for file in trace[FileOutcome] if not file.kept]
     if lost:
         size = format_size(sum(file.size_bytes for file in lost))

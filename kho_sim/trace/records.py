@@ -194,7 +194,7 @@ class PreservedFile:
 
     boot: int = column("number of the kernel that it was handed to, whether that found it or not")
     name: str = column("unique in its chain")
-    kind: str = column("memfd, guest_memfd, hugetlb or reserve_mem")
+    kind: str = column("memfd, guest_memfd, hugetlb, reserve_mem or early")
     session: str = column("LUO's, empty for an area")
     size_bytes: int = column("of its data")
     order: int = column("of its largest folio")
@@ -204,6 +204,9 @@ class PreservedFile:
 GOES_ON, RETRIED, COLD_BOOT, CHAIN_ENDS = "goes on", "retry", "cold boot", "chain ends"
 OOM_KILL = "oom_kill"
 """``Incident.kind`` of a process that the OOM killer ended."""
+IN_SCRATCH, OVERWRITTEN = "in_scratch", "overwritten"
+"""``Incident.kind`` of memory that could not be preserved as it lies in scratch, and of such memory
+that was, and that the next kernel wrote over."""
 REASON = "reason"
 """``Event.what`` of a line that says why memory could not serve, just before the incident."""
 
@@ -214,7 +217,10 @@ class Incident:
 
     boot: int = column("number of the kernel in which it occurred")
     time_ns: int = column("since the chain began")
-    kind: str = column("a kind of fault, oom_kill, or the outcome that the failure would be")
+    kind: str = column(
+        "a kind of fault, oom_kill, in_scratch (not preserved), overwritten (it lay in scratch), "
+        "or the outcome that the failure would be"
+    )
     injected: bool = column("whether it is a fault of the scenario")
     message: str = column("what the kernel prints")
     then: str = column(

@@ -6,8 +6,8 @@ import pytest
 
 from kho_sim.base.extent import Extent, intersected, merged
 from kho_sim.chain import run_scenario
-from kho_sim.chain.bad_memory import LOADED
 from kho_sim.chain.build import build_machine
+from kho_sim.kernel.own_memory import LOADED
 from kho_sim.machine.bad_memory import NANOSECONDS_PER_DAY, BadMemory
 from kho_sim.scenario import loads
 

@@ -54,7 +54,7 @@ def test_each_damaged_handover_leaves_what_the_kernel_still_finds() -> None:
     assert losses("faults-lost-handover") == [
         (1, "fdt", "goes on", files),
         (3, "tree_root", "goes on", files),
-        (4, "descriptors", "goes on", ["memfd1/0", "memfd1/1"]),
+        (4, "descriptors", "goes on", ["memfd1/0", "memfd1/1", "crashlog"]),
     ]
     boots = run("faults-lost-handover")["boots"]
     assert [boot.kind for boot in boots] == ["cold", "cold", "kho", "kho", "cold"]
@@ -72,7 +72,7 @@ def test_half_an_extension_costs_pages_and_no_file() -> None:
 
 def test_the_report_and_explain_list_the_incidents() -> None:
     text = report_text(run("faults-lost-handover"))
-    assert "3 faults of the scenario occurred, 10 files, 4.75 GiB lost" in text
+    assert "3 faults of the scenario occurred, 11 files, 4.75 GiB lost" in text
     assert 'boot 1: fault fdt, "KHO: setup: handover FDT (0x' in text
     assert "hugetlb0, memfd1/0, memfd1/1, crashlog" in text
     text = str(explain_scenario(SCENARIOS / "faults-failed-update.yaml"))

@@ -26,7 +26,7 @@ from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.rates import load_hardware
 from kho_sim.scenario import Scenario, from_dict, loads
 from kho_sim.scenario.faults import OF_A_HANDOVER
-from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT
+from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, OVERWRITTEN
 from kho_sim.trace.summary import incidents, run_document, summary
 from kho_sim.trace.trace import Trace
 
@@ -155,7 +155,7 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
     assert handed.keys() == handed_to(trace, boot)
     recorded: dict[bool, set[str]] = {True: set(), False: set()}
     for row, outcomes in incidents(trace):
-        on_the_way = boot not in witness.found or row.kind in (*OF_A_HANDOVER, "allocation")
+        on_the_way = boot not in witness.found or row.kind in (*OF_A_HANDOVER, "allocation", OVERWRITTEN)
         if row.boot == boot and on_the_way:
             for file in outcomes:
                 assert file.name not in recorded[False], "lost twice"

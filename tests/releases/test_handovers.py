@@ -165,10 +165,11 @@ def test_before_7_2_a_file_without_handler_is_missing_and_the_device_works(relea
     assert trace[Boot][2].kind == "kho"
 
 
-def test_an_area_whose_list_is_not_understood_is_allocated_anew():
+def test_an_area_whose_list_is_not_understood_is_allocated_anew_in_scratch_and_lost_again():
     trace = chain("7.3", "7.3", "7.3", more=VERSION.format("reserve_mem"))
     assert trace.outcome.kind == "completed"
-    assert lost(trace) == [(1, "area")]
+    assert lost(trace) == [(1, "area"), (2, "area")]
+    assert [row.kind for row in trace["incidents"]] == ["version", "overwritten"]
     assert "FDT 'memblock' is incompatible with 'memblock-v1': 1" in said(trace, 1)
 
 

@@ -1,5 +1,6 @@
 """Preserved objects: what a kernel hands on, one file per kind, over one live outgoing tree."""
 
+from kho_sim.kho.preserve.early_memory import EarlyMemory
 from kho_sim.kho.preserve.guest_memfd import GuestMemfd
 from kho_sim.kho.preserve.hugetlb import Hugetlb
 from kho_sim.kho.preserve.kind import Home, LiveObject, NewObject, PreservedKind
@@ -24,5 +25,6 @@ KINDS: dict[str, PreservedKind] = {
     "guest_memfd": GuestMemfd(),
     "hugetlb": Hugetlb(),
     "reserve_mem": ReserveMem(),
+    "early": EarlyMemory(),
 }
 """By the name that scenarios and traces use."""

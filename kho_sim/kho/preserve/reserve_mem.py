@@ -24,6 +24,7 @@ class ReserveMem:
     """An area that early boot has reserved."""
 
     name = "reserve_mem"
+    subtree = SUBTREE
 
     def create(self, home: Home, wanted: NewObject) -> LiveObject:
         """Take an area of early boot as it is; its name decides."""
@@ -33,7 +34,7 @@ class ReserveMem:
         return LiveObject(area.name, self.name, area.size_bytes, [Folios.of([run], 0)], session="")
 
     def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
-        record = luo.outgoing.subtree(SUBTREE)
+        record = luo.outgoing.subtree(self.subtree)
         try:
             for run, order in _pieces(live.data):
                 luo.outgoing.preserve([run], order)

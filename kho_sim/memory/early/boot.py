@@ -48,7 +48,8 @@ DEAD_IDLE_TASK = "Attempted to kill the idle task!"
 
 
 class NamedArea(NamedTuple):
-    """A ``reserve_mem=`` area: the same memory in every kernel of a chain."""
+    """A ``reserve_mem=`` area, the same memory in every kernel of a chain; or other early memory
+    that its owner preserves."""
 
     name: str
     start: int
@@ -80,6 +81,8 @@ class EarlyBoot:
     messages: list[str] = field(default_factory=list)
     gigantic: GiganticPages = field(default_factory=GiganticPages)
     named_areas: list[NamedArea] = field(default_factory=list)
+    owned_areas: list[NamedArea] = field(default_factory=list)
+    """Early memory beyond the build's that its owners will preserve."""
     handed_areas: tuple[NamedArea, ...] = ()
     """The named areas that were handed over and found."""
     late_memory: list[Extent] = field(default_factory=list)
@@ -320,10 +323,13 @@ class EarlyBoot:
         for extra in self.build.early:
             if extra.phase == phase:
                 message = f"{extra.what}: Failed to allocate {extra.size_bytes} bytes"
-                self.requests.alloc(
+                start = self.requests.alloc(
                     extra.what,
                     extra.size_bytes,
                     extra.align_bytes,
                     nid=extra.nid,
                     or_panic=message if extra.required else "",
                 )
+                if start and extra.preserve:
+                    name = f"early{len(self.owned_areas)}/{extra.what}"
+                    self.owned_areas.append(NamedArea(name, start, extra.size_bytes))
