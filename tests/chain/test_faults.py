@@ -155,7 +155,8 @@ def check_the_losses(trace: Trace, boot: int, witness: Witness) -> None:
     assert handed.keys() == handed_to(trace, boot)
     recorded: dict[bool, set[str]] = {True: set(), False: set()}
     for row, outcomes in incidents(trace):
-        on_the_way = boot not in witness.found or row.kind in (*OF_A_HANDOVER, "allocation", OVERWRITTEN)
+        late = (*OF_A_HANDOVER, "allocation", OVERWRITTEN)
+        on_the_way = boot not in witness.found or row.kind in late
         if row.boot == boot and on_the_way:
             for file in outcomes:
                 assert file.name not in recorded[False], "lost twice"
