@@ -26,7 +26,7 @@ def take(pages: PageAllocator, size_bytes: int, movable: bool) -> list[Run]:
     """
     count = -(-size_bytes >> pages.geometry.page_shift)
     if not movable:
-        return pages.alloc(count, 0, UNMOVABLE)
+        return list(pages.alloc(count, 0, UNMOVABLE))
     touched: list[Run] = []
     touch(pages, count, touched, [])
     return touched

@@ -29,7 +29,7 @@ class Memfd(FolioFile):
         live = LiveObject.of(handed)
         shift = home.pages.geometry.page_shift
         home.pages.adopt(extent for folios in live.data for extent in folios.extents(shift))
-        live.index = index_restored_file(home.pages, live.data)
+        live.index = list(index_restored_file(home.pages, live.data))
         return live
 
     def close(self, home: Home, live: LiveObject) -> None:

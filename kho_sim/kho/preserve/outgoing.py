@@ -45,7 +45,7 @@ class Outgoing:
         """A chunk is a page of addresses, of which the last leads to the next chunk."""
         self.work = Work()
         self._subtrees: dict[str, Run] = {}
-        self._taken: list[tuple[list[Run], int]] = []
+        self._taken: list[tuple[Sequence[Run], int]] = []
         self._no_table: OutOfMemory | None = None
         self.tree: RadixTree
         if bitmap_bytes is None:
@@ -57,7 +57,7 @@ class Outgoing:
         if not self.tree.is_ready:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
 
-    def allocate(self, count: int, order: int) -> list[Run]:
+    def allocate(self, count: int, order: int) -> Sequence[Run]:
         """Take unmovable pages for the kernel's own use. Raises PreserveFailed."""
         try:
             runs = self.pages.alloc(count, order, UNMOVABLE)
@@ -71,7 +71,7 @@ class Outgoing:
 
     def allocate_preserved(self, count: int = 1, order: int = 0) -> list[Run]:
         """Take pages and preserve them (kho_alloc_preserve())."""
-        runs = self.allocate(count, order)
+        runs = list(self.allocate(count, order))
         self.preserve(runs, order)
         return runs
 

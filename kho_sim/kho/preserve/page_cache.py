@@ -9,6 +9,7 @@ order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kho_sim.kho.handover import Folios
@@ -19,6 +20,7 @@ from kho_sim.memory.pages import (
     OutOfMemory,
     PageAllocator,
     Run,
+    Runs,
     joined,
 )
 
@@ -41,7 +43,7 @@ def write_file(
     order = pages.geometry.thp_order
     huge = _huge_folios(pages, page_count >> order) if huge_folios else []
     page_count -= sum(run.blocks for run in huge) << order
-    small: list[Run] = []
+    small: list[Sequence[Run]] = []
     index: list[Run] = []
     try:
         _write_pages(pages, page_count, small, index, migratetype)
@@ -62,7 +64,7 @@ def forget_file(pages: PageAllocator, data: list[Folios], index: list[Run]) -> N
 def _write_pages(
     pages: PageAllocator,
     page_count: int,
-    data: list[Run],
+    data: list[Sequence[Run]],
     index: list[Run],
     migratetype: Migratetype,
 ) -> None:
@@ -75,7 +77,7 @@ def _write_pages(
             together, kernel_pages = pages.undisturbed(left, migratetype)
             steps = rhythm.steps_with(together, kernel_pages, written)
         until = min(written + steps * rhythm.step, page_count)
-        data += pages.alloc(until - written, 0, migratetype, user=True)
+        data.append(pages.alloc(until - written, 0, migratetype, user=True))
         _take_kernel_pages(pages, rhythm.between(written, until), index)
         written = until
 
@@ -109,13 +111,13 @@ class _Rhythm(NamedTuple):
         return max(most, 1)
 
 
-def index_restored_file(pages: PageAllocator, data: list[Folios]) -> list[Run]:
+def index_restored_file(pages: PageAllocator, data: list[Folios]) -> Sequence[Run]:
     """Put restored folios into a new file's index: only its nodes are allocated."""
     restored = sum(folios.pages for folios in data)
     return pages.alloc(max(1, restored // _pages_per_index_page(pages)), 0, UNMOVABLE)
 
 
-def _huge_folios(pages: PageAllocator, count: int) -> list[Run]:
+def _huge_folios(pages: PageAllocator, count: int) -> Sequence[Run]:
     try:
         return pages.alloc(count, pages.geometry.thp_order, MOVABLE)
     except OutOfMemory as error:
@@ -126,6 +128,6 @@ def _pages_per_index_page(pages: PageAllocator) -> int:
     return PAGES_PER_INDEX_NODE * (pages.geometry.page_bytes // INDEX_NODE_BYTES)
 
 
-def _in_file_order(huge: list[Run], order: int, small: list[Run]) -> list[Folios]:
-    parts = [Folios.of(huge, order), Folios.of(small, 0)]
+def _in_file_order(huge: Sequence[Run], order: int, small: Iterable[Sequence[Run]]) -> list[Folios]:
+    parts = [Folios.of(huge, order), Folios(Runs.chained(small, 0), 0)]
     return [folios for folios in parts if folios.number]

@@ -9,7 +9,7 @@ cache, HIGHATOMIC reserves, memory policies but boot's (``turns``), pageblocks t
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kho_sim.base.command_line import MovableCore
 from kho_sim.base.errors import ensure
@@ -42,8 +42,8 @@ from .nodes import (
 )
 from .other_cpus import free_by_worker, go_on_elsewhere
 from .reclaim import CachedPages
-from .runs import Runs
-from .shortage import FreeCounts, OomKiller, OutOfMemory, blocks_of, out_of_memory
+from .runs import Runs, blocks_of, in_turn
+from .shortage import FreeCounts, OomKiller, OutOfMemory, out_of_memory
 from .stretches import undisturbed
 from .turns import AskingNode
 from .zone import MOVABLE_ZONE, Zone, preference
@@ -191,7 +191,7 @@ class PageAllocator:
         cma: bool | None = None,
         user: bool | None = None,
         kill: bool = True,
-    ) -> list[Run]:
+    ) -> Sequence[Run]:
         """Serve ``count`` requests for one block each, in turn; runs come in allocation order.
 
         ``cma`` says whether CMA may serve (default: movable requests). ``user`` says whether these
@@ -205,21 +205,21 @@ class PageAllocator:
         if node is None and self.asking.in_turn:
             return self.asking.alloc(self.alloc, count, order, migratetype, cma, user)
         node = self.asking.home if node is None else node
-        got: list[Run] = []
+        got: list[Sequence[Run]] = []
         while count:
             runs = self._serve(Request(count, order, migratetype, with_cma), node)
             if not runs:
-                short = out_of_memory(got, count, order, with_cma, self.free_pages())
+                found = in_turn(got, order)
+                short = out_of_memory(found, count, order, with_cma, self.free_pages())
                 killer = self.oom_killer if kill and order <= COSTLY_ORDER else None
                 if killer is None or not killer(short):
                     raise short
-            for run in runs:
-                count -= run.blocks
-                if user:
-                    _, zone = self._map.owner_of(run.first_pfn)
-                    zone.buddy.count_movable(run.extent(order), +1)
-            got += runs
-        return joined(got, order)
+            if runs and user:
+                _, zone = self._map.owner_of(runs[0].first_pfn)
+                zone.count_user_pages(runs, order, +1)
+            count -= blocks_of(runs)
+            got.append(runs)
+        return in_turn(got, order)
 
     def undisturbed(self, count: int, migratetype: Migratetype) -> tuple[int, int]:
         """Return how many of ``count`` requests for user pages, and how many for unmovable ones,
@@ -322,7 +322,7 @@ class PageAllocator:
 
     # Inside
 
-    def _serve(self, request: Request, node: int) -> list[Run]:
+    def _serve(self, request: Request, node: int) -> Sequence[Run]:
         """Serve some requests: first above the low watermarks, then as the slow path does."""
         movable = request.migratetype == MOVABLE
         zones = self._zonelists[node] if movable else self._kernel_lists[node]
@@ -338,7 +338,7 @@ class PageAllocator:
             runs = self._ask(zones, "watermark_min", request, strict=False)
         return runs
 
-    def _ask(self, zones: list[Zone], mark: str, request: Request, strict: bool) -> list[Run]:
+    def _ask(self, zones: list[Zone], mark: str, request: Request, strict: bool) -> Sequence[Run]:
         """Ask zone after zone; ``strict`` forbids claims below a pageblock until all were asked.
 
         Leaving the own node ends strictness at once: get_page_from_freelist().

@@ -11,10 +11,10 @@ again. Many requests are therefore worked as bursts, and a cycle of bursts as of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import numpy as np
 
 from .counters import ZoneCounter
-from .kinds import Run
+from .runs import Runs, cut_at, woven
 
 Burst = tuple[bool, int]
 """Whether pages come from CMA, and how many of them."""
@@ -70,18 +70,13 @@ class CmaBalance:
         return pages
 
 
-def woven(bursts: Iterable[Burst], others: Iterable[Run], cma: Iterable[Run]) -> list[Run]:
-    """Put ascending pages that were taken of both kinds into the order of the bursts."""
-    streams: tuple[Iterator[Run], Iterator[Run]] = (iter(others), iter(cma))
-    firsts, held = [0, 0], [0, 0]
-    result: list[Run] = []
-    for from_cma, wanted in bursts:
-        while wanted:
-            if not held[from_cma]:
-                firsts[from_cma], held[from_cma], _ = next(streams[from_cma])
-            size = min(wanted, held[from_cma])
-            result.append(Run(firsts[from_cma], size))
-            firsts[from_cma] += size
-            held[from_cma] -= size
-            wanted -= size
-    return result
+def in_bursts(bursts: list[Burst], others: Runs, cma: Runs) -> Runs:
+    """Put single pages that were taken of both kinds into the order of the bursts."""
+    table = np.array(bursts, np.int64)
+    parts = []
+    for kind, runs in enumerate((others, cma)):
+        own = np.flatnonzero(table[:, 0] == kind)
+        if len(own):
+            cut, section = cut_at(runs, np.cumsum(table[own, 1]), 0)
+            parts.append((cut, own[section]))
+    return woven(parts, 0)

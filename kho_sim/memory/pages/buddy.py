@@ -10,8 +10,10 @@ reserves, watermark boosts, isolation, page reporting and shuffling.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
+
+import numpy as np
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent
@@ -26,6 +28,7 @@ from .kinds import (
     Run,
 )
 from .lists import BlockList, MaxOrderList
+from .runs import Column, Runs, blocks_of
 
 
 class Buddy:
@@ -71,6 +74,18 @@ class Buddy:
                 self._movable[index] += sign * count
                 pfn += count
 
+    def count_movable_runs(self, runs: Runs, order: int, sign: int) -> None:
+        """Note the same of the pages of many runs."""
+        start, end = (column - self.base_pfn for column in runs.bounds(order))
+        shift = self._pageblock_order
+        first = start >> shift
+        parts = ((end - 1) >> shift) - first + 1
+        run = np.repeat(np.arange(len(runs)), parts)
+        block = first[run] + np.arange(len(run)) - (np.cumsum(parts) - parts)[run]
+        counted = np.minimum(end[run], block + 1 << shift) - np.maximum(start[run], block << shift)
+        movable = np.frombuffer(self._movable, np.uint16)
+        (np.add if sign > 0 else np.subtract).at(movable, block, counted.astype(np.uint16))
+
     # Taking
 
     def take_smallest(self, order: int, migratetype: int, limit: int = 1) -> tuple[int, int] | None:
@@ -91,6 +106,22 @@ class Buddy:
             pfn, count = largest.pop_head_run(whole)
             return pfn, count << (self._max_order - order)
         return self._cut(largest.pop_head(), self._max_order, order, migratetype, limit)
+
+    def take_singles(self, migratetype: int, pages: int) -> Runs:
+        """Take single pages of one type as so many requests get them; as far as they go, which
+        may be less."""
+        parts: list[Sequence[Run]] = []
+        while pages:
+            largest, whole = self._max[migratetype], pages >> self._max_order
+            if whole and largest and not any(row[migratetype] for row in self._small):
+                first, blocks = largest.pop_head_runs(whole)
+                parts.append(Runs(first, blocks << self._max_order))
+            elif found := self.take_smallest(0, migratetype, pages):
+                parts.append([Run(*found)])
+            else:
+                break
+            pages -= blocks_of(parts[-1])
+        return Runs.chained(parts, 0)
 
     def claim(
         self, order: int, migratetype: int, min_order: int, limit: int = 1
@@ -202,9 +233,7 @@ class Buddy:
     def give(self, pfn: int, order: int, to_tail: bool = False) -> None:
         """Free one block up to a pageblock, merge it upwards, and list it: __free_one_page()."""
         migratetype = self.type_of(pfn)
-        self.free.add(1 << order)
-        if migratetype == CMA:
-            self.free_cma.add(1 << order)
+        self._count_given(migratetype, 1 << order, 1)
         self._merge(pfn, order, migratetype, to_tail)
 
     def give_run(self, run: Run, order: int, to_tail: bool = False) -> None:
@@ -212,9 +241,7 @@ class Buddy:
         pieces = self._pieces(*run.extent(order))
         for pfn, size_order in pieces if run.step > 0 else reversed(list(pieces)):
             migratetype = self.type_of(pfn)
-            self.free.add(1 << order, 1 << (size_order - order))
-            if migratetype == CMA:
-                self.free_cma.add(1 << order, 1 << (size_order - order))
+            self._count_given(migratetype, 1 << order, 1 << (size_order - order))
             self._merge(pfn, size_order, migratetype, to_tail)
 
     def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -242,6 +269,35 @@ class Buddy:
                 self.give_run(Run(pfn, until - pfn), 0, to_tail=True)
                 pfn = until
 
+    def give_ranges(self, start: Column, end: Column) -> None:
+        """Free many ranges at boot, one after the other, as ``give_range`` does."""
+        pages = self._max_order_pages
+        kind = np.frombuffer(self._types, np.uint8)
+        changes = np.flatnonzero(kind[1:] != kind[:-1]) + 1
+        first, last = (
+            (column - self.base_pfn) >> self._pageblock_order for column in (start, end - 1)
+        )
+        areas = (np.searchsorted(changes, blocks, "right") for blocks in (first, last))
+        whole = np.equal(*areas) & (start % pages == 0) & (end % pages == 0)
+        begin = 0
+        for odd in [*np.flatnonzero(~whole).tolist(), len(start)]:
+            types = kind[first[begin:odd]]
+            for migratetype in np.unique(types).tolist():
+                own = begin + np.flatnonzero(types == migratetype)
+                self._give_max_runs(migratetype, start[own], (end[own] - start[own]) // pages)
+            if odd < len(start):
+                self.give_range(int(start[odd]), int(end[odd]))
+            begin = odd + 1
+
+    def _give_max_runs(self, migratetype: int, first: Column, blocks: Column) -> None:
+        self._count_given(migratetype, self._max_order_pages, int(blocks.sum()))
+        self._max[migratetype].push_tail_runs(first, blocks)
+
+    def _count_given(self, migratetype: int, pages: int, times: int) -> None:
+        self.free.add(pages, times)
+        if migratetype == CMA:
+            self.free_cma.add(pages, times)
+
     def give_whole(self, first: int, end: int) -> int:
         """Free the whole blocks of the highest order that a range begins with and that share one
         type, to the tail; return their pages. They count as their pageblocks, one by one."""
@@ -253,9 +309,7 @@ class Buddy:
     def _give_max_order(self, first: int, blocks: int, parts: int = 1) -> None:
         """Free whole blocks; each counts as so many ``parts``, one by one."""
         migratetype = self.type_of(first)
-        self.free.add(self._max_order_pages // parts, blocks * parts)
-        if migratetype == CMA:
-            self.free_cma.add(self._max_order_pages // parts, blocks * parts)
+        self._count_given(migratetype, self._max_order_pages // parts, blocks * parts)
         self._max[migratetype].push_tail_run(first, blocks)
 
     def _uniform_blocks(self, pfn: int, limit: int) -> int:

@@ -21,14 +21,17 @@ memfds fill the first chunk of 384 MiB and go on in the second.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+import numpy as np
 
 from kho_sim.base.extent import Extent, intersected, round_down, round_up, total_size
 from kho_sim.platform.geometry import Geometry
 
+from .runs import Column
 from .zone import Zone
 
 
@@ -100,16 +103,6 @@ def give_early(zone: Zone, free: list[Extent]) -> None:
             pfn += 1 << order
 
 
-@dataclass(slots=True)
-class _Worker:
-    """One thread: the free ranges of its chunk by turn, when it begins, how fast it is."""
-
-    pieces: deque[list[tuple[int, int]]]
-    begins: int = 0
-    speed: float = 1.0
-    credit: float = 0.0
-
-
 def give_deferred(
     zone: Zone,
     first_pfn: int,
@@ -119,36 +112,80 @@ def give_deferred(
 ) -> None:
     """Free everything from ``first_pfn`` on, chunk by chunk: deferred_init_memmap()."""
     step = interleaving.turn_pages(zone.geometry)
-    chunks = deque(_by_turn(intersected(free, [chunk]), step) for chunk in _chunks(zone, first_pfn))
+    chunks = [_by_turn(intersected(free, [chunk]), step) for chunk in _chunks(zone, first_pfn)]
     workers = _workers(_threads(zone, first_pfn), interleaving, drawn)
-    turn = 0
-    while chunks or any(worker.pieces for worker in workers):
-        for worker in workers:
-            if worker.begins <= turn:
-                worker.credit += worker.speed
-                while worker.credit >= 1:
-                    worker.credit -= 1
-                    _free_piece(zone, worker, chunks)
-        turn += 1
+    in_order = _in_order_of_turns([chunk for chunk in chunks if len(chunk.start)], workers)
+    if in_order:
+        zone.buddy.give_ranges(*in_order)
     zone.managed_pages += total_size(free)
 
 
+class _Chunk(NamedTuple):
+    """The free ranges of a chunk, cut to what is initialised in a turn; ``turn`` counts these."""
+
+    start: Column
+    end: Column
+    turn: Column
+
+    @property
+    def turns(self) -> int:
+        return int(self.turn[-1]) + 1
+
+
+class _Worker:
+    """One thread: when it begins, how fast it is, and the turns at which it frees a piece."""
+
+    def __init__(self, begins: int = 0, speed: float = 1.0) -> None:
+        self.begins = begins
+        self.speed = speed
+        self.worked = 0
+        self._credit = 0.0
+        self._turns: list[int] = []
+
+    def turns(self, pieces: int) -> Column:
+        """Return the turns of the next pieces and of the one after them, at which it looks for
+        more."""
+        wanted = self.worked + pieces + 1
+        if self.speed == 1.0:
+            return np.arange(self.begins + self.worked, self.begins + wanted)
+        while len(self._turns) < wanted:
+            self._credit += self.speed
+            due, self._credit = divmod(self._credit, 1.0)
+            self._turns += [self.begins] * int(due)
+            self.begins += 1
+        return np.array(self._turns[self.worked : wanted])
+
+
+def _in_order_of_turns(
+    chunks: list[_Chunk], workers: list[_Worker]
+) -> tuple[Column, Column] | None:
+    """Let workers take the chunks, each the next one when it has none; return all ranges in the
+    order in which they are freed: turn by turn, worker by worker."""
+    idle = [(int(worker.turns(0)[0]), number) for number, worker in enumerate(workers)]
+    heapify(idle)
+    columns: list[tuple[Column, Column, Column, Column]] = []
+    for chunk in chunks:
+        _, number = heappop(idle)
+        worker = workers[number]
+        turns = worker.turns(chunk.turns)
+        worker.worked += chunk.turns
+        heappush(idle, (int(turns[-1]), number))
+        by = np.full(len(chunk.turn), number)
+        columns.append((chunk.start, chunk.end, turns[chunk.turn], by))
+    if not columns:
+        return None
+    start, end, turn, by = map(np.concatenate, zip(*columns, strict=True))
+    in_order = np.lexsort((by, turn))
+    return start[in_order], end[in_order]
+
+
 def _workers(count: int, interleaving: Interleaving, drawn: random.Random) -> list[_Worker]:
-    workers = [_Worker(deque(), begins=number * interleaving.start_lag) for number in range(count)]
+    workers = [_Worker(number * interleaving.start_lag) for number in range(count)]
     if interleaving.spread:
         for worker in workers[1:]:
             worker.begins = drawn.randint(0, LATEST_START_TURNS)
             worker.speed = drawn.uniform(1 - interleaving.spread, 1 + interleaving.spread)
     return workers
-
-
-def _free_piece(zone: Zone, worker: _Worker, chunks: deque[deque[list[tuple[int, int]]]]) -> None:
-    while not worker.pieces:
-        if not chunks:
-            return
-        worker.pieces = chunks.popleft()
-    for start, end in worker.pieces.popleft():
-        zone.buddy.give_range(start, end)
 
 
 def _threads(zone: Zone, first_pfn: int) -> int:
@@ -173,15 +210,14 @@ def _chunks(zone: Zone, first_pfn: int) -> Iterator[Extent]:
         pfn = end
 
 
-def _by_turn(free: list[Extent], step: int) -> deque[list[tuple[int, int]]]:
+def _by_turn(free: list[Extent], step: int) -> _Chunk:
     """Cut free ranges at multiples of ``step`` pages, and put those of one turn together."""
-    turns: deque[list[tuple[int, int]]] = deque()
-    last = -1
-    for start, end in free:
-        borders = range(round_down(start, step) + step, end, step)
-        parts = pairwise((start, *borders, end))
-        if start // step == last:
-            turns[-1].append(next(parts))
-        turns.extend([part] for part in parts)
-        last = (end - 1) // step
-    return turns
+    parts = [
+        np.concatenate([[start], np.arange(round_down(start, step) + step, end, step), [end]])
+        for start, end in free
+    ]
+    none = np.zeros(0, np.int64)
+    start = np.concatenate([none, *(part[:-1] for part in parts)])
+    end = np.concatenate([none, *(part[1:] for part in parts)])
+    number = start // step
+    return _Chunk(start, end, np.cumsum(np.append(0, number[1:] != number[:-1]))[: len(start)])

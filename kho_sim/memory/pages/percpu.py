@@ -16,7 +16,7 @@ between them, and freed pages come back last in, first out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
@@ -124,7 +124,7 @@ class PerCpuLists:
         """Return how many blocks a list holds."""
         return sum(run.blocks for run in self.slots[slot])
 
-    def append(self, slot: int, runs: list[Run], order: int) -> None:
+    def append(self, slot: int, runs: Sequence[Run], order: int) -> None:
         """Put a refill behind what a list holds, in the order obtained."""
         self.slots[slot] += runs
         self.pages += sum(run.blocks for run in runs) << order

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from .allocator import PageAllocator
 from .kinds import UNMOVABLE, Run
 from .rounds import exchange
-from .runs import Queue, Runs, cut_at, woven
-from .shortage import blocks_of
+from .runs import Queue, Runs, blocks_of, cut_at, woven
 from .stretches import apart, first_passing
 from .zone import Zone
 

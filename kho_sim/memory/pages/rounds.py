@@ -118,15 +118,13 @@ def exchange(zone: Zone, sources: Queue, batch: int, most: int) -> list[Run]:
     if not worked.rounds:
         return []
     pages = worked.rounds * batch
-    buddy, lists = zone.buddy, zone.pcp
+    lists = zone.pcp
     moving = sources.take(pages)
     slot = lists.slot_of(0, UNMOVABLE)
     lists.append(slot, zone.take(worked.taken, UNMOVABLE), 0)
     targets = lists.take(slot, pages)
-    for target in targets:
-        buddy.count_movable(target.extent(), +1)
-    for source in moving:
-        buddy.count_movable(source.extent(), -1)
+    zone.count_user_pages(targets, 0, +1)
+    zone.count_user_pages(moving, 0, -1)
     _settle(zone, moving, worked)
     return targets
 

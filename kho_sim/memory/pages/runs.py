@@ -9,6 +9,7 @@ when somebody looks. Short lists stay lists: arrays cost more than they save the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import overload
 
 import numpy as np
@@ -192,3 +193,16 @@ def touching(starts: Column, ends: Column) -> tuple[Column, Column]:
 def together(runs: Sequence[Run], order: int) -> Sequence[Run]:
     """Return the same blocks in the same order, with neighbours put together; columns stay so."""
     return runs.joined(order) if isinstance(runs, Runs) else joined(runs, order)
+
+
+def blocks_of(runs: Sequence[Run]) -> int:
+    """Return the blocks of some runs together."""
+    return runs.block_count() if isinstance(runs, Runs) else sum(run.blocks for run in runs)
+
+
+def in_turn(parts: list[Sequence[Run]], order: int) -> Sequence[Run]:
+    """Return the runs of all parts, one part after the other, neighbours put together: columns if
+    one of them is."""
+    if any(isinstance(part, Runs) for part in parts):
+        return Runs.chained(parts, order)
+    return joined(chain.from_iterable(parts), order)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from kho_sim.base.errors import KhoSimError
 from kho_sim.base.units import format_size
 
-from .kinds import Run, joined
+from .kinds import Run
+from .runs import blocks_of, together
 
 DEADLOCK = "System is deadlocked on memory"
 """What a kernel says that panics because nobody is left to kill. Source: out_of_memory()."""
@@ -66,11 +67,11 @@ class OutOfMemory(KhoSimError):  # noqa: N818 (the kernel's word for it)
     """
 
     def __init__(
-        self, allocated: list[Run], wanted: int, order: int, shortage: Shortage | None = None
+        self, allocated: Sequence[Run], wanted: int, order: int, shortage: Shortage | None = None
     ):
         self.allocated = allocated
         self.shortage = shortage
-        got = sum(run.blocks for run in allocated)
+        got = blocks_of(allocated)
         super().__init__(f"page allocation failure: order {order}, {got} of {wanted} blocks")
 
 
@@ -78,15 +79,10 @@ OomKiller = Callable[[OutOfMemory], bool]
 """Is told of a request that nothing could serve; returns whether it is worth asking again."""
 
 
-def blocks_of(runs: Sequence[Run]) -> int:
-    """Return the blocks of some runs together."""
-    return sum(run.blocks for run in runs)
-
-
 def out_of_memory(
-    got: list[Run], missing: int, order: int, with_cma: bool, free: FreeCounts
+    got: Sequence[Run], missing: int, order: int, with_cma: bool, free: FreeCounts
 ) -> OutOfMemory:
     """Return the end of a request of which so many blocks are missing, with its reason."""
     found = blocks_of(got)
     shortage = Shortage(missing + found << order, found << order, with_cma, free)
-    return OutOfMemory(joined(got, order), missing + found, order, shortage)
+    return OutOfMemory(together(got, order), missing + found, order, shortage)

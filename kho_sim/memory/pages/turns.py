@@ -40,7 +40,7 @@ class AskingNode:
 
     def alloc(
         self,
-        alloc: Callable[..., list[Run]],
+        alloc: Callable[..., Sequence[Run]],
         count: int,
         order: int,
         migratetype: Migratetype,

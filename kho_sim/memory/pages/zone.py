@@ -12,16 +12,16 @@ ordinary requests stop above the low mark, and only what cannot wait goes on to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from kho_sim.base.errors import ensure
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
-from .balance import CmaBalance, woven
+from .balance import CmaBalance, in_bursts
 from .buddy import Buddy
 from .counters import stat_threshold
 from .kinds import CMA, MOVABLE, Run, run_of
 from .percpu import PerCpuLists
+from .runs import Runs
 
 _MANY = 4096
 """Movable pages that are worked as bursts."""
@@ -96,7 +96,7 @@ class Zone:
 
     def serve(
         self, want: int, order: int, migratetype: int, cma: bool, nofragment: bool, reserve: int
-    ) -> list[Run]:
+    ) -> Sequence[Run]:
         """Hand out up to ``want`` blocks, at least one if there is any; no watermark is looked at.
 
         What one call returns is what that many single requests would get before a watermark could
@@ -135,6 +135,14 @@ class Zone:
         room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
         return max(0, min(want, own, room >> order) // batch * batch)
 
+    def count_user_pages(self, runs: Sequence[Run], order: int, sign: int) -> None:
+        """Note that pages in these runs became user pages (+1), or are none any more (-1)."""
+        if isinstance(runs, Runs):
+            self.buddy.count_movable_runs(runs, order, sign)
+            return
+        for run in runs:
+            self.buddy.count_movable(run.extent(order), sign)
+
     def free(self, run: Run, order: int) -> None:
         """Free blocks one by one, in the order of the run, as __free_pages() does."""
         if not self.pcp.keeps(order):
@@ -164,18 +172,19 @@ class Zone:
         self.pcp.alloc_factor = self.pcp.free_count = 0
         self._drain(0, max(self.pcp.pages - self.pcp.high, 0))
 
-    def take(self, pages: int, migratetype: int) -> list[Run]:
+    def take(self, pages: int, migratetype: int) -> Sequence[Run]:
         """Take single pages past the per-CPU lists, as far as they go; not from CMA."""
         return self._take(pages, 0, migratetype, cma=False, nofragment=False)
 
     def _take(
         self, blocks: int, order: int, migratetype: int, cma: bool, nofragment: bool
-    ) -> list[Run]:
+    ) -> Sequence[Run]:
         """Take blocks from the buddy system in one go of rmqueue_bulk(), as far as they go."""
-        taken: list[Run] = []
+        many: Runs | None = None
         if cma and migratetype == MOVABLE and not order and blocks >= _MANY:
-            taken = self._take_many(blocks)
-            blocks -= sum(run.blocks for run in taken)
+            many = self._take_many(blocks)
+            blocks -= many.block_count()
+        taken: list[Run] = []
         mode = _NORMAL
         while blocks > 0:
             run, mode = self._take_some(blocks, order, migratetype, cma, nofragment, mode)
@@ -184,11 +193,11 @@ class Zone:
             self.buddy.account(order, run.blocks, self.buddy.type_of(run.first_pfn) == CMA)
             taken.append(run)
             blocks -= run.blocks
-        return taken
+        return taken if many is None else Runs.chained([many, taken], order)
 
-    def _take_many(self, pages: int) -> list[Run]:
+    def _take_many(self, pages: int) -> Runs:
         """Take single movable pages as long as neither their own blocks nor CMA run short."""
-        taken: list[Run] = []
+        taken: list[Runs] = []
         while pages >= _MANY:
             own, cma = (
                 self.buddy.blocks_free(self._max_order, kind) << self._max_order
@@ -200,18 +209,10 @@ class Zone:
                 break
             bursts = self._balance.take(size)
             of_cma = sum(size for from_cma, size in bursts if from_cma)
-            others = self._smallest(MOVABLE, size - of_cma)
-            taken += woven(bursts, others, self._smallest(CMA, of_cma))
+            others = self.buddy.take_singles(MOVABLE, size - of_cma)
+            taken.append(in_bursts(bursts, others, self.buddy.take_singles(CMA, of_cma)))
             pages -= size
-        return taken
-
-    def _smallest(self, migratetype: int, pages: int) -> Iterator[Run]:
-        """Take single pages of one type, of which there are so many."""
-        while pages:
-            pfn, blocks = self.buddy.take_smallest(0, migratetype, pages) or (0, 0)
-            ensure(blocks > 0, "type {} has no free block for {} pages", migratetype, pages)
-            pages -= blocks
-            yield Run(pfn, blocks)
+        return Runs.chained(taken, 0)
 
     def _take_some(
         self, limit: int, order: int, migratetype: int, cma: bool, nofragment: bool, mode: str
