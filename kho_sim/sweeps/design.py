@@ -33,6 +33,8 @@ PROBLEMS_MAX = 20
 
 RUNS_MAX = 1_000_000
 POINTS_CHARACTERS_MAX = 64 << 20
+FAMILIES_MAX = 1000
+"""Most families of runs that are kept while a design is built, some 3 KiB each."""
 
 SEED_KEY = "chain.seed"
 SEED_BITS = 63
@@ -136,44 +138,92 @@ def build_design(scenario: Scenario, points: Iterable[Point], replicates: int = 
     _bound(len(points) * replicates)
     keys = tuple(dict.fromkeys(key for point in points for key in point))
     runs: dict[str, Run] = {}
+    families: dict[str, _Family] = {}
     problems: dict[tuple[str, str], Problem] = {}
     for point in points:
         try:
-            for run in _runs_of(scenario, point, keys, replicates):
-                runs.setdefault(run.run_id, run)
+            family = _family_of(point, scenario, keys, families)
         except ScenarioError as error:
             problems |= {(found.path, found.message): found for found in error.problems}
+            continue
+        for run in _runs_of(family, point, keys, replicates):
+            runs.setdefault(run.run_id, run)
     if problems:
         raise ScenarioError(list(problems.values())[:PROBLEMS_MAX])
     return Design(scenario, keys, replicates, dict(sorted(runs.items())))
 
 
-def _runs_of(
-    scenario: Scenario, point: Point, keys: tuple[str, ...], replicates: int
-) -> Iterable[Run]:
-    varied = with_values(scenario, point, "sweep")
-    for replicate in range(replicates):
-        overrides = dict(point)
-        resolved = varied
-        if replicate:
-            overrides[SEED_KEY] = replicate_seed(varied.chain.seed, replicate)
-            resolved = with_values(scenario, overrides, "sweep")
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Runs that differ in nothing but their seed: they are checked once, and share their values.
+
+    Most runs of a large sweep are of few families.
+    """
+
+    seed: int
+    """That of the scenario, for points without one."""
+    values: tuple[Any, ...]
+    before: str
+    behind: str
+    """What decides a run's result, before and behind its seed."""
+
+    def run_id(self, seed: int) -> str:
+        """Return ``run_id_of`` the scenario with this seed."""
+        return _id_of(f"{self.before}{seed}{self.behind}")
+
+
+def _family_of(
+    point: Point, scenario: Scenario, keys: tuple[str, ...], families: dict[str, _Family]
+) -> _Family:
+    """Return what a point and those with other seeds have in common. Raises ScenarioError."""
+    apart = _has_seed(point, keys)
+    shared = {key: value for key, value in point.items() if key != SEED_KEY or not apart}
+    name = repr(shared)
+    if name not in families:
+        resolved = with_values(scenario, shared, "sweep")
         written = resolved.to_dict()
-        yield Run(
-            run_id=run_id_of(resolved),
-            overrides=overrides,
-            # The seed as the point has it: that of a replicate is a column of its own.
-            values=tuple(
-                varied.chain.seed if key == SEED_KEY else value_at(written, key) for key in keys
-            ),
-            replicate=replicate,
-            seed=resolved.chain.seed,
-        )
+        # Of all keys called "seed" that of the chain is the first in canonical order.
+        before, behind = re.split(r'(?<="seed":)\d+', _decides(resolved), maxsplit=1)
+        values = tuple(value_at(written, key) for key in keys)
+        if len(families) >= FAMILIES_MAX:
+            families.pop(next(iter(families)))
+        families[name] = _Family(resolved.chain.seed, values, before, behind)
+    return families[name]
+
+
+def _has_seed(point: Point, keys: tuple[str, ...]) -> bool:
+    """Return whether a point sets a seed that needs no reading and no other check."""
+    seed = point.get(SEED_KEY)
+    return type(seed) is int and 0 <= seed < 1 << SEED_BITS and "chain" not in keys
+
+
+def _runs_of(
+    family: _Family, point: Point, keys: tuple[str, ...], replicates: int
+) -> Iterable[Run]:
+    own = point[SEED_KEY] if _has_seed(point, keys) else family.seed
+    # The seed as the point has it: that of a replicate is a column of its own.
+    values = tuple(
+        own if key == SEED_KEY else value for key, value in zip(keys, family.values, strict=True)
+    )
+    # Behind a value of all of ``chain``, a replicate's seed holds.
+    others = {key: value for key, value in point.items() if key != SEED_KEY}
+    for replicate in range(replicates):
+        seed = replicate_seed(own, replicate)
+        overrides = {**others, SEED_KEY: seed} if replicate else point
+        yield Run(family.run_id(seed), overrides, values, replicate, seed)
 
 
 def run_id_of(scenario: Scenario) -> str:
     """Return 16 hex digits of the SHA-256 of all that decides a run's result."""
-    text = f'{{"model_version":{MODEL_VERSION},"scenario":{scenario.digest_key()}}}'
+    return _id_of(_decides(scenario))
+
+
+def _decides(scenario: Scenario) -> str:
+    """Return all that decides a run's result, as JSON."""
+    return f'{{"model_version":{MODEL_VERSION},"scenario":{scenario.digest_key()}}}'
+
+
+def _id_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

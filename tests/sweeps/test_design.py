@@ -7,13 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.base.errors import InputError, ScenarioError
-from kho_sim.scenario import loads
+from kho_sim.scenario import loads, with_values
+from kho_sim.sweeps import design as module
 from kho_sim.sweeps.design import (
     build_design,
     crossed,
     product,
     read_points,
     replicate_seed,
+    run_id_of,
+    value_at,
     zipped,
 )
 from kho_sim.sweeps.store import in_shard
@@ -63,6 +66,54 @@ def test_shards_split_a_design(shifts, count):
     shards = [{i for i in design.runs if in_shard(i, (k, count))} for k in range(1, count + 1)]
     assert sum(map(len, shards)) == len(design.runs)
     assert set().union(*shards) == ids(design)
+
+
+POINTS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "chain.seed": st.sampled_from([0, 7, "7", 2**63 - 1]),
+            "kernel.extend.shift": st.sampled_from([24, "25"]),
+            "chain": st.just("{boots: 3, seed: 9}"),
+            "workload": st.sampled_from(["[]", "[{kind: memfd, count: 1, size: 4KiB}]"]),
+        },
+    ).flatmap(lambda point: st.permutations(list(point.items())).map(dict)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(POINTS, st.integers(1, 3), st.integers(1, 3))
+def test_ids_values_and_seeds_are_those_of_the_whole_scenario_of_each_run(points, n, kept):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FAMILIES_MAX", kept)
+        design = build_design(loads(TINY), points, n)
+    for run_id, run in design.runs.items():
+        resolved = with_values(design.scenario, run.overrides)
+        assert run_id == run.run_id == run_id_of(resolved)
+        assert run.seed == resolved.chain.seed
+        written = resolved.to_dict()
+        for key, value in zip(design.keys, run.values, strict=True):
+            if run.replicate == 0 or key not in ("chain", "chain.seed"):
+                assert value == value_at(written, key)
+
+
+def test_points_that_differ_in_their_seeds_are_checked_once(monkeypatch):
+    checked = []
+    monkeypatch.setattr(
+        module, "with_values", lambda *given: checked.append(given) or with_values(*given)
+    )
+    axes = {"chain.seed": range(50), "kernel.extend.shift": [24, 25]}
+    assert len(build_design(loads(TINY), product(axes), 3).runs) == 300
+    assert len(checked) == 2
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63, True, 1.5, "many"])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ScenarioError) as caught:
+        build_design(loads(TINY), [{"chain.seed": 1}, {"chain.seed": seed}])
+    assert [problem.path for problem in caught.value.problems] == ["chain.seed"]
 
 
 def test_what_decides_nothing_is_not_in_the_ids():
