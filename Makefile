@@ -16,12 +16,11 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not long" tests
 
 test-long: coverage
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 -m long tests
 	$(BIN)/python -m tests.mutation --sample 25
 
 coverage: .venv/installed
-	$(BIN)/python -m pytest -n 2 -m "not long" --cov --cov-report= \
-		tests/scenario tests/base tests/memory tests/kho tests/chain tests/fuzz
+	$(BIN)/python -m pytest -n 2 -m "not long" --cov --cov-report= tests
 	$(BIN)/python -m tests.branch_coverage
 
 lint: .venv/installed

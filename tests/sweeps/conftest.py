@@ -1,9 +1,11 @@
 """A scenario that is over in milliseconds, sweeps to kill, and a Dask cluster on loopback."""
 
+import re
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -45,12 +47,19 @@ def command(tmp_path):
     return command_for
 
 
-def kill_after_a_part(command, directory):
-    """Begin a sweep and kill it, parent and all, when it has stored something more."""
+def kill_after_a_part(command, directory, seconds=0, peaks_kib=None):
+    """Begin a sweep and kill it, parent and all, some time after it has stored something more.
+
+    The most memory that it had is added to ``peaks_kib``.
+    """
     had = parts(directory)
     victim = subprocess.Popen(command, start_new_session=True)
     wait_for(lambda: parts(directory) - had or victim.poll() is not None)
+    time.sleep(seconds)
     assert victim.poll() is None, "it ended before it could be killed"
+    if peaks_kib is not None:
+        status = Path(f"/proc/{victim.pid}/status").read_text()
+        peaks_kib.append(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]))
     victim.kill()
     victim.wait()
 
