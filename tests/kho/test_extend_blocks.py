@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kho_sim.base.work import Work
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
+from kho_sim.kho.extend.blocks import by_blocks
 from kho_sim.kho.radix import RadixTree
 from kho_sim.memory.memblock import KHO_SCRATCH, Memblock
 from tests.geometries import PAGES_64K
@@ -206,6 +208,42 @@ def test_preservations_larger_than_a_block_and_block_0():
     assert extension.busy_blocks == (0, *(2 << 30 | n << 28 for n in range(4)))
     assert extension.work.keys_added == incoming.nodes + 4
     assert extension.extended_bytes == (7 << 30) - (5 << 28)
+
+
+def test_a_strategy_by_blocks_is_its_shift_its_visits_and_its_mark():
+    """Of the options it takes the bad frames; the shift is asked with all of them."""
+    machine = build(1, [("scratch", 40), ("preserved", 3)], 0, 0, 0)
+    asked, marked = [], []
+
+    def shift(memblock, options, geometry):
+        asked.append((memblock, options, geometry))
+        return 13
+
+    def mark(memblock, busy, shift):
+        marked.append(shift)
+        return 0, Work()
+
+    options, recorder = ExtendOptions(30, bad_frames=(5 * PAGE,)), Recorder(machine.memblock)
+    ours = by_blocks(shift=shift, visits=lambda *_: (1, 2, 3), mark=mark)
+    found = ours(machine.memblock, machine.incoming, options, recorder.allocate, recorder.free)
+    assert asked == [(machine.memblock, options, machine.incoming.geometry)]
+    assert (marked, found.shift, found.extended_bytes) == ([13], 13, 0)
+    assert 4 * PAGE in found.busy_blocks
+    freed = sum(what == "free" for what, _ in recorder.log)
+    assert freed == len(recorder.log) - freed == found.digest_pages
+    plain = machine.memblock.copy()
+    usual = by_blocks()(plain, machine.incoming, ExtendOptions(13), *allocating(plain))
+    assert (
+        usual.busy_blocks
+        == BLOCKS.extend(
+            machine.memblock, machine.incoming, ExtendOptions(13), *allocating(machine.memblock)
+        ).busy_blocks
+    )
+
+
+def allocating(memblock):
+    recorder = Recorder(memblock)
+    return recorder.allocate, recorder.free
 
 
 def test_blocks_are_not_smaller_than_a_page():

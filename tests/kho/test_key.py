@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kho_sim.base.errors import ModelError
-from kho_sim.kho.key import KeySet, bitmaps_of, decode_key, encode_key
+from kho_sim.kho.key import KeySet, LeafBitmaps, bitmaps_of, decode_key, encode_key
 from kho_sim.platform.geometry import PAGES_4K
 from tests.geometries import GEOMETRIES
 
@@ -43,6 +43,15 @@ def test_the_bit_of_order_0_by_page_size(geometry, key):
     assert encode_key(1 << 30, 0, geometry) == key + (1 << 30) // geometry.page_bytes
     with pytest.raises(ValueError, match="is not the key"):
         decode_key(2 * key, geometry)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_a_leaf_is_a_page_of_bits(geometry):
+    bitmaps = LeafBitmaps(geometry)  # not the one that is made once
+    bits = 8 * geometry.page_bytes
+    assert (bitmaps.length, 1 << bitmaps.shift) == (bits, bits)
+    assert bitmaps.full == (1 << bits) - 1
+    assert bitmaps.positions(bitmaps.borders(bitmaps.full)).tolist() == [0, bits]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@
 `rooms.py` (all without a name). Survivors that were looked at are in `explained.yaml`, each with
 the reason why no test should notice; any other survivor is printed as a diff and makes the exit
 code 1, and so does an explanation that no mutant needs any more. `--sample N` tries N mutants of
-each room, drawn by the seed: what `make test-long` has time for. `--match PATTERN` tries those
-whose names match, as `kho_sim.kho.key.*`. Changes are told apart by their text, so two equal
-lines of one function share an explanation.
+each room, drawn by the seed: what `make test-long` has time for. A sample says whether the tests of
+a room are strong, not that each mutant is explained: its exit code is 1 if more than a fifth of it
+survived unexplained. `--match PATTERN` tries those whose names match, as `kho_sim.kho.key.*`.
+Changes are told apart by their text, so two equal lines of one function share an explanation.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 from tests.mutation.rooms import ROOMS
 
 NOTICED = {"killed", "timeout", "segfault"}
+SURVIVORS_MAX_SHARE = 0.2
+"""Of a sample, without an explanation. Whole rooms left 0 to 13 % when they were last looked at."""
 EXPLAINED = Path(__file__).with_name("explained.yaml")
 
 
@@ -76,7 +79,8 @@ def _run_room(name: str, arguments: argparse.Namespace) -> int:
         print(f"{name}: mutmut gave up before the first mutant; in a terminal it says why")
         return 2
     outcomes = {name: status for name, status in _outcomes().items() if status != "not checked"}
-    return _report(name, outcomes, complete=not chosen)
+    share = SURVIVORS_MAX_SHARE if arguments.sample else 0.0
+    return _report(name, outcomes, share, complete=not chosen)
 
 
 @contextlib.contextmanager
@@ -113,7 +117,7 @@ def _outcomes() -> dict[str, str]:
     return outcomes
 
 
-def _report(name: str, outcomes: dict[str, str], *, complete: bool) -> int:
+def _report(name: str, outcomes: dict[str, str], share: float, *, complete: bool) -> int:
     per_module: dict[str, Counter[bool]] = defaultdict(Counter)
     for mutant, status in outcomes.items():
         per_module[_module(mutant)][status in NOTICED] += 1
@@ -128,14 +132,14 @@ def _report(name: str, outcomes: dict[str, str], *, complete: bool) -> int:
         print(f"\n{outcomes[survivors[change]]}, not explained: {survivors[change]}\n- {change!r}")
     for change in sorted(gone) if complete else []:
         print(f"\nexplained, but there is no such survivor:\n- {change!r}")
-    return 1 if unexplained or (gone and complete) else 0
+    return 1 if len(unexplained) > share * len(outcomes) or (gone and complete) else 0
 
 
 def _explained(room: str, survivors: dict[str, str]) -> tuple[set[str], set[str]]:
     """Return which changes have a reason, and which explained ones are no survivors any more."""
     document = yaml.safe_load(EXPLAINED.read_text())
     patterns = [re.compile(group["pattern"]) for group in document["everywhere"]]
-    named = {change for group in document[room] for change in group["mutants"]}
+    named = {change for group in document.get(room, ()) for change in group["mutants"]}
     matched = {change for change in survivors if any(p.search(change) for p in patterns)}
     return matched | named, named - survivors.keys()
 

@@ -39,7 +39,7 @@ ROOMS = {
         ),
     ),
     "early": Room(
-        ("memory/early/*.py", "platform/x86_64.py"),
+        ("memory/early/*.py", "platform/x86_64.py", "platform/arm64/*.py"),
         (
             "tests/platform",
             "tests/memory/early",
@@ -70,6 +70,29 @@ ROOMS = {
             "kho/scratch.py",
             "kho/preserve/*.py",
         ),
-        ("tests/kho", "tests/kernel", "tests/chain"),
+        ("tests/kho", "tests/chain"),
+    ),
+    "releases": Room(
+        ("kho/bitmaps.py", "kho/versions.py", "releases/*.py"),
+        ("tests/releases", "tests/kho/test_bitmaps.py"),
+    ),
+    "timing": Room(
+        ("chain/timing/*.py", "rates/*.py"), ("tests/time", "tests/chain/test_golden.py")
+    ),
+    "sweeps": Room(
+        (
+            "host_cost/cost.py",
+            "sweeps/advise/areas.py",
+            "sweeps/advise/blackout.py",
+            "sweeps/advise/search.py",
+            "sweeps/design.py",
+            "sweeps/interval.py",
+        ),
+        (
+            "tests/host_cost",
+            "tests/sweeps/advise",
+            "tests/sweeps/test_compare.py",
+            "tests/sweeps/test_design.py",
+        ),
     ),
 }
