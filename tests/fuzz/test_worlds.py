@@ -81,6 +81,7 @@ def check_world(words: dict[str, Any]) -> str:
     for one in (trace, trace.twin):
         check_memory(one)
         check_marks(one)
+        check_reserved(one)
     check_blocks(trace, words["kernel"]["extend"]["shift"])
     check_larger_blocks(trace)
     check_twin(trace)
@@ -117,6 +118,17 @@ def check_marks(trace) -> None:
     kept = preserved_of(trace)
     for (boot, moment), extents in marked.items():
         assert intersected(merged(extents), merged(kept[boot])) == [], (boot, moment)
+
+
+def check_reserved(trace) -> None:
+    """All that a kernel found preserved is reserved once it has retrieved it."""
+    reserved = defaultdict(list)
+    for row in trace["regions"]:
+        if (row.array, row.moment) == ("reserved", "after_retrieve"):
+            reserved[row.boot].append((row.start, row.end))
+    kept = preserved_of(trace)
+    for boot, extents in reserved.items():
+        assert subtracted(merged(kept[boot]), merged(extents)) == [], boot
 
 
 def check_blocks(trace, shift: int) -> None:
@@ -213,6 +225,12 @@ def test_a_mark_over_preserved_memory_is_noticed(sound):
     marked = [replace(row, flags=KHO_SCRATCH) for row in sound["regions"]]
     with pytest.raises(AssertionError):
         check_marks(with_records(sound, regions=tuple(marked)))
+
+
+def test_preserved_memory_that_is_not_reserved_is_noticed(sound):
+    rows = [row for row in sound["regions"] if row.array == "memory" or row.start > GIB]
+    with pytest.raises(AssertionError):
+        check_reserved(with_records(sound, regions=tuple(rows)))
 
 
 def test_a_busy_block_that_is_missing_is_noticed(sound):
