@@ -8,7 +8,7 @@ import pytest
 
 from kho_sim import loads, run
 from kho_sim.kho.bitmaps import Bitmaps
-from kho_sim.kho.radix import RadixTree
+from kho_sim.kho.radix import RadixTree, Table
 
 PAGE = 4096
 MIB = 1 << 20
@@ -40,6 +40,15 @@ def test_a_bitmap_covers_as_many_blocks_as_it_has_bits(size, touched_mib, pages)
     assert len(taken) == tree.nodes == pages
 
 
+def test_small_bitmaps_of_several_stretches_share_a_page():
+    tree, taken = bitmaps(512)
+    for window in range(8):
+        assert tree.add_pages(window * WINDOW_PAGES + 5000, 1) == 0
+    assert len(taken) == 1
+    assert tree.add_pages(5000 + 4096, 1) == 0
+    assert len(taken) == 2
+
+
 def test_bitmaps_hold_the_keys_that_a_tree_holds_with_orders_ascending():
     tree, _ = bitmaps()
     other = RadixTree()
@@ -63,6 +72,8 @@ def test_there_is_a_chunk_for_each_order_and_each_255_bitmaps():
     assert len(tree.chunks) == 3
     assert tree.root == tree.chunks[0]
     assert sorted(tree.table_pages()) == taken
+    chunks = [(table, bits) for table, bits in tree.walk_tables() if table.level]
+    assert chunks == [(Table(1, n, page), 0) for n, page in enumerate(tree.chunks)]
     assert tree.finalize() == 0  # what a first one wrote is given back
     assert len(taken) == 257 + 3
 

@@ -10,6 +10,7 @@ from kho_sim import loads, run
 from kho_sim.kho.radix import RadixTree
 from kho_sim.kho.retrieve import RetrieveOptions
 from kho_sim.kho.retrieve.per_key import retrieve
+from kho_sim.kho.versions import file_messages, luo_messages, versions_of
 from kho_sim.memory.memblock import Memblock
 from kho_sim.rates import load_hardware
 from kho_sim.releases import load_release
@@ -219,3 +220,17 @@ def test_a_release_that_was_not_recorded_is_noted(release, text):
     notes = [note.text for note in notes_of(scenario) if note.kind == "source only"]
     assert len(notes) == bool(text)
     assert all(text in note for note in notes)
+
+
+def test_a_kernel_without_luo_says_nothing_of_what_a_later_one_left():
+    found = versions_of(load_release("7.3"))
+    assert found.luo
+    assert luo_messages(found, load_release("6.18")) == ()
+    assert file_messages(found, load_release("6.18"), ["vms"]) == ()
+
+
+def test_files_of_another_version_are_said_to_be_of_the_first_session_if_there_is_one():
+    release = load_release("7.3")
+    found = versions_of(release).foreign("memfd")
+    for sessions, name in (["vms", "more"], "vms"), ([], ""):
+        assert f"for session [{name}]" in file_messages(found, release, sessions)[1]
