@@ -7,7 +7,7 @@ UPGRADE  ?=
 BIN      := .venv/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: run test test-long coverage lint bench cost study mutants notebooks man docs lock test-lowest test-newest clean
+.PHONY: run test test-long coverage lint bench cost study mutants notebooks pictures man docs lock test-lowest test-newest clean
 
 run: .venv/installed
 	@$(BIN)/kho-sim run $(SCENARIO)
@@ -47,6 +47,10 @@ mutants: .venv/installed
 # make notebooks: run them all, and keep their outputs
 notebooks: .venv/installed
 	nice $(BIN)/python -m tests.notebooks
+
+# make pictures: the pictures of chains in docs/figures; that of the page needs Chromium
+pictures: .venv/installed
+	$(BIN)/python docs/pictures.py
 
 man: .venv/installed
 	@$(BIN)/kho-sim man -o docs/_build/man

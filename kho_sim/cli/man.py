@@ -5,6 +5,9 @@ One page per verb and one for all of them, in the macros of man(7). They say wha
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +32,7 @@ LONGEST_LINE = 300
     help="Write all pages there, as kho-sim*.1.",
 )
 def verb(name: str | None, out: str | None) -> int:
-    """Print the manual page of VERB, or of kho-sim itself, for: kho-sim man run | man -l -.
+    """Show the manual page of VERB, or of kho-sim itself; print its source if that goes to a file.
 
     With -o ~/.local/share/man/man1 the pages are installed for this user: man kho-sim-run.
     """
@@ -43,11 +46,20 @@ def verb(name: str | None, out: str | None) -> int:
         for one, text in found.items():
             write_text(Path(out) / f"{one}.1", text)
     elif title in found:
-        click.echo(found[title])
+        _show(found[title])
     else:
         known = ", ".join(one.removeprefix(f"{PROGRAM}-") for one in found if one != PROGRAM)
         raise click.UsageError(f"'{name}' is no verb; accepted: {known}.")
     return 0
+
+
+def _show(page: str) -> None:
+    """Show a page as man does, at a terminal that has man, or print its source."""
+    viewer = shutil.which("man") if sys.stdout.isatty() else None
+    if viewer:
+        subprocess.run([viewer, "-l", "-"], input=page.encode(), check=False)
+    else:
+        click.echo(page)
 
 
 def pages(program: click.Group) -> dict[str, str]:

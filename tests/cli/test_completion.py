@@ -153,3 +153,18 @@ def test_pages_are_written_to_a_folder_or_one_is_printed(
     assert capsys.readouterr().out.startswith('.TH "KHO-SIM-RUN" 1')
     assert call(["man", "rum"]) == 2
     assert call(["man", "run", "-o", str(tmp_path)]) == 2
+
+
+def test_a_terminal_is_shown_the_page_and_not_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    man = tmp_path / "man"
+    man.write_text('#!/bin/sh\necho "shown with $*:"; head -1\n')
+    man.chmod(0o755)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert call(["man", "run"]) == 0
+    assert capfd.readouterr().out.startswith('shown with -l -:\n.TH "KHO-SIM-RUN" 1')
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert call(["man", "run"]) == 0
+    assert capfd.readouterr().out.startswith(".TH")
