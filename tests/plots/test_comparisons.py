@@ -6,6 +6,7 @@ import pytest
 
 from kho_sim.base.errors import InputError
 from kho_sim.plots import predicted_observed
+from tests.plots.overlaps import touching_ticks
 from tests.plots.test_figures import artists, drawn, words
 
 
@@ -45,6 +46,18 @@ def test_predicted_and_observed_are_counted_and_their_difference_is_relative() -
     assert list(line.get_xdata()) == [pytest.approx(0.1)]
     (line,) = artists(figure, "difference-busy_blocks")
     assert list(line.get_xdata()) == [0]
+
+
+@pytest.mark.parametrize("predicted", [1_000, 985, 1_047])
+def test_labels_of_small_differences_do_not_touch_and_one_log_is_one(predicted: int) -> None:
+    one = document()
+    one["logs"][0]["boots"][0]["facts"]["radix_nodes"] |= {
+        "predicted": predicted,
+        "observed": 1_000,
+    }
+    figure = predicted_observed(one)
+    assert not touching_ticks(figure)
+    assert "1 log of real kernels, 1 boot" in words(figure)
 
 
 def test_another_document_is_refused() -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from kho_sim.base.errors import InputError
 from studies.block_size.__main__ import command
 from studies.block_size.cases import FINE_SHIFTS, SHIFTS, Machine
+from studies.block_size.figures import STYLES, prices
 from studies.block_size.page import write_results
 from studies.block_size.running import run_study, study_table
 from studies.block_size.tables import choice_table, recovered_table, strategies_table
@@ -86,6 +87,16 @@ def test_results_are_written_and_a_done_study_runs_nothing_again(study, tmp_path
     )
     assert sorted(study.directory.rglob("*.parquet")) == before
     assert again.counts() == {"ok": 2}
+
+
+def test_the_patchs_own_line_shows_beside_those_that_lie_on_it(rows):
+    drawn = [axes.lines for axes in prices(rows).axes]
+    assert drawn
+    for lines in drawn:
+        own, *others = (line for line in lines if line.get_label() in STYLES)
+        assert own.get_label() == "blocks"
+        assert all(own.get_linewidth() > 3 * other.get_linewidth() for other in others)
+        assert all(own.get_zorder() <= other.get_zorder() for other in others)
 
 
 def test_an_unknown_workload_is_answered_with_the_nearest(tmp_path):
