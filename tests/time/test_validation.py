@@ -10,7 +10,13 @@ from kho_sim.chain.timing.phase import Phase
 from kho_sim.rates import counts_of, load_hardware
 from tests.time.validation import Case, cases, predicted, stored
 
-LARGE = ("file-100gib.yaml", "pages-48gib.yaml", "epyc-1536gib.yaml", "skylake-768gib.yaml")
+LARGE = (
+    "file-100gib.yaml",
+    "pages-48gib.yaml",
+    "epyc-1536gib.yaml",
+    "skylake-768gib.yaml",
+    "hisilicon-768gib.yaml",
+)
 """Scenarios that take many seconds."""
 CLOSE = 0.02
 """What a change of early memory may do to a time."""
