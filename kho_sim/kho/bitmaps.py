@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from errno import ENOMEM
 
+from kho_sim.kho.key_runs import KeyRuns
 from kho_sim.kho.radix import AllocatePage, FreePage, FrozenRadixTree, RadixTree, Table
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
@@ -56,9 +57,9 @@ class FrozenBitmaps(FrozenRadixTree):
         copied.pages, copied.chunks = self.pages[:], self.chunks[:]
         return copied
 
-    def runs(self) -> Iterator[tuple[int, int, int]]:
-        """Yield (order, start, end) in bytes: orders ascending, then addresses."""
-        yield from sorted(super().runs())
+    def run_columns(self) -> KeyRuns:
+        """Return the runs: orders ascending, then addresses."""
+        return super().run_columns().ascending()
 
     def as_read(self, bitmap_bytes: int) -> FrozenBitmaps:
         """Return what a kernel with bitmaps of another size takes for preserved: of larger ones it

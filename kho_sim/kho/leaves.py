@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kho_sim.kho.key import LeafBitmaps
 from kho_sim.memory.pages.runs import Column, touching
@@ -38,6 +39,10 @@ class LeafSpan(NamedTuple):
     def runs(self) -> list[tuple[int, int]]:
         """Return the runs [first, end) of neighbouring blocks, counted from ``first_block``."""
         return self.bitmaps.runs(self.bits)
+
+    def borders(self) -> NDArray[np.int64]:
+        """Return first, end, first, end, ... of those runs."""
+        return self.bitmaps.positions(self.bitmaps.borders(self.bits))
 
     def coarser(self, shift: int) -> int:
         """Return the bitmap with one bit per ``2**shift`` blocks: set if any of them is."""

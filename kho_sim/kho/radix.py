@@ -17,8 +17,11 @@ from errno import EINVAL, ENOMEM, ERANGE
 from itertools import count
 from typing import NamedTuple, overload
 
+import numpy as np
+
 from kho_sim.base.extent import Extent, merged
 from kho_sim.kho.key import KeySet, decode_key, encode_key
+from kho_sim.kho.key_runs import KeyRuns
 from kho_sim.kho.leaves import LeafSpan, bits_by_leaf
 from kho_sim.memory.pages import Run, Runs
 from kho_sim.platform.geometry import PAGES_4K, Geometry
@@ -48,6 +51,8 @@ class FrozenRadixTree:
         self.root_level = geometry.tree_levels - 1
         self._keys = KeySet(geometry)
         self._tables: tuple[dict[int, int], ...] = tuple({} for _ in range(geometry.tree_levels))
+        self._runs: KeyRuns | None = None
+        """Once they are known."""
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -132,24 +137,21 @@ class FrozenRadixTree:
 
         Raises: ValueError if the tree holds plain numbers that are no preservations.
         """
-        run_order = run_start = run_end = 0
-        for order, start, end in self._runs_in_leaves():
-            if order == run_order and start == run_end:
-                run_end = end
-                continue
-            if run_start < run_end:
-                yield run_order, run_start, run_end
-            run_order, run_start, run_end = order, start, end
-        if run_start < run_end:
-            yield run_order, run_start, run_end
+        return iter(self.run_columns())
+
+    def run_columns(self) -> KeyRuns:
+        """Return those runs in columns. Raises as ``runs``."""
+        if self._runs is None:
+            self._runs = self._find_runs()
+        return self._runs
 
     def counts_by_order(self) -> dict[int, int]:
         """Return the number of preservations of each order that occurs, ascending."""
-        counts: dict[int, int] = {}
-        for leaf in self._keys.leaves():
-            for span in self.spans(leaf, self._keys.bits(leaf)):
-                counts[span.order] = counts.get(span.order, 0) + span.key_count()
-        return dict(sorted(counts.items()))
+        runs = self.run_columns()
+        return {
+            int(order): int(runs.blocks[runs.orders == order].sum())
+            for order in np.unique(runs.orders)
+        }
 
     @property
     def preserved_bytes(self) -> int:
@@ -184,12 +186,13 @@ class FrozenRadixTree:
             if part:
                 yield LeafSpan(order, 0, part, bitmaps)
 
-    def _runs_in_leaves(self) -> Iterator[tuple[int, int, int]]:
-        for leaf in self._keys.leaves():
-            for span in self.spans(leaf, self._keys.bits(leaf)):
-                block, shift = span.first_block, span.block_shift
-                for first, end in span.runs():
-                    yield span.order, (block + first) << shift, (block + end) << shift
+    def _find_runs(self) -> KeyRuns:
+        borders = (
+            (span.order, span.first_block, span.borders())
+            for leaf in self._keys.leaves()
+            for span in self.spans(leaf, self._keys.bits(leaf))
+        )
+        return KeyRuns.of(borders, self.geometry.page_shift)
 
     def _sorted_tables(self) -> list[Table]:
         tables = [
@@ -224,6 +227,10 @@ class RadixTree(FrozenRadixTree):
         root = self._allocate_page()
         if root:
             self._tables[-1][0] = root
+
+    def run_columns(self) -> KeyRuns:
+        """Return the runs as they are now. Raises as ``runs``."""
+        return self._find_runs()
 
     @property
     def is_ready(self) -> bool:

@@ -105,6 +105,13 @@ class Memblock:
             self._free.take(base, base + size)
         return error
 
+    def reserve_apart(
+        self, starts: NDArray[np.uint64], ends: NDArray[np.uint64], flags: int
+    ) -> None:
+        """Reserve ranges for which ``RegionArray.add_apart`` will do."""
+        self.reserved.add_apart(starts, ends, flags)
+        self._free.forget()
+
     def reserve_kern(self, base: int, size: int) -> int:
         """Reserve a range for the kernel itself. Source: memblock_reserve_kern()."""
         return self.reserve(base, size, NO_NODE, RSRV_KERN)
@@ -283,11 +290,11 @@ class Memblock:
 
     def kern_size(self, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
         """Return the bytes reserved for the kernel up to ``limit`` (kernel-facts 2.5)."""
-        return self._flagged_size(RSRV_KERN, limit, nid)
+        return self.reserved.size_below(limit, RSRV_KERN, nid if _is_node(nid) else NO_NODE)
 
     def hugetlb_size(self, limit: int = ADDRESS_MAX, nid: int = NO_NODE) -> int:
         """Return the bytes of gigantic pages up to ``limit``."""
-        return self._flagged_size(RSRV_HUGETLB, limit, nid)
+        return self.reserved.size_below(limit, RSRV_HUGETLB, nid if _is_node(nid) else NO_NODE)
 
     def free_ranges(self) -> Iterable[Gap]:
         """Return all free memory ascending, cut at memory region borders, whatever its flags."""
@@ -326,15 +333,6 @@ class Memblock:
         """Forget the free ranges; after a change, for an array that grows looks at them."""
         self._free.forget()
         return error
-
-    def _flagged_size(self, flag: int, limit: int, nid: int) -> int:
-        total = 0
-        for region in self.reserved:
-            if region.base > limit:
-                break
-            if region.flags & flag and (not _is_node(nid) or region.nid == nid):
-                total += min(region.end, limit) - region.base
-        return total
 
     def _filter(self, nid: int, wanted: int) -> Filter:
         avoids = NOMAP | DRIVER_MANAGED | (HOTPLUG if self.movable_node else 0)

@@ -88,6 +88,16 @@ class Regions(Sequence[Region]):
             total += int(sizes.sum())
         return total
 
+    def size_below(self, limit: int, flag: int, nid: int) -> int:
+        """Return the bytes below ``limit`` of regions that have ``flag``, on a node (-1: any)."""
+        total = 0
+        for base, size, region_nid, flags in self:
+            if base > limit:
+                break
+            if flags & flag and nid in (-1, region_nid):
+                total += min(size, limit - base)
+        return total
+
     def at_least(self, size: int, flag: int, piece: slice) -> Regions:
         """Return those of a piece that have ``size`` bytes or more, and ``flag`` (0: any)."""
         columns = self.bases, self.ends, self.nids, self.flags
@@ -134,6 +144,18 @@ class RegionArray(Regions):
             return index
         return index + 1
 
+    def gaps_in(self, base: int, end: int) -> NDArray[np.uint64]:
+        """Return what no region holds of [base, end), which is not empty: rows of (start, end),
+        ascending."""
+        first, last = self.first_ending_after(base), bisect_left(self.bases, end)
+        edges = np.empty(2 * (last - first) + 2, np.uint64)
+        edges[0], edges[-1] = base, end
+        edges[1:-1:2] = np.asarray(self.bases)[first:last]
+        edges[2::2] = np.asarray(self.ends)[first:last]
+        edges.clip(base, end, out=edges)
+        gaps = edges.reshape(-1, 2)
+        return gaps[gaps[:, 0] < gaps[:, 1]]
+
     def add(self, base: int, size: int, nid: int, flags: int) -> int:
         """Insert the parts of a range that are not covered yet; return 0 or -ENOMEM.
 
@@ -156,6 +178,19 @@ class RegionArray(Regions):
         first = bisect_left(self.bases, gaps[0][0])
         self._merge(first - 1, last + 1)
         return 0
+
+    def add_apart(self, starts: NDArray[np.uint64], ends: NDArray[np.uint64], flags: int) -> None:
+        """Insert ranges of no node, as one ``add`` after the other would.
+
+        They ascend, lie between two regions, and touch neither those nor each other; the array has
+        room for them.
+        """
+        index = bisect_left(self.bases, int(starts[0]))
+        self.moved += len(starts) * (len(self) - index)
+        _put(self.bases, index, [np.ascontiguousarray(starts).data.cast("B")])
+        _put(self.ends, index, [np.ascontiguousarray(ends).data.cast("B")])
+        _put(self.nids, index, _repeated(array("h", [-1]), len(starts)))
+        _put(self.flags, index, _repeated(array("H", [flags]), len(starts)))
 
     def isolate(self, base: int, size: int) -> tuple[int, int, int]:
         """Split the regions that cross the range's borders; return (error, first, end) indices

@@ -8,6 +8,7 @@ from kho_sim.contracts import check_retrieval
 from kho_sim.kho.extend import STRATEGIES, ExtendOptions
 from kho_sim.kho.radix import RadixTree
 from kho_sim.kho.retrieve import RETRIEVALS, RetrieveOptions
+from kho_sim.kho.retrieve.reserver import BlockReserver
 from kho_sim.memory.memblock import RSRV_NOINIT
 from tests.kho.machines import build, machines, regions, runs_of
 from tests.naive.retrieve import NAIVE, keys_of, runs_of_keys
@@ -56,6 +57,10 @@ def test_every_retrieval_has_a_naive_twin():
 @settings(max_examples=60)
 @given(machine=machines(STRIPES))
 def test_it_ends_as_single_calls_do(name, machine):
+    held_to_single_calls(name, machine)
+
+
+def held_to_single_calls(name, machine):
     incoming = machine.incoming
     naive, mine = machine.memblock.copy(), machine.memblock.copy()  # counters of both begin at 0
     tried, errno = NAIVE[name](naive, incoming)
@@ -73,6 +78,47 @@ def test_it_ends_as_single_calls_do(name, machine):
     assert done.work.regions_moved == reserving
     assert done.work.regions_scanned == naive.regions_scanned
     mine.check()
+
+
+# Runs by turns with free pages, with a reservation here and there: many that are reserved at once.
+SCATTERED = st.builds(
+    lambda scratch_pages, turns: [
+        ("scratch", scratch_pages),
+        *[stretch for kept, kind in turns for stretch in (("preserved", kept), (kind, 1))],
+    ],
+    st.sampled_from([2, 20, 60]),
+    st.lists(
+        st.tuples(st.integers(1, 6), st.sampled_from(["free"] * 30 + ["reserved", "hole"])),
+        min_size=20,
+        max_size=220,
+    ),
+)
+RESERVERS = {"two calls": {"marks_noinit": True}, "one call": {"flags": RSRV_NOINIT}}
+
+
+@pytest.mark.parametrize("how", RESERVERS)
+@settings(max_examples=60)
+@given(machine=machines(SCATTERED), joined=st.booleans())
+def test_ranges_at_once_are_as_one_after_the_other(how, machine, joined):
+    ranges = machine.incoming.run_columns().ranges()
+    ranges = ranges.collected() if joined else ranges
+    together, single = (BlockReserver(machine.memblock.copy(), **RESERVERS[how]) for _ in range(2))
+    together.reserve_all(ranges)
+    for index in range(len(ranges)):
+        if single.reserve(*ranges.one(index)):
+            break
+    assert regions(together._memblock.reserved) == regions(single._memblock.reserved)
+    assert together._memblock.reserved.capacity == single._memblock.reserved.capacity
+    assert together.work == single.work
+    assert (together.errno, together.size_bytes) == (single.errno, single.size_bytes)
+    together._memblock.check()
+
+
+@FAMILY
+@settings(max_examples=30)
+@given(machine=machines(SCATTERED))
+def test_scattered_memory_ends_as_single_calls_do(name, machine):
+    held_to_single_calls(name, machine)
 
 
 @FAMILY

@@ -10,7 +10,7 @@ from __future__ import annotations
 from kho_sim.base.work import Work
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve.base import Retrieval, RetrieveOptions
-from kho_sim.kho.retrieve.reserver import BlockReserver, collected
+from kho_sim.kho.retrieve.reserver import BlockReserver
 from kho_sim.memory.memblock import RSRV_NOINIT, Memblock
 
 
@@ -24,9 +24,7 @@ def retrieve(
     When memblock's array cannot grow, later runs are not reserved; they are walked all the same.
     """
     regions_before, reserver = len(memblock.reserved), BlockReserver(memblock, RSRV_NOINIT)
-    for run in collected(incoming):
-        if reserver.reserve(run, run.size):
-            break
+    reserver.reserve_all(incoming.run_columns().ranges().collected())
     work = reserver.work + walk_work(incoming)
     return Retrieval(regions_before, len(memblock.reserved), work, reserver.error)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve.base import Retrieval, RetrieveOptions
 from kho_sim.kho.retrieve.collect_runs import walk_work
-from kho_sim.kho.retrieve.reserver import BlockReserver, collected
+from kho_sim.kho.retrieve.reserver import BlockReserver
 from kho_sim.memory.memblock import RSRV_NOINIT, Memblock
 
 
@@ -19,9 +19,7 @@ def retrieve(memblock: Memblock, incoming: FrozenRadixTree, options: RetrieveOpt
     """Reserve the runs that threads collect, no more of them than there are leaves."""
     regions_before, reserver = len(memblock.reserved), BlockReserver(memblock, RSRV_NOINIT)
     leaves = sum(1 for _, bits in incoming.walk_tables() if bits)
-    for run in collected(incoming):
-        if reserver.reserve(run, run.size):
-            break
+    reserver.reserve_all(incoming.run_columns().ranges().collected())
     return Retrieval(
         regions_before,
         len(memblock.reserved),

@@ -38,7 +38,7 @@ def retrieve_with(
 ) -> Retrieval:
     """Reserve key by key; struct pages are initialised as far as keys are reserved."""
     regions_before = len(memblock.reserved)
-    reserver.reserve_runs(incoming)
+    reserver.reserve_all(incoming.run_columns().ranges())
     work = reserver.work + Work(
         keys_walked=reserver.work.ranges_reserved,
         tables_walked=incoming.nodes,

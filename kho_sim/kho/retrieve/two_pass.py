@@ -12,10 +12,11 @@ What early boot may use is up to the extension: with ``reserve-early`` all that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from kho_sim.base.extent import Extent
 from kho_sim.base.work import Work
+from kho_sim.kho.key_runs import NO_RANGES, KeyRuns, Ranges
 from kho_sim.kho.radix import FrozenRadixTree
 from kho_sim.kho.retrieve import collect_runs, one_call
 from kho_sim.kho.retrieve.base import FirstPass, Retrieval, RetrieveOptions
@@ -59,10 +60,10 @@ def retrieve_runs(
 def _reserve(memblock: Memblock, incoming: FrozenRadixTree, collects: bool) -> FirstPass:
     kept, tables = BlockReserver(memblock, RSRV_NOINIT), BlockReserver(memblock)
     page_bytes = incoming.geometry.page_bytes
-    blocks = _in_walk_order(incoming)
-    for extent, block_bytes in _collected(blocks) if collects else blocks:
-        reserver = kept if block_bytes else tables
-        if reserver.reserve(extent, block_bytes or page_bytes):
+    for table, ranges in _waiting(incoming) if collects else _in_walk_order(incoming):
+        if table:
+            tables.reserve(Extent(table, table + page_bytes), page_bytes)
+        if tables.errno or kept.reserve_all(ranges):
             break
     walked = Work(
         keys_walked=len(incoming), tables_walked=incoming.nodes, words_scanned=incoming.words
@@ -70,32 +71,24 @@ def _reserve(memblock: Memblock, incoming: FrozenRadixTree, collects: bool) -> F
     return FirstPass(kept.work + tables.work + walked, kept.error or tables.error)
 
 
-def _in_walk_order(incoming: FrozenRadixTree) -> Iterator[tuple[Extent, int]]:
-    """Yield (range, block size) for each run of keys in a leaf; the block size of a table is 0."""
+def _in_walk_order(incoming: FrozenRadixTree) -> Iterator[tuple[int, Ranges]]:
+    """Yield each table with the ranges of its keys."""
+    page_shift = incoming.geometry.page_shift
     for table, bits in incoming.walk_tables():
-        yield Extent(table.address, table.address + incoming.geometry.page_bytes), 0
-        for span in incoming.spans(table.prefix, bits):
-            shift = span.block_shift
-            for first, end in span.runs():
-                start = (span.first_block + first) << shift
-                yield Extent(start, start + ((end - first) << shift)), 1 << shift
+        spans = incoming.spans(table.prefix, bits)
+        borders = [(span.order, span.first_block, span.borders()) for span in spans]
+        yield table.address, KeyRuns.of(borders, page_shift).ranges() if borders else NO_RANGES
 
 
-def _collected(blocks: Iterable[tuple[Extent, int]]) -> Iterator[tuple[Extent, int]]:
-    """Join neighbours across leaves: a run is reserved when a key comes that is none, a table at
-    once."""
-    run = Extent(0, 0)
-    for extent, block_bytes in blocks:
-        if not block_bytes:
-            yield extent, 0
-        elif extent.start == run.end:
-            run = Extent(run.start, extent.end)
-        else:
-            if run.size:
-                yield run, run.size
-            run = extent
-    if run.size:
-        yield run, run.size
+def _waiting(incoming: FrozenRadixTree) -> Iterator[tuple[int, Ranges]]:
+    """Yield the same with neighbours joined across tables: a table is reserved at once, a run when
+    a key comes that is none of its neighbours."""
+    run = NO_RANGES
+    for table, ranges in _in_walk_order(incoming):
+        runs = run.followed_by(ranges).collected()
+        yield table, runs.piece(0, -1)
+        run = runs.piece(max(len(runs) - 1, 0), len(runs))
+    yield 0, run
 
 
 def _second_pass(memblock: Memblock, incoming: FrozenRadixTree) -> Retrieval:
