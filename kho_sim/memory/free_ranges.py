@@ -3,23 +3,24 @@
 The kernel walks both arrays at each search (__next_mem_range(), mm/memblock.c). Here the free
 ranges, cut at memory region borders, are kept as a list until an array changes; an allocation
 inside one of them is cut out in place. So a search costs what is free, not what is reserved. Where
-memory has very many regions no list is kept: a search walks them piece by piece, those that are
-large enough and have the flags, until one fits.
+an array has very many regions no list is kept: a search walks memory piece by piece, what is large
+enough and has the flags, until something fits.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import round_down, round_up
 from kho_sim.memory.regions import RegionArray, Regions
 
+Item = TypeVar("Item")
 ADDRESS_MAX = 2**64 - 1
 MOST_LISTED = 1 << 13
-"""Regions of memory up to which their free ranges are kept as a list."""
+"""Regions of an array up to which free ranges are kept as a list."""
 FIRST_PIECE, LARGEST_PIECE = 1 << 8, 1 << 16
 """Regions that a search looks at together: it begins with few and doubles."""
 
@@ -59,7 +60,7 @@ class FreeRanges:
 
     def ascending(self) -> Iterable[Gap]:
         """Return all free ranges that are not empty; iterate over them before an array changes."""
-        if len(self._memory) > MOST_LISTED:
+        if max(len(self._memory), len(self._reserved)) > MOST_LISTED:
             return _not_empty(self._walk(self._memory))
         return self._listed()
 
@@ -140,9 +141,11 @@ class FreeRanges:
         """
         if not size:
             return (_ordered([*self._walk(self._memory)], descending),)
-        if len(self._memory) <= MOST_LISTED:
-            return (_ordered(self._listed(), descending),)
-        return self._by_piece(size, needs, descending)
+        if len(self._memory) > MOST_LISTED:
+            return self._by_piece(size, needs, descending)
+        if len(self._reserved) > MOST_LISTED:
+            return self._by_region(size, needs, descending)
+        return (_ordered(self._listed(), descending),)
 
     def _by_piece(self, size: int, needs: int, descending: bool) -> Iterator[Iterable[Gap]]:
         done, total, step = 0, len(self._memory), FIRST_PIECE
@@ -152,6 +155,23 @@ class FreeRanges:
             large = self._memory.at_least(size, needs, piece)
             yield _ordered([*self._walk(large)], descending)
             done, step = until, min(2 * step, LARGEST_PIECE)
+
+    def _by_region(self, size: int, needs: int, descending: bool) -> Iterator[Iterable[Gap]]:
+        """Yield what lies between reservations in regions that have the flags, a few at a time."""
+        for index in _ordered(range(len(self._memory)), descending):
+            base, region_bytes, nid, flags = self._memory[index]
+            if flags & needs != needs:
+                continue
+            gaps = self._reserved.gaps_in(base, base + region_bytes)
+            done, step = 0, FIRST_PIECE
+            while done < len(gaps):
+                until = min(done + step, len(gaps))
+                some = (
+                    gaps[len(gaps) - until : len(gaps) - done] if descending else gaps[done:until]
+                )
+                large = some[some[:, 1] - some[:, 0] >= size].tolist()
+                yield _ordered([Gap(start, end, nid, flags) for start, end in large], descending)
+                done, step = until, min(2 * step, LARGEST_PIECE)
 
     def _walk(self, regions: Regions) -> Iterator[Gap]:
         """Yield the free ranges of regions as the kernel's iterator meets them, empty ones
@@ -175,5 +195,5 @@ def _not_empty(gaps: Iterable[Gap]) -> Iterator[Gap]:
     return (gap for gap in gaps if gap.start < gap.end)
 
 
-def _ordered(gaps: list[Gap], descending: bool) -> Iterable[Gap]:
-    return reversed(gaps) if descending else gaps
+def _ordered(items: Sequence[Item], descending: bool) -> Iterable[Item]:
+    return reversed(items) if descending else items

@@ -21,14 +21,14 @@ memfds fill the first chunk of 384 MiB and go on in the second.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
 
-from kho_sim.base.extent import Extent, intersected, round_down, round_up, total_size
+from kho_sim.base.extent import Extent, round_down, round_up, total_size
 from kho_sim.platform.geometry import Geometry
 
 from .runs import Column
@@ -112,7 +112,7 @@ def give_deferred(
 ) -> None:
     """Free everything from ``first_pfn`` on, chunk by chunk: deferred_init_memmap()."""
     step = interleaving.turn_pages(zone.geometry)
-    chunks = [_by_turn(intersected(free, [chunk]), step) for chunk in _chunks(zone, first_pfn)]
+    chunks = [_by_turn(part, step) for part in _by_chunk(free, _chunks(zone, first_pfn))]
     workers = _workers(_threads(zone, first_pfn), interleaving, drawn)
     in_order = _in_order_of_turns([chunk for chunk in chunks if len(chunk.start)], workers)
     if in_order:
@@ -208,6 +208,21 @@ def _chunks(zone: Zone, first_pfn: int) -> Iterator[Extent]:
         end = min(round_down(pfn, chunk) + chunk, zone.end_pfn)
         yield Extent(pfn, end)
         pfn = end
+
+
+def _by_chunk(free: list[Extent], chunks: Iterable[Extent]) -> Iterator[list[Extent]]:
+    """Yield what each of the chunks holds of free ranges; both ascend and do not overlap."""
+    first = 0
+    for chunk in chunks:
+        part = []
+        while first < len(free) and free[first].start < chunk.end:
+            inside = free[first].clip(chunk)
+            if inside.size:
+                part.append(inside)
+            if free[first].end > chunk.end:
+                break
+            first += 1
+        yield part
 
 
 def _by_turn(free: list[Extent], step: int) -> _Chunk:
