@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.memory.memblock import RSRV_NOINIT, Memblock
@@ -33,21 +34,24 @@ def struct_pages(
     """Return the struct pages of a kernel that defers most of them.
 
     ``memblock``: as early boot leaves it. ``zones``: those that a node can have. ``skipped``:
-    memory that is kept from the page allocator without being reserved.
+    memory that is kept from the page allocator without being reserved; the retrieval initialises
+    its struct pages, as it does those of ranges with the NOINIT flag.
     """
     page_bytes, limits = memblock.geometry.page_bytes, list(zones)
     by_node: dict[int, list[Extent]] = {}
     for region in memblock.memory:
         by_node.setdefault(region.nid, []).append(Extent(region.base, region.end))
-    kept = list(skipped)
+    kept_from, kept_to = np.array(list(skipped), np.uint64).reshape(-1, 2).T
     early_bytes, deferred = 0, {}
     for nid, memory in by_node.items():
         border = _border(memory, limits, memblock.geometry.section_bytes)
         late_bytes = uninitialised = 0
         for start, end in memory:
-            free = _not_reserved(memblock.reserved, max(start, border), end) if end > border else 0
-            late_bytes += free - sum(part.clip(Extent(start, end)).size for part in kept)
+            first = min(max(start, border), end)
+            late_bytes += end - first - _inside(memblock.reserved, first, end, 0)
+            late_bytes -= _overlap(kept_from, kept_to, first, end)
             uninitialised += _inside(memblock.reserved, start, end, RSRV_NOINIT)
+            uninitialised += _overlap(kept_from, kept_to, start, end)
         early_bytes += sum(part.size for part in memory) - late_bytes - uninitialised
         deferred[nid] = late_bytes // page_bytes
     return StructPages(max(early_bytes, 0) // page_bytes, deferred)
@@ -62,14 +66,13 @@ def _border(memory: list[Extent], zones: list[ZoneLimit], section_bytes: int) ->
     return memory[-1].end
 
 
-def _not_reserved(reserved: Regions, start: int, end: int) -> int:
-    return end - start - _inside(reserved, start, end, 0)
-
-
 def _inside(regions: Regions, start: int, end: int, flag: int) -> int:
     """Return the bytes of [start, end) that lie in regions with a flag (0: in all)."""
-    first, last = np.uint64(start), np.uint64(end)
-    bases = np.frombuffer(regions.bases, np.uint64).clip(first, last)
-    ends = np.frombuffer(regions.ends, np.uint64).clip(first, last)
     flagged = np.frombuffer(regions.flags, np.uint16) & flag == flag
-    return int((ends - bases)[flagged].sum())
+    bases, ends = (np.frombuffer(column, np.uint64) for column in (regions.bases, regions.ends))
+    return _overlap(bases[flagged], ends[flagged], start, end)
+
+
+def _overlap(bases: NDArray[np.uint64], ends: NDArray[np.uint64], start: int, end: int) -> int:
+    first, last = np.uint64(start), np.uint64(end)
+    return int((ends.clip(first, last) - bases.clip(first, last)).sum())
