@@ -39,6 +39,7 @@ from kho_sim.chain.timing.late import cpus_by_node, late_stages
 from kho_sim.chain.timing.user import user_phases
 from kho_sim.chain.update import Update
 from kho_sim.chain.workload.base import Workload
+from kho_sim.kernel.alternatives import boot_alternatives
 from kho_sim.kernel.boot import BootedMemory, KernelSetup, boot_memory
 from kho_sim.kernel.processes import Process as UserProcess
 from kho_sim.kernel.running import RunningMemory
@@ -288,16 +289,18 @@ class Kernel:
 
     def _try_what_ifs(self) -> None:
         """Boot again, beside the chain, with other ways to extend and retrieve."""
-        if self.booted.incoming is None:
+        if self.booted.incoming is None or self.handover is None:
             return
-        for what_if in self.plan.what_ifs_at(self.index):
-            setup = replace(
+        setups = (
+            replace(
                 self.setup,
                 strategy=what_if.strategy,
                 extend=what_if.extend,
                 retrieval=what_if.retrieval or self.setup.retrieval,
             )
-            tried = boot_memory(self.plan.machine, setup, self.handover)
+            for what_if in self.plan.what_ifs_at(self.index)
+        )
+        for setup, tried in boot_alternatives(self.plan.machine, setups, self.handover):
             self.journal.note_alternative(self.index, setup, tried, self._steps)
 
     def _note_boot(self, booted: BootedMemory) -> None:

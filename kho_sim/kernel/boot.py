@@ -114,6 +114,17 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
 
     ``handover`` is None for a first kernel.
     """
+    booted = boot_to_retrieval(machine, setup, handover)
+    if not booted.panic:
+        finish_boot(booted, setup)
+    return booted
+
+
+def boot_to_retrieval(
+    machine: Machine, setup: KernelSetup, handover: Handover | None
+) -> BootedMemory:
+    """Do the part of ``boot_memory`` that comes before the retrieval, or before scratch is reserved
+    in a first kernel."""
     platform = setup.platform
     kind = Memblock if setup.extend_fails_after is None else FailingMarks
     memblock = kind(platform.geometry)
@@ -153,6 +164,13 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         pages = early.memblock.memory_size() // early.geometry.page_bytes
         booted.early_work += Work(pages_initialised=pages)
     booted.remember("before_retrieve")
+    return booted
+
+
+def finish_boot(booted: BootedMemory, setup: KernelSetup) -> None:
+    """Do the rest of it, in a kernel that has not died."""
+    early = booted.early
+    machine = early.machine
     if booted.incoming is not None:
         booted.retrieval = _retrieve(booted, setup, booted.incoming, machine.cpus)
     elif setup.kho and not early.revived:
@@ -165,7 +183,6 @@ def boot_memory(machine: Machine, setup: KernelSetup, handover: Handover | None)
         )
         booted.scratch_areas = booted.reservation.areas
     booted.remember("after_retrieve")
-    return booted
 
 
 def _as_read(handed: FrozenRadixTree, release: Release) -> FrozenRadixTree:
