@@ -53,6 +53,10 @@ ASSUMED_OF_FIRMWARE = {
     "boots with 1, 2 and 4 CPUs, and assumed for others; explain has the assumptions",
 }
 
+NO_COMPACTION = (
+    "huge folios are taken as long as a block is free, then single pages; a kernel may compact "
+    "memory first, for a program that asked for huge pages (madvise)"
+)
 ASSUMED_OF_EARLY = (
     "its pages are listed and have keys as reserve_mem= areas do, and each kernel's owner takes "
     "memory of its own"
@@ -182,6 +186,9 @@ def _on_workloads(scenario: Scenario) -> Iterator[Note]:
         text = ASSUMED_OF_WORKLOADS.get(entry.kind)
         if text:
             yield Note(("workload", index, "kind"), 0, ASSUMED, text)
+        folio = getattr(entry, "folio", None)
+        if folio and folio > scenario.kernel.page_size:
+            yield Note(("workload", index, "folio"), 0, NOT_MODELLED, NO_COMPACTION)
 
 
 def _on_chain(scenario: Scenario) -> Iterator[Note]:

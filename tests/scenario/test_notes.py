@@ -8,6 +8,7 @@ from kho_sim.releases import load_release
 from kho_sim.scenario import loads
 from kho_sim.scenario.loader import load_with_notes
 from kho_sim.scenario.notes import ASSUMED, DRAWN, NO_EXTENSION, NO_UPDATE, notes_of
+from kho_sim.scenario.yaml_tree import path_text
 
 MACHINE = "machine: {memory: 4GiB}\n"
 
@@ -125,3 +126,20 @@ def test_what_is_assumed_of_a_firmware_stands_at_its_name(tmp_path: Path) -> Non
 def test_a_build_without_efi_on_a_machine_with_it_is_said(machine, kernel, expected) -> None:
     found = notes_of(loads(f"machine: {{{machine}}}\nkernel: {kernel}\n"))
     assert any("is not made for EFI" in note.text for note in found) == expected
+
+
+def test_early_memory_with_an_owner_and_huge_folios_are_noted_at_their_words() -> None:
+    scenario = loads("""
+machine: {memory: 4GiB}
+kernel: {early: [{what: a, size: 1MiB}, {what: b, size: 1MiB, preserve: true}]}
+workload:
+- {kind: memfd, size: 4MiB}
+- {kind: memfd, size: 4MiB, folio: 4KiB}
+- {kind: vms, count: 1, size: 4MiB, folio: 2MiB}
+chain: {boots: 2}
+""")
+    found = [(path_text(note.path), note.kind) for note in notes_of(scenario)]
+    assert found == [
+        ("kernel.early[1].preserve", "assumed"),
+        ("workload[2].folio", "not modelled"),
+    ]
