@@ -8,7 +8,7 @@ from tests.kho.machines import allocator
 
 
 def user_pages(pages):
-    return sum(sum(zone.buddy._movable) for zone in pages._zones)
+    return sum(sum(zone.buddy.user_pages._pages) for zone in pages._zones)
 
 
 @pytest.mark.parametrize(

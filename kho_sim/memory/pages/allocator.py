@@ -177,7 +177,7 @@ class PageAllocator:
             for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
                 if user:
-                    zone.buddy.count_movable(run.extent(), +1)
+                    zone.buddy.user_pages.count(run.extent(), +1)
         set_lowmem_reserve(self._zones)
 
     # Requests
@@ -239,7 +239,7 @@ class PageAllocator:
 
     def zones_of(self, runs: Runs) -> list[tuple[Zone, int]]:
         """Return the zones that runs of single pages lie in, each with how many pages in a row."""
-        return self._map.in_a_row(runs)
+        return [(zone, blocks_of(part)) for zone, part in self._map.in_turn(runs, 0)]
 
     def alloc_largest(
         self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int | None = None
@@ -268,11 +268,10 @@ class PageAllocator:
 
     def free(self, runs: Iterable[Run], order: int = 0, user: bool = False) -> None:
         """Free blocks one by one, as given; ``user`` as it was when they were allocated."""
-        for run in runs:
-            for zone, part in self._map.by_zone(run, order):
-                if user:
-                    zone.buddy.count_movable(part.extent(order), -1)
-                zone.free(part, order)
+        for zone, part in self._map.in_turn(runs, order):
+            if user:
+                zone.count_user_pages(part, order, -1)
+            zone.free(part, order)
 
     def settle(self) -> None:
         """Let time pass in which nobody allocates: minutes are enough for what is cached to
@@ -380,13 +379,12 @@ class PageAllocator:
         return zone.managed_pages > before
 
     def _release(self, areas: Iterable[Extent]) -> None:
-        order, pageblock_pages = self.geometry.pageblock_order, self.geometry.pageblock_pages
+        order = self.geometry.pageblock_order
         for area in areas:
             self._mark_cma(area)
-            for pfn in range(area.start, area.end, pageblock_pages):
-                _, zone = self._map.owner_of(pfn)
-                zone.managed_pages += pageblock_pages
-                zone.free(Run(pfn, 1), order)
+            for zone, run in self._map.by_zone(Run(area.start, area.size >> order), order):
+                zone.managed_pages += run.blocks << order
+                zone.free([run], order)
         set_lowmem_reserve(self._zones)
 
     def _mark_cma(self, area: Extent) -> None:

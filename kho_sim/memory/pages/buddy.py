@@ -9,14 +9,12 @@ reserves, watermark boosts, isolation, page reporting and shuffling.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
 
 from kho_sim.base.errors import ensure
-from kho_sim.base.extent import Extent
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
 from .counters import ZoneCounter
@@ -29,6 +27,7 @@ from .kinds import (
 )
 from .lists import BlockList, MaxOrderList
 from .runs import Column, Runs, blocks_of
+from .user_pages import UserPages
 
 
 class Buddy:
@@ -43,7 +42,7 @@ class Buddy:
         self.base_pfn = start_pfn // block_pages * block_pages
         pageblocks = -(-(end_pfn - self.base_pfn) // block_pages) * self._pageblocks_per_block
         self._types = bytearray([MOVABLE]) * pageblocks
-        self._movable = array("H", bytes(2 * pageblocks))
+        self.user_pages = UserPages(self.base_pfn, pageblocks, geometry)
         self._small = [[BlockList() for _ in range(TYPE_SLOTS)] for _ in range(self._max_order)]
         self._max = [MaxOrderList(block_pages) for _ in range(TYPE_SLOTS)]
         self.free = ZoneCounter()
@@ -53,38 +52,16 @@ class Buddy:
         """Return the migrate type of the pageblock that holds a page."""
         return self._types[(pfn - self.base_pfn) >> self._pageblock_order]
 
+    def types_of(self, first_pfn: int, end_pfn: int) -> bytearray:
+        """Return the types of all pageblocks that some pages lie in."""
+        first = (first_pfn - self.base_pfn) >> self._pageblock_order
+        return self._types[first : (end_pfn - 1 - self.base_pfn >> self._pageblock_order) + 1]
+
     def set_type(self, first_pfn: int, end_pfn: int, migratetype: int) -> None:
         """Give a type to whole pageblocks; their free blocks are the caller's business."""
         first = (first_pfn - self.base_pfn) >> self._pageblock_order
         end = -(-(end_pfn - self.base_pfn) // self._pageblock_pages)
         self._types[first:end] = bytes([migratetype]) * (end - first)
-
-    def count_movable(self, extent: Extent, sign: int) -> None:
-        """Note that user pages (on the LRU) came (+1) or went (-1); claims look at their number."""
-        pfn, end = extent
-        while pfn < end:
-            index, offset = divmod(pfn - self.base_pfn, self._pageblock_pages)
-            whole = (end - pfn) // self._pageblock_pages
-            if not offset and whole > 1:
-                value = self._pageblock_pages if sign > 0 else 0
-                self._movable[index : index + whole] = array("H", [value]) * whole
-                pfn += whole * self._pageblock_pages
-            else:
-                count = min(end - pfn, self._pageblock_pages - offset)
-                self._movable[index] += sign * count
-                pfn += count
-
-    def count_movable_runs(self, runs: Runs, order: int, sign: int) -> None:
-        """Note the same of the pages of many runs."""
-        start, end = (column - self.base_pfn for column in runs.bounds(order))
-        shift = self._pageblock_order
-        first = start >> shift
-        parts = ((end - 1) >> shift) - first + 1
-        run = np.repeat(np.arange(len(runs)), parts)
-        block = first[run] + np.arange(len(run)) - (np.cumsum(parts) - parts)[run]
-        counted = np.minimum(end[run], block + 1 << shift) - np.maximum(start[run], block << shift)
-        movable = np.frombuffer(self._movable, np.uint16)
-        (np.add if sign > 0 else np.subtract).at(movable, block, counted.astype(np.uint16))
 
     # Taking
 
@@ -107,9 +84,13 @@ class Buddy:
             return pfn, count << (self._max_order - order)
         return self._cut(largest.pop_head(), self._max_order, order, migratetype, limit)
 
-    def take_singles(self, migratetype: int, pages: int) -> Runs:
-        """Take single pages of one type as so many requests get them; as far as they go, which
-        may be less."""
+    def claimable_blocks(self, migratetype: int) -> int:
+        """Return how many free blocks of the highest order a type could claim."""
+        return sum(len(self._max[donor]) for donor in FALLBACKS[migratetype])
+
+    def take_singles(self, migratetype: int, pages: int, claims: bool = False) -> Runs:
+        """Take single pages of one type as so many requests get them, with ``claims`` of whole
+        blocks of other types as well; as far as they go, which may be less."""
         parts: list[Sequence[Run]] = []
         while pages:
             largest, whole = self._max[migratetype], pages >> self._max_order
@@ -118,10 +99,20 @@ class Buddy:
                 parts.append(Runs(first, blocks << self._max_order))
             elif found := self.take_smallest(0, migratetype, pages):
                 parts.append([Run(*found)])
+            elif claims and whole and self.claimable_blocks(migratetype):
+                parts.append(self._claim_whole(migratetype, whole))
             else:
                 break
             pages -= blocks_of(parts[-1])
         return Runs.chained(parts, 0)
+
+    def _claim_whole(self, migratetype: int, most: int) -> Runs:
+        """Claim blocks of the highest order of the first type that has any; return their pages."""
+        donor = next(donor for donor in FALLBACKS[migratetype] if self._max[donor])
+        first, blocks = self._max[donor].pop_head_runs(most)
+        for pfn, count in zip(first.tolist(), blocks.tolist(), strict=True):
+            self.set_type(pfn, pfn + (count << self._max_order), migratetype)
+        return Runs(first, blocks << self._max_order)
 
     def claim(
         self, order: int, migratetype: int, min_order: int, limit: int = 1
@@ -200,7 +191,7 @@ class Buddy:
     def _worth_claiming(self, pfn: int, donor: int, migratetype: int) -> bool:
         first = pfn // self._pageblock_pages * self._pageblock_pages
         free = sum(1 << order for order, _ in self._blocks_in(first, donor))
-        movable = self._movable[(first - self.base_pfn) >> self._pageblock_order]
+        movable = self.user_pages.around(first)
         if migratetype == MOVABLE:
             alike = movable
         else:

@@ -21,6 +21,7 @@ memfds fill the first chunk of 384 MiB and go on in the second.
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -140,7 +141,7 @@ class _Worker:
         self.speed = speed
         self.worked = 0
         self._credit = 0.0
-        self._turns: list[int] = []
+        self._turns = array("q")
 
     def turns(self, pieces: int) -> Column:
         """Return the turns of the next pieces and of the one after them, at which it looks for
@@ -148,12 +149,15 @@ class _Worker:
         wanted = self.worked + pieces + 1
         if self.speed == 1.0:
             return np.arange(self.begins + self.worked, self.begins + wanted)
-        while len(self._turns) < wanted:
-            self._credit += self.speed
-            due, self._credit = divmod(self._credit, 1.0)
-            self._turns += [self.begins] * int(due)
-            self.begins += 1
-        return np.array(self._turns[self.worked : wanted])
+        turns, credit, turn = self._turns, self._credit, self.begins
+        while len(turns) < wanted:
+            credit += self.speed
+            while credit >= 1:
+                turns.append(turn)
+                credit -= 1
+            turn += 1
+        self._credit, self.begins = credit, turn
+        return np.array(turns[self.worked : wanted], np.int64)
 
 
 def _in_order_of_turns(

@@ -28,7 +28,7 @@ def free_by_worker(zone: Zone, run: Run, online_cpus: int) -> None:
     """
     if online_cpus == 1:
         zone.managed_pages += run.blocks
-        zone.free(run, 0)
+        zone.free([run], 0)
         return
     kept = min(run.blocks, zone.pcp.high_min)
     start, end = run.extent()

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .allocator import PageAllocator
+from .exchange import exchange
 from .kinds import UNMOVABLE, Run
-from .rounds import exchange
 from .runs import Queue, Runs, blocks_of, cut_at, woven
 from .stretches import apart, first_passing
 from .zone import Zone

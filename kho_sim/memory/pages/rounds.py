@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from copy import copy
 
-from .kinds import CMA, MOVABLE, RECLAIMABLE, UNMOVABLE, Run
-from .runs import Queue, Runs
-from .zone import THIS_ZONE, ZONE_MOVABLE, Zone
+from .counters import ZoneCounter
+from .kinds import UNMOVABLE
+from .percpu import PerCpuLists
 
 State = tuple[int, ...]
 Sums = tuple[int, int, int, int]
@@ -23,20 +23,22 @@ Sums = tuple[int, int, int, int]
 class Rounds:
     """What some rounds do to the sizes of a zone's lists and to its counter of free pages.
 
-    ``rounds``: how many were worked; ``taken`` and ``drained``: single pages that left the buddy
-    system for the list of unmovable ones, and came back to it from that of movable ones.
+    Single unmovable pages are taken, blocks of another list (``slot``) are freed. ``rounds``: how
+    many were worked; ``taken`` and ``drained``: pages that left the buddy system, and blocks that
+    came back to it.
     """
 
-    def __init__(self, zone: Zone) -> None:
-        self.lists = copy(zone.pcp)
-        self.free = copy(zone.buddy.free)
+    def __init__(self, lists: PerCpuLists, free: ZoneCounter, below_high: bool, slot: int) -> None:
+        self.lists = copy(lists)
+        self.free = copy(free)
         self.rounds = self.taken = self.drained = 0
-        self._below_high = zone.below_high
-        self._unmovable = zone.pcp.blocks_in(zone.pcp.slot_of(0, UNMOVABLE))
-        self._movable = zone.pcp.blocks_in(zone.pcp.slot_of(0, MOVABLE))
+        self._below_high = below_high
+        self._order = lists.order_of(slot)
+        self._unmovable = lists.blocks_in(lists.slot_of(0, UNMOVABLE))
+        self._freed = lists.blocks_in(slot)
 
     def work(self, take: int, give: int, most: int) -> None:
-        """Work up to so many rounds, each of which takes pages and then frees some; stop before
+        """Work up to so many rounds, each of which takes pages and then frees blocks; stop before
         one that would drain other lists."""
         seen: dict[State, Sums] = {}
         while self.rounds < most:
@@ -59,7 +61,7 @@ class Rounds:
     def _state(self) -> State:
         lists = self.lists
         limits = (lists.pages, lists.high, lists.alloc_factor, lists.free_count)
-        return (self._unmovable, self._movable, self.free.pending, *limits)
+        return (self._unmovable, self._freed, self.free.pending, *limits)
 
     def _sums(self) -> Sums:
         return self.rounds, self.taken, self.drained, self.free.value
@@ -87,77 +89,19 @@ class Rounds:
             wanted -= handed_out
 
     def _give(self, left: int) -> bool:
-        """Free pages, from one overflow of the list to the next; tell whether it sufficed."""
-        lists = self.lists
+        """Free blocks, from one overflow of the list to the next; tell whether it sufficed."""
+        lists, order = self.lists, self._order
         while left:
-            count = min(left, lists.room(0, self._below_high))
-            surplus = min(lists.freed(0, count, self._below_high), lists.pages)
-            self._movable += count
+            count = min(left, lists.room(order, self._below_high))
+            pages = min(lists.freed(order, count, self._below_high), lists.pages)
+            surplus = -(-pages >> order)
+            self._freed += count
             left -= count
-            if surplus > self._movable:
+            if surplus > self._freed:
                 return False
             if surplus:
-                self._movable -= surplus
-                lists.pages -= surplus
+                self._freed -= surplus
+                lists.pages -= surplus << order
                 self.drained += surplus
-                self.free.add(1, surplus)
+                self.free.add(1 << order, surplus)
         return True
-
-
-def exchange(zone: Zone, sources: Queue, batch: int, most: int) -> list[Run]:
-    """Take ``batch`` unmovable pages from a zone and free as many of the sources, which lie in its
-    CMA, up to ``most`` times; return what was taken, nothing where that is not sure.
-
-    Targets are pages of user memory from then on, as the sources were.
-    """
-    most = min(most, _sure_batches(zone, batch))
-    if most < 1:
-        return []
-    worked = Rounds(zone)
-    worked.work(batch, batch, most)
-    if not worked.rounds:
-        return []
-    pages = worked.rounds * batch
-    lists = zone.pcp
-    moving = sources.take(pages)
-    slot = lists.slot_of(0, UNMOVABLE)
-    lists.append(slot, zone.take(worked.taken, UNMOVABLE), 0)
-    targets = lists.take(slot, pages)
-    zone.count_user_pages(targets, 0, +1)
-    zone.count_user_pages(moving, 0, -1)
-    _settle(zone, moving, worked)
-    return targets
-
-
-def _sure_batches(zone: Zone, batch: int) -> int:
-    """Return for how many batches requests are surely served here, from whole blocks that are
-    claimed, on the same side of the high watermark."""
-    buddy, refill = zone.buddy, zone.pcp.largest_refill
-    if buddy.blocks_free(zone.geometry.max_order, UNMOVABLE):
-        return 0
-    doubt = 2 * buddy.free.threshold + 2 + refill
-    blocks = sum(
-        buddy.blocks_free(zone.geometry.max_order, kind) for kind in (MOVABLE, RECLAIMABLE)
-    )
-    sure = min(
-        (blocks << zone.geometry.max_order) - refill,
-        zone.above(zone.watermark_low, False, THIS_ZONE) - doubt,
-    )
-    if not zone.below_high:
-        sure = min(sure, zone.above(zone.watermark_high, False, THIS_ZONE) - doubt)
-    elif zone.above(zone.watermark_high, False, ZONE_MOVABLE) > -doubt:
-        sure = 0
-    return max(sure, 0) // batch
-
-
-def _settle(zone: Zone, freed: Runs, worked: Rounds) -> None:
-    """Free pages through their list, and leave the zone with the sizes that were worked."""
-    lists, slot = zone.pcp, zone.pcp.slot_of(0, CMA)
-    for run in freed:
-        lists.slots[slot].appendleft(run.backwards())
-    lists.pages += freed.block_count()
-    for run, order in lists.drained(slot, worked.drained):
-        zone.buddy.give_run(run, order)
-    zone.pcp = worked.lists
-    free = zone.buddy.free
-    free.value, free.pending = worked.free.value, worked.free.pending

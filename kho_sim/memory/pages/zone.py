@@ -12,19 +12,24 @@ ordinary requests stop above the low mark, and only what cannot wait goes on to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
 from .balance import CmaBalance, in_bursts
 from .buddy import Buddy
 from .counters import stat_threshold
-from .kinds import CMA, MOVABLE, Run, run_of
+from .kinds import CMA, MOVABLE, UNMOVABLE, Run, run_of
 from .percpu import PerCpuLists
-from .runs import Runs
+from .rounds import Rounds
+from .runs import Queue, Runs, blocks_of
 
 _MANY = 4096
-"""Movable pages that are worked as bursts."""
+"""Pages that are worked as bursts, or freed at once."""
+_ROUND = 2048
+"""Blocks that are freed as one round."""
 _NORMAL, _STEAL = "normal", "steal"
 THIS_ZONE, KERNEL_ZONE, ZONE_MOVABLE = 0, 1, 2
 """Which zone a request prefers, seen from one: it decides what must be left there."""
@@ -124,12 +129,16 @@ class Zone:
         """Return how many blocks whole steady refills surely hand out on; 0 where unsure.
 
         A large request empties one refill after the other. While their size is settled, the type's
-        own free blocks last, and no watermark comes near, they can be taken as one.
+        own free blocks last, or those that it claims, and no watermark comes near, they can be
+        taken as one.
         """
         batch = self.pcp.steady_refill(order, self.below_high)
         if not batch or want < 2 * batch:
             return 0
-        own = self.buddy.blocks_free(self._max_order, migratetype) << (self._max_order - order)
+        own = self.buddy.blocks_free(self._max_order, migratetype)
+        if migratetype == UNMOVABLE:
+            own += self.buddy.claimable_blocks(migratetype)
+        own <<= self._max_order - order
         mark = self.watermark_low if self.below_high else self.watermark_high
         room = self.above(mark, cma, reserve)
         room -= ((batch + 1) << order) + 2 * self.buddy.free.threshold
@@ -138,19 +147,20 @@ class Zone:
     def count_user_pages(self, runs: Sequence[Run], order: int, sign: int) -> None:
         """Note that pages in these runs became user pages (+1), or are none any more (-1)."""
         if isinstance(runs, Runs):
-            self.buddy.count_movable_runs(runs, order, sign)
+            self.buddy.user_pages.count_runs(runs, order, sign)
             return
         for run in runs:
-            self.buddy.count_movable(run.extent(order), sign)
+            self.buddy.user_pages.count(run.extent(order), sign)
 
-    def free(self, run: Run, order: int) -> None:
-        """Free blocks one by one, in the order of the run, as __free_pages() does."""
+    def free(self, runs: Iterable[Run], order: int) -> None:
+        """Free blocks one by one, in the order of the runs, as __free_pages() does."""
         if not self.pcp.keeps(order):
-            for pfn in run.pfns(order):
+            for pfn in chain.from_iterable(run.pfns(order) for run in runs):
                 self.free_to_buddy(pfn, order)
             return
-        for slot, part in self._by_list(run, order):
-            self._free_to_lists(slot, part)
+        parts = chain.from_iterable(self._by_list(run, order) for run in runs)
+        for slot, group in groupby(parts, key=itemgetter(0)):
+            self._free_to_lists(slot, [run for _, run in group])
 
     def free_to_buddy(self, pfn: int, order: int, to_tail: bool = False) -> None:
         """Free one block past the per-CPU lists; one above a pageblock goes as its pageblocks."""
@@ -181,8 +191,8 @@ class Zone:
     ) -> Sequence[Run]:
         """Take blocks from the buddy system in one go of rmqueue_bulk(), as far as they go."""
         many: Runs | None = None
-        if cma and migratetype == MOVABLE and not order and blocks >= _MANY:
-            many = self._take_many(blocks)
+        if not order and blocks >= _MANY and cma == (migratetype == MOVABLE):
+            many = self._take_many(blocks) if cma else self._take_kernel_pages(blocks, migratetype)
             blocks -= many.block_count()
         taken: list[Run] = []
         mode = _NORMAL
@@ -194,6 +204,12 @@ class Zone:
             taken.append(run)
             blocks -= run.blocks
         return taken if many is None else Runs.chained([many, taken], order)
+
+    def _take_kernel_pages(self, pages: int, migratetype: int) -> Runs:
+        """Take single pages that are not movable, as long as whole blocks can be claimed."""
+        taken = self.buddy.take_singles(migratetype, pages, claims=True)
+        self.buddy.account(0, taken.block_count(), cma=False)
+        return taken
 
     def _take_many(self, pages: int) -> Runs:
         """Take single movable pages as long as neither their own blocks nor CMA run short."""
@@ -242,6 +258,10 @@ class Zone:
     def _by_list(self, run: Run, order: int) -> list[tuple[int, Run]]:
         """Cut a run where its pageblocks go to another per-CPU list, as (slot, part)."""
         pfn, end = run.extent(order)
+        kinds = self.buddy.types_of(pfn, end)
+        slots = [self.pcp.slot_of(order, kind) for kind in set(kinds)]
+        if len(set(slots)) == 1:
+            return [(slots[0], run)]
         parts = []
         while pfn < end:
             slot = self.pcp.slot_of(order, self.buddy.type_of(pfn))
@@ -252,7 +272,48 @@ class Zone:
             pfn = until
         return parts[:: run.step]
 
-    def _free_to_lists(self, slot: int, run: Run) -> None:
+    def _free_to_lists(self, slot: int, runs: Sequence[Run]) -> None:
+        """Free blocks of one list: many at once while that is sure, else run by run."""
+        order = self.pcp.order_of(slot)
+        if blocks_of(runs) << order < _MANY:
+            for run in runs:
+                self._free_run(slot, run)
+            return
+        queue = Queue(Runs.of(runs), order)
+        while queue.left:
+            blocks = min(queue.left, self._sure_frees() >> order)
+            worked = self.rounds(slot)
+            worked.work(0, min(blocks, _ROUND), blocks // min(blocks, _ROUND) if blocks else 0)
+            if worked.rounds:
+                freed = queue.take(worked.rounds * min(blocks, _ROUND))
+                self.settle_rounds(slot, freed, worked)
+            else:
+                for run in queue.take(_ROUND):
+                    self._free_run(slot, run)
+
+    def _sure_frees(self) -> int:
+        """Return how many pages can come back before the zone may look full enough again."""
+        if not self.below_high:
+            return self.end_pfn
+        short = -self.above(self.watermark_high, False, ZONE_MOVABLE)
+        return max(short - 2 * self.buddy.free.threshold - 2, 0)
+
+    def rounds(self, slot: int) -> Rounds:
+        """Begin to work rounds that free blocks of a list, as this zone is now."""
+        return Rounds(self.pcp, self.buddy.free, self.below_high, slot)
+
+    def settle_rounds(self, slot: int, freed: Runs, worked: Rounds) -> None:
+        """Free blocks through their list, and take over the sizes that were worked."""
+        lists, order = self.pcp, self.pcp.order_of(slot)
+        for run in freed:
+            lists.slots[slot].appendleft(run.backwards(order))
+        lists.pages += freed.block_count() << order
+        self._drain(slot, worked.drained << order)
+        self.pcp = worked.lists
+        free = self.buddy.free
+        free.value, free.pending = worked.free.value, worked.free.pending
+
+    def _free_run(self, slot: int, run: Run) -> None:
         """Free blocks of one list, from one overflow to the next."""
         order = self.pcp.order_of(slot)
         while run.blocks:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -46,13 +48,16 @@ class ZoneMap:
             pfn = until
         return parts[:: run.step]
 
-    def in_a_row(self, runs: Runs) -> list[tuple[Zone, int]]:
-        """Return the zones that runs of single pages lie in, each with how many pages in a row."""
-        start, end = runs.bounds(0)
-        index = np.searchsorted(self._starts, start, "right") - 1
-        if (index != np.searchsorted(self._starts, end, "left") - 1).any():
-            return [(zone, part.blocks) for run in runs for zone, part in self.by_zone(run)]
-        begins = np.flatnonzero(np.append(True, index[1:] != index[:-1]))
-        sizes = np.add.reduceat(runs.blocks, begins)
-        zones = (self._owners[owner][1] for owner in index[begins].tolist())
-        return list(zip(zones, sizes.tolist(), strict=True))
+    def in_turn(self, runs: Iterable[Run], order: int) -> Iterator[tuple[Zone, Sequence[Run]]]:
+        """Yield runs by the zones that they lie in, as many at a time as follow each other."""
+        if isinstance(runs, Runs) and len(runs):
+            start, end = runs.bounds(order)
+            owner = np.searchsorted(self._starts, start, "right") - 1
+            if (owner == np.searchsorted(self._starts, end, "left") - 1).all():
+                begins = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])).tolist()
+                for begin, until in pairwise([*begins, len(runs)]):
+                    yield self._owners[int(owner[begin])][1], runs[begin:until]
+                return
+        parts = chain.from_iterable(self.by_zone(run, order) for run in runs)
+        for zone, group in groupby(parts, key=itemgetter(0)):
+            yield zone, [run for _, run in group]

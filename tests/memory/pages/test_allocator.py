@@ -84,7 +84,7 @@ def test_vmalloc_is_one_request_after_the_other(thinnings, sizes, kind):
         pair.slow.zones[0].user_pages.difference_update(expected)
         if kind == MOVABLE:
             for run in runs:
-                pair.fast._map.owner_of(run.first_pfn)[1].buddy.count_movable(run.extent(), -1)
+                pair.fast._map.owner_of(run.first_pfn)[1].buddy.user_pages.count(run.extent(), -1)
         pair.agree()
 
 
@@ -108,7 +108,7 @@ def test_restored_pages_are_managed_and_movable():
     assert managed(pages) == [(1 << 18) - 512, (1 << 19) - 1025]
     pages.adopt(kept)
     assert managed(pages) == [1 << 18, 1 << 19]
-    counts = [list(zone.buddy._movable) for zone in (low, high)]
+    counts = [list(zone.buddy.user_pages._pages) for zone in (low, high)]
     assert counts[0][-1] == 512
     assert counts[1][:3] == [512, 512, 0]
     assert counts[1][512] == 1
@@ -133,7 +133,7 @@ def test_gigantic_pages_are_managed_and_watermarks_follow():
         for one in (pages, whole)
     ]
     assert marks[0] == marks[1]
-    assert all(not any(zone.buddy._movable) for zone in pages._zones)
+    assert all(not any(zone.buddy.user_pages._pages) for zone in pages._zones)
 
 
 def test_what_is_freed_across_zones_goes_back_to_each():
@@ -149,7 +149,7 @@ def test_what_is_freed_across_zones_goes_back_to_each():
         zone.drain()
     grown = [zone.buddy.free.exact() - f for zone, f in zip(pages._zones, free, strict=True)]
     assert grown == [1024, 1024]
-    assert all(not any(zone.buddy._movable) for zone in pages._zones)
+    assert all(not any(zone.buddy.user_pages._pages) for zone in pages._zones)
 
 
 @pytest.mark.parametrize("order", [0, 3, 9])
@@ -242,12 +242,12 @@ def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
     for run in pinned:
         assert (run.first_pfn >= 128 * MIB >> 12) == (node == 1)
         assert not run.extent().overlaps(pages.movable_only[0])
-    counts = [sum(zone.buddy._movable) for zone in pages._zones]
+    counts = [sum(zone.buddy.user_pages._pages) for zone in pages._zones]
     assert sorted(counts) == [0, 600]
     first, end = pages.movable_only[0]
     _, zone = pages._map.owner_of(first)
     blocks = slice((first - zone.buddy.base_pfn) >> 9, (end - zone.buddy.base_pfn) >> 9)
-    assert not any(zone.buddy._movable[blocks])
+    assert not any(zone.buddy.user_pages._pages[blocks])
 
 
 INTERLEAVED = [
@@ -292,7 +292,7 @@ def test_nodes_that_interleave_have_their_own_pages_and_no_others(node, order):
     pages.settle()
     pages.check()
     assert managed(pages) == counts
-    assert not any(any(zone.buddy._movable) for zone in pages._zones)
+    assert not any(any(zone.buddy.user_pages._pages) for zone in pages._zones)
     assert pages.free_pages().pages + cached(pages) == before.pages
 
 
@@ -330,9 +330,9 @@ def test_what_was_no_user_page_is_freed_as_none():
     free = pages.free_pages()
     pages.alloc(600, 0, MOVABLE)
     kernel = pages.alloc(600, 0, UNMOVABLE)
-    counts = [list(zone.buddy._movable) for zone in pages._zones]
+    counts = [list(zone.buddy.user_pages._pages) for zone in pages._zones]
     pages.free(kernel)
-    assert [list(zone.buddy._movable) for zone in pages._zones] == counts
+    assert [list(zone.buddy.user_pages._pages) for zone in pages._zones] == counts
     for zone in pages._zones:
         zone.drain()
     assert pages.free_pages().pages == free.pages - 600

@@ -118,7 +118,7 @@ def test_movable_requests_claim_from_half_the_order_of_a_pageblock(geometry):
         fast.buddy.give(first, order)
         slow.give(first, order, False)
         users = Extent(first + (1 << order), end)
-        fast.buddy.count_movable(users, +1)
+        fast.buddy.user_pages.count(users, +1)
         slow.user_pages.update(range(*users))
         expected = first if order == least else None
         claimed = fast.buddy.claim(0, MOVABLE, 0)

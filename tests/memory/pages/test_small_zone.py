@@ -153,7 +153,7 @@ class Pair:
         for run in runs:
             self.owned.append((run, order, kind))
             if kind == MOVABLE:
-                self.fast.buddy.count_movable(run.extent(order), +1)
+                self.fast.buddy.user_pages.count(run.extent(order), +1)
                 self.slow.user_pages.update(range(*run.extent(order)))
 
     def free(self, which, first, every, backwards):
@@ -165,9 +165,9 @@ class Pair:
         for part in chosen:
             part = part.backwards(order) if backwards else part
             if kind == MOVABLE:
-                self.fast.buddy.count_movable(part.extent(order), -1)
+                self.fast.buddy.user_pages.count(part.extent(order), -1)
                 self.slow.user_pages.difference_update(range(*part.extent(order)))
-            self.fast.free(part, order)
+            self.fast.free([part], order)
             for pfn in part.pfns(order):
                 self.slow.release(pfn, order)
         self.owned += [(part, order, kind) for part in parts if every > 1 and part not in chosen]
@@ -225,7 +225,7 @@ def test_half_a_pageblock_is_enough_to_claim_it(free, kind, donor):
 def test_user_pages_decide_a_claim_and_the_next_pageblock_does_not(users, kind, donor):
     pair = Pair([donor, donor] + [CMA] * 6, [(64, 448), (544, PAGES)], NO_LIMITS)
     used = Extent(FIRST + 512 - users, FIRST + 512)
-    pair.fast.buddy.count_movable(used, +1)
+    pair.fast.buddy.user_pages.count(used, +1)
     pair.slow.user_pages.update(range(*used))
     pair.claim(4, kind, False)
     pair.agree()
@@ -326,10 +326,10 @@ def test_the_orders_that_per_cpu_lists_keep(order):
 
 def test_user_pages_are_counted_by_pageblock():
     zone = Zone("Normal", 0, FIRST, END, 1)
-    zone.buddy.count_movable(Extent(FIRST + 500, FIRST + 512 * 4 + 7), +1)
-    assert list(zone.buddy._movable) == [12, 512, 512, 512, 7, 0, 0, 0]
-    zone.buddy.count_movable(Extent(FIRST + 512, FIRST + 512 * 4 + 2), -1)
-    assert list(zone.buddy._movable) == [12, 0, 0, 0, 5, 0, 0, 0]
+    zone.buddy.user_pages.count(Extent(FIRST + 500, FIRST + 512 * 4 + 7), +1)
+    assert list(zone.buddy.user_pages._pages) == [12, 512, 512, 512, 7, 0, 0, 0]
+    zone.buddy.user_pages.count(Extent(FIRST + 512, FIRST + 512 * 4 + 2), -1)
+    assert list(zone.buddy.user_pages._pages) == [12, 0, 0, 0, 5, 0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", TYPES)

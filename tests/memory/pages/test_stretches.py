@@ -193,7 +193,7 @@ def test_cycles_of_rounds_are_so_many_rounds(factor, high, movable, below_high, 
     one.pcp.alloc_factor, one.pcp.pages = factor, movable
     if movable:
         one.pcp.slots[1].append(Run(0, movable))
-    at_once, single = Rounds(one), Rounds(one)
+    at_once, single = one.rounds(1), one.rounds(1)
     at_once.work(*pages, most)
     for number in range(most):
         single.work(*pages, number + 1)
