@@ -83,7 +83,6 @@ ROOMS = {
         (
             "host_cost/cost.py",
             "sweeps/advise/areas.py",
-            "sweeps/advise/blackout.py",
             "sweeps/advise/search.py",
             "sweeps/design.py",
             "sweeps/interval.py",

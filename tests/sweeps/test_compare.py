@@ -107,7 +107,8 @@ def test_the_interval_covers_the_mean_as_often_as_it_says(shape, pairs):
     [(1, 12.7062), (2, 4.3027), (4, 2.7764), (5, 2.5706), (30, 2.0423), (120, 1.9799)],
 )
 def test_quantiles_are_those_of_printed_tables(freedom, printed):
-    assert t_quantile(freedom) == pytest.approx(printed, abs=5e-5)
+    worked_out = t_quantile.__wrapped__  # not what is kept of an earlier test
+    assert worked_out(freedom) == pytest.approx(printed, abs=5e-5)
 
 
 def test_quantiles_of_many_pairs_go_over_into_those_of_the_normal_distribution():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 import kho_sim as ks
+from kho_sim.base.errors import ModelError
+from kho_sim.chain.timing.rules import steps_of
 from kho_sim.plots import blackout_by, waterfall
+from kho_sim.rates.hardware import _rate
 from kho_sim.sweeps.advise.blackout import advise_blackout
 from kho_sim.trace.blackout import blackout_parts
 from kho_sim.trace.records import Boot, Event, PhaseTime
@@ -90,6 +95,22 @@ def test_more_threads_never_take_longer_and_other_hardware_changes_times_alone()
         for fact in first.keys() - {"kernel_boot_range_ns", "phases_ns", "phases_range_ns"}:
             assert fact.endswith("_ns") or first[fact] == second[fact]
     assert documents[0][1]["phases_ns"] != documents[1][1]["phases_ns"]
+
+
+def test_steps_are_those_of_the_version_and_what_is_given_wins() -> None:
+    old, new = steps_of((5, 7)), steps_of((5, 8))
+    assert (old.deferred_threads, new.deferred_threads) == (1, None)
+    assert steps_of((5, 7), deferred_threads=3).deferred_threads == 3
+    assert (steps_of((6, 8)).hugetlb_parallel, steps_of((6, 9)).hugetlb_parallel) == (False, True)
+    assert steps_of((6, 9), hugetlb_parallel=False).hugetlb_parallel is False
+    assert (steps_of((6, 4)).cpu_rate, steps_of((6, 5)).cpu_rate) == ("cpus_serial", "cpus_full")
+
+
+def test_a_rate_without_a_known_standing_or_a_source_is_refused() -> None:
+    for standing, source in (("guessed", "a paper"), ("measured", " ")):
+        given = {"low": 1, "central": 1, "high": 2, "standing": standing, "source": source}
+        with pytest.raises(ModelError, match="no standing"):
+            _rate("x", "acpi", given)
 
 
 def test_a_budget_is_expected_refused_and_advised(tmp_path, capsys) -> None:
