@@ -43,7 +43,7 @@ OBJECTS_X, COLUMN = 3.0, 2.15
 INDENT, MOST_INDENTS = 0.45, 3
 ROW_INCHES, NARROW_ROW_INCHES, LONG_ROW_INCHES = 1.1, 0.82, 0.58
 """Height of a boot in a chain with incidents, whose words need room, in one without, and in a long
-one without."""
+one without, whose labels are one line then: one session leaves the width for it."""
 LONG_BOOTS = 12
 LINE, MOST_INCIDENTS = 0.12, 3
 END_LETTERS = 34
@@ -65,22 +65,23 @@ def lineage(trace: Trace) -> Figure:
     graph = lineage_graph(trace)
     boots = len(trace[Boot])
     rows = max(boots, len(trace.twin[Boot]) if trace.twin else 0)
-    pitch = LONG_ROW_INCHES if rows > LONG_BOOTS else NARROW_ROW_INCHES
-    pitch = ROW_INCHES if any(_of_kind(graph, "incident")) else pitch
+    cells = cells_of(graph, "chain")
+    incidents = any(_of_kind(graph, "incident"))
+    dense = rows > LONG_BOOTS and not incidents and len(columns_of(cells)) < 2
+    pitch = LONG_ROW_INCHES if dense else ROW_INCHES if incidents else NARROW_ROW_INCHES
     figure = new_figure(
         1.5 + pitch * rows, f"Lineage of the kernels{ending(trace)}", setting(trace)
     )
     axes = figure.add_subplot()
     axes.set_axis_off()
-    cells = cells_of(graph, "chain")
     left = OBJECTS_X + INDENT * _falls(graph, "chain")
     columns = {name: left + COLUMN * number for number, name in enumerate(columns_of(cells))}
     twin_x = left + COLUMN * len(columns) + KERNEL_WIDTH / 2
     most = max((size for cell in cells for size in cell.goes_on.values()), default=0)
-    _draw_cells(axes, cells, columns, most)
-    _draw_spine(axes, graph, "chain", 0.0, headline(trace))
+    _draw_cells(axes, cells, columns, most, dense)
+    _draw_spine(axes, graph, "chain", 0.0, headline(trace), dense)
     if trace.twin is not None:
-        _draw_spine(axes, graph, "twin", twin_x, headline(trace.twin))
+        _draw_spine(axes, graph, "twin", twin_x, headline(trace.twin), dense)
     _write_heads(axes, columns, twin_x if trace.twin is not None else None)
     last = twin_x + KERNEL_WIDTH + INDENT * _falls(graph, "twin")
     axes.set_xlim(-KERNEL_WIDTH / 2 - 0.1, last if trace.twin else twin_x - KERNEL_WIDTH / 2)
@@ -89,6 +90,7 @@ def lineage(trace: Trace) -> Figure:
         words = (
             f"Green lines are as wide as the bytes that go on; the widest is {format_size(most)}."
         )
+        words += " Pages are those of the tree." if dense else ""
         figure.text(0.012, 0.01, words, fontsize=8, color=GREY)
     return figure
 
@@ -115,7 +117,9 @@ def _x_of(data: dict[str, Any], x: float) -> float:
     return x + INDENT * min(int(number or 0), MOST_INDENTS)
 
 
-def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float, said: Headline) -> None:
+def _draw_spine(
+    axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float, said: Headline, dense: bool
+) -> None:
     """Draw a chain's kernels from top to bottom, what each handed over, and its incidents."""
     for name, data in _nodes(graph, "kernel", chain):
         colour = VERMILION if _died(graph, name) else BLUE
@@ -127,7 +131,7 @@ def _draw_spine(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float, said: 
                 _arrow(axes, start, end, VERMILION, f"fall-back-{name}", dashed=True)
                 _label(axes, end[0] + 0.07, end[1] - 0.36, "cold boot, through firmware", VERMILION)
     for name, data in _nodes(graph, "handover", chain):
-        _draw_handover(axes, graph, name, data, x)
+        _draw_handover(axes, graph, name, data, x, dense)
     line_counts = _write_incidents(axes, graph, chain, x)
     for _, data in _nodes(graph, "end", chain):
         at = _end_x(graph, chain, data["boot"], x)
@@ -148,7 +152,7 @@ def _died(graph: nx.MultiDiGraph, kernel: str) -> bool:
 
 
 def _draw_handover(
-    axes: Axes, graph: nx.MultiDiGraph, name: str, data: dict[str, Any], x: float
+    axes: Axes, graph: nx.MultiDiGraph, name: str, data: dict[str, Any], x: float, dense: bool
 ) -> None:
     source, target = (
         next(iter(graph.predecessors(name))),
@@ -162,8 +166,8 @@ def _draw_handover(
     missed = any(key == "missed by" for *_, key in graph.out_edges(name, keys=True))
     colour = VERMILION if missed else GREY
     _arrow(axes, (at, above), (at, data["boot"]), colour, f"arrow-{name}", dashed=joins)
-    text = "handed over, not found" if missed else _handover_text(data)
-    _label(axes, at + 0.07, data["boot"] - 0.42, text, colour)
+    text = "handed over, not found" if missed else _handover_text(data, dense)
+    _label(axes, at + 0.07, data["boot"] - (0.5 if dense else 0.42), text, colour)
 
 
 def _write_incidents(axes: Axes, graph: nx.MultiDiGraph, chain: str, x: float) -> dict[int, int]:
@@ -188,7 +192,9 @@ def _end_x(graph: nx.MultiDiGraph, chain: str, boot: int, x: float) -> float:
     return next((_x_of(data, x) for data in kernels), x)
 
 
-def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float], most: int) -> None:
+def _draw_cells(
+    axes: Axes, cells: list[Cell], columns: dict[str, float], most: int, dense: bool
+) -> None:
     """Draw what handovers hold; lines are as wide as the bytes that go on, ``most`` the widest."""
     for cell in cells:
         x, y = columns[cell.column], cell.boot - 0.5 if cell.handed else cell.boot + 0.5
@@ -201,9 +207,10 @@ def _draw_cells(axes: Axes, cells: list[Cell], columns: dict[str, float], most: 
         for line, (relation, amount) in enumerate(cell.ends.items()):
             if relation != "kept by":
                 colour = GREY if relation == "given up" else VERMILION
-                text = f"{_file_outcome(cell, relation)}:\n{amount}"
-                left = x - OBJECT_WIDTH / 2
-                axes.text(left, y + 0.45 + 0.3 * line, text, fontsize=7, color=colour, va="center")
+                gap = " " if dense else "\n"
+                text = f"{_file_outcome(cell, relation)}:{gap}{amount}"
+                place = x - OBJECT_WIDTH / 2, y + (0.5 if dense else 0.45) + 0.3 * line
+                axes.text(*place, text, fontsize=7, color=colour, va="center")
 
 
 def _file_outcome(cell: Cell, relation: str) -> str:
@@ -266,9 +273,11 @@ def _kernel_text(data: dict[str, Any]) -> str:
     return f"{name}\nextends {format_size(data['extended_bytes'])}"
 
 
-def _handover_text(data: dict[str, Any]) -> str:
+def _handover_text(data: dict[str, Any], dense: bool) -> str:
     if "preservations" not in data:
         return "handover"
+    if dense:
+        return f"{data['preservations']:,} keys, {data['radix_nodes']} pages"
     return f"{data['preservations']:,} keys,\ntree of {data['radix_nodes']} pages"
 
 

@@ -33,8 +33,14 @@ from kho_sim.rates import load_hardware
 from kho_sim.scenario import from_dict, loads
 from kho_sim.trace.records import Allocation, Boot, Outcome, RegionRow
 from kho_sim.trace.trace import Trace
-from tests.plots.overlaps import outside_boxes, outside_figure, touching_ticks
+from tests.plots.overlaps import outside_boxes, outside_figure, touching_texts, touching_ticks
 from tests.plots.traces import LOGS, SCENARIOS, SMALL, recorded, simulated, small
+
+LONG = """
+machine: {memory: 1GiB, cpus: 2}
+workload: [{kind: vms, count: 6, size: 4MiB, arrivals_per_hour: 3, lifetime: 2h}]
+chain: {boots: 18}
+"""
 
 
 def artists(figure: Figure, prefix: str) -> list[Artist]:
@@ -226,6 +232,19 @@ def test_the_lineage_has_a_box_a_kernel_and_says_what_was_lost() -> None:
     assert "boot_failed\nnew driver tables" in words(figure)
     lost = words(lineage(recorded("b-noext-8G-16M_16M_16M")))
     assert "lost:\n1.04 MiB" in lost
+
+
+def test_the_lineage_of_a_long_chain_is_low_and_its_labels_lie_between_the_boxes() -> None:
+    figure = lineage(run_scenario(loads(LONG)))
+    drawn(figure)
+    assert figure.get_figheight() < 13
+    assert not touching_texts(figure)
+    (axes,) = figure.axes
+    boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_gid()]
+    labels = [text for text in axes.texts if text.get_ha() == "left" and text.get_text()]
+    assert len(labels) > 40
+    for label in labels:
+        assert not [box for box in boxes if label.get_window_extent().overlaps(box)], label
 
 
 def test_the_tree_has_a_mark_a_page() -> None:
