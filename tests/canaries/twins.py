@@ -113,7 +113,9 @@ def pins_in_place(migrate, allocator, runs, order=0, node=None):
 def hands_out_a_page_twice(alloc, allocator, blocks, order=0, *args, **kwargs):
     """The last block of one request is the first of the next of its order."""
     last = vars(allocator).setdefault("last_runs", {})
-    runs = alloc(allocator, blocks, order, *args, **kwargs)
+    runs = list(alloc(allocator, blocks, order, *args, **kwargs))
+    if not runs:
+        return runs
     before, last[order] = last.get(order), runs[-1]
     if before and blocks > 1:
         runs[0] = runs[0]._replace(first_pfn=before.pfns(order)[-1])
