@@ -1,10 +1,10 @@
 """The cases of the second study: machines, what they hand on, and what is tried at the last boot.
 
 Sizes are shares of the machine's memory, assumptions of ours. The workloads of the first study are
-taken over; new are guest memory in 4 KiB pages, memory that has aged between the two recorded
-extremes (ten runs, and one run a page), and a pool of gigantic pages that is handed on as a whole:
-what Tatashin proposed (KHO notes, 9 March 2026; field.md 3), to take gigantic pages from preserved
-memory, so that early boot has none to allocate.
+taken over, in pages and huge pages of the machine; new are guest memory in single pages, memory
+that has aged between the two recorded extremes (ten runs, and one run a page), and a pool of
+gigantic pages that is handed on as a whole: what Tatashin proposed (KHO notes, 9 March 2026;
+field.md 3), to take gigantic pages from preserved memory, so that early boot has none to allocate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from kho_sim.base.units import format_exact
 from kho_sim.base.words import RETRIEVALS
 from studies.block_size.cases import SCRATCH, WORKLOADS, Entries
 
@@ -41,11 +40,7 @@ class Machine(NamedTuple):
     memory_bytes: int
     cpus: int
     nodes: int = 1
-
-    @property
-    def name(self) -> str:
-        size = format_exact(self.memory_bytes)
-        return size if self.platform == "x86_64" else f"{size} {self.platform}"
+    page_size: str = "4KiB"
 
 
 MACHINES = (
@@ -53,14 +48,31 @@ MACHINES = (
     Machine("x86_64", 4 * GIB, 4),
     Machine("x86_64", 16 * GIB, 4),
     Machine("x86_64", 64 * GIB, 12),
-    Machine("arm64", 16 * GIB, 8),
-    Machine("arm64", 64 * GIB, 32),
     Machine("x86_64", 256 * GIB, 32, 2),
     Machine("x86_64", 1024 * GIB, 64, 2),
     Machine("x86_64", 24 * 1024 * GIB, 384, 8),
+    *(
+        Machine("arm64", memory * GIB, cpus, page_size=page_size)
+        for page_size in ("4KiB", "16KiB", "64KiB")
+        for memory, cpus in ((16, 8), (64, 32), (256, 64))
+    ),
+    Machine("arm64", 1024 * GIB, 144, 2, "64KiB"),
 )
 SMALL_BYTES, LARGE_BYTES = 16 * GIB, 128 * GIB
 LEAST_WITH_GIGANTIC_BYTES = 4 * GIB
+MOST_OF_GUESTS_BYTES = 1024 * GIB
+"""On 24 TiB guests in 4 KiB pages are seven million runs. What each way does to them follows from
+smaller machines: per key and run the counts are equal, regions passed grow with the square."""
+FOLIOS = {
+    "4KiB": {},
+    "16KiB": {"4KiB": "16KiB", "2MiB": "32MiB"},
+    "64KiB": {"4KiB": "64KiB", "2MiB": "512MiB"},
+}
+"""Page size -> page and huge page in place of those of 4 KiB."""
+LEAST_WITH_HUGE_64K_BYTES = 64 * GIB
+"""From there on each of the files is as large as a huge page of 512 MiB."""
+PAGES_WITHOUT_GIGANTIC = "64KiB"
+"""Their gigantic size, 16 GiB, is one that nobody uses ([block sizes on arm64](study.md))."""
 
 
 def _guest_memory(memory: int) -> Entries:
@@ -93,8 +105,8 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "memfd-4k": Case(WORKLOADS["memfd-4k"].entries, 3),
-    "memfd-2m": Case(WORKLOADS["memfd-2m"].entries, 3),
+    "memfd": Case(WORKLOADS["memfd-4k"].entries, 3),
+    "memfd-huge": Case(WORKLOADS["memfd-2m"].entries, 3),
     "guest_memfd": Case(_guest_memory, 2),
     "gigantic": Case(WORKLOADS["gigantic"].entries, 3, 0.5),
     "pool": Case(_pool, 3, 0.5),
@@ -125,8 +137,9 @@ def points_of(names: Iterable[str], machines: Iterable[Machine]) -> list[dict[st
             "machine.memory": machine.memory_bytes,
             "machine.cpus": machine.cpus,
             "machine.nodes": machine.nodes,
+            "kernel.page_size": machine.page_size,
             "kernel.command_line": _command_line(CASES[name], machine),
-            "workload": CASES[name].entries(machine.memory_bytes),
+            "workload": _in_pages(CASES[name].entries(machine.memory_bytes), machine.page_size),
             "chain.boots": min(CASES[name].boots, 3)
             if machine.memory_bytes > LARGE_BYTES
             else CASES[name].boots,
@@ -134,7 +147,28 @@ def points_of(names: Iterable[str], machines: Iterable[Machine]) -> list[dict[st
         }
         for name in names
         for machine in machines
-        if not CASES[name].gigantic or machine.memory_bytes >= LEAST_WITH_GIGANTIC_BYTES
+        if _is_case(name, machine)
+    ]
+
+
+def _is_case(name: str, machine: Machine) -> bool:
+    if name == "guest_memfd":
+        return machine.memory_bytes <= MOST_OF_GUESTS_BYTES
+    if name == "memfd-huge" and machine.page_size == "64KiB":
+        return machine.memory_bytes >= LEAST_WITH_HUGE_64K_BYTES
+    has_gigantic = (
+        machine.memory_bytes >= LEAST_WITH_GIGANTIC_BYTES
+        and machine.page_size != PAGES_WITHOUT_GIGANTIC
+    )
+    return has_gigantic or not CASES[name].gigantic
+
+
+def _in_pages(entries: Entries, page_size: str) -> Entries:
+    """Return entries with the page and the huge page of a machine for those of 4 KiB."""
+    folios = FOLIOS[page_size]
+    return [
+        {**entry, "folio": folios[entry["folio"]]} if entry.get("folio") in folios else entry
+        for entry in entries
     ]
 
 

@@ -11,7 +11,8 @@ from kho_sim.layout import markdown
 from kho_sim.sweeps import Sweep
 from studies.retrieval.cases import CASES
 
-PAGE_BYTES = 4096
+PLAIN = ("x86_64", 4096)
+"""Platform and bytes of a page that a machine's name leaves out."""
 WAYS = (
     ("blocks", "per-key"),
     ("blocks-skip", "per-key"),
@@ -52,16 +53,17 @@ BLACKOUTS = (
 def study_table(study: Sweep) -> pd.DataFrame:
     """Return one row per case, extension and retrieval.
 
-    Columns: workload, platform, memory_bytes; those of ``Trace.alternatives``; preservations,
-    preserved_bytes, radix_nodes of the boot; instructions (extension and retrieval), of_linux
-    (their share of what ``blocks`` and ``per-key`` take), recovered_share (of what could be had),
-    blackout_ns, blackout_low_ns, blackout_high_ns (of the boot, with the early boot of that way in
-    place of its own).
+    Columns: workload, platform, memory_bytes, page_bytes; those of ``Trace.alternatives``;
+    preservations, preserved_bytes, radix_nodes of the boot; instructions (extension and retrieval),
+    of_linux (their share of what ``blocks`` and ``per-key`` take), recovered_share (of what could
+    be had), blackout_ns, blackout_low_ns, blackout_high_ns (of the boot, with the early boot of
+    that way in place of its own).
     """
     names = {
         "description": "workload",
         "machine.platform": "platform",
         "machine.memory": "memory_bytes",
+        "kernel.page_size": "page_bytes",
     }
     inherited = ["preservations", "preserved_bytes", "radix_nodes"]
     inherited += ["blackout_ns", "blackout_low_ns", "blackout_high_ns"]
@@ -76,14 +78,14 @@ def study_table(study: Sweep) -> pd.DataFrame:
     rows = _with_blackouts(rows, stock)
     everything = rows[(rows["strategy"] == "reserve-early") & (rows["retrieval"] == "two-pass")]
     free = everything.set_index("run_id")["extended_bytes"]
-    kept = rows["preserved_bytes"] + rows["radix_nodes"] * PAGE_BYTES
+    kept = rows["preserved_bytes"] + rows["radix_nodes"] * rows["page_bytes"]
     could_be = rows["run_id"].map(free) - kept
     is_all = rows["strategy"] == "reserve-early"
     recovered = rows["extended_bytes"] - kept.where(is_all, 0)
     rows["recovered_share"] = (recovered / could_be).astype(float)
     order = {name: number for number, name in enumerate(CASES)}
     return rows.sort_values(
-        ["workload", "platform", "memory_bytes", "strategy", "shift", "retrieval"],
+        ["workload", "platform", "page_bytes", "memory_bytes", "strategy", "shift", "retrieval"],
         key=lambda column: column.map(order) if column.name == "workload" else column,
         ignore_index=True,
     )
@@ -103,11 +105,11 @@ def blackout_table(rows: pd.DataFrame) -> str:
     heads = ["workload", "machine", "Linux + patch"]
     heads += [f"{extension}, {retrieval}" for extension, retrieval in BLACKOUTS[1:]]
     body = []
-    for (workload, platform, memory), case in _cases(rows):
+    for (workload, *machine), case in _cases(rows):
         ways = {
             (row.strategy, row.retrieval): row for row in case[case["shift"] == 30].itertuples()
         }
-        cells = [workload, _machine(platform, memory)]
+        cells = [workload, _machine(*machine)]
         cells += [_blackout(ways[way]) for way in BLACKOUTS]
         body.append(cells)
     return markdown(heads, body, right_from=2)
@@ -126,7 +128,7 @@ def cost_table(rows: pd.DataFrame) -> str:
     heads = ["workload", "machine", "keys", "runs", "Linux + patch"]
     heads += [f"{extension}, {retrieval}" for extension, retrieval in WAYS[1:]]
     body = []
-    for (workload, platform, memory), case in _cases(rows):
+    for (workload, *machine), case in _cases(rows):
         ways = {
             (row.strategy, row.retrieval): row
             for row in case[case["shift"] == 30].itertuples()
@@ -136,7 +138,7 @@ def cost_table(rows: pd.DataFrame) -> str:
         if stock is None:
             continue
         runs = stock.reserved_regions_after - stock.reserved_regions_before
-        cells = [workload, _machine(platform, memory), f"{stock.preservations:,}", f"{runs:,}"]
+        cells = [workload, _machine(*machine), f"{stock.preservations:,}", f"{runs:,}"]
         cells.append(f"{stock.instructions / 1e6:,.1f} M")
         cells += [f"{ways[way].of_linux:.1%}" if way in ways else "dies" for way in WAYS[1:]]
         body.append(cells)
@@ -148,8 +150,8 @@ def recovered_table(rows: pd.DataFrame) -> str:
     heads = ["workload", "machine"]
     heads += [name if shift is None else f"{name} 2^{shift}" for name, shift in EXTENSIONS]
     body = []
-    for (workload, platform, memory), case in _cases(rows):
-        cells = [workload, _machine(platform, memory)]
+    for (workload, *machine), case in _cases(rows):
+        cells = [workload, _machine(*machine)]
         for name, shift in EXTENSIONS:
             one = _first_of(case, name, shift)
             cells.append(f"{one['recovered_share']:.1%} ({int(one['memory_regions_after']):,})")
@@ -163,8 +165,8 @@ def early_table(rows: pd.DataFrame) -> str:
     heads = ["workload", "machine"]
     heads += [name if shift in (None, 30) else f"{name} 2^{shift}" for name, shift in EARLY]
     body = []
-    for (workload, platform, memory), case in _cases(rows):
-        cells = [workload, _machine(platform, memory)]
+    for (workload, *machine), case in _cases(rows):
+        cells = [workload, _machine(*machine)]
         cells += [_outcome(_first_of(case, name, shift)) for name, shift in EARLY]
         body.append(cells)
     return markdown(heads, body, right_from=2)
@@ -186,9 +188,11 @@ def _first_of(case: pd.DataFrame, strategy: str, shift: int | None) -> pd.Series
 
 
 def _cases(rows: pd.DataFrame) -> pd.api.typing.DataFrameGroupBy:
-    return rows.groupby(["workload", "platform", "memory_bytes"], sort=False)
+    return rows.groupby(["workload", "platform", "page_bytes", "memory_bytes"], sort=False)
 
 
-def _machine(platform: str, memory_bytes: int) -> str:
+def _machine(platform: str, page_bytes: int, memory_bytes: int) -> str:
     size = format_size(int(memory_bytes))
-    return size if platform == "x86_64" else f"{size} {platform}"
+    if (platform, page_bytes) == PLAIN:
+        return size
+    return f"{size} {platform}, {format_size(int(page_bytes))}"

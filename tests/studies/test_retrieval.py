@@ -16,7 +16,7 @@ from studies.retrieval.cases import CASES, EXTENSIONS, GIB, MACHINES, base_scena
 from studies.retrieval.tables import study_table
 
 TINY = MACHINES[:1]
-NAMES = ("memfd-4k", "aged")
+NAMES = ("memfd", "aged")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_blackout_has_the_early_boot_of_its_way(rows):
 
 
 def test_collecting_runs_takes_most_of_the_cost_away(rows):
-    chosen = rows[(rows["workload"] == "memfd-4k") & (rows["strategy"] == "blocks-skip")]
+    chosen = rows[(rows["workload"] == "memfd") & (rows["strategy"] == "blocks-skip")]
     costs = chosen[chosen["shift"] == 30].set_index("retrieval")["of_linux"]
     assert costs["collect-runs"] < 0.2 < costs["one-call"] < costs["per-key"] < 1
 
@@ -62,16 +62,40 @@ def test_tables_have_a_row_for_each_case(rows):
     for table in (make(rows) for make in TABLES.values()):
         lines = table.splitlines()
         assert len(lines) == 2 + len(NAMES)
-        assert lines[2].startswith("| memfd-4k | 1 GiB |")
+        assert lines[2].startswith("| memfd | 1 GiB |")
 
 
 def test_the_command_writes_its_tables(tmp_path, monkeypatch):
     monkeypatch.setattr("studies.retrieval.__main__.MACHINES", TINY)
-    options = ["-o", str(tmp_path / "runs"), "--workload", "memfd-2m", "--workers", "1"]
+    options = ["-o", str(tmp_path / "runs"), "--workload", "memfd-huge", "--workers", "1"]
     done = CliRunner().invoke(command, [*options, "--results", str(tmp_path / "page")])
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "page").iterdir()}
     assert names == {"cost.md", "recovered.md", "early.md", "blackout.md", "study.csv"}
+
+
+def test_every_page_size_has_its_own_pages_and_huge_pages():
+    scenarios = points_of(["memfd", "memfd-huge"], MACHINES)
+    folios = {}
+    for point in scenarios:
+        names = folios.setdefault(point["kernel.page_size"], set())
+        names.add(point["workload"][0]["folio"])
+    assert folios == {
+        "4KiB": {"4KiB", "2MiB"},
+        "16KiB": {"16KiB", "32MiB"},
+        "64KiB": {"64KiB", "512MiB"},
+    }
+
+
+def test_cases_that_no_machine_has_are_left_out():
+    points = points_of(CASES, MACHINES)
+    guests = [one for one in points if one["description"] == "guest_memfd"]
+    assert max(one["machine.memory"] for one in guests) == 1024 * GIB
+    assert not [
+        one
+        for one in points
+        if one["kernel.page_size"] == "64KiB" and one["description"] in ("gigantic", "pool")
+    ]
 
 
 def test_all_sizes_of_a_case_are_shares_of_memory():
