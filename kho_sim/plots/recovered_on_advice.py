@@ -43,8 +43,8 @@ def recovered_on_advice(advice: Advice) -> Figure:
         axes.grid(axis="y")
         axes.axvline(advice.shift, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
     recovered.annotate(
-        "advised", (advice.shift, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
-        textcoords="offset points", ha="center", va="bottom", color=GREY, fontsize=8,
+        "advised", (advice.shift, 0), xycoords=("data", "axes fraction"), xytext=(4, 4),
+        textcoords="offset points", ha="left", va="bottom", color=GREY, fontsize=8,
     )  # fmt: skip
     if dead:
         recovered.legend(loc="upper right")

@@ -50,7 +50,10 @@ def advice_text(advice: Advice, layout: Layout = PLAIN) -> Iterator[str]:
         ],
         list(_smallest_rows(advice)),
     )
-    yield from _notes(advice, layout)
+    notes = list(_notes(advice, layout))
+    if notes:
+        yield ""
+        yield from notes
     if advice.shift_rows:
         yield ""
         yield from layout.wrapped(
@@ -120,7 +123,7 @@ def _survival(trials: Sequence[Trial]) -> str:
     alive = sum(one.chain.survives for one in trials)
     if alive == len(trials):
         return f"the chain survives with {_seeds(trials)}"
-    return f"it does not (dies with {_seeds([t for t in trials if not t.chain.survives])})"
+    return f"the chain dies with {_seeds([one for one in trials if not one.chain.survives])}"
 
 
 def _difference(advice: Advice) -> str:
