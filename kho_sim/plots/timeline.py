@@ -80,8 +80,8 @@ with what comes right behind it."""
 OTHER_PHASE = (GREY, "other")
 ASSUMED = "assumed"
 HATCH = "////"
-NAMED_SHARE = 0.11
-"""Part of the longest blackout from which on a phase has its name in its bar."""
+NAMED_SHARE = 0.06
+"""Part of the axis from which on a phase of six letters has its name in its bar."""
 PHASE_INCHES = 0.23
 BLACKOUT = "blackout"
 
@@ -212,6 +212,7 @@ def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], tra
     scales = _scales(gaps, trace[Event])
     assumed = assumed_phases(trace)
     longest = max((scale(scale.gap.end_ns) for scale in scales), default=0)
+    width = (1.95 if not trace[Incident] else 2.4) * longest
     ends = dict.fromkeys(rows, 0)
     for scale in scales:
         gap, row = scale.gap, rows[scale.gap.boot]
@@ -221,12 +222,12 @@ def _draw_blackouts(axes: Axes, boots: Sequence[Boot], gaps: list[Blackout], tra
             inside = gap.start_ns <= event.start_ns and event.end_ns <= gap.end_ns
             if inside and event.end_ns > event.start_ns:
                 _draw_phase(axes, row, scale, event, (event.boot, event.what) in assumed)
-                _name_phase(axes, row, scale, event, NAMED_SHARE * longest)
+                _name_phase(axes, row, scale, event, NAMED_SHARE * width)
     _write_durations(axes, rows, gaps, trace, ends)
     if not longest:
         note(axes, "no handover was completed")
         return
-    axes.set_xlim(0, (1.95 if not trace[Incident] else 2.4) * longest)
+    axes.set_xlim(0, width)
     axes.grid(axis="x")
     label_times(axes.xaxis)
     axes.set_xlabel("time, firmware out of scale" if any(s.firmware for s in scales) else "time")

@@ -21,6 +21,8 @@ LEAST_LEAVES = 12
 """A tree with fewer is drawn as narrow as one with so many."""
 LEAVES_COUNTED, LEAVES_APART = 30, 120
 """Up to so many leaves have their number of keys above them, or a gap between them."""
+ON_LINE = {"facecolor": "white", "alpha": 0.85, "pad": 0.5, "linewidth": 0}
+"""A ground for numbers, as the line of a full leaf may pass through them."""
 
 
 @house_style
@@ -125,7 +127,7 @@ def _draw_leaves(axes: Axes, graph: nx.DiGraph, places: dict[str, float]) -> Non
             keys = graph.nodes[name]["keys"]
             axes.annotate(
                 f"{keys:,}", (places[name], keys), xytext=(0, 2), textcoords="offset points",
-                ha="center", fontsize=7.5,
+                ha="center", fontsize=7.5, bbox=ON_LINE,
             )  # fmt: skip
     if orders:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(orders), borderaxespad=0)
