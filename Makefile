@@ -36,7 +36,7 @@ cost: .venv/installed
 
 study: .venv/installed
 	$(BIN)/python -m studies.block_size --results docs/study
-	$(BIN)/python -m studies.retrieval --small --results docs/study/retrieval
+	$(BIN)/python -m studies.retrieval --results docs/study/retrieval
 	$(BIN)/python -m studies.bad_memory --results docs/study/bad_memory
 	$(BIN)/python -m studies.page_sizes --results docs/study/page_sizes
 
