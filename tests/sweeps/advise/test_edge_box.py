@@ -36,7 +36,8 @@ def test_advice_for_the_edge_box_is_found_in_time_and_holds_with_20_other_seeds(
     began = time.process_time()
     found = advise(loads(EDGE_BOX), tmp_path / "a", workers=1)
     assert time.process_time() - began < PROCESSOR_SECONDS_MAX
-    assert "With the kernel's own sizes the extension makes this host worse off" in lead(found)
+    worse = "With the kernel's own sizes the extension makes this host worse off"
+    assert any(sentence.startswith(worse) for sentence in lead(found))
     setup = found.advised
     assert setup.areas.total_bytes(1) <= 64 << 20
     for seed in OTHER_SEEDS:
