@@ -6,25 +6,18 @@ import pytest
 
 import kho_sim as ks
 from kho_sim.base.errors import ScenarioError
-from kho_sim.chain.build import build_plan
-from kho_sim.kernel.boot import boot_memory
-from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.memory.pages import DEADLOCK, UNMOVABLE, OutOfMemory
 from kho_sim.report import report_text
 from kho_sim.scenario import with_values
 from kho_sim.trace.headline import headline, run_headline
 from kho_sim.trace.summary import summary
+from tests.chain.four_gib import HOST, booted
 
 PAGE = 1 << 12
 MIB = 1 << 20
 GIB = 1 << 30
 
-HOST = ks.loads("""
-machine: {memory: 4GiB, cpus: 2}
-kernel: {command_line: "kho=on kho_scratch=64M,512M,512M"}
-chain: {boots: 2, seed: 5, uptime: 1h, twin: false}
-""")
 KERNEL = {"kind": "unmovable", "size": 2 * GIB}
 SPARED = {"oom_score_adj": -1000}
 
@@ -35,14 +28,6 @@ def run(*workload, **values):
 
 def victims(trace):
     return [(row.boot, row.victim) for row in trace["incidents"] if row.kind == "oom_kill"]
-
-
-def booted():
-    plan = build_plan(HOST)
-    early = boot_memory(plan.machine, plan.kernels[0], None)
-    return RunningMemory.start(
-        plan.machine, plan.kernels[0], early, None, plan.interleaving, random.Random(1)
-    )
 
 
 def process(memory, name, size_bytes, adjustment=0):

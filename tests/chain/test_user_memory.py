@@ -1,25 +1,15 @@
 """Pins, page cache and guest memory in whole chains."""
 
-import random
-
 import pytest
 
 import kho_sim as ks
-from kho_sim.chain.build import build_plan
-from kho_sim.kernel.boot import boot_memory
-from kho_sim.kernel.running import RunningMemory
 from kho_sim.kernel.user_memory import pin, take
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.scenario import with_values
+from tests.chain.four_gib import HOST, booted
 
 MIB = 1 << 20
 GIB = 1 << 30
-
-HOST = ks.loads("""
-machine: {memory: 4GiB, cpus: 2}
-kernel: {command_line: "kho=on kho_scratch=64M,512M,512M"}
-chain: {boots: 2, seed: 5, uptime: 1h, twin: false}
-""")
 
 
 def run(*workload):
@@ -28,14 +18,6 @@ def run(*workload):
 
 def said(trace):
     return [row.detail for row in trace["events"] if row.what == "message"]
-
-
-def booted():
-    plan = build_plan(HOST)
-    early = boot_memory(plan.machine, plan.kernels[0], None)
-    return RunningMemory.start(
-        plan.machine, plan.kernels[0], early, None, plan.interleaving, random.Random(1)
-    )
 
 
 def unused_pages(pages):
