@@ -6,24 +6,24 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 import pandas as pd
 
 from kho_sim.base.errors import EngineError, InputError
 from kho_sim.base.files import atomic_write
+from kho_sim.cli.options import SIGNAL_EXIT_BASE, Command, together
 from kho_sim.sweeps import Sweep, SweepInterrupted
 
-FAILED, PARTIAL, SIGNALLED = 1, 4, 128
-Command = TypeVar("Command", bound=Callable[..., Any])
+FAILED, PARTIAL = 1, 4
 Table = Callable[[pd.DataFrame], str]
 
 
 def study_options(out: str, small: str) -> Callable[[Command], Command]:
     """Give a command ``--out`` (by default ``out``), ``--small`` with its text, ``--workers`` and
     ``--results``."""
-    options = (
+    return together(
         click.option(
             "-o",
             "--out",
@@ -45,13 +45,6 @@ def study_options(out: str, small: str) -> Callable[[Command], Command]:
         ),
     )
 
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
 
 @contextmanager
 def exits() -> Iterator[None]:
@@ -61,7 +54,7 @@ def exits() -> Iterator[None]:
         yield
     except SweepInterrupted as stop:
         click.echo("stopped; all finished runs are stored. The same command goes on.", err=True)
-        sys.exit(SIGNALLED + stop.signal_number)
+        sys.exit(SIGNAL_EXIT_BASE + stop.signal_number)
     except (InputError, EngineError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(FAILED)

@@ -40,6 +40,17 @@ def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict
     return found
 
 
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator that gives a command several options, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def settings_option(
     text: str = "Another value in the scenario; may be repeated.",
 ) -> Callable[[Command], Command]:
@@ -59,7 +70,7 @@ def settings_option(
 def stored_runs_options(out: str) -> Callable[[Command], Command]:
     """Return the options of a verb that makes and stores many runs: ``-o`` with this help,
     ``--workers``, ``--scheduler``."""
-    options = (
+    return together(
         click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", help=out),
         click.option(
             "--workers",
@@ -74,13 +85,6 @@ def stored_runs_options(out: str) -> Callable[[Command], Command]:
             help="A Dask scheduler instead of processes.",
         ),
     )
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 def read_scenario(path: str, settings: Mapping[str, Any]) -> Scenario:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kho_sim.kho.key import LeafBitmaps
-from kho_sim.memory.pages.runs import Column, touching
+from kho_sim.memory.pages.runs import Column, parts_of, touching
 
 
 class LeafSpan(NamedTuple):
@@ -67,10 +67,7 @@ def bits_by_leaf(
 def _reached(first: Column, end: Column, step: Column, shift: int) -> list[int]:
     """Return the numbers of all leaves, as runs come to them."""
     low, high = first >> shift, (end - 1) >> shift
-    touched = high - low + 1
-    begins = np.cumsum(touched) - touched
-    run = np.repeat(np.arange(len(first)), touched)
-    number = np.arange(len(run)) - begins[run]
+    run, number = parts_of(high - low + 1)
     leaf = np.where(step[run] > 0, low[run] + number, high[run] - number)
     _, position = np.unique(leaf, return_index=True)
     leaves: list[int] = leaf[np.sort(position)].tolist()

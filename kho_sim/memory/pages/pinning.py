@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .allocator import PageAllocator
 from .exchange import exchange
 from .kinds import UNMOVABLE, Run
-from .runs import Queue, Runs, blocks_of, cut_at, woven
+from .runs import Queue, Runs, blocks_of, cut_at, parts_of, woven
 from .stretches import apart, first_passing
 from .zone import Zone
 
@@ -102,8 +102,7 @@ def _split_at_cma(pages: PageAllocator, runs: Runs, order: int) -> tuple[Runs, N
     parts = np.searchsorted(borders, end, "left") - lowest + 1
     if (parts == 1).all():
         return runs, lowest % 2 == 1
-    run = np.repeat(np.arange(len(runs)), parts)
-    number = np.arange(len(run)) - (np.cumsum(parts) - parts)[run]
+    run, number = parts_of(parts)
     step = runs.step[run]
     place = lowest[run] + np.where(step > 0, number, parts[run] - 1 - number)
     start = np.maximum(start[run], np.append(0, borders)[place])

@@ -178,6 +178,13 @@ def woven(parts: Iterable[tuple[Runs, Column]], order: int) -> Runs:
     return Runs(*columns).joined(order)
 
 
+def parts_of(counts: Column) -> tuple[Column, Column]:
+    """Return a row for each part of items that have so many parts: the index of its item, and its
+    number in it, from 0."""
+    item = np.repeat(np.arange(len(counts)), counts)
+    return item, np.arange(len(item)) - (np.cumsum(counts) - counts)[item]
+
+
 def touching(starts: Column, ends: Column) -> tuple[Column, Column]:
     """Return ranges in ascending order, with those that touch as one; what several of them hold
     stays in each (``base.extent.touching_joined`` for columns)."""

@@ -13,7 +13,7 @@ import numpy as np
 from kho_sim.base.extent import Extent
 from kho_sim.platform.geometry import Geometry
 
-from .runs import Runs
+from .runs import Runs, parts_of
 
 
 class UserPages:
@@ -49,9 +49,8 @@ class UserPages:
         start, end = (column - self._base_pfn for column in runs.bounds(order))
         shift = self._pageblock_order
         first = start >> shift
-        parts = ((end - 1) >> shift) - first + 1
-        run = np.repeat(np.arange(len(runs)), parts)
-        block = first[run] + np.arange(len(run)) - (np.cumsum(parts) - parts)[run]
+        run, number = parts_of(((end - 1) >> shift) - first + 1)
+        block = first[run] + number
         counted = np.minimum(end[run], block + 1 << shift) - np.maximum(start[run], block << shift)
         pages = np.frombuffer(self._pages, np.uint16)
         (np.add if sign > 0 else np.subtract).at(pages, block, counted.astype(np.uint16))
