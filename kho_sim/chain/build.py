@@ -15,7 +15,7 @@ from kho_sim.base.command_line import (
     parse_command_line,
 )
 from kho_sim.base.errors import Problem, ScenarioError
-from kho_sim.base.extent import Extent, round_up
+from kho_sim.base.extent import Extent, intersected, merged, round_up, total_size
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import PLATFORM_BUILDS, PLATFORM_FIRMWARES
 from kho_sim.builds import Build, EarlyRequest, load_build
@@ -75,19 +75,22 @@ def build_plan(scenario: Scenario) -> ChainPlan:
         if entry.kind == "reserve_mem"
     ]
     bad_memory = _bad_memory(scenario)
+    setups = tuple(
+        with_early_faults(
+            replace(
+                build_kernel(kernel, platform, machine, named, (scenario.chain.seed, boot)),
+                spares_bad_frames=bad_memory is not None and bad_memory.told == BUSY,
+            ),
+            scenario.faults,
+            boot,
+        )
+        for boot, kernel in enumerate(kernels)
+    )
+    if scenario.machine.memory_map:
+        _check_cold(setups[:1] if scenario.chain.on_failure == "stop" else setups, machine)
     return ChainPlan(
         machine=machine,
-        kernels=tuple(
-            with_early_faults(
-                replace(
-                    build_kernel(kernel, platform, machine, named, (scenario.chain.seed, boot)),
-                    spares_bad_frames=bad_memory is not None and bad_memory.told == BUSY,
-                ),
-                scenario.faults,
-                boot,
-            )
-            for boot, kernel in enumerate(kernels)
-        ),
+        kernels=setups,
         command_lines=tuple(kernel.command_line for kernel in kernels),
         steps=tuple(map(_steps, kernels)),
         workloads=scenario.workload,
@@ -151,6 +154,21 @@ def _check_loader(scenario: Scenario, platform: Platform) -> None:
         if start and not any(part.start <= start <= part.end - size_bytes for part in usable):
             message = f"{start:#x} has no {format_exact(size_bytes)} of memory behind it"
             raise ScenarioError([Problem("", 0, 0, f"machine.boot_loader.{name}", message)])
+
+
+def _check_cold(setups: tuple[KernelSetup, ...], machine: Machine) -> None:
+    """Raise ScenarioError for a kernel that may start cold, and that no boot loader could put into
+    the machine's memory."""
+    memory = merged(machine.memory)
+    for boot, setup in enumerate(setups):
+        loaded = setup.platform.load_cold(machine, setup.build, setup.kaslr)
+        for name, place in (("image", loaded.image), ("initrd", loaded.initrd)):
+            if place and total_size(intersected(memory, [place])) < place.size:
+                message = (
+                    f"no memory for a cold boot {boot}: its {name} would lie at "
+                    f"{place.start:#x}-{place.end:#x}, where not all is usable"
+                )
+                raise ScenarioError([Problem("", 0, 0, "machine.memory_map", message)])
 
 
 def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machine:

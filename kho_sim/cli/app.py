@@ -12,8 +12,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -203,10 +203,23 @@ def _told(error: BaseException) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     try:
-        with kho_sim.make_context("kho-sim", arguments) as context:
+        with kho_sim.make_context("kho-sim", arguments) as context, _placed(context):
             return int(kho_sim.invoke(context) or FINE)
     except click.exceptions.Exit as end:
         return end.exit_code
+
+
+@contextmanager
+def _placed(context: click.Context) -> Iterator[None]:
+    """Give the problems that only the building of a chain finds their places in the file."""
+    try:
+        yield
+    except ScenarioError as error:
+        from kho_sim.cli.options import SCENARIO_FILE
+        from kho_sim.scenario.loader import with_places
+
+        path = context.meta.get(SCENARIO_FILE)
+        raise ScenarioError(with_places(error.problems, path)) if path else error
 
 
 def _say(message: str) -> None:

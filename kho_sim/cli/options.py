@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+SCENARIO_FILE = "kho_sim.scenario_file"
+"""The key of the scenario's path in a command's context."""
 SIGNAL_EXIT_BASE = 128
 """A verb that a signal ended exits with this and the signal's number, as a shell has it."""
 
@@ -88,9 +90,13 @@ def stored_runs_options(out: str) -> Callable[[Command], Command]:
 
 
 def read_scenario(path: str, settings: Mapping[str, Any]) -> Scenario:
-    """Return the scenario of a file with the values of ``-s``. Raises ScenarioError."""
+    """Return the scenario of a file with the values of ``-s``. Raises ScenarioError.
+
+    The file is kept in the command's context: what is found later has its place there.
+    """
     from kho_sim.scenario import load, with_values
 
+    click.get_current_context().meta[SCENARIO_FILE] = path
     scenario = load(path)
     return with_values(scenario, settings, "-s") if settings else scenario
 

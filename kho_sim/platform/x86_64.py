@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kho_sim.base import requesters
-from kho_sim.base.extent import Extent, round_down, round_up
+from kho_sim.base.extent import Extent, round_up
 from kho_sim.platform import x86_efi, x86_map
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.kaslr import NO_KASLR, Kaslr, entry_area_tables, image_slot
@@ -115,11 +115,12 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     # Loading
 
     def load_cold(self, machine: Machine, build: Build, kaslr: Kaslr = NO_KASLR) -> LoadedKernel:
-        """Return the image where it was linked for or KASLR moves it, the initrd below the end of
-        low memory.
+        """Return the image where it was linked for or KASLR moves it, the initrd at the end of the
+        highest range below 4 GiB that holds it.
 
-        An initrd that is larger than all of that begins at address 0 (no boot loader would load
-        it; the kernel dies of it later). On an EFI machine the loader of EFI puts both.
+        An initrd that is larger than every range lies below the end of low memory, or begins at
+        address 0 (no boot loader would load it; the kernel dies of it later). On an EFI machine the
+        loader of EFI puts both.
         """
         efi, page_bytes = machine.efi, self.geometry.page_bytes
         initrd_bytes = round_up(build.initrd_bytes, page_bytes)
@@ -171,11 +172,13 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         placed = x86_efi.initrd_of(machine.efi, size) if machine.efi else None
         if placed is not None:
             return placed
-        page_bytes = self.geometry.page_bytes
-        low_end = max(
-            min(extent.end, FOUR_GIB) for extent in machine.memory if extent.start < FOUR_GIB
-        )
-        start = max(round_down(low_end - size, page_bytes), 0)
+        low = [
+            Extent(extent.start, min(extent.end, FOUR_GIB))
+            for extent in machine.memory
+            if extent.start < FOUR_GIB
+        ]
+        end = max((part.end for part in low if part.size >= size), default=low[-1].end)
+        start = max(end - size, 0)
         return Extent(start, start + size)
 
     def kexec_segments(self, request: LoadRequest) -> tuple[Segment, ...]:

@@ -71,3 +71,16 @@ def test_an_unknown_name_in_expect_is_refused_in_a_setting(
     first, *more = verb
     assert call([first, str(scenario), *more, "-s", "expect.failurs=0"]) == 3
     assert "failurs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "explain", "cost", "advise"])
+def test_what_only_the_building_finds_has_its_place_too(
+    verb: str, scenario: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The image of a first kernel would lie across a hole at 18 MiB."""
+    ranges = "[{start: 1MiB, end: 18MiB}, {start: 19MiB, end: 256MiB}]"
+    scenario.write_text(f"machine: {{memory_map: {ranges}}}\nchain: {{boots: 2}}\n")
+    assert call([verb, str(scenario)]) == 3
+    message = capsys.readouterr().err
+    assert message.startswith(f"{scenario}:1:23: machine.memory_map: no memory for a cold boot 0")
+    assert "its image would lie at 0x1000000-0x187f000" in message

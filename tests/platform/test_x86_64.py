@@ -128,6 +128,13 @@ def test_a_boot_loader_without_an_initrd_loads_the_kernel_only():
     assert loaded.initrd is None
 
 
+def test_a_boot_loader_puts_the_initrd_into_the_highest_range_that_holds_it():
+    """The range at the end has 2 MiB of whole pages, the initrd 0x33e000 bytes."""
+    ranges = [(MIB, 65 * MIB, 0, "usable"), (65 * MIB + 512, 67 * MIB + 0xE00, 0, "usable")]
+    loaded = X86_64().load_cold(from_memory_map(ranges, cpus=1), load_build())
+    assert loaded.initrd == Extent(65 * MIB - 0x33E000, 65 * MIB)
+
+
 def test_low_memory_ends_at_4_gib_for_a_boot_loader():
     machine = from_memory_map([(MIB, 6 * GIB, 0, "usable")], cpus=1)
     loaded = X86_64().load_cold(machine, load_build())
