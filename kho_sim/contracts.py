@@ -43,12 +43,13 @@ from kho_sim.kho.retrieve import (
 )
 from kho_sim.memory.failing_marks import FailingMarks
 from kho_sim.memory.memblock import KHO_SCRATCH, KHO_SCRATCH_EXT, RSRV_NOINIT
-from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.geometry import ARM64_GEOMETRIES, PAGES_4K
 from kho_sim.scenario import loads
 
-MIB = 1 << 20
-PAGE = Geometry().page_bytes
-MACHINES = 20
+SCRATCH_PAGES = 256
+GEOMETRIES = (PAGES_4K, *ARM64_GEOMETRIES.values())
+"""Page sizes that machines have by turns."""
+MACHINES = 30
 SHIFTS = (12, 16, 21, 27, 30)
 CHAIN = """
 machine: {{memory: 2GiB, cpus: 2}}
@@ -69,7 +70,9 @@ def check_strategy(strategy: str | Extend) -> None:
     """
     entry = strategy_of(strategy) if isinstance(strategy, str) else Strategy(strategy)
     for number, shift in product(range(MACHINES), SHIFTS):
-        _check_extension(_Machine.draw(number), entry, shift, f"machine {number}, shift {shift}")
+        machine = _Machine.draw(number)
+        shift = max(shift, machine.memblock.geometry.page_shift)
+        _check_extension(machine, entry, shift, f"machine {number}, shift {shift}")
     for number in range(MACHINES):
         _check_failing_mark(number, entry)
 
@@ -122,24 +125,25 @@ class _Machine:
 
     @classmethod
     def draw(cls, number: int) -> _Machine:
-        """Return a random machine: free and preserved memory by turns, then 1 MiB of scratch."""
-        drawn = random.Random(number)
-        memblock = FailingMarks()
+        """Return a random machine: free and preserved memory by turns, then scratch."""
+        drawn, geometry = random.Random(number), GEOMETRIES[number % len(GEOMETRIES)]
+        memblock, page_bytes = FailingMarks(geometry), geometry.page_bytes
         memblock.scratch_only = True
-        start = end = drawn.randrange(1, 512) * PAGE
+        start = end = drawn.randrange(1, 512) * page_bytes
         free_pages: list[int] = []
         preserved: list[tuple[int, int]] = []
         for stretch in range(drawn.randrange(4, 40)):
             count = drawn.randrange(1, 1 << drawn.randrange(1, 9))
             if stretch % 2:
-                preserved.append((end // PAGE, count))
+                preserved.append((end // page_bytes, count))
             else:
-                free_pages += range(end, end + count * PAGE, PAGE)
-            end += count * PAGE
-        memblock.add(start, end + MIB - start)
-        memblock.mark_kho_scratch(end, MIB)
+                free_pages += range(end, end + count * page_bytes, page_bytes)
+            end += count * page_bytes
+        scratch_bytes = SCRATCH_PAGES * page_bytes
+        memblock.add(start, end + scratch_bytes - start)
+        memblock.mark_kho_scratch(end, scratch_bytes)
         table_pages = iter(drawn.sample(free_pages, len(free_pages)))
-        tree = RadixTree(lambda: next(table_pages, 0))
+        tree = RadixTree(lambda: next(table_pages, 0), geometry=geometry)
         for first_pfn, count in preserved:
             tree.add_pages(first_pfn, count)
         return cls(memblock, tree.freeze())
@@ -163,7 +167,8 @@ class _Machine:
 
     def must_survive(self) -> list[Extent]:
         """Return preserved memory, and the pages of the incoming tree."""
-        tables = (Extent(table, table + PAGE) for table in self.incoming.table_pages())
+        page_bytes = self.memblock.geometry.page_bytes
+        tables = (Extent(table, table + page_bytes) for table in self.incoming.table_pages())
         return sorted([*self.incoming.preserved_extents(), *tables])
 
     def allocatable(self) -> list[Extent]:
@@ -172,12 +177,13 @@ class _Machine:
         return [Extent(gap.start, gap.end) for gap in ranges if gap.flags & KHO_SCRATCH]
 
     def _take(self) -> int:
-        address = self.memblock.alloc_range_nid(PAGE, PAGE, 0, 0, -1, False)
+        page_bytes = self.memblock.geometry.page_bytes
+        address = self.memblock.alloc_range_nid(page_bytes, page_bytes, 0, 0, -1, False)
         self.pages_out += bool(address)
         return address
 
     def _give(self, address: int) -> None:
-        self.memblock.phys_free(address, PAGE)
+        self.memblock.phys_free(address, self.memblock.geometry.page_bytes)
         self.pages_out -= 1
 
 

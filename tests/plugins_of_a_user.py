@@ -6,7 +6,6 @@ from kho_sim.base.work import Work
 from kho_sim.chain.workload import PluginWorkload, Workload
 from kho_sim.kho.extend import Extension
 from kho_sim.kho.extend.base import error_line
-from kho_sim.platform.geometry import Geometry
 from kho_sim.scenario.fields import Size
 from kho_sim.scenario.section import Section
 
@@ -52,7 +51,7 @@ class Unequal(Hold):
 
 def mark_the_top(memblock, incoming, options, allocate_page, free_page):
     """Mark what lies above the last preserved byte."""
-    tables = [page + Geometry().page_bytes for page in incoming.table_pages()]
+    tables = [page + incoming.geometry.page_bytes for page in incoming.table_pages()]
     end = max([extent.end for extent in incoming.preserved_extents()] + tables)
     before = memblock.scratch_bytes()
     errno = memblock.mark_kho_scratch(end, memblock.end_of_dram() - end)

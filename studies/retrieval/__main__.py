@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from kho_sim.plots.style import save
 from kho_sim.scenario import from_dict
 from kho_sim.sweeps import sweep
 from kho_sim.sweeps.progress import progress_reporter
 from studies.command import end, exits, results_folder, study_options, write_tables
 from studies.retrieval.cases import CASES, MACHINES, SMALL_BYTES, base_scenario, points_of
+from studies.retrieval.figures import cost
 from studies.retrieval.tables import (
     blackout_table,
     cost_table,
@@ -37,7 +39,8 @@ TABLES = {
 def command(
     out: str, small: bool, names: tuple[str, ...], workers: int | None, results: str | None
 ) -> None:
-    """Try every extension with every retrieval at the last boot of each case; write the tables.
+    """Try every extension with every retrieval at the last boot of each case; write the tables
+    and the figure.
 
     Exits with 4 if a run failed.
     """
@@ -52,7 +55,9 @@ def command(
                 progress=progress,
             )
         rows = study_table(study)
-        write_tables(rows, TABLES, results_folder(out, results))
+        folder = results_folder(out, results)
+        write_tables(rows, TABLES, folder)
+        save(cost(rows), folder / "cost.png", {})
     click.echo(cost_table(rows))
     end(study)
 

@@ -13,6 +13,7 @@ from kho_sim.sweeps import sweep
 from studies.retrieval import recorded
 from studies.retrieval.__main__ import TABLES, command
 from studies.retrieval.cases import CASES, EXTENSIONS, GIB, MACHINES, base_scenario, points_of
+from studies.retrieval.figures import STYLES, cost
 from studies.retrieval.tables import study_table
 
 TINY = MACHINES[:1]
@@ -71,7 +72,18 @@ def test_the_command_writes_its_tables(tmp_path, monkeypatch):
     done = CliRunner().invoke(command, [*options, "--results", str(tmp_path / "page")])
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "page").iterdir()}
-    assert names == {"cost.md", "recovered.md", "early.md", "blackout.md", "study.csv"}
+    assert names == {
+        "cost.md", "cost.png", "recovered.md", "early.md", "blackout.md", "study.csv"
+    }  # fmt: skip
+
+
+def test_the_figure_has_a_panel_for_each_workload_and_a_line_for_each_way(rows):
+    figure = cost(rows)
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in panels] == list(NAMES)
+    for axes in panels:
+        assert [line.get_label() for line in axes.lines] == [label for *_, label in STYLES.values()]
+        assert all(float(value) > 0 for line in axes.lines for value in line.get_ydata())
 
 
 def test_every_page_size_has_its_own_pages_and_huge_pages():
