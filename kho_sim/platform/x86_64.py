@@ -132,8 +132,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
         if kaslr.moves_cold_image:
             address = _random_cold_address(machine, build, initrd, kaslr)
         else:
-            size, align = build.image_bytes, KERNEL_ALIGN_BYTES
-            address = _if_possible(machine, placed.image, size, align)
+            address = _if_possible(machine, placed.image, build.image_bytes, KERNEL_ALIGN_BYTES)
         if address is None:
             address = build.image_address
             if efi:
@@ -372,10 +371,8 @@ def _map_memory(boot: EarlyBoot) -> None:
         is_low = boot.loaded.image.start < FOUR_GIB
         needs_some = is_low and _has_memory_above_4g(boot.machine) and not boot.loaded.by_kexec
         pages = DIRECT_MAP_PAGES if needs_some else 0
-    low, panic = (
-        max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB),
-        "alloc_low_pages: cannot alloc memory",
-    )
+    low = max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB)
+    panic = "alloc_low_pages: cannot alloc memory"
     for _ in range(pages):
         requests.alloc_range(
             requesters.DIRECT_MAP_PAGE, page_bytes, page_bytes, low, end, or_panic=panic
