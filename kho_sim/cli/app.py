@@ -174,10 +174,10 @@ def _call(arguments: Sequence[str]) -> tuple[int, BaseException | None]:
         sys.stdout.flush()
         return code, None
     except (KeyboardInterrupt, Terminated, Exception) as error:
-        return _told(error), error
+        return _code_of(error), error
 
 
-def _told(error: BaseException) -> int:
+def _code_of(error: BaseException) -> int:
     """Say what ended a command, and return its exit code."""
     if is_shortage(error):
         _say(shortage_text())

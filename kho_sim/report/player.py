@@ -26,7 +26,7 @@ NODES = range(64)
 
 
 @dataclass(frozen=True)
-class Told:
+class BootSentences:
     """The sentences of a boot, for readers without scripts as well."""
 
     boot: int
@@ -41,7 +41,7 @@ class Player:
 
     sides: tuple[str, ...]
     """The names of the chains: the trace itself, then its twin."""
-    told: list[Told]
+    sentences: list[BootSentences]
     data: str
     """JSON that is safe inside of a script element."""
 
@@ -60,7 +60,7 @@ def _player(trace: Trace, sides: tuple[str, ...], most: int) -> Player | None:
     """Boot by boot through both chains at once, so that no more than two boots are held."""
     table, memory = _Table(most), _Memory()
     chains = [steps_of(one) for one in (trace, trace.twin)[: len(sides)] if one is not None]
-    boots, told = [], []
+    boots, sentences = [], []
     for pair in zip_longest(*chains):
         for one in filter(None, pair):
             memory.see(one)
@@ -72,7 +72,7 @@ def _player(trace: Trace, sides: tuple[str, ...], most: int) -> Player | None:
                 "sides": [table.boot(one) if one else None for one in pair],
             }
         )
-        told.append(Told(first.boot.boot, _name(first), list(_told(pair))))
+        sentences.append(BootSentences(first.boot.boot, _name(first), list(_sentences(pair))))
     if not memory.known:
         return None
     document = {
@@ -80,7 +80,7 @@ def _player(trace: Trace, sides: tuple[str, ...], most: int) -> Player | None:
         "callers": table.callers, "colours": _colours(table.callers),
     }  # fmt: skip
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True)
-    return Player(sides, told, text.replace("<", "\\u003c"))
+    return Player(sides, sentences, text.replace("<", "\\u003c"))
 
 
 def _colours(callers: Sequence[str]) -> list[str]:
@@ -93,20 +93,20 @@ def _colours(callers: Sequence[str]) -> list[str]:
     return [GREEN if what == requesters.GIGANTIC_PAGE else looks[what].colour for what in callers]
 
 
-def _name(told: BootSteps) -> str:
-    boot = told.boot
+def _name(boot_steps: BootSteps) -> str:
+    boot = boot_steps.boot
     release = f", release {boot.release}" if boot.release else ""
     return f"boot {boot.boot} ({'cold' if boot.kind == 'cold' else 'KHO'}){release}"
 
 
-def _told(pair: tuple[BootSteps | None, ...]) -> Iterator[tuple[str, str, list[list[str]]]]:
+def _sentences(pair: tuple[BootSteps | None, ...]) -> Iterator[tuple[str, str, list[list[str]]]]:
     """Yield each step that either chain has, with the sentences of each."""
     found: dict[str, tuple[str, list[list[str]]]] = {}
-    for side, told in enumerate(pair):
-        for step in told.steps if told else ():
+    for side, boot_steps in enumerate(pair):
+        for step in boot_steps.steps if boot_steps else ():
             texts = found.setdefault(step.name, (step.heading, [[] for _ in pair]))[1]
             texts[side] = list(step.sentences)
-    order = max((told.names for told in pair if told), key=len)
+    order = max((boot_steps.names for boot_steps in pair if boot_steps), key=len)
     for name in dict.fromkeys((*order, *found)):
         yield name, *found[name]
 
@@ -122,9 +122,9 @@ class _Memory:
     def known(self) -> bool:
         return bool(self.pieces)
 
-    def see(self, told: BootSteps) -> None:
+    def see(self, boot_steps: BootSteps) -> None:
         """Add the regions of a boot."""
-        regions = told.recorded.array("memory", "after_retrieve")
+        regions = boot_steps.recorded.array("memory", "after_retrieve")
         self.pieces = merged([*self.pieces, *((one.start, one.end) for one in regions)])
         for nid in {one.nid for one in regions} & set(NODES):
             of_node = [(one.start, one.end) for one in regions if one.nid == nid]
@@ -161,29 +161,29 @@ class _Table:
             self.layers.append(found)
         return self._numbers[key]
 
-    def boot(self, told: BootSteps) -> dict[str, Any]:
+    def boot(self, boot_steps: BootSteps) -> dict[str, Any]:
         """Return a boot of one chain: its steps, and what is the same in all of them."""
-        recorded = told.recorded
-        spans, block_bytes = told.busy
+        recorded = boot_steps.recorded
+        spans, block_bytes = boot_steps.busy
         return {
             "preserved": self.layer(merged((run.start, run.end) for run in recorded.preserved)),
             "tree": self.layer(
-                (page, page + told.page_bytes) for page in sorted(recorded.tree_pages)
+                (page, page + boot_steps.page_bytes) for page in sorted(recorded.tree_pages)
             ),
             "busy": self.layer(spans),
             "block": block_bytes,
-            "steps": [self._step(told, step) for step in told.steps],
+            "steps": [self._step(boot_steps, step) for step in boot_steps.steps],
         }
 
-    def _step(self, told: BootSteps, step: Step) -> dict[str, Any]:
-        memory = told.recorded.memory(step.moment)
-        reserved = told.recorded.reserved(step.moment)
+    def _step(self, boot_steps: BootSteps, step: Step) -> dict[str, Any]:
+        memory = boot_steps.recorded.memory(step.moment)
+        reserved = boot_steps.recorded.reserved(step.moment)
         return {
             "name": step.name,
             "heading": step.heading,
             "memory": {kind: self.layer(found) for kind, found in memory.items() if found},
             "reserved": self.layer(reserved) if reserved else None,
-            "callers": [self._caller(one) for one in told.callers.get(step.name, [])],
+            "callers": [self._caller(one) for one in boot_steps.callers.get(step.name, [])],
         }
 
     def _caller(self, caller: Caller) -> list[int]:

@@ -47,8 +47,8 @@ def of_type(hint: Any) -> Schema:
 
 
 def properties_of(kind: Any, without: Sequence[str] = ()) -> dict[str, Schema]:
-    """Return the schema of each field of a dataclass or a named tuple, with its meaning if told;
-    fields ``without`` are left out."""
+    """Return the schema of each field of a dataclass or a named tuple, with a meaning where it has
+    one; fields ``without`` are left out."""
     hints = get_type_hints(kind)
     if not is_dataclass(kind):
         return {name: of_type(hint) for name, hint in hints.items()}
@@ -56,8 +56,8 @@ def properties_of(kind: Any, without: Sequence[str] = ()) -> dict[str, Schema]:
     for one in fields(kind):
         if one.name not in without:
             meaning = one.metadata.get("meaning")
-            told = {"description": meaning} if isinstance(meaning, str) else {}
-            found[one.name] = {**of_type(hints[one.name]), **told}
+            described = {"description": meaning} if isinstance(meaning, str) else {}
+            found[one.name] = {**of_type(hints[one.name]), **described}
     return found
 
 

@@ -1,6 +1,6 @@
 """What each kernel's early boot does to its memory, step by step, derived from a trace.
 
-A boot is told in steps: before the extension, the walk of the incoming tree, its digest into busy
+A boot has steps: before the extension, the walk of the incoming tree, its digest into busy
 blocks, the marks, early allocations, retrieval. The page that plays a chain and ``kho-sim explain
 --boot N`` tell the same story from here.
 """

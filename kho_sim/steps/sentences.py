@@ -20,9 +20,9 @@ CALLERS_NAMED = 3
 AREAS_NAMED = 4
 
 
-def before(told: BootSteps) -> Iterator[str]:
+def before(boot_steps: BootSteps) -> Iterator[str]:
     """Original scratch only, or in a cold boot all memory."""
-    boot, memory = told.boot, told.recorded.memory("before_extend")
+    boot, memory = boot_steps.boot, boot_steps.recorded.memory("before_extend")
     scratch = memory.get("scratch", [])
     if boot.kind == "cold":
         if free := total_size(memory["free"]):
@@ -32,23 +32,23 @@ def before(told: BootSteps) -> Iterator[str]:
             f"memblock hands out original scratch only: {format_size(total_size(scratch))} in "
             f"{_count(len(boot.scratch_areas or ()), 'area')}."
         )
-    if told.inherits and boot.preservations is not None:
+    if boot_steps.inherits and boot.preservations is not None:
         nodes = f", in a tree of {_count(boot.radix_nodes, 'page')}" if boot.radix_nodes else ""
         size = format_size(boot.preserved_bytes or 0)
         yield (
             f"Handed over are {_count(boot.preservations, 'preservation')}, {size}{nodes}. "
             "Nothing but the tree says where they are."
         )
-    elif boot.kind != "cold" and not told.inherits:
+    elif boot.kind != "cold" and not boot_steps.inherits:
         yield "It finds nothing that the kernel before it preserved."
-    callers = told.callers.get("before", [])
+    callers = boot_steps.callers.get("before", [])
     yield from _requests(callers)
     yield from _refused(callers)
 
 
-def walk(told: BootSteps) -> Iterator[str]:
+def walk(boot_steps: BootSteps) -> Iterator[str]:
     """The incoming tree, page by page and key by key."""
-    boot = told.boot
+    boot = boot_steps.boot
     if boot.preservations is not None:
         orders = ", ".join(
             f"{n:,} of order {order}" for order, n in boot.preservations_by_order or ()
@@ -58,7 +58,7 @@ def walk(told: BootSteps) -> Iterator[str]:
             f"The walk of the incoming tree goes through {pages}"
             f"{_count(boot.preservations, 'key')}{': ' if orders else ''}{orders}."
         )
-    runs = merged((run.start, run.end) for run in told.recorded.preserved)
+    runs = merged((run.start, run.end) for run in boot_steps.recorded.preserved)
     if runs:
         largest = max(runs, key=lambda run: run.size)
         yield (
@@ -67,19 +67,19 @@ def walk(told: BootSteps) -> Iterator[str]:
         )
 
 
-def digest(told: BootSteps) -> Iterator[str]:
+def digest(boot_steps: BootSteps) -> Iterator[str]:
     """Preserved memory and tree pages, rounded to blocks."""
-    spans, block_bytes = told.busy
-    boot = told.boot
-    if boot.busy_blocks is not None and block_bytes and told.boot.busy_blocks:
+    spans, block_bytes = boot_steps.busy
+    boot = boot_steps.boot
+    if boot.busy_blocks is not None and block_bytes and boot_steps.boot.busy_blocks:
         busy = len(boot.busy_blocks)
-        blocks = _blocks_with_memory(told, block_bytes)
+        blocks = _blocks_with_memory(boot_steps, block_bytes)
         of = f"{busy:,} of {blocks:,}" if blocks else f"{busy:,}"
         yield (
             f"{of} blocks of {format_size(block_bytes)} are busy: each holds preserved memory or a "
             "page of the tree."
         )
-        preserved = merged((run.start, run.end) for run in told.recorded.preserved)
+        preserved = merged((run.start, run.end) for run in boot_steps.recorded.preserved)
         share = total_size(intersected(preserved, spans)) / max(total_size(spans), 1)
         if preserved:
             yield f"Preserved memory fills {_percent(share)} of them."
@@ -92,9 +92,9 @@ def digest(told: BootSteps) -> Iterator[str]:
         )
 
 
-def marks(told: BootSteps) -> Iterator[str]:
+def marks(boot_steps: BootSteps) -> Iterator[str]:
     """What is between busy blocks becomes scratch."""
-    boot, memory = told.boot, told.recorded.memory("after_extend")
+    boot, memory = boot_steps.boot, boot_steps.recorded.memory("after_extend")
     if boot.extended_bytes is not None:
         size = format_size(boot.extended_bytes)
         yield f"{size} between busy blocks are marked as scratch as well."
@@ -106,13 +106,17 @@ def marks(told: BootSteps) -> Iterator[str]:
             f"{boot.memory_regions_after:,} now."
         )
     if boot.extend_ns is not None:
-        how = "by the model's rates, which are assumed in part" if told.simulated else "as measured"
+        how = (
+            "by the model's rates, which are assumed in part"
+            if boot_steps.simulated
+            else "as measured"
+        )
         yield f"Walk, digest and marks take {format_ns(boot.extend_ns)} ({how})."
 
 
-def early(told: BootSteps) -> Iterator[str]:
+def early(boot_steps: BootSteps) -> Iterator[str]:
     """Requests after the point of the extension."""
-    callers = told.callers.get("early", [])
+    callers = boot_steps.callers.get("early", [])
     if not callers:
         yield "No request is recorded."
         return
@@ -136,9 +140,9 @@ def early(told: BootSteps) -> Iterator[str]:
     yield from _refused(callers)
 
 
-def scratch(told: BootSteps) -> Iterator[str]:
+def scratch(boot_steps: BootSteps) -> Iterator[str]:
     """The scratch areas that a first kernel reserves."""
-    areas = [area for area in told.boot.scratch_areas or () if area[1]]
+    areas = [area for area in boot_steps.boot.scratch_areas or () if area[1]]
     if not areas:
         yield "No scratch is reserved: this kernel hands nothing over."
         return
@@ -148,12 +152,12 @@ def scratch(told: BootSteps) -> Iterator[str]:
         f"For all later kernels of the chain {format_size(sum(size for _, size in areas))} are "
         f"reserved: {_listed([*shown, *more])}."
     )
-    yield from _free(told)
+    yield from _free(boot_steps)
 
 
-def retrieve(told: BootSteps) -> Iterator[str]:
+def retrieve(boot_steps: BootSteps) -> Iterator[str]:
     """Preserved memory is reserved in memblock."""
-    boot = told.boot
+    boot = boot_steps.boot
     if boot.reserved_regions_before is not None and boot.reserved_regions_after is not None:
         yield (
             "Every preservation is reserved: memblock.reserved had "
@@ -162,11 +166,11 @@ def retrieve(told: BootSteps) -> Iterator[str]:
         )
     else:
         yield "Every preservation is reserved, so that nobody else gets its memory."
-    yield from _free(told)
+    yield from _free(boot_steps)
 
 
-def _free(told: BootSteps) -> Iterator[str]:
-    free_bytes = told.free_bytes("after_retrieve")
+def _free(boot_steps: BootSteps) -> Iterator[str]:
+    free_bytes = boot_steps.free_bytes("after_retrieve")
     if free_bytes is not None:
         yield f"{format_size(free_bytes)} are free for the page allocator."
 
@@ -191,8 +195,8 @@ def _refused(callers: list[Caller]) -> Iterator[str]:
             yield f"Refused: {caller.what}, {caller.failed:,} x {each}{why}."
 
 
-def _blocks_with_memory(told: BootSteps, block_bytes: int) -> int:
-    regions = told.recorded.array("memory", "after_extend")
+def _blocks_with_memory(boot_steps: BootSteps, block_bytes: int) -> int:
+    regions = boot_steps.recorded.array("memory", "after_extend")
     rounded = ((one.start // block_bytes, -(-one.end // block_bytes)) for one in regions if one.end)
     return total_size(merged(rounded))
 

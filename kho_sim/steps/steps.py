@@ -128,11 +128,11 @@ class BootSteps:
     def steps(self) -> tuple[Step, ...]:
         """The steps, in order, each with its sentences."""
         headings = STEPS if self.inherits else {**STEPS, **HEADINGS_COLD}
-        told = [Step(name, headings[name], tuple(SENTENCES[name](self))) for name in self.names]
+        steps = [Step(name, headings[name], tuple(SENTENCES[name](self))) for name in self.names]
         if self.death is not None:
             end = f"The kernel dies in this step: {self.death}" if self.death else "It dies here."
-            told[-1] = replace(told[-1], sentences=(*told[-1].sentences, end))
-        return tuple(told)
+            steps[-1] = replace(steps[-1], sentences=(*steps[-1].sentences, end))
+        return tuple(steps)
 
     def free_bytes(self, moment: str) -> int | None:
         """Return the memory that nobody has reserved at a moment, None if it is not recorded."""

@@ -33,49 +33,57 @@ def step_text(trace: Trace, boot: int, step: str = "", layout: Layout = PLAIN) -
 
     Raises: InputError if the trace has no such boot, or the boot no such step.
     """
-    told = _boot_of(trace, boot)
-    chosen = [one for one in told.steps if step in ("", one.name)]
+    boot_steps = _boot_of(trace, boot)
+    chosen = [one for one in boot_steps.steps if step in ("", one.name)]
     if not chosen:
-        names = ", ".join(told.names)
-        raise InputError(f"boot {boot} ({told.boot.kind}) has no step {step}; it has: {names}")
-    lines = layout.wrapped(_heading(told), max_lines=2)
+        names = ", ".join(boot_steps.names)
+        raise InputError(
+            f"boot {boot} ({boot_steps.boot.kind}) has no step {step}; it has: {names}"
+        )
+    lines = layout.wrapped(_heading(boot_steps), max_lines=2)
     for one in chosen:
-        number = told.names.index(one.name) + 1
-        lines += ["", f"{number}. {one.heading} ({one.name})", *_step_lines(told, one, layout)]
+        number = boot_steps.names.index(one.name) + 1
+        lines += [
+            "",
+            f"{number}. {one.heading} ({one.name})",
+            *_step_lines(boot_steps, one, layout),
+        ]
     return "\n".join(lines)
 
 
 def _boot_of(trace: Trace, boot: int) -> BootSteps:
-    for told in steps_of(trace):
-        if told.boot.boot == boot:
-            return told
+    for boot_steps in steps_of(trace):
+        if boot_steps.boot.boot == boot:
+            return boot_steps
     known = [row.boot for row in trace[Boot]]
     has = f"boots {known[0]} to {known[-1]}" if known else "no boots"
     raise InputError(f"there is no boot {boot}; this chain has {has}")
 
 
-def _heading(told: BootSteps) -> str:
-    boot = told.boot
+def _heading(boot_steps: BootSteps) -> str:
+    boot = boot_steps.boot
     parts = [f"Boot {boot.boot}, {'cold' if boot.kind == 'cold' else 'KHO'}"]
     parts += [f"release {boot.release}"] if boot.release else []
-    parts += [f"extension {told.strategy}"] if told.strategy and boot.kind != "cold" else []
+    parts += (
+        [f"extension {boot_steps.strategy}"] if boot_steps.strategy and boot.kind != "cold" else []
+    )
     return ", ".join([*parts, *([boot.command_line] if boot.command_line else [])])
 
 
-def _step_lines(told: BootSteps, step: Step, layout: Layout) -> list[str]:
+def _step_lines(boot_steps: BootSteps, step: Step, layout: Layout) -> list[str]:
     lines = []
     for sentence in step.sentences:
         lines += layout.wrapped(sentence, indent=INDENT, first=INDENT)
     if step.name in ("before", "marks"):
-        lines += _memory_lines(told, step)
-    return lines + _caller_lines(told.callers.get(step.name, []), layout)
+        lines += _memory_lines(boot_steps, step)
+    return lines + _caller_lines(boot_steps.callers.get(step.name, []), layout)
 
 
-def _memory_lines(told: BootSteps, step: Step) -> list[str]:
+def _memory_lines(boot_steps: BootSteps, step: Step) -> list[str]:
     """The ranges of memory by what they are to early boot, in address order."""
     ranges = [
         (extent.start, extent.end, LANES[kind])
-        for kind, extents in told.recorded.memory(step.moment).items()
+        for kind, extents in boot_steps.recorded.memory(step.moment).items()
         for extent in extents
     ]
     lines = [

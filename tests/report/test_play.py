@@ -220,19 +220,19 @@ def test_without_scripts_every_step_is_there_in_words(file, tmp_path):
     with browser(tmp_path / "profile", scripts=False) as driver:
         driver.get(file.as_uri())
         assert not driver.find_element(By.ID, "player").is_displayed()
-        told = driver.find_element(By.CSS_SELECTOR, "#play .told")
-        told.find_element(By.TAG_NAME, "summary").click()
-        assert "15.49 GiB between busy blocks are marked as scratch as well." in told.text
+        words = driver.find_element(By.CSS_SELECTOR, "#play .sentences")
+        words.find_element(By.TAG_NAME, "summary").click()
+        assert "15.49 GiB between busy blocks are marked as scratch as well." in words.text
 
 
 def test_the_data_has_each_boot_and_step_of_both_chains(trace):
     found = player(trace, SIDES)
     data = json.loads(found.data)
     assert [boot["boot"] for boot in data["boots"]] == [0, 1, 2, 3]
-    for boot, told in zip(data["boots"][1:], found.told[1:], strict=True):
+    for boot, written in zip(data["boots"][1:], found.sentences[1:], strict=True):
         names = [[step["name"] for step in side["steps"]] for side in boot["sides"]]
         assert names == [STEPS, ["before", "early", "retrieve"]]
-        assert [name for name, _, _ in told.steps] == STEPS
+        assert [name for name, _, _ in written.steps] == STEPS
     numbers = [
         number
         for step in data["boots"][1]["sides"][0]["steps"]
@@ -243,7 +243,7 @@ def test_the_data_has_each_boot_and_step_of_both_chains(trace):
 
 def test_a_chain_whose_twin_ends_early_goes_on_alone():
     found = player(TRACES["hand-made"], SIDES)
-    assert [one.boot for one in found.told] == [0, 1, 2]
+    assert [one.boot for one in found.sentences] == [0, 1, 2]
     assert player(TRACES["empty"], SIDES[:1]) is None
     assert player(TRACES["sparse"], SIDES[:1]) is None
 

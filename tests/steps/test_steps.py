@@ -26,16 +26,16 @@ def trace():
 
 
 def test_each_kind_of_boot_has_its_steps(trace):
-    cold, *others = [told.names for told in steps_of(trace)]
+    cold, *others = [boot_steps.names for boot_steps in steps_of(trace)]
     assert cold == ["before", "early", "scratch"]
     assert others == [EXTENDS] * 3
-    twins = [told.names for told in steps_of(trace.twin)]
+    twins = [boot_steps.names for boot_steps in steps_of(trace.twin)]
     assert twins == [cold, *[["before", "early", "retrieve"]] * 3]
 
 
 def test_a_kernel_that_finds_nothing_does_not_retrieve():
     lost = run_scenario(load(ROOT / "scenarios/faults-lost-handover.yaml"))
-    short = [told for told in steps_of(lost) if told.names == ["before", "early"]]
+    short = [boot_steps for boot_steps in steps_of(lost) if boot_steps.names == ["before", "early"]]
     assert len(short) == 1
     assert "It finds nothing that the kernel before it preserved." in short[0].steps[0].sentences
 
@@ -57,32 +57,32 @@ def test_a_kernel_that_dies_has_no_step_after_that():
 
 
 def test_memory_is_what_the_marks_made_of_it(trace):
-    for told in steps_of(trace):
-        if told.boot.kind == "cold":
+    for boot_steps in steps_of(trace):
+        if boot_steps.boot.kind == "cold":
             continue
-        before, after = (told.recorded.memory(m) for m in ("before_extend", "after_extend"))
+        before, after = (boot_steps.recorded.memory(m) for m in ("before_extend", "after_extend"))
         assert before["extended"] == []
         total = sum(extent.size for extent in after["extended"])
-        assert total == told.boot.extended_bytes
+        assert total == boot_steps.boot.extended_bytes
         assert sum(e.size for e in before["kept_off"]) == total + sum(
             e.size for e in after["kept_off"]
         )
-        spans, block_bytes = told.busy
+        spans, block_bytes = boot_steps.busy
         assert block_bytes == GIB
-        assert sum(span.size for span in spans) == GIB * len(told.boot.busy_blocks)
+        assert sum(span.size for span in spans) == GIB * len(boot_steps.boot.busy_blocks)
 
 
 def test_every_request_is_counted_once(trace):
-    for told in steps_of(trace):
-        asked = [caller for callers in told.callers.values() for caller in callers]
-        rows = list(trace[Allocation].where(boot=told.boot.boot))
-        assert sum(one.requests for one in asked) == told.boot.allocations
+    for boot_steps in steps_of(trace):
+        asked = [caller for callers in boot_steps.callers.values() for caller in callers]
+        rows = list(trace[Allocation].where(boot=boot_steps.boot.boot))
+        assert sum(one.requests for one in asked) == boot_steps.boot.allocations
         assert sum(one.served_bytes for one in asked) == sum(
             row.size_bytes * row.count for row in rows if not row.failed
         )
         placed = sum(run.end - run.start for one in asked for run in one.runs)
         assert placed == sum(row.size_bytes for row in rows if row.address)
-        assert sum(one.avoided for one in asked) == told.boot.failures_avoided
+        assert sum(one.avoided for one in asked) == boot_steps.boot.failures_avoided
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_the_size_of_a_block_follows_from_what_was_kept_off(busy, kept_off, like
 def test_a_real_log_is_told_as_well(name):
     trace = read_boot_log(ROOT / f"tests/recorded/{name}.log.xz")
     boots = list(steps_of(trace))
-    assert [told.boot.boot for told in boots] == [boot.boot for boot in trace[Boot]]
-    assert all(step.heading for told in boots for step in told.steps)
+    assert [boot_steps.boot.boot for boot_steps in boots] == [boot.boot for boot in trace[Boot]]
+    assert all(step.heading for boot_steps in boots for step in boot_steps.steps)
     if name == "machine-4G":
         assert boots[1].names == EXTENDS
         assert boots[1].busy == ([Extent(4 * GIB, 5 * GIB)], GIB)
@@ -116,9 +116,9 @@ def test_a_real_log_is_told_as_well(name):
 
 @pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES.keys())
 def test_poor_traces_have_steps_too(trace):
-    for told in steps_of(trace):
-        assert told.steps
-        assert step_text(trace, told.boot.boot)
+    for boot_steps in steps_of(trace):
+        assert boot_steps.steps
+        assert step_text(trace, boot_steps.boot.boot)
 
 
 def test_explain_shows_one_boot_or_one_step(capsys):

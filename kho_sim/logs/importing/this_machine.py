@@ -61,8 +61,8 @@ def import_this_machine(root: Path = Path("/")) -> ImportedScenario:
             _keep(found, about, name, partial(source_of_text, f"/{name}", text))
     if not _tells_memory(found):
         _keep(found, about, MEMORY_BLOCKS, partial(_blocks, root))
-    told = {finding.key for kind, source in found for finding in source.findings if kind == "log"}
-    _say_kernel(root, about, told)
+    in_log = {finding.key for kind, source in found for finding in source.findings if kind == "log"}
+    _say_kernel(root, about, in_log)
     found.append(("log", about))
     if not _tells_memory(found):
         reasons = "; ".join(about.notes)
@@ -151,18 +151,18 @@ def _log_lines(path: Path) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def _say_kernel(root: Path, about: Source, told: set[str]) -> None:
+def _say_kernel(root: Path, about: Source, in_log: set[str]) -> None:
     """Add what everybody may read, and the kernel's log did not tell: the command line, the
     release, the possible CPUs."""
-    if COMMAND_LINE not in told and (line := _read(root, COMMAND_LINE_FILE, about).strip()):
+    if COMMAND_LINE not in in_log and (line := _read(root, COMMAND_LINE_FILE, about).strip()):
         about.say(COMMAND_LINE, line, f"/{COMMAND_LINE_FILE}")
-    if RELEASE not in told and (version := _read(root, RELEASE_FILE, about).strip()):
+    if RELEASE not in in_log and (version := _read(root, RELEASE_FILE, about).strip()):
         name = release_of(version)
         if not name:
             name = nearest_release(version)
             about.notes.append(f"kernel {version} is not known here and is simulated as {name}")
         about.say(RELEASE, name, f"/{RELEASE_FILE}", version)
-    if CPUS not in told and (cpus := _count(_read(root, POSSIBLE_CPUS, about).strip())):
+    if CPUS not in in_log and (cpus := _count(_read(root, POSSIBLE_CPUS, about).strip())):
         about.say(CPUS, cpus, f"/{POSSIBLE_CPUS}")
 
 

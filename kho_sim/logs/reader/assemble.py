@@ -216,9 +216,9 @@ def _gigantic_requested(log: BootLog) -> int | None:
 
 
 def _gigantic_allocated(log: BootLog, counted: bool) -> int | None:
-    told = [count for size, count in log.huge_pages.items() if size in _gigantic_sizes(log)]
-    if told:
-        return sum(told)
+    counts = [count for size, count in log.huge_pages.items() if size in _gigantic_sizes(log)]
+    if counts:
+        return sum(counts)
     return len(gigantic_records(log)) if counted or log.regions else None
 
 

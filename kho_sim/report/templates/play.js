@@ -206,8 +206,8 @@
       map.canvas.setAttribute("aria-label", `${map.title}: memory at ${byId("now").textContent}; the text below says the same`);
       map.show(lanesOf(sidesOf(state.boot)[side], name), state.chosen);
     });
-    const told = document.querySelector(`[data-boot="${boot.boot}"][data-step="${name}"]`);
-    byId("story").replaceChildren(...[...told.children].map(one => one.cloneNode(true)));
+    const words = document.querySelector(`[data-boot="${boot.boot}"][data-step="${name}"]`);
+    byId("story").replaceChildren(...[...words.children].map(one => one.cloneNode(true)));
     showKey();
     showList();
     redraw();
