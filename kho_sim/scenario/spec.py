@@ -46,7 +46,7 @@ from kho_sim.scenario.platform import X86_KEYS, broken_on_platform
 from kho_sim.scenario.section import BrokenRule, Section, sections_in
 from kho_sim.scenario.shown import scenario_line, scenario_values
 from kho_sim.scenario.time import PRESERVE_WHEN, TimedSteps, TimedUpdate
-from kho_sim.scenario.ways import Extend, ExtendOverride, Retrieval, WhatIf
+from kho_sim.scenario.ways import Extend, ExtendOverride, Retrieval, WhatIf, broken_shifts
 from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
@@ -266,6 +266,15 @@ class Scenario(Section):
                     yield (*place, "early", index, "node"), text
             given = [key for key in X86_KEYS if getattr(kernel, key) is not None]
             yield from broken_on_platform(platform, page_bytes, kernel.build, given, place)
+        extends = [
+            ((*place, "extend", "shift"), k.extend.shift) for place, k in kernels if k.extend
+        ]
+        tried = [
+            (("what_if", index, "shifts", number), shift)
+            for index, entry in enumerate(self.what_if or ())
+            for number, shift in enumerate(entry.shifts)
+        ]
+        yield from broken_shifts([*extends, *tried], page_bytes)
         yield from broken_fault_rules(self)
         boots = max(len(self.kernel.releases), 1)
         rules = option_rules(platform, page_bytes)

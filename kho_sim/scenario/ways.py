@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from kho_sim.base import plugins
+from kho_sim.base.units import format_exact
 from kho_sim.base.words import RETRIEVALS, STRATEGIES
 from kho_sim.scenario.fields import Choice, ListOf, PluginChoice
-from kho_sim.scenario.section import Section
+from kho_sim.scenario.section import BrokenRule, Section
 
 Strategy = Annotated[str, PluginChoice(STRATEGIES, "an extension strategy", plugins.STRATEGIES)]
 Retrieval = Annotated[str, PluginChoice(RETRIEVALS, "a way to retrieve", plugins.RETRIEVALS)]
-Shift = Annotated[int, Field(ge=12, le=40)]
+SHIFTS = (12, 40)
+"""The least and the most; with larger pages the least is theirs."""
+Shift = Annotated[int, Field(ge=SHIFTS[0], le=SHIFTS[1])]
 
 
 class Extend(Section):
@@ -51,3 +55,14 @@ class WhatIf(Section):
     """Ways to retrieve to try with each of them; left out: the kernel's own."""
     boots: Annotated[str, Choice(("every", "last"), "a choice of boots")] = "every"
     """At which KHO boots: at every one, or at the last of the chain."""
+
+
+def broken_shifts(
+    shifts: Sequence[tuple[tuple[str | int, ...], int | None]], page_bytes: int
+) -> Iterator[BrokenRule]:
+    """Yield what is wrong with block sizes, each with its place: a block holds a page or more."""
+    least = page_bytes.bit_length() - 1
+    for place, shift in shifts:
+        if shift is not None and shift < least:
+            text = f"blocks of {format_exact(1 << shift)} are smaller than a page"
+            yield place, f"{text}; accepted: {least} to {SHIFTS[1]}"
