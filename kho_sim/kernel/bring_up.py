@@ -8,6 +8,7 @@ objects, the initramfs, LUO's objects. How much each part takes is the build's `
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 from kho_sim.base.extent import Extent, merged
 from kho_sim.kernel.boot import BootedMemory, KernelSetup
@@ -154,7 +155,7 @@ def free_initrd(pages: PageAllocator, booted: BootedMemory) -> None:
     CPUs but for one chain do not.
     """
     if booted.early.loaded.initrd:
-        pages.give_late([booted.early.loaded.initrd], by_worker=True)
+        pages.give_late(_present(pages, [booted.early.loaded.initrd]), by_worker=True)
 
 
 def start_init(pages: PageAllocator, machine: Machine, setup: KernelSetup) -> None:
@@ -170,9 +171,20 @@ def free_image_parts(pages: PageAllocator, booted: BootedMemory) -> None:
     """
     early = booted.early
     shift = pages.geometry.page_shift
-    parts = early.build.freed_parts(early.loaded.image)
+    parts = _present(pages, early.build.freed_parts(early.loaded.image))
     pages.adopt(parts, user=False)
     pages.free(Run(start >> shift, (end - start) >> shift) for start, end in parts)
+
+
+def _present(pages: PageAllocator, extents: Iterable[tuple[int, int]]) -> list[Extent]:
+    """Return what of these ranges (bytes, whole pages), which a loader chose, is memory to this
+    kernel, in their order."""
+    shift = pages.geometry.page_shift
+    return [
+        Extent(*(pfn << shift for pfn in part.extent()))
+        for start, end in extents
+        for part in pages.zone_map.present(Run(start >> shift, (end - start) >> shift))
+    ]
 
 
 def node_of_user_space(machine: Machine, init_moves: bool) -> int:

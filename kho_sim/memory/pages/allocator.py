@@ -88,7 +88,7 @@ class PageAllocator:
         self.movable_only = merged([*self._scratch, *movable])
         """Where nothing may stay for long, in pages: ZONE_MOVABLE, and CMA from the beginning or
         from when it is released on."""
-        self._map = ZoneMap(self._memory, self._zones)
+        self.zone_map = ZoneMap(self._memory, self._zones)
         nids = {zone.nid for zone in self._zones}
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
         of_kernel = [zone for zone in self._zones if zone.name != MOVABLE_ZONE]
@@ -147,7 +147,7 @@ class PageAllocator:
         """Free what was reserved in early boot only (bytes, whole pages): memblock_free_late(), or
         what a worker thread frees page by page (other_cpus)."""
         for start, end in extents:
-            for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
+            for zone, run in self.zone_map.by_zone(self._run_of_bytes(start, end)):
                 if by_worker:
                     free_by_worker(zone, run, self._online_cpus)
                 else:
@@ -167,14 +167,14 @@ class PageAllocator:
         """Note gigantic pages taken from memblock (bytes): managed, never free; hugetlb_init().
         After it marks rise for huge pages: hugepage_init()."""
         for start, end in extents:
-            for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
+            for zone, run in self.zone_map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
         set_watermarks(self._zones, self._online_cpus, for_huge=True)
 
     def adopt(self, extents: Iterable[tuple[int, int]], user: bool = True) -> None:
         """Note restored pages (bytes), managed and in use from now on; ``user`` as in ``free``."""
         for start, end in touching_joined(extents):
-            for zone, run in self._map.by_zone(self._run_of_bytes(start, end)):
+            for zone, run in self.zone_map.by_zone(self._run_of_bytes(start, end)):
                 zone.managed_pages += run.blocks
                 if user:
                     zone.buddy.user_pages.count(run.extent(), +1)
@@ -215,7 +215,7 @@ class PageAllocator:
                 if killer is None or not killer(short):
                     raise short
             if runs and user:
-                _, zone = self._map.owner_of(runs[0].first_pfn)
+                _, zone = self.zone_map.owner_of(runs[0].first_pfn)
                 zone.count_user_pages(runs, order, +1)
             count -= blocks_of(runs)
             got.append(runs)
@@ -239,7 +239,7 @@ class PageAllocator:
 
     def zones_of(self, runs: Runs) -> list[tuple[Zone, int]]:
         """Return the zones that runs of single pages lie in, each with how many pages in a row."""
-        return [(zone, blocks_of(part)) for zone, part in self._map.in_turn(runs, 0)]
+        return [(zone, blocks_of(part)) for zone, part in self.zone_map.in_turn(runs, 0)]
 
     def alloc_largest(
         self, pages: int, migratetype: Migratetype = UNMOVABLE, node: int | None = None
@@ -268,7 +268,7 @@ class PageAllocator:
 
     def free(self, runs: Iterable[Run], order: int = 0, user: bool = False) -> None:
         """Free blocks one by one, as given; ``user`` as it was when they were allocated."""
-        for zone, part in self._map.in_turn(runs, order):
+        for zone, part in self.zone_map.in_turn(runs, order):
             if user:
                 zone.count_user_pages(part, order, -1)
             zone.free(part, order)
@@ -382,7 +382,7 @@ class PageAllocator:
         order = self.geometry.pageblock_order
         for area in areas:
             self._mark_cma(area)
-            for zone, run in self._map.by_zone(Run(area.start, area.size >> order), order):
+            for zone, run in self.zone_map.by_zone(Run(area.start, area.size >> order), order):
                 zone.managed_pages += run.blocks << order
                 zone.free([run], order)
         set_lowmem_reserve(self._zones)

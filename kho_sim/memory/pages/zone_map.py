@@ -10,7 +10,7 @@ from operator import itemgetter
 import numpy as np
 
 from kho_sim.base.errors import ensure
-from kho_sim.base.extent import Extent
+from kho_sim.base.extent import Extent, intersected
 
 from .kinds import Run, run_of
 from .nodes import extents_of
@@ -33,6 +33,12 @@ class ZoneMap:
         extent, zone = self._owners[bisect_right(self._starts, pfn) - 1]
         ensure(extent.start <= pfn < extent.end, "page {:#x} is in no zone", pfn)
         return extent, zone
+
+    def present(self, run: Run) -> list[Run]:
+        """Return the pages of a run that a zone has: one that two nodes share is in none, and what
+        a command line takes from the map is not."""
+        own = intersected([run.extent()], [extent for extent, _ in self._owners])
+        return [run_of(extent, 0, run.step) for extent in own[:: run.step]]
 
     def by_zone(self, run: Run, order: int = 0) -> list[tuple[Zone, Run]]:
         """Cut a run where another zone's pages begin."""

@@ -36,6 +36,20 @@ def two_nodes() -> PageAllocator:
     return pages
 
 
+def test_only_pages_that_a_zone_has_are_present_in_a_run_of_either_direction():
+    border = 65 * MIB + 512
+    memory = [(MIB, border, 0), (border, 67 * MIB, 1), (70 * MIB, 72 * MIB, 1)]
+    pages = PageAllocator(memory, [], [1, 1], zones=ZONES, kho_boot=False)
+    before, shared, after, first, end = (mib * MIB >> 12 for mib in (64, 65, 66, 70, 71))
+    run = Run(before, end - before)
+    parts = [Run(before, shared - before), Run(shared + 1, (67 * MIB >> 12) - shared - 1)]
+    parts.append(Run(first, end - first))
+    assert pages.zone_map.present(run) == parts
+    assert pages.zone_map.present(run.backwards()) == [part.backwards() for part in parts[::-1]]
+    assert pages.zone_map.present(Run(shared, 1)) == []
+    assert pages.zone_map.present(Run(after, 1)) == [Run(after, 1)]
+
+
 def naive_vmalloc(slow, pages, kind):
     """The largest block that fits the rest, each time; a size that was refused is not tried
     again."""
@@ -84,7 +98,9 @@ def test_vmalloc_is_one_request_after_the_other(thinnings, sizes, kind):
         pair.slow.zones[0].user_pages.difference_update(expected)
         if kind == MOVABLE:
             for run in runs:
-                pair.fast._map.owner_of(run.first_pfn)[1].buddy.user_pages.count(run.extent(), -1)
+                pair.fast.zone_map.owner_of(run.first_pfn)[1].buddy.user_pages.count(
+                    run.extent(), -1
+                )
         pair.agree()
 
 
@@ -245,7 +261,7 @@ def test_pinned_pages_move_on_the_node_that_was_asked_for(node):
     counts = [sum(zone.buddy.user_pages._pages) for zone in pages._zones]
     assert sorted(counts) == [0, 600]
     first, end = pages.movable_only[0]
-    _, zone = pages._map.owner_of(first)
+    _, zone = pages.zone_map.owner_of(first)
     blocks = slice((first - zone.buddy.base_pfn) >> 9, (end - zone.buddy.base_pfn) >> 9)
     assert not any(zone.buddy.user_pages._pages[blocks])
 

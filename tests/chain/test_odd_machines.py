@@ -1,0 +1,35 @@
+"""Machines on which what a loader placed is not memory as a whole to the kernel that it starts."""
+
+from __future__ import annotations
+
+import pytest
+
+import kho_sim as ks
+from kho_sim.scenario import from_dict
+
+MIB = 1 << 20
+TWO_GIB = {"memory": "2GiB"}
+CUT = {
+    "the first initrd": {"kernel": {"command_line": "mem=1G"}},
+    "a part of an image": {"kernel": {"command_line": "memmap=8M$17M"}},
+    "pages of a distribution's image": {
+        "kernel": {"command_line": "memmap=512$0x1600100,4K$17M", "build": "distro"}
+    },
+}
+
+
+@pytest.mark.parametrize("scenario", CUT.values(), ids=CUT)
+def test_what_a_command_line_takes_from_the_map_is_not_freed(scenario):
+    trace = ks.run(from_dict({"machine": TWO_GIB, **scenario}))
+    assert trace.outcome.kind == "completed"
+
+
+def test_a_page_that_two_nodes_share_is_not_freed_with_the_initrd_over_it():
+    border, end = 0xECB0_C000 + 512, 0xECB2_0000
+    ranges = [
+        {"start": "2MiB", "end": "66MiB"},
+        {"start": 0xDCB0_0000, "end": border, "node": 1},
+        {"start": border, "end": end},
+    ]
+    trace = ks.run(from_dict({"machine": {"memory_map": ranges}}))
+    assert trace.outcome.kind == "completed"
