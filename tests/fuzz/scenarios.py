@@ -11,9 +11,21 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kho_sim.base.requesters import REQUESTERS
-from kho_sim.base.words import FIRMWARES, HANDOVER_PARTS, STRATEGIES, WORKERS
+from kho_sim.base.words import (
+    FIRMWARES,
+    HANDOVER_PARTS,
+    MEMORY_KINDS,
+    OOM_ADJUSTMENTS,
+    PAGE_SIZES,
+    PLATFORM_FIRMWARES,
+    RETRIEVALS,
+    STRATEGIES,
+    WORKERS,
+)
 from kho_sim.releases import RELEASES
-from kho_sim.scenario.spec import ON_FAILURE
+from kho_sim.scenario.platform import X86_KEYS
+from kho_sim.scenario.spec import ON_FAILURE, ConfigOptions
+from kho_sim.scenario.time import BRING_UPS, PRESERVE_WHEN
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE = 4096
@@ -38,9 +50,17 @@ def one_of(*values: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(values)
 
 
+@st.composite
+def with_few(draw: st.DrawFn, drawn: st.SearchStrategy[Words], optional: Words) -> Words:
+    """A drawn mapping with at most three more keys of ``optional``, for what is seldom given."""
+    keys = draw(st.lists(st.sampled_from(sorted(optional)), max_size=3, unique=True))
+    return {**draw(drawn), **{key: draw(optional[key]) for key in keys}}
+
+
 NODE_COUNTS = one_of(1, 1, 1, 2, 3, 8)
 CPUS = one_of(1, 2, 3, 7, 16, 64, 200)
 MEMORY = one_of(96 * MIB, 512 * MIB, GIB + 77 * PAGE, 3 * GIB, 4 * GIB, 4 * GIB, 6 * GIB, 9 * GIB)
+HELD = one_of(1, 33 * MIB, 256 * MIB, 2 * GIB)
 SHARES = one_of(33 * MIB, 300 * MIB + PAGE, GIB, 2 * GIB, 2 * GIB, 5 * GIB)
 GAPS = one_of(0, 0, 512, PAGE, 2 * MIB, 128 * MIB, GIB)
 PIECES = one_of(PAGE, 512 * 77, 2 * MIB, 3 * MIB + PAGE, 128 * MIB, 256 * MIB, GIB)
@@ -51,27 +71,71 @@ SHIFTS = one_of(12, 13, 16, 21, 24, 30, 30, 33, 40)
 EXTEND = some({}, strategy=st.sampled_from(STRATEGIES), shift=SHIFTS)
 
 
+HOTPLUG = st.lists(
+    st.tuples(GAPS, PIECES, one_of(0, 0, 1)).map(
+        lambda drawn: {
+            "start": 4 * GIB + drawn[0],
+            "end": 4 * GIB + drawn[0] + drawn[1],
+            "node": drawn[2],
+        }
+    ),
+    max_size=2,
+)
+"""Places for memory to be plugged in: over memory, between it or beyond."""
+RATES = one_of("generic", "epyc", "arm64", {"base": "kvm", "keys_walked": "1us"})
+BAD_MEMORY = some({"frames_per_day": one_of(1, 500.5, 1e6)}, told=one_of("late", "busy"))
+SELDOM_MACHINE: Words = {
+    "hotplug": HOTPLUG,
+    "present_cpus": one_of(1, 1, 2),
+    "page_table_levels": one_of(4, 5),
+    "node_distances": st.booleans(),
+    "hardware": RATES,
+    "pci_functions": one_of(0, 70_000),
+    "pci_waits": one_of(0, 3),
+    "bad_memory": BAD_MEMORY,
+}
+RAM_START = {"x86_64": MIB, "arm64": GIB}
+
+
 @st.composite
-def memory_maps(draw: st.DrawFn) -> Words:
+def memory_maps(draw: st.DrawFn, platform: str) -> Words:
     """Ranges of any node one after the other: nodes may interleave, or have no memory."""
     nodes = draw(NODE_COUNTS)
     nids = st.integers(0, nodes - 1)
-    ranges = [{"start": draw(one_of(0, PAGE)), "end": LOW_END}] if draw(st.booleans()) else []
-    pieces = st.tuples(GAPS, PIECES, nids, one_of("usable", "usable", "reserved"))
+    has_low = platform == "x86_64" and draw(st.booleans())
+    ranges = [{"start": draw(one_of(0, PAGE)), "end": LOW_END}] if has_low else []
+    kinds = one_of("usable", "usable", "usable", "reserved", *MEMORY_KINDS)
+    pieces = st.tuples(GAPS, PIECES, nids, kinds)
     first = draw(st.tuples(st.just(0), one_of(64 * MIB, GIB, 2 * GIB), nids, st.just("usable")))
-    end = draw(one_of(MIB, 2 * MIB))
+    end = RAM_START[platform] + draw(one_of(0, MIB))
     for gap, size, nid, kind in [first, *draw(st.lists(pieces, max_size=9))]:
         ranges.append({"start": end + gap, "end": end + gap + size, "node": nid, "kind": kind})
         end += gap + size
-    return {"memory_map": ranges, "nodes": nodes, "cpus": draw(CPUS)}
+    if draw(st.booleans()):
+        ranges += many_small(end, draw(one_of(20, 200)), nodes)
+    return {"platform": platform, "memory_map": ranges, "nodes": nodes, "cpus": draw(CPUS)}
 
 
-FIRMWARE = st.sampled_from(FIRMWARES)
-MACHINES = st.one_of(
-    some({"memory": MEMORY, "cpus": CPUS}, nodes=NODE_COUNTS, firmware=FIRMWARE),
-    some({"node_memory": st.lists(SHARES, min_size=1, max_size=6), "cpus": CPUS}),
-    memory_maps(),
-)
+def many_small(start: int, count: int, nodes: int) -> list[Words]:
+    """Small ranges with small gaps, more than memblock's first arrays have room for."""
+    return [
+        {"start": place, "end": place + (1 + number % 3) * 80 * KIB, "node": number % nodes}
+        for number, place in enumerate(range(start, start + count * MIB // 4, MIB // 4))
+    ]
+
+
+def machines(platform: str) -> st.SearchStrategy[Words]:
+    firmware = one_of(*PLATFORM_FIRMWARES[platform], *PLATFORM_FIRMWARES[platform], *FIRMWARES)
+    shares = st.lists(SHARES, min_size=1, max_size=6)
+    about: Words = {"platform": platform, "cpus": CPUS}
+    uneven = shares.map(lambda sizes: [16 * MIB, *sizes, 16 * MIB + PAGE])
+    drawn = st.one_of(
+        some({"memory": MEMORY, **about}, nodes=NODE_COUNTS, firmware=firmware),
+        some({"node_memory": shares | uneven, **about}),
+        memory_maps(platform),
+    )
+    return with_few(drawn, SELDOM_MACHINE)
+
 
 OPTIONS = (
     "kho=on", "kho=on", "kho=off", "log_buf_len=1M", "log_buf_len=8M", "log_buf_len=1G",
@@ -82,6 +146,16 @@ OPTIONS = (
     "hugepagesz=1G hugepages=9", "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=20",
     "reserve_mem=1M:4096:abc", "reserve_mem=8M:2M:x reserve_mem=4K:4K:y", "reserve_mem=3G:4K:big",
     "swiotlb=noforce", "swiotlb=force", "swiotlb=65536", "crashkernel=64M", "nr_cpus=2",
+    "crashkernel=9G", "crashkernel=64M@32M", "crashkernel=256M,high crashkernel=64M,low",
+    "crashkernel=1G-:16M crashkernel=100M,cma", "crashkernel=64M@1", "crashkernel=3G,high",
+    "cma=64M", "cma=0", "cma=5G", "cma=16M@64M", "cma=64M@1G-2G", "cma=33333", "cma=1M@0-4K",
+    "hugetlb_cma=1G", "hugetlb_cma=0:1G,1:2G", "hugetlb_cma=99G", "hugetlb_cma=1G hugepages=700",
+    "mem=80M", "mem=300M", "mem=1G", "mem=2G-1", "mem=1", "memmap=64M$64M", "memmap=1M$16M",
+    "memmap=300M$512M,4K$1G", "memmap=exactmap,640K@0,2G@1M", "memmap=4K$17M", "memmap=512$48M",
+    "memmap=1G@100G", "memmap=100M!1G", "memmap=16M#16M", "memmap=3G@1M", "memmap=1$0x2000000",
+    "kernelcore=512M", "kernelcore=10%", "movablecore=1G", "movablecore=99%", "movablecore=1",
+    "movable_node", "numa=off", "maxcpus=0", "maxcpus=1", "nokaslr", "kfence.sample_interval=100",
+    "hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1", "rodata=off", "memblock=debug",
 )  # fmt: skip
 COMMAND_LINES = st.lists(st.sampled_from(OPTIONS), max_size=3, unique=True).map(" ".join)
 EARLY = st.lists(
@@ -91,9 +165,11 @@ EARLY = st.lists(
         phase=one_of("before", "after"),
         required=st.booleans(),
         node=one_of(0, 0, 1),
+        preserve=st.booleans(),
     ),
     max_size=2,
 )
+CONFIG = some({}, **dict.fromkeys(ConfigOptions.model_fields, st.booleans()))
 BUILD: Words = {
     "image": one_of(MIB, 30 * MIB, 100 * MIB),
     "brk": one_of(0, MIB),
@@ -108,22 +184,48 @@ BUILD: Words = {
     "extend": EXTEND,
     "early": EARLY,
 }
+SELDOM_BUILD: Words = {
+    "per_cpu_dynamic": one_of(1, PAGE, 3 * MIB),
+    "init_size": one_of(200 * MIB, 3 * GIB),
+    "config": CONFIG,
+    "retrieval": st.sampled_from(RETRIEVALS),
+    "timed_as": one_of("5.7", "6.6", "7.3"),
+    "deferred_threads": one_of(1, 1000),
+    "hugetlb_parallel": st.booleans(),
+    "cpu_bring_up": st.sampled_from(BRING_UPS),
+}
 PLACED = st.lists(
-    some({}, image=one_of(PAGE, 64 * MIB, 3 * GIB), initrd=one_of(1, 20 * MIB, 1 << 40)), max_size=3
-)
-KERNELS = some(
-    {},
-    **BUILD,
-    kaslr=st.booleans(),
-    placed=PLACED,
-    releases=st.lists(some({}, **BUILD), max_size=3),
+    some(
+        {},
+        image=one_of(PAGE, 64 * MIB, 3 * GIB),
+        initrd=one_of(1, 20 * MIB, 1 << 40),
+        direct_map_pages=one_of(0, 1000),
+        entry_area_tables=one_of(1, 100_000),
+    ),
+    max_size=3,
 )
 
+
+def kernels(platform: str) -> st.SearchStrategy[Words]:
+    """Kernels of a platform, and with ``releases`` others in between."""
+    apart = X86_KEYS if platform != "x86_64" else ()
+    build = {key: value for key, value in BUILD.items() if key not in apart}
+    seldom = {key: value for key, value in SELDOM_BUILD.items() if key not in apart}
+    if platform == "arm64":
+        build["image"] = one_of(30 * MIB, 100 * MIB)  # smaller ones have no init section
+    page_sizes = PAGE_SIZES[platform]
+    whole = some({}, **build, kaslr=st.booleans(), placed=PLACED, page_size=one_of(*page_sizes))
+    releases = st.lists(with_few(some({}, **build), seldom), max_size=3)
+    return with_few(whole, {**seldom, "releases": releases})
+
+
+ADJUSTMENTS = one_of(0, *OOM_ADJUSTMENTS, OOM_ADJUSTMENTS[0] + 1, -1, 500)
 WORKLOADS = st.one_of(
     some(
         {"kind": "memfd", "size": FILES},
         count=one_of(0, 1, 2, 5, 20),
         folio=FOLIOS,
+        written=one_of(0, 1, 5000, 2 * MIB),
         grow=st.integers(0, 3),
         drop=st.integers(0, 3),
         preserve=st.booleans(),
@@ -131,9 +233,19 @@ WORKLOADS = st.one_of(
         preserve_when=one_of("last", "made"),
         at=one_of("first", "every"),
     ),
-    some({"kind": "hugetlb", "size": one_of(GIB, 2 * MIB)}, preserve=st.integers(0, 3)),
-    some({"kind": one_of("anonymous", "page_cache"), "size": one_of(1, 33 * MIB, 256 * MIB)}),
-    some({"kind": "pinned", "size": one_of(1, 33 * MIB, 256 * MIB)}, after=one_of(0, "5m", "9h")),
+    some(
+        {"kind": "hugetlb", "size": one_of(GIB, 2 * MIB)},
+        preserve=st.integers(0, 3),
+        count=one_of(3, 300),
+        pool=one_of("used", "whole"),
+    ),
+    some({"kind": "page_cache", "size": HELD}),
+    some({"kind": "anonymous", "size": HELD}, oom_score_adj=ADJUSTMENTS),
+    some(
+        {"kind": "pinned", "size": HELD},
+        after=one_of(0, "5m", "9h"),
+        oom_score_adj=ADJUSTMENTS,
+    ),
     some({"kind": "guest_memfd", "size": FILES}, count=one_of(0, 1, 5), drop=st.integers(0, 3)),
     some({"kind": "unmovable", "grow": one_of(PAGE, 30 * MIB)}, size=FILES),
     some(
@@ -142,6 +254,7 @@ WORKLOADS = st.one_of(
         arrivals_per_hour=one_of(0.5, 3.0),
         lifetime=one_of("1m", "2h", "100h"),
         session=SESSIONS,
+        oom_score_adj=ADJUSTMENTS,
     ),
     some({"kind": "vms", "size": GIB, "count": 2, "backing": "hugetlb"}, lifetime=one_of("2h")),
     some(
@@ -175,22 +288,37 @@ WHAT_IFS = st.lists(
             "strategy": st.sampled_from(STRATEGIES),
             "shifts": st.lists(SHIFTS, min_size=1, max_size=2),
         },
+        retrievals=st.lists(st.sampled_from(RETRIEVALS), min_size=1, max_size=2),
         boots=one_of("every", "last"),
     ),
     min_size=1,
     max_size=2,
 )
-CHAINS = some(
-    {"boots": one_of(2, 3, 4, 4, 6), "seed": st.integers(0, 99)},
-    workers=st.sampled_from(WORKERS),
-    uptime=one_of("1s", "10m", "3h"),
-    twin=st.booleans(),
-    on_failure=one_of(*ON_FAILURE, "cold_boot"),
-    retries=st.integers(0, 3),
+CHAINS = with_few(
+    some(
+        {"boots": one_of(2, 3, 4, 4, 6), "seed": st.integers(0, 99)},
+        workers=st.sampled_from(WORKERS),
+        uptime=one_of("1s", "10m", "3h"),
+        twin=st.booleans(),
+        on_failure=one_of(*ON_FAILURE, "cold_boot"),
+        retries=st.integers(0, 3),
+    ),
+    {
+        "preserve_when": st.sampled_from(PRESERVE_WHEN),
+        "file_threads": one_of(1, 8192),
+        "vfio": st.booleans(),
+    },
 )
-SCENARIOS = some(
-    {"machine": MACHINES, "kernel": KERNELS, "chain": CHAINS},
-    workload=st.lists(WORKLOADS, max_size=5),
-    faults=st.lists(FAULTS, max_size=3),
-    what_if=WHAT_IFS,
-)
+
+
+def scenarios(platform: str) -> st.SearchStrategy[Words]:
+    """Scenarios with a machine of one platform."""
+    return some(
+        {"machine": machines(platform), "kernel": kernels(platform), "chain": CHAINS},
+        workload=st.lists(WORKLOADS, max_size=5),
+        faults=st.lists(FAULTS, max_size=3),
+        what_if=WHAT_IFS,
+    )
+
+
+SCENARIOS = st.one_of(scenarios("x86_64"), scenarios("x86_64"), scenarios("arm64"))
