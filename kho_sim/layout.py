@@ -36,6 +36,7 @@ _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:[KMGTPE]i)?B\b|CPUs\b|nodes?\b)")
 _GLUE = "\N{NO-BREAK SPACE}"
 _ANSI = re.compile(r"\033\[[0-9;]*m")
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
+_WORD = re.compile(r"\S+")
 _BLANKS_AT_END = re.compile(rf"(?: |{_ANSI.pattern})+$")
 
 
@@ -61,6 +62,8 @@ class Cell(NamedTuple):
 
 
 Row = Sequence[str | Cell]
+Group = tuple[str, list[int]]
+"""The heading that columns share ('' is none), and their indices."""
 Item = TypeVar("Item")
 
 
@@ -147,27 +150,27 @@ class Layout:
     def _lines(
         self, columns: Sequence[Column], rows: Sequence[Row], chosen: list[int], indent: int
     ) -> list[str]:
-        """Lay out the chosen columns: one table per group, side by side below their headings."""
+        """Lay out the chosen columns, with a line of the headings that they share, if any do."""
         from rich.console import Console
-        from rich.table import Table
+        from rich.rule import Rule
 
         groups = [(group, list(of)) for group, of in groupby(chosen, lambda i: columns[i].group)]
-        whole = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for group, _ in groups:
-            whole.add_column(group, min_width=len(group))
-        whole.show_header = len(groups) > 1
-        blanks = 1 if len(groups) > 1 else 2
-        whole.add_row(*(_table(columns, rows, of, blanks) for _, of in groups))
+        table = _table(columns, rows, groups)
+        if len(groups) > 1:
+            table.add_row(*(Rule(style="none") for _ in chosen))
         console = Console(
             file=StringIO(), width=self.width - indent, force_terminal=self.colour, _environ={},
             color_system="standard" if self.colour else None, legacy_windows=False,
             force_jupyter=False,  # which would show what is captured, in a notebook
         )  # fmt: skip
         roomy = console.options.update(width=WIDTH_MAX)
-        console.width = max(console.width, console.measure(whole, options=roomy).minimum)
+        console.width = max(console.width, console.measure(table, options=roomy).minimum)
         with console.capture() as capture:
-            console.print(whole)
+            console.print(table)
         lines = capture.get().splitlines()
+        if len(groups) > 1:
+            starts = [rule.start() for rule in _WORD.finditer(_ANSI.sub("", lines.pop()))]
+            lines.insert(0, self.paint(_group_line(groups, starts), "faint"))
         return [" " * indent + _without_blanks_at_end(line) for line in lines]
 
 
@@ -213,25 +216,49 @@ def _without_blanks_at_end(line: str) -> str:
     return _BLANKS_AT_END.sub(lambda end: "".join(_ANSI.findall(end[0])), line)
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row], chosen: list[int], blanks: int) -> Table:
-    """Return the chosen columns, with so many blanks between them."""
+def _table(columns: Sequence[Column], rows: Sequence[Row], groups: Sequence[Group]) -> Table:
+    """Return the columns of the groups, with one blank between them and two between groups; two
+    everywhere if there is one group only."""
     from rich.cells import cell_len
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
+    blanks = 1 if len(groups) > 1 else 2
     table = Table(box=None, padding=(0, blanks, 0, 0), pad_edge=False, header_style="dim")
+    chosen = [index for _, of in groups for index in of]
+    behind = {of[-1]: 1 for _, of in groups[:-1]}
+    least = {}
+    for index in chosen:
+        texts = [columns[index].heading, *map(_text, (row[index] for row in rows))]
+        least[index] = max(map(cell_len, texts[:1] if columns[index].wraps else texts))
+    for group, of in groups:
+        taken = sum(least[index] for index in of) + blanks * (len(of) - 1)
+        least[of[-1]] += max(cell_len(group) - taken, 0)
+
+    def cell(text: str, index: int, style: str = "") -> Padding:
+        return Padding(Text(text, style), (0, behind.get(index, 0), 0, 0))
+
     for index in chosen:
         column = columns[index]
-        texts = [column.heading, *map(_text, (row[index] for row in rows))]
         table.add_column(
-            Text(column.heading),
+            cell(column.heading, index),
             justify="left" if column.left else "right",
             no_wrap=not column.wraps,
-            min_width=None if column.wraps else max(map(cell_len, texts)),
+            min_width=least[index] + behind.get(index, 0),
         )
     for row in rows:
-        table.add_row(*(Text(_text(row[i]), _colour(row[i])) for i in chosen))
+        table.add_row(*(cell(_text(row[i]), i, _colour(row[i])) for i in chosen))
     return table
+
+
+def _group_line(groups: Sequence[Group], starts: Sequence[int]) -> str:
+    """Return the headings of groups, each where its first column starts."""
+    line, first = "", 0
+    for group, of in groups:
+        line = line.ljust(starts[first]) + group
+        first += len(of)
+    return line
 
 
 def _text(cell: str | Cell) -> str:

@@ -55,6 +55,31 @@ def test_text_wraps_between_words_and_numbers_do_not():
     ]
 
 
+def test_a_row_with_a_wrapped_cell_keeps_its_numbers_in_its_first_line():
+    columns = (
+        Column("worst", left=True, wraps=True),
+        Column("with", "failed"),
+        Column("time", spare=1),
+    )
+    rows = (("completed, lacks", "12", "1.5 s"), ("completed", "0", "2.5 s"))
+    assert Layout(25).table(columns, rows) == [
+        "            failed",
+        "worst         with   time",
+        "completed,      12  1.5 s",
+        "lacks",
+        "completed        0  2.5 s",
+    ]
+
+
+def test_a_group_with_a_longer_heading_than_its_column_makes_room_for_it():
+    columns = (Column("a"), Column("b", "gigantic pages"), Column("c", "busy"))
+    assert PLAIN.table(columns, [("1", "22", "3")]) == [
+        "   gigantic pages  busy",
+        "a               b     c",
+        "1              22     3",
+    ]
+
+
 texts = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=12)
 tables = st.integers(1, 5).flatmap(
     lambda width: st.tuples(
