@@ -66,12 +66,17 @@ _HEADS = {
 MOST_POINTS = 39
 MOST_ENDINGS = 8
 NAMED_POINTS = 4
-EXPLAINED = (
-    "One line per point; of its chains (seeds) the worst: how many completed, the smallest "
-    "extension of any boot, early allocations that failed with the extension, without it, and "
-    "those avoided; time of the extension step, longest blackout (partly assumed: user space), "
-    "regions of memblock.memory."
-)
+EXPLAINED = {
+    "extended_bytes_min": "the smallest extension of any boot",
+    "failures": "early allocations that failed with the extension",
+    "failures_without_extension": "those that failed without it",
+    "failures_avoided": "those avoided",
+    "gigantic_pages_allocated_min": "the fewest gigantic pages",
+    "extend_ns_max": "longest extension step",
+    "blackout_ns_max": "longest blackout (partly assumed: user space)",
+    "memory_regions_max": "regions of memblock.memory",
+}
+"""Columns of the table of points -> what they are, in the sentence above it."""
 
 
 def points_table(sweep: Sweep) -> pd.DataFrame:
@@ -107,9 +112,9 @@ def sweep_text(sweep: Sweep, layout: Layout = PLAIN) -> str:
     head = layout.wrapped(f"sweep over {', '.join(sweep.keys)}: {states}", indent=2)
     if scenario.get("description"):
         head += layout.wrapped(str(scenario["description"]))
-    head += ["", *layout.wrapped(EXPLAINED)]
     if points.empty:
         return "\n".join([*head, "", "no run has ended yet"])
+    head += ["", *layout.wrapped(_explained(points))]
     rows, left = first_of(range(len(points)), MOST_POINTS)
     shown = points.iloc[list(rows)]
     kept = ("outcome",) if (points["outcome"] != COMPLETED).any() else ()
@@ -134,6 +139,12 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "states": sweep.counts(),
         "points": rows.to_dict("records"),
     }
+
+
+def _explained(points: pd.DataFrame) -> str:
+    """Return in one sentence what the columns of the points' results are."""
+    facts = ", ".join(EXPLAINED[name] for name in points if name in EXPLAINED)
+    return f"One line per point; of its chains (seeds) the worst: how many completed, {facts}."
 
 
 def _ending(rows: pd.DataFrame, twin: bool) -> str | None:

@@ -125,9 +125,11 @@ def _with_nearest(problem: Problem, keys: dict[Path, str], data: Any) -> Problem
     for path, key in keys.items():
         text = path_text(path)
         if problem.path == text or text.startswith((problem.path + ".", problem.path + "[")):
-            if "not known here" not in problem.message:
+            places = list(known_places(Scenario, data))
+            beyond = text != problem.path and text not in places
+            if "not known here" not in problem.message and not beyond:
                 return Problem(problem.file, 0, 0, problem.path, problem.message)
-            close = nearest(text, known_places(Scenario, data)) or "machine.memory"
+            close = nearest(text, places) or "machine.memory"
             message = f"there is no such place in a scenario; nearest: {close}"
             return Problem(problem.file, 0, 0, key, message)
     return problem

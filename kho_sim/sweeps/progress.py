@@ -15,7 +15,11 @@ LINES = 10
 
 @contextmanager
 def progress_reporter() -> Iterator[Progress]:
-    """Give a ``progress`` for ``sweep`` that suits standard error."""
+    """Give a ``progress`` for ``sweep`` that suits standard error.
+
+    Nothing is shown before the first status: a design that is refused, or that is done already, has
+    no bar.
+    """
     if not sys.stderr.isatty():
         yield Lines()
         return
@@ -24,13 +28,18 @@ def progress_reporter() -> Iterator[Progress]:
     from rich.progress import Progress as RichProgress
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with RichProgress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
+    bar = RichProgress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+    task = bar.add_task("", total=None)
 
-        def show(status: Status) -> None:
-            bar.update(task, total=status.runs, completed=status.done, description=rest(status))
+    def show(status: Status) -> None:
+        bar.update(task, total=status.runs, completed=status.done, description=rest(status))
+        bar.start()
 
+    try:
         yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 class Lines:

@@ -71,6 +71,7 @@ NO_MEMORY = "there is no memory; accepted: memory: 64GiB, or memory_map: [...]"
     ("values", "problems"),
     [
         ({"kernel.extnd.shift": 1}, [f"kernel.extnd.shift: {NO_PLACE}kernel.extend.shift"]),
+        ({"kernel.build.image": "8M"}, [f"kernel.build.image: {NO_PLACE}kernel.image"]),
         ({"workload[0].siz": "1M"}, [f"workload[0].siz: {NO_PLACE}workload[0].size"]),
         (
             {"workload[2].size": "1M"},

@@ -1,5 +1,6 @@
 """The verbs ``sweep`` and ``compare``: what they print where, and their exit codes."""
 
+import io
 import json
 import os
 import signal
@@ -38,6 +39,22 @@ def test_without_a_place_the_same_command_finds_its_sweep_again(scenario, capsys
     (place,) = os.listdir("runs")
     assert place.startswith("tiny-")
     assert open_sweep(f"runs/{place}").counts() == {"ok": 3}
+
+
+def test_a_terminal_has_a_bar_only_while_there_is_something_to_run(scenario, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def shown(values):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        call(["sweep", scenario, "-x", f"chain.boots={values}", "-o", "s", "--workers", "1"])
+        return sys.stderr.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm")
+    assert "2/2" in shown("2,3")
+    assert "/" not in shown("2,3").replace("kho-sim report s", "")
+    assert shown("x").startswith("sweep: chain.boots: found 'x'")
 
 
 def test_zip_and_points(scenario, capsys):
