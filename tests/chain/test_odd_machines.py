@@ -33,3 +33,14 @@ def test_a_page_that_two_nodes_share_is_not_freed_with_the_initrd_over_it():
     ]
     trace = ks.run(from_dict({"machine": {"memory_map": ranges}}))
     assert trace.outcome.kind == "completed"
+
+
+def test_a_node_without_a_whole_page_is_served_by_others():
+    """Boot begins on node 1, whose page lies across two."""
+    half = 0xC040_0000 - 2048
+    ranges = [
+        {"start": "1GiB", "end": "3GiB", "node": 2},
+        {"start": half, "end": half + 4096, "node": 1},
+    ]
+    trace = ks.run(from_dict({"machine": {"platform": "arm64", "memory_map": ranges}}))
+    assert trace.outcome.message == "KHO: Failed to reserve nid 1 scratch buffer"

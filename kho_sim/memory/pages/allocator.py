@@ -89,7 +89,8 @@ class PageAllocator:
         """Where nothing may stay for long, in pages: ZONE_MOVABLE, and CMA from the beginning or
         from when it is released on."""
         self.zone_map = ZoneMap(self._memory, self._zones)
-        nids = {zone.nid for zone in self._zones}
+        # A node whose memory holds no whole page has no zone, and CPUs that may ask.
+        nids = {zone.nid for zone in self._zones}.union(range(len(cpus_by_node)))
         self._zonelists = {nid: zonelist(self._zones, nid) for nid in sorted(nids)}
         of_kernel = [zone for zone in self._zones if zone.name != MOVABLE_ZONE]
         self._kernel_lists = {nid: zonelist(of_kernel, nid) for nid in sorted(nids)}
