@@ -26,6 +26,7 @@ from kho_sim.builds import DEFAULT_BUILD
 from kho_sim.platform.options import option_rules
 from kho_sim.rates import DEFAULT_HARDWARE
 from kho_sim.releases import DEFAULT_RELEASE, strategy_in
+from kho_sim.scenario.arrivals import broken_arrivals
 from kho_sim.scenario.expectations import Expectation, ExpectRule, expectation
 from kho_sim.scenario.faults import Fault, broken_fault_rules
 from kho_sim.scenario.fields import (
@@ -276,6 +277,8 @@ class Scenario(Section):
         ]
         yield from broken_shifts([*extends, *tried], page_bytes)
         yield from broken_fault_rules(self)
+        served = self.chain.boots, self.chain.uptime
+        yield from broken_arrivals(self.workload, self.machine.bad_memory, *served)
         boots = max(len(self.kernel.releases), 1)
         rules = option_rules(platform, page_bytes)
         lines = [
