@@ -20,7 +20,7 @@ from kho_sim.chain.plan import ChainPlan
 from kho_sim.chain.workload import make_workloads
 from kho_sim.kho.handover import Handover
 from kho_sim.rates import Times
-from kho_sim.scenario import Scenario, as_scenario, with_values
+from kho_sim.scenario import Scenario, scenario_of, with_values
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import CHAIN_ENDS, COLD_BOOT, Outcome
@@ -33,13 +33,13 @@ def run_scenario(scenario: Scenario | str | PathLike[str], *, seed: int | None =
     ``seed`` replaces the scenario's own. A kernel that dies is a result (``trace.outcome``).
     Raises: ScenarioError for a scenario that cannot be read or built.
     """
-    scenario = as_scenario(scenario)
-    if seed is not None:
-        scenario = with_values(scenario, {"chain.seed": seed}, "seed")
-    plan = build_plan(scenario)
-    provenance = run_provenance(scenario, notes_of(scenario), _sources(plan))
+    with scenario_of(scenario) as whole:
+        if seed is not None:
+            whole = with_values(whole, {"chain.seed": seed}, "seed")
+        plan = build_plan(whole)
+    provenance = run_provenance(whole, notes_of(whole), _sources(plan))
     twin = None
-    if scenario.chain.twin:
+    if whole.chain.twin:
         twin = run_plan(plan.without_extension(), {**provenance, "twin": True})
     return run_plan(plan, provenance, twin)
 

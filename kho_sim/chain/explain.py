@@ -19,7 +19,7 @@ from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.memory.memblock import KHO_SCRATCH
-from kho_sim.scenario import Scenario, as_scenario
+from kho_sim.scenario import Scenario, scenario_of
 from kho_sim.scenario.notes import notes_of
 from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, Incident, PreservedRun, RegionRow
 from kho_sim.trace.summary import incidents
@@ -70,8 +70,8 @@ def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
 
     Raises: ScenarioError for a scenario that cannot be read or built.
     """
-    scenario = as_scenario(scenario)
-    plan = build_plan(scenario)
+    with scenario_of(scenario) as whole:
+        plan = build_plan(whole)
     trace = run_plan(plan, {})
     for incident in trace[Incident]:
         if plan.on_failure == "previous" and incident.then == COLD_BOOT:
@@ -79,13 +79,13 @@ def explain_scenario(scenario: Scenario | str | PathLike[str]) -> Explanation:
     ending = trace.outcome
     lines = [
         *_machine(plan),
-        *_notes(scenario),
+        *_notes(whole),
         *(line for boot in trace[Boot] for line in _boot(plan, trace, boot)),
         "",
         f"The chain ends: {ending.kind} at boot {ending.boot} {ending.message}".rstrip(),
-        *_faults(scenario, trace),
+        *_faults(whole, trace),
         *_kernels(plan),
-        *_assumptions(plan, FAILURE_ASSUMPTIONS if _may_fail(scenario) else ()),
+        *_assumptions(plan, FAILURE_ASSUMPTIONS if _may_fail(whole) else ()),
     ]
     return Explanation("\n".join(lines), trace)
 

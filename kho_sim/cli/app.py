@@ -215,11 +215,11 @@ def _placed(context: click.Context) -> Iterator[None]:
     try:
         yield
     except ScenarioError as error:
-        from kho_sim.cli.options import SCENARIO_FILE
+        from kho_sim.cli.options import SCENARIO_SOURCE
         from kho_sim.scenario.loader import with_places
 
-        path = context.meta.get(SCENARIO_FILE)
-        raise ScenarioError(with_places(error.problems, path)) if path else error
+        source = context.meta.get(SCENARIO_SOURCE)
+        raise ScenarioError(with_places(error.problems, *source)) if source else error
 
 
 def _say(message: str) -> None:

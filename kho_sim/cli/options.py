@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-SCENARIO_FILE = "kho_sim.scenario_file"
-"""The key of the scenario's path in a command's context."""
+SCENARIO_SOURCE = "kho_sim.scenario_source"
+"""The key, in a command's context, of the scenario's path and of the places that ``-s`` set."""
 SIGNAL_EXIT_BASE = 128
 """A verb that a signal ended exits with this and the signal's number, as a shell has it."""
 
@@ -94,9 +94,10 @@ def read_scenario(path: str, settings: Mapping[str, Any]) -> Scenario:
 
     The file is kept in the command's context: what is found later has its place there.
     """
-    from kho_sim.scenario import load, with_values
+    from kho_sim.scenario import canonical_key, load, with_values
 
-    click.get_current_context().meta[SCENARIO_FILE] = path
+    places = [canonical_key(key) for key in settings]
+    click.get_current_context().meta[SCENARIO_SOURCE] = path, places
     scenario = load(path)
     return with_values(scenario, settings, "-s") if settings else scenario
 

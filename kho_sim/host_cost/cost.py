@@ -23,7 +23,7 @@ from kho_sim.kho.preserve import PreserveFailed
 from kho_sim.kho.scratch import kernel_reserved_bytes
 from kho_sim.memory.pages import OutOfMemory
 from kho_sim.releases import load_release
-from kho_sim.scenario import Scenario, as_scenario, with_values
+from kho_sim.scenario import Scenario, scenario_of, with_values
 from kho_sim.scenario.notes import notes_of
 from kho_sim.sweeps.advise.areas import command_line_place, kept_words, with_scratch
 from kho_sim.sweeps.advise.idle import first_kernel, idle_scenario, least_areas
@@ -93,16 +93,16 @@ def cost(scenario: Scenario | str | PathLike[str]) -> HostCost:
     Raises: ScenarioError for a scenario that cannot be read or built, InputError for a host whose
     first kernel does not come up.
     """
-    whole = as_scenario(scenario)
-    idle = idle_scenario(whole)
-    areas = least_areas(idle)
-    return HostCost(
-        memory_bytes=sum(extent.size for extent in build_plan(idle).machine.memory),
-        configured=_cost(idle),
-        least_scratch=_cost(with_values(idle, with_scratch(idle, areas))) if areas else None,
-        off=_cost(with_values(idle, _without_kho(idle))),
-        provenance=run_provenance(whole, notes_of(whole), {}),
-    )
+    with scenario_of(scenario) as whole:
+        idle = idle_scenario(whole)
+        areas = least_areas(idle)
+        return HostCost(
+            memory_bytes=sum(extent.size for extent in build_plan(idle).machine.memory),
+            configured=_cost(idle),
+            least_scratch=_cost(with_values(idle, with_scratch(idle, areas))) if areas else None,
+            off=_cost(with_values(idle, _without_kho(idle))),
+            provenance=run_provenance(whole, notes_of(whole), {}),
+        )
 
 
 def _without_kho(scenario: Scenario) -> dict[str, str]:

@@ -203,7 +203,7 @@ def _document(folder: Path) -> dict[str, Any]:
     path = folder / DOCUMENT
     try:
         document = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         what = "holds no complete run" if folder.is_dir() else "is no folder"
         raise TraceError(f"{folder} {what}: {DOCUMENT} is not there") from error
     except OSError as error:

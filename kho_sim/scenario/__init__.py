@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kho_sim.base.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from kho_sim.scenario.loader import as_scenario, from_dict, load, loads
+    from kho_sim.scenario.loader import as_scenario, from_dict, load, loads, scenario_of
     from kho_sim.scenario.spec import Scenario, json_schema
     from kho_sim.scenario.vary import canonical_key, parse_values, with_values
 
@@ -23,6 +23,7 @@ __all__ = [
     "load",
     "loads",
     "parse_values",
+    "scenario_of",
     "with_values",
 ]
 
@@ -38,6 +39,7 @@ if not TYPE_CHECKING:
             "load": "kho_sim.scenario.loader",
             "loads": "kho_sim.scenario.loader",
             "parse_values": "kho_sim.scenario.vary",
+            "scenario_of": "kho_sim.scenario.loader",
             "with_values": "kho_sim.scenario.vary",
         },
         __all__,

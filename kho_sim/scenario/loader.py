@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from kho_sim.scenario.spec import Kernel, Scenario
 from kho_sim.scenario.yaml_tree import MAX_BYTES, Document, Place, path_text, read_yaml
 from kho_sim.scenario.yaml_tree import Path as Steps
 
+SETTING = "-s"
+"""The option whose values are in no file."""
 _OWN_KEY = re.compile(
     rf"""^\{{? ?["']?({"|".join(Kernel.model_fields | Scenario.model_fields)})["']?\s*:""",
     re.MULTILINE,
@@ -50,23 +53,44 @@ def load_with_notes(path: str | PathLike[str]) -> tuple[Scenario, tuple[Problem,
     return scenario, tuple(_placed(note, document, text) for note in notes_of(scenario))
 
 
-def with_places(problems: Iterable[Problem], path: str | PathLike[str]) -> tuple[Problem, ...]:
+@contextmanager
+def scenario_of(source: Scenario | str | PathLike[str]) -> Iterator[Scenario]:
+    """Give the scenario of a source; what is found of one in a file, while it is built or run, has
+    its place there. Raises ScenarioError."""
+    scenario = as_scenario(source)
+    try:
+        yield scenario
+    except ScenarioError as error:
+        if isinstance(source, Scenario):
+            raise
+        raise ScenarioError(with_places(error.problems, source)) from error
+
+
+def with_places(
+    problems: Iterable[Problem], path: str | PathLike[str], settings: Collection[str] = ()
+) -> tuple[Problem, ...]:
     """Return problems that were found beyond the reading of a file, at the values they are about.
 
-    What is not written in the file stands where its parent does.
+    What is not written in the file stands where its parent does. ``settings`` are the places of
+    values that an option ``-s`` gave.
     """
     problems = tuple(problems)
     if all(one.file for one in problems):
         return problems
     document = read_yaml(_text_of(Path(path)), str(path))
     by_path = {path_text(steps): place for steps, place in document.places.items()}
+    for key in settings:
+        by_path = {
+            at: place for at, place in by_path.items() if not at.startswith((f"{key}.", f"{key}["))
+        }
+        by_path[key] = Place(SETTING, 0, 0, 0, 0)
     return tuple(one if one.file else _at_value(one, by_path) for one in problems)
 
 
 def _at_value(problem: Problem, places: Mapping[str, Place]) -> Problem:
     written = problem.path
     while written and written not in places:
-        written = written.rpartition(".")[0]
+        written = written[: max(written.rfind("."), written.rfind("["), 0)]
     place = places.get(written)
     if place is None:
         return problem

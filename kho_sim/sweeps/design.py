@@ -42,6 +42,16 @@ SEED_BITS = 63
 Point = Mapping[str, Any]
 
 
+class FilePoint(dict[str, Any]):
+    """A point of a file, with its ``place`` there for messages."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, values: Mapping[str, Any], place: str):
+        super().__init__(values)
+        self.place = place
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One scenario of a design. ``overrides`` make it from the base; ``values`` are the resolved
@@ -91,7 +101,8 @@ def crossed(left: Iterable[Point], right: Sequence[Point]) -> list[Point]:
         both = sorted(one.keys() & other.keys())
         if both:
             raise InputError(f"{both[0]} is set twice, by an axis and by a point")
-        points.append({**one, **other})
+        values = {**one, **other}
+        points.append(FilePoint(values, one.place) if isinstance(one, FilePoint) else values)
     return points
 
 
@@ -113,20 +124,44 @@ def read_points(path: str | Path) -> list[Point]:
         if len(text) > POINTS_CHARACTERS_MAX:
             raise InputError(f"{path}: more than {POINTS_CHARACTERS_MAX} characters are too long")
         if path.suffix == ".csv":
-            rows: Any = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+            rows = _csv_rows(text, str(path))
         else:
-            rows = json.loads(text)
+            rows = _json_rows(text, str(path))
+    except json.JSONDecodeError as error:
+        place = f"{path}:{error.lineno}:{error.colno}"
+        raise InputError(f"{place}: this is no JSON: {error.msg}") from error
     except (OSError, ValueError, csv.Error, RecursionError) as error:
         raise InputError(f"{path}: {error}") from error
-    if not isinstance(rows, list) or not rows or not all(_is_point(row) for row in rows):
-        accepted = "a CSV table with dotted keys as its head, or a JSON list of objects"
-        raise InputError(f"{path}: these are no points; accepted: {accepted}")
-    return [{key: value for key, value in row.items() if value not in ("", None)} for row in rows]
+    if not rows:
+        raise InputError(f"{path}: {NO_POINTS}")
+    for place, row in rows:
+        # A CSV line that is longer than the head has its rest under None.
+        if not isinstance(row, dict) or not all(isinstance(key, str) and key for key in row):
+            raise InputError(f"{place}: {NO_POINTS}")
+    return [
+        FilePoint({key: value for key, value in row.items() if value not in ("", None)}, place)
+        for place, row in rows
+    ]
 
 
-def _is_point(row: Any) -> bool:
-    # A CSV line that is longer than the head has its rest under None.
-    return isinstance(row, dict) and all(isinstance(key, str) and key for key in row)
+NO_POINTS = (
+    "these are no points; accepted: a CSV table with dotted keys as its head, or a JSON list of "
+    "objects"
+)
+
+
+def _csv_rows(text: str, name: str) -> list[tuple[str, Any]]:
+    """Return the rows of a table with their places: the line on which each ends."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return [(f"{name}:{reader.line_num}", row) for row in reader]
+
+
+def _json_rows(text: str, name: str) -> list[tuple[str, Any]]:
+    """Return the entries of a list with their places: numbers from 0; none if it is no list."""
+    entries = json.loads(text)
+    if not isinstance(entries, list):
+        return []
+    return [(f"{name}[{number}]", entry) for number, entry in enumerate(entries)]
 
 
 def build_design(scenario: Scenario, points: Iterable[Point], replicates: int = 1) -> Design:
@@ -134,15 +169,18 @@ def build_design(scenario: Scenario, points: Iterable[Point], replicates: int = 
 
     Raises ScenarioError with what is wrong in any of the points.
     """
-    points = [{canonical_key(key): value for key, value in point.items()} for point in points]
+    places, points = [], list(points)
+    for number, point in enumerate(points):
+        places.append(point.place if isinstance(point, FilePoint) else "sweep")
+        points[number] = {canonical_key(key): value for key, value in point.items()}
     _bound(len(points) * replicates)
     keys = tuple(dict.fromkeys(key for point in points for key in point))
     runs: dict[str, Run] = {}
     families: dict[str, _Family] = {}
     problems: dict[tuple[str, str], Problem] = {}
-    for point in points:
+    for place, point in zip(places, points, strict=True):
         try:
-            family = _family_of(point, scenario, keys, families)
+            family = _family_of(point, place, scenario, keys, families)
         except ScenarioError as error:
             problems |= {(found.path, found.message): found for found in error.problems}
             continue
@@ -173,14 +211,19 @@ class _Family:
 
 
 def _family_of(
-    point: Point, scenario: Scenario, keys: tuple[str, ...], families: dict[str, _Family]
+    point: Point,
+    place: str,
+    scenario: Scenario,
+    keys: tuple[str, ...],
+    families: dict[str, _Family],
 ) -> _Family:
-    """Return what a point and those with other seeds have in common. Raises ScenarioError."""
+    """Return what a point and those with other seeds have in common. Raises ScenarioError, which
+    names the ``place`` of the point."""
     apart = _has_seed(point, keys)
     shared = {key: value for key, value in point.items() if key != SEED_KEY or not apart}
     name = repr(shared)
     if name not in families:
-        resolved = with_values(scenario, shared, "sweep")
+        resolved = with_values(scenario, shared, place)
         written = resolved.to_dict()
         # Of all keys called "seed" that of the chain is the first in canonical order.
         before, behind = re.split(r'(?<="seed":)\d+', _decides(resolved), maxsplit=1)

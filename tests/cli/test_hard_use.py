@@ -143,6 +143,7 @@ def refuse_work(*_: object, **__: object) -> None:
         (["sweep", "small.yaml", "--points", "/dev/zero"], 3, "are too long"),
         (["compare", "small.yaml"], 3, "small.yaml"),
         (["compare", "none", "run"], 3, "none is no folder"),
+        (["compare", "run", "small.yaml"], 3, "small.yaml is no folder"),
         (["verify", "empty"], 3, "empty: no kernel message"),
         (["verify", LOG, "--explained", "empty"], 3, "empty: is no list"),
         (["import", "."], 3, "Is a directory"),

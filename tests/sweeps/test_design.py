@@ -187,6 +187,43 @@ def test_points_come_from_tables_and_lists(tmp_path, name, text):
     assert {run.values for run in design.runs.values()} == {(24, 1 << 30), (25, 1 << 30)}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        (
+            "p.csv",
+            "chain.seed,kernel.extend.shift\n1,30\n2,99\n",
+            r"p\.csv:3: kernel.extend.shift: 99",
+        ),
+        ("p.csv", 'description,chain.boots\n"a\nb",3\nc,0\n', r"p\.csv:4: chain.boots: 0"),
+        (
+            "p.json",
+            '[{"chain.seed": 1}, {"chain.sed": 1}]',
+            r"p\.json\[1\]: chain.sed: there is no",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_point_of_a_file_has_its_place(tmp_path, name, text, place):
+    (tmp_path / name).write_text(text)
+    points = crossed(read_points(tmp_path / name), [{"chain.retries": 1}])
+    with pytest.raises(ScenarioError, match=place):
+        build_design(loads(TINY), points)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("p.csv", "chain.seed\n1\n2,3\n", r"p\.csv:3: these are no points"),
+        ("p.json", '[{"chain.seed": 1}, 2]', r"p\.json\[1\]: these are no points"),
+        ("p.json", '[{"chain.seed": 1},\n 2', r"p\.json:2:3: this is no JSON"),
+    ],
+)
+def test_a_file_of_points_that_can_not_be_read_has_its_place(tmp_path, name, text, place):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=place):
+        read_points(tmp_path / name)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[1]", "kernel.extend.shift\n1,2\n", "[{"])
 @pytest.mark.parametrize("name", ["points.csv", "points.json"])
 def test_files_that_hold_no_points_are_refused(tmp_path, name, text):

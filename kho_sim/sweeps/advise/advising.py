@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kho_sim.base.errors import InputError
+from kho_sim.base.errors import InputError, Problem, ScenarioError
 from kho_sim.chain.build import build_plan
 from kho_sim.kho.extend import has_blocks
-from kho_sim.scenario import Scenario, as_scenario
+from kho_sim.scenario import Scenario, scenario_of
 from kho_sim.sweeps.advise.advice import Advice
 from kho_sim.sweeps.advise.adviser import Adviser
 from kho_sim.sweeps.advise.areas import Areas, parse_areas, step_bytes_of
@@ -47,15 +47,17 @@ def advise(
     ``out`` is where it is stored, by default ``default_directory``. ``tries`` are areas of the
     user's to be tried, too, as in '8M,16M,16M'. At most ``chains`` are simulated; what is advised
     is held to ``replicates`` seeds, those that follow the scenario's own. ``progress`` is told how
-    much of the budget is used. Raises ScenarioError for a scenario that cannot be read, InputError
-    for a chain without an update and for too small a budget, ValueError for areas that are none,
+    much of the budget is used. Raises ScenarioError for a scenario that cannot be read and for a
+    chain without an update, InputError for too small a budget, ValueError for areas that are none,
     EngineError for a store or an engine that cannot be used, SweepInterrupted after a signal; then
     the same call goes on from there.
     """
-    name, scenario = f"advise-{name_of(scenario)}", as_scenario(scenario)
+    name = f"advise-{name_of(scenario)}"
+    with scenario_of(scenario) as whole:
+        _check_update(whole)
+    scenario = whole
     step = step_bytes_of(scenario)
     tried = [parse_areas(one, step) if isinstance(one, str) else one for one in tries]
-    _check_update(scenario)
     if chains < CHAINS_LEAST:
         raise InputError(f"{chains} chains are too few; accepted: {CHAINS_LEAST} or more")
     seeds = [(scenario.chain.seed + number) % (1 << SEED_BITS) for number in range(replicates)]
@@ -98,15 +100,15 @@ def advise(
 
 
 def _check_update(scenario: Scenario) -> None:
-    """Raise InputError for a chain in which no kernel hands anything over, whatever its scratch."""
+    """Raise ScenarioError for a chain in which no kernel hands anything over, whatever its
+    scratch."""
     if scenario.chain.boots == 1:
-        raise InputError(
-            "chain.boots: the chain has one kernel, so no update needs scratch; "
-            "advice needs chain.boots: 2 or more"
-        )
+        message = "the chain has one kernel, so no update needs scratch; advice needs 2 or more"
+        raise ScenarioError([Problem("", 0, 0, "chain.boots", message)])
     first = build_plan(scenario).kernels[0]
     if not first.kho:
-        raise InputError(
-            f"kernel.command_line: KHO is off in the first kernel ({first.release.name}), so "
-            "nothing is handed over whatever its scratch; advice needs kho=on"
+        message = (
+            f"KHO is off in the first kernel ({first.release.name}), so nothing is handed over "
+            "whatever its scratch; advice needs kho=on"
         )
+        raise ScenarioError([Problem("", 0, 0, "kernel.command_line", message)])
