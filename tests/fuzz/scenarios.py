@@ -59,9 +59,9 @@ def with_few(draw: st.DrawFn, drawn: st.SearchStrategy[Words], optional: Words) 
 
 NODE_COUNTS = one_of(1, 1, 1, 2, 3, 8)
 CPUS = one_of(1, 2, 3, 7, 16, 64, 200)
-MEMORY = one_of(96 * MIB, 512 * MIB, GIB + 77 * PAGE, 3 * GIB, 4 * GIB, 4 * GIB, 6 * GIB, 9 * GIB)
+MEMORY = one_of(4 * GIB, 3 * GIB, 6 * GIB, 9 * GIB, GIB + 77 * PAGE, 512 * MIB, 96 * MIB)
 HELD = one_of(1, 33 * MIB, 256 * MIB, 2 * GIB)
-SHARES = one_of(33 * MIB, 300 * MIB + PAGE, GIB, 2 * GIB, 2 * GIB, 5 * GIB)
+SHARES = one_of(2 * GIB, GIB, 5 * GIB, 300 * MIB + PAGE, 33 * MIB)
 GAPS = one_of(0, 0, 512, PAGE, 2 * MIB, 128 * MIB, GIB)
 PIECES = one_of(PAGE, 512 * 77, 2 * MIB, 3 * MIB + PAGE, 128 * MIB, 256 * MIB, GIB)
 FILES = one_of(0, 1, PAGE, 5000, 64 * KIB, 2 * MIB, 33 * MIB, 100 * MIB, 256 * MIB)
@@ -83,7 +83,7 @@ HOTPLUG = st.lists(
 )
 """Places for memory to be plugged in: over memory, between it or beyond."""
 RATES = one_of("generic", "epyc", "arm64", {"base": "kvm", "keys_walked": "1us"})
-BAD_MEMORY = some({"frames_per_day": one_of(1, 500.5, 1e6)}, told=one_of("late", "busy"))
+BAD_MEMORY = some({"frames_per_day": one_of(1, 500.5, 20_000.0)}, told=one_of("late", "busy"))
 SELDOM_MACHINE: Words = {
     "hotplug": HOTPLUG,
     "present_cpus": one_of(1, 1, 2),
@@ -106,7 +106,7 @@ def memory_maps(draw: st.DrawFn, platform: str) -> Words:
     ranges = [{"start": draw(one_of(0, PAGE)), "end": LOW_END}] if has_low else []
     kinds = one_of("usable", "usable", "usable", "reserved", *MEMORY_KINDS)
     pieces = st.tuples(GAPS, PIECES, nids, kinds)
-    first = draw(st.tuples(st.just(0), one_of(64 * MIB, GIB, 2 * GIB), nids, st.just("usable")))
+    first = draw(st.tuples(st.just(0), one_of(2 * GIB, GIB, 64 * MIB), nids, st.just("usable")))
     end = RAM_START[platform] + draw(one_of(0, MIB))
     for gap, size, nid, kind in [first, *draw(st.lists(pieces, max_size=9))]:
         ranges.append({"start": end + gap, "end": end + gap + size, "node": nid, "kind": kind})
@@ -243,7 +243,7 @@ WORKLOADS = st.one_of(
     some({"kind": "anonymous", "size": HELD}, oom_score_adj=ADJUSTMENTS),
     some(
         {"kind": "pinned", "size": HELD},
-        after=one_of(0, "5m", "9h"),
+        after=one_of("0s", "5m", "9h"),
         oom_score_adj=ADJUSTMENTS,
     ),
     some({"kind": "guest_memfd", "size": FILES}, count=one_of(0, 1, 5), drop=st.integers(0, 3)),
