@@ -26,6 +26,8 @@ WIDTH_MIN = 80
 """Columns of the smallest terminal that tables are laid out for."""
 INDENT = 4
 """Blanks before the lines in which a line goes on that has no columns."""
+LAST_COLUMN_PART = 0.6
+"""Part of the width up to which the last column of a line leaves room enough for it to go on."""
 WIDTH_MAX = 10_000
 """Columns that no table has."""
 
@@ -101,26 +103,37 @@ class Layout:
             subsequent_indent=" " * indent,
             max_lines=max_lines or None,
             placeholder=" ...",
+            break_on_hyphens=False,
         )
         return [line.replace(_GLUE, " ") for line in lines]
 
     def fitted(self, line: str) -> list[str]:
         """Return a line that may have columns in lines that fit: it goes on below its last column,
-        or indented if that would leave no room. Words that are longer stay whole."""
+        or is broken before that one, and indented, if it has too little room. Words that are longer
+        stay whole."""
         if len(line) <= self.width:
             return [line]
-        columns = [gap.end() for gap in _GAP.finditer(line) if gap.end() <= self.width // 2]
-        kept = max(columns, default=0)
-        indent = kept or len(line) - len(line.lstrip()) + INDENT
-        pieces = wrap(
-            _NUMBER_AND_UNIT.sub(_GLUE, line[kept:]),
-            self.width - kept,
-            subsequent_indent="" if kept else " " * indent,
+        indent = len(line) - len(line.lstrip()) + INDENT
+        last = max((gap.end() for gap in _GAP.finditer(line)), default=0)
+        head, rest = line[:last], line[last:]
+        if not head or len(head.rstrip()) > self.width:
+            return self._broken(line, 0, indent)
+        if last > LAST_COLUMN_PART * self.width:
+            return [head.rstrip(), *self._broken(rest, indent, indent)]
+        lines = self._broken(rest, last, last)
+        return [head + lines[0][last:], *lines[1:]]
+
+    def _broken(self, text: str, first: int, indent: int) -> list[str]:
+        """Return text broken between words, a number with its unit, none of them shortened."""
+        lines = wrap(
+            _NUMBER_AND_UNIT.sub(_GLUE, text),
+            self.width,
+            initial_indent=" " * first,
+            subsequent_indent=" " * indent,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        lines = [" " * kept + piece.replace(_GLUE, " ") for piece in pieces]
-        return [line[:kept] + lines[0][kept:], *lines[1:]]
+        return [line.replace(_GLUE, " ") for line in lines]
 
     def labelled(self, label: str, text: str, max_lines: int = 2) -> list[str]:
         """Return '  Label   text', wrapped under the text."""

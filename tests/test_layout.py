@@ -145,6 +145,15 @@ def test_a_line_of_columns_goes_on_below_its_last_column():
     assert PLAIN.fitted("short") == ["short"]
 
 
+def test_a_last_column_without_room_goes_below_the_others():
+    line = "  initcalls   450 ms    700 ms     1.8 s  derived: others, of which CPUs have a part"
+    assert Layout(45).fitted(line) == [
+        "  initcalls   450 ms    700 ms     1.8 s",
+        "      derived: others, of which CPUs have a",
+        "      part",
+    ]
+
+
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]) | st.just(" ")))
 def test_fitted_lines_lose_no_word_and_are_no_wider(text):
     lines = Layout(60).fitted(text)

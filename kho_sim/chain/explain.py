@@ -21,6 +21,7 @@ from kho_sim.chain.plan import ChainPlan
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, scenario_of
 from kho_sim.scenario.notes import notes_of
+from kho_sim.trace.headline import counted
 from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, Incident, PreservedRun, RegionRow
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
@@ -45,6 +46,8 @@ KASLR_ASSUMPTIONS = (
     "drawn from the seed where the scenario does not say it (kernel-facts-distro 3)",
 )
 SHOWN_BOOTS = 4
+VALUE_END = 41
+"""Columns of a name and its value, which is aligned to the right as far as both have room."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,8 +105,8 @@ def _machine(plan: ChainPlan) -> Iterator[str]:
     machine = plan.machine
     platform = plan.kernels[0].platform
     pages = format_size(platform.geometry.page_bytes)
-    nodes = len(machine.nodes)
-    yield f"Machine: {machine.cpus} CPUs, {nodes} node(s), {platform.name}, {pages} pages, memory"
+    cpus, nodes = counted(machine.cpus, "CPU"), counted(len(machine.nodes), "node")
+    yield f"Machine: {cpus}, {nodes}, {platform.name}, {pages} pages, memory"
     for extent, nid in chain.from_iterable(map(machine.by_node, machine.memory)):
         size = format_size(extent.size)
         yield f"  {extent.start:#014x}-{extent.end:#014x}  {size:>12}  node {nid}"
@@ -126,7 +129,8 @@ def _data_files(title: str, by_boot: Sequence[DataFile]) -> Iterator[str]:
         yield ""
         shown = ", ".join(map(str, numbers[:SHOWN_BOOTS]))
         more = f" and {len(numbers) - SHOWN_BOOTS} more" if len(numbers) > SHOWN_BOOTS else ""
-        yield f"{title} {file.name}, boot {shown}{more}: {file.description}"
+        word = "boot" if len(numbers) == 1 else "boots"
+        yield f"{title} {file.name}, {word} {shown}{more}: {file.description}"
         known = () if file is first else tuple(first.values())
         for dotted, value, source in values:
             if (dotted, value, source) not in known:
@@ -137,7 +141,7 @@ def _value(dotted: str, value: object, source: str) -> Iterator[str]:
     """Sentences stand below each other, with their source behind the last."""
     texts = value if isinstance(value, tuple) else ()
     if not any(" " in text for text in texts):
-        yield f"  {dotted:<28}{value_text(dotted, value):>14}  {source}"
+        yield f"  {dotted} {value_text(dotted, value):>{max(VALUE_END - len(dotted), 0)}}  {source}"
         return
     yield f"  {dotted}"
     yield from (f"    {text}" for text in texts[:-1])
@@ -151,8 +155,9 @@ def _boot(plan: ChainPlan, trace: Trace, boot: Boot) -> Iterator[str]:
     seen = setup.limits.running(plan.machine)
     if seen is not plan.machine:
         yield (
-            f"  sees {setup.limits.seen(plan.machine).cpus} CPUs ({seen.cpus} started), "
-            f"{len(seen.nodes)} node(s), {format_size(seen.memory_bytes)} of memory"
+            f"  sees {counted(setup.limits.seen(plan.machine).cpus, 'CPU')} "
+            f"({seen.cpus} started), {counted(len(seen.nodes), 'node')}, "
+            f"{format_size(seen.memory_bytes)} of memory"
         )
     for phase in ("before", "after"):
         yield f"  early memory {phase} the point of the extension:"
@@ -246,11 +251,16 @@ def _rates(plan: ChainPlan) -> Iterator[str]:
     hardware = plan.timing.hardware
     yield ""
     yield f"Hardware {hardware.name}: {hardware.description}"
-    yield f"  {'ns for one':<28}{'low':>15}{'central':>15}{'high':>15}"
+    yield f"  {'time of one':<28}{'low':>10}{'central':>10}{'high':>10}"
     for name, rate in hardware.rates.items():
-        levels = "".join(f"{level:>15,.1f}" for level in (rate.low, rate.central, rate.high))
+        levels = "".join(f"{_time(level):>10}" for level in (rate.low, rate.central, rate.high))
         yield f"  {name:<28}{levels}  {rate.standing}: {rate.source}"
     yield "  at most so many times faster with threads"
     for name, most in hardware.speed_ups.items():
-        yield f"  {name:<28}{most.value:>15,.1f}  {most.standing}: {most.source}"
+        yield f"  {name:<28}{most.value:>10,.1f}  {most.standing}: {most.source}"
     yield f"  {plan.timing.pci_functions} functions on PCI, {plan.timing.pci_waits} waits"
+
+
+def _time(level_ns: float) -> str:
+    """Return a rate for people, with the part of a nanosecond that it may have."""
+    return format_ns(round(level_ns)) if level_ns >= 1000 else f"{level_ns:g} ns"

@@ -16,7 +16,7 @@ from kho_sim.cli.options import (
     settings_option,
     stored_runs_options,
 )
-from kho_sim.cli.say import say
+from kho_sim.cli.say import say, show
 
 NOTHING_FOUND = 1
 
@@ -149,7 +149,10 @@ def _advise_blackout(scenario: Any, budget_ns: int, as_json: bool) -> int:
     if advice is None:
         click.echo("no update of this chain comes to its end, so it has no blackout", err=True)
         return NOTHING_FOUND
-    click.echo(json.dumps(advice.document, indent=2) if as_json else str(advice))
+    if as_json:
+        click.echo(json.dumps(advice.document, indent=2))
+    else:
+        show(str(advice))
     return 0 if advice.fits else NOTHING_FOUND
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kho_sim.builds import load_build
 from kho_sim.chain import explain_scenario, run_scenario
 from kho_sim.releases import load_release
@@ -26,7 +28,7 @@ def entry(lines: list[str], head: str) -> dict[str, list[str]]:
 
 def test_explain_names_every_release_and_build_with_the_source_of_each_value():
     lines = str(explain_scenario(loads(CHAIN))).splitlines()
-    release = entry(lines, "Release 7.3, boot 0, 2, 3, 4 and 2 more: Linux 7.3")
+    release = entry(lines, "Release 7.3, boots 0, 2, 3, 4 and 2 more: Linux 7.3")
     assert release.keys() == load_release("7.3").sources.keys()
     assert release["kho_compatible"] == [
         "kho-v4",
@@ -35,7 +37,7 @@ def test_explain_names_every_release_and_build_with_the_source_of_each_value():
     patch = entry(lines, "Release 7.3-patch-v2, boot 1: ")
     assert patch["luo.sessions.block_bytes"][0] == "65,536"
     assert patch["luo.sessions_at_start"][0] == "true"
-    build = entry(lines, "Build lab, boot 0, 2, 3, 4 and 2 more: ")
+    build = entry(lines, "Build lab, boots 0, 2, 3, 4 and 2 more: ")
     assert build.keys() == load_build().sources.keys()
     assert build["image_address"][0] == "0x1000000"
     assert " ".join(build["image_bytes"]) == "12,582,912 kernel.image of the scenario"
@@ -59,3 +61,15 @@ def test_provenance_keeps_the_sources_of_releases_and_builds():
         "build lab": load_build("lab").sources,
     }
     assert [boot.release for boot in trace["boots"]][:3] == ["7.3", "7.3-patch-v2", "7.3"]
+
+
+def test_rates_have_units_and_blanks_between_them():
+    lines = str(explain_scenario(loads(CHAIN))).splitlines()
+    start = next(n for n, line in enumerate(lines) if line.split()[:2] == ["time", "of"])
+    end = next(n for n, line in enumerate(lines) if "times faster with threads" in line)
+    rates = {line.split()[0]: re.split(" {2,}", line.strip()) for line in lines[start + 1 : end]}
+    assert rates["keys_walked"][1:4] == ["2.5 ns", "4 ns", "8 ns"]
+    assert rates["firmware_reset"][1:4] == ["1m 00s", "2m 00s", "5m 00s"]
+    for _, *levels, source in rates.values():
+        assert len(levels) == 3
+        assert source.split(":")[0] in ("measured", "derived", "assumed")

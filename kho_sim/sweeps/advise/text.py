@@ -43,7 +43,7 @@ def advice_text(advice: Advice, layout: Layout = PLAIN) -> Iterator[str]:
     yield ""
     yield from layout.table(
         [
-            Column("smallest that was found", left=True),
+            Column("smallest that was found", left=True, wraps=True),
             Column("kho_scratch="),
             Column("takes"),
             Column("seeds"),
@@ -98,7 +98,12 @@ def reason(chain: Chain) -> str:
 
 def _advised(advice: Advice) -> str:
     if advice.advised is None or advice.advised.areas is None:
-        return "No scratch that was tried lets this chain survive."
+        if all(one.complete for one in advice.smallest):
+            return "No scratch that was tried lets this chain survive."
+        return (
+            f"The budget of {advice.chains_max} chains ended the search for other sizes before it "
+            "found any that let this chain survive (--chains N)."
+        )
     setup = advice.advised
     trials = advice.trials_of(setup)
     takes = format_size(setup.areas.total_bytes(advice.nodes)) if setup.areas else ""

@@ -7,6 +7,7 @@ import pytest
 from kho_sim.base.errors import InputError
 from kho_sim.chain import run_scenario
 from kho_sim.cli.app import call
+from kho_sim.layout import Layout
 from kho_sim.scenario import loads, with_values
 from kho_sim.sweeps import open_sweep
 from kho_sim.sweeps.advise import Areas, advise, parse_areas
@@ -15,7 +16,7 @@ from kho_sim.sweeps.advise.adviser import answer
 from kho_sim.sweeps.advise.areas import with_scratch, with_strategy
 from kho_sim.sweeps.advise.evidence import Chain, ShiftRow
 from kho_sim.sweeps.advise.search import Answer
-from kho_sim.sweeps.advise.text import lead
+from kho_sim.sweeps.advise.text import advice_text, lead
 
 SMALL = """
 machine: {memory: 1GiB, cpus: 4}
@@ -135,6 +136,8 @@ def test_chains_behind_the_advice_are_a_sweep_and_are_used_again(advice):
 def test_a_budget_ends_the_search_and_is_said(tmp_path):
     found = advised_for(SMALL, tmp_path / "a", chains=8)
     assert found.chains <= 8
+    assert "The budget of 8 chains ended the search" in lead(found)[1]
+    assert max(map(len, advice_text(found, Layout(80)))) <= 80
     assert "the budget ended the search" in " ".join(str(found).split())
     with pytest.raises(InputError, match="7 chains are too few"):
         advised_for(SMALL, tmp_path / "b", chains=7)
