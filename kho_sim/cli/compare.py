@@ -108,16 +108,17 @@ def _document(comparison: Comparison) -> dict[str, Any]:
 def _print(comparison: Comparison, show_all: bool) -> None:
     from kho_sim.sweeps.compare import PAIRS_MIN
     from kho_sim.sweeps.interval import CONFIDENCE
+    from kho_sim.trace.headline import counted
 
     paired_by = ", ".join(comparison.paired_by)
-    click.echo(f"{comparison.pairs} pairs, by {paired_by}; B - A")
+    click.echo(f"{counted(comparison.pairs, 'pair')}, by {paired_by}; B - A")
     if comparison.unpaired_a or comparison.unpaired_b:
         alone = f"{comparison.unpaired_a} of A, {comparison.unpaired_b} of B"
         click.echo(f"without a partner: {alone}")
     if not comparison.same_seeds:
         click.echo("the seeds differ: pairs do not share their random numbers")
     for outcome_a, outcome_b, count in comparison.outcomes:
-        click.echo(f"  {count:>6} pairs: {outcome_a} -> {outcome_b}")
+        click.echo(f"  {count:>6} pair{'s' if count != 1 else ''}: {outcome_a} -> {outcome_b}")
     shown = [one for one in comparison.differences if show_all or any(one.deltas)]
     if not shown:
         click.echo("no number differs")

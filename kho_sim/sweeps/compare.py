@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from kho_sim.base.errors import InputError, nearest
+from kho_sim.base.units import parse_duration, parse_size, show, unit_of
 from kho_sim.scenario import canonical_key
 from kho_sim.sweeps.design import SEED_KEY
 from kho_sim.sweeps.interval import mean_interval
@@ -66,7 +67,8 @@ def compare(
 ) -> Comparison:
     """Return the paired comparison of two tables of ``Sweep.runs()``.
 
-    ``only_a`` and ``only_b`` choose rows by parameters, as texts; these parameters are compared.
+    ``only_a`` and ``only_b`` choose rows by parameters, as texts ('512MiB'); these parameters are
+    compared.
     Raises InputError for an unknown parameter, or if a run has more than one partner.
     """
     only_a, only_b = _canonical(only_a), _canonical(only_b)
@@ -105,11 +107,24 @@ def _chosen(runs: pd.DataFrame, only: Mapping[str, str]) -> pd.DataFrame:
         if key not in known:
             close = nearest(key, known) or ", ".join(known)
             raise InputError(f"{key} was not varied; nearest: {close}")
-        frame = frame[frame[key].astype("string") == value]
+        rows = frame[_is(key, frame[key], value)]
+        if rows.empty and not frame.empty:
+            has = ", ".join(dict.fromkeys(show(key, one) for one in frame[key].dropna()))
+            raise InputError(f"there is no run with {key}={value}; values of these runs: {has}")
+        frame = rows
     if frame.empty:
-        conditions = ", ".join(f"{key}={value}" for key, value in only.items()) or "that is ok"
-        raise InputError(f"there is no run with {conditions}")
+        raise InputError("there is no run that is ok")
     return frame
+
+
+def _is(key: str, stored: pd.Series, text: str) -> pd.Series:
+    """Return which stored values a text means: a size or a duration in any way to write it."""
+    same = stored.astype("string").str.casefold() == text.casefold()
+    read = {"bytes": parse_size, "nanoseconds": parse_duration}.get(unit_of(key))
+    try:
+        return same | (stored == read(text)) if read else same
+    except ValueError:
+        return same
 
 
 def _paired_by(

@@ -85,6 +85,22 @@ def test_unknown_parameters_and_empty_choices_are_reported():
         compare(runs, runs, only_a={"kernel.extend.shift": "23"})
 
 
+@pytest.mark.parametrize(
+    ("key", "texts", "stored", "shown"),
+    [
+        ("machine.memory", ["512MiB", "512M", "536870912"], 512 << 20, "512MiB"),
+        ("chain.uptime", ["60m", "1h", str(3600 * 10**9)], 3600 * 10**9, "1h 00m"),
+        ("kernel.kaslr", ["true", "True"], True, "True"),
+    ],
+)
+def test_values_are_chosen_as_a_scenario_has_them(key, texts, stored, shown):
+    runs = table(lambda *_: 1, extra={key: stored})
+    for text in texts:
+        assert compare(runs, runs, only_a={key: text}).pairs == 6
+    with pytest.raises(InputError, match=f"no run with {key}=64KiB; values of these runs: {shown}"):
+        compare(runs, runs, only_a={key: "64KiB"})
+
+
 def test_other_seeds_are_noticed():
     a, b = table(lambda *_: 0), table(lambda *_: 0)
     assert compare(a, b).same_seeds
