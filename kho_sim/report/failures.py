@@ -33,17 +33,18 @@ class Group:
         if row.why:
             self.reasons.setdefault(row.why, row.boot)
 
-    def lines(self, layout: Layout) -> list[str]:
-        """Return what was asked for in which boots, then the reason, wrapped."""
+    def lines(self, layout: Layout, max_lines: int = 5) -> list[str]:
+        """Return what was asked for in which boots, then the reason, wrapped and cut to fit."""
         each = " in each" if len(self.counts) > 1 and len(set(self.counts.values())) == 1 else ""
         count = next(iter(self.counts.values())) if each else sum(self.counts.values())
         head = f"  {boots_text(self.counts)}: {self.what}, {count} x {format_size(self.size_bytes)}"
-        lines = layout.wrapped(head + each, indent=INDENT, max_lines=2)
-        if self.reasons:
+        lines = layout.wrapped(head + each, indent=INDENT, max_lines=min(max_lines, 2))
+        room = min(max_lines - len(lines), 3)
+        if self.reasons and room:
             reason, boot = next(iter(self.reasons.items()))
             if len(self.reasons) > 1:
                 reason += f" (boot {boot}; the figures differ elsewhere)"
-            lines += layout.wrapped(reason, indent=INDENT, first=INDENT, max_lines=3)
+            lines += layout.wrapped(reason, indent=INDENT, first=INDENT, max_lines=room)
         return lines
 
 
@@ -59,14 +60,16 @@ def failure_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
 
 
 def _fitting(groups: list[Group], max_lines: int, layout: Layout) -> list[str]:
-    """Return as many groups as fit, the last line kept for saying how many did not."""
+    """Return as many groups as fit, the last line kept for saying how many did not; the last group
+    has what is left, if only for its first line."""
     lines: list[str] = []
-    for number, group in enumerate(groups, start=1):
+    for group in groups[:-1]:
         more = group.lines(layout)
-        if len(lines) + len(more) + (number < len(groups)) > max_lines:
-            return [*lines, f"  ... {counted(len(groups) - number + 1, 'more kind')} of request"]
+        if len(lines) + len(more) + 1 > max_lines:
+            left = counted(len(groups) - groups.index(group), "more kind")
+            return [*lines, f"  ... {left} of request"]
         lines += more
-    return lines
+    return lines + groups[-1].lines(layout, max_lines - len(lines))
 
 
 def titles(trace: Trace) -> tuple[str, str]:

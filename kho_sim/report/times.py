@@ -20,4 +20,5 @@ def time_lines(trace: Trace, layout: Layout) -> list[str]:
     parts = sorted(blackout_parts(trace, boot), key=lambda row: -row.duration_ns)
     named = [f"{row.phase} {format_ns(row.duration_ns)} ({row.standing})" for row in parts]
     named[MOST_PARTS:] = [f"{len(named) - MOST_PARTS} more"] if len(named) > MOST_PARTS else []
-    return layout.labelled("Blackout", ": ".join([text, *filter(None, [", ".join(named)])]))
+    said = ": ".join([text, *filter(None, [", ".join(named)])])
+    return layout.labelled("Blackout", said, max_lines=3)

@@ -5,6 +5,8 @@ Each line has the values of its worst boot.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kho_sim.base.units import format_ns, format_size
 from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import Column, Layout
@@ -12,13 +14,18 @@ from kho_sim.report.boots import UNKNOWN
 from kho_sim.trace.records import Alternative
 from kho_sim.trace.trace import Trace
 
+RETRIEVAL = 1
 COLUMNS = (
     Column("strategy", left=True),
     Column("retrieval", left=True),
-    *map(
-        Column,
-        ("blocks", "extended", "gigantic", "failed", "avoided", "ranges", "extend", "retrieve"),
-    ),
+    Column("blocks"),
+    Column("extended"),
+    Column("gigantic"),
+    Column("failed"),
+    Column("avoided", spare=1),
+    Column("ranges", spare=2),
+    Column("extend"),
+    Column("retrieve"),
 )
 LINES_AROUND = 3
 """The title, the headings, and a blank line."""
@@ -29,16 +36,22 @@ def what_if_lines(trace: Trace, max_lines: int, layout: Layout) -> list[str]:
     strategies: dict[tuple[str, int, str], list[Alternative]] = {}
     for row in trace[Alternative]:
         strategies.setdefault((row.strategy, row.shift, row.retrieval), []).append(row)
-    room = max_lines - LINES_AROUND
-    if not strategies or room < 1:
+    if not strategies or max_lines <= LINES_AROUND:
         return []
-    shown = list(strategies.items())[: room if len(strategies) <= room else room - 1]
-    cells = [_cells(strategy, shift, rows) for (strategy, shift, _), rows in shown]
-    lines = ["What if, on what each boot inherits (the worst boot counts)"]
-    lines += layout.table(COLUMNS, cells, indent=2)
-    if len(strategies) > len(shown):
-        lines.append(f"  ... and {len(strategies) - len(shown)} more")
-    return [*lines, ""]
+    cells = [_cells(strategy, shift, rows) for (strategy, shift, _), rows in strategies.items()]
+    one_retrieval = len({row[RETRIEVAL] for row in cells}) == 1
+    columns = [
+        replace(column, spare=3) if one_retrieval and number == RETRIEVAL else column
+        for number, column in enumerate(COLUMNS)
+    ]
+    table = layout.table(columns, cells, indent=2)
+    notes = table[1 + len(cells) :]
+    room = max_lines - LINES_AROUND - len(notes)
+    shown = len(cells) if len(cells) <= room else max(room - 1, 0)
+    lines = ["What if, on what each boot inherits (the worst boot counts)", *table[: 1 + shown]]
+    if len(cells) > shown:
+        lines.append(f"  ... and {len(cells) - shown} more")
+    return [*lines, *notes, ""]
 
 
 def _cells(strategy: str, shift: int, rows: list[Alternative]) -> tuple[str, ...]:

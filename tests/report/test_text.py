@@ -14,9 +14,11 @@ from kho_sim.base.words import OUTCOMES
 from kho_sim.layout import Layout, first_of
 from kho_sim.logs.reader import read_boot_log
 from kho_sim.report import report_text
+from kho_sim.report.failures import _fitting, grouped
 from kho_sim.scenario import loads
 from kho_sim.trace.provenance import run_provenance
 from kho_sim.trace.records import Allocation, Boot, Outcome
+from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace
 from tests.hand_made import (
     GIB,
@@ -65,6 +67,15 @@ def test_failures_are_counted_grouped_and_explained() -> None:
     assert "boot 2: bounce buffer, 1 x 64 MiB 4 MiB of scratch free, 64 MiB asked" in text
     assert "boots 1-2: gigantic page, 4 x 1 GiB in each 100 MiB free, 1 GiB asked" in text
     assert "boot 2: memmap, 1 x 2 MiB" in text
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 5, 9])
+def test_the_last_kind_of_failure_is_never_one_more(room: int) -> None:
+    groups = grouped(row for row in failures(hand_made_trace()) if not row.extended)
+    for few in (groups[:1], groups[:2], groups):
+        lines = _fitting(few, room, Layout(80))
+        assert 1 <= len(lines) <= room
+        assert "1 more kind" not in lines[-1]
 
 
 def test_log_without_facts_still_makes_a_report() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kho_sim.layout import PLAIN
+from kho_sim.layout import PLAIN, Layout
 from kho_sim.report.what_if import what_if_lines
 from tests.hand_made import GIB, empty_trace, hand_made_trace, with_records
 
@@ -41,3 +41,15 @@ def test_as_many_lines_as_there_is_room():
     assert len(short) == 8
     assert short[-2] == "  ... and 6 more"
     assert what_if_lines(trace, 3, PLAIN) == what_if_lines(empty_trace(), 20, PLAIN) == []
+
+
+def test_a_narrow_terminal_loses_first_what_says_nothing():
+    trace = with_ways(*({"shift": shift} for shift in range(20, 30)))
+    lines = what_if_lines(trace, 10, Layout(80))
+    assert max(map(len, lines)) <= 80
+    assert "retrieval" not in lines[1]
+    assert len(lines) == 10
+    assert lines[-3] == "  ... and 5 more"
+    assert lines[-2].startswith("  not shown, for want of room: retrieval")
+    mixed = with_ways({}, {"retrieval": "parallel"})
+    assert "retrieval" in what_if_lines(mixed, 10, Layout(80))[1]
