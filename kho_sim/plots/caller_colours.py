@@ -1,8 +1,9 @@
 """One colour for each caller of early memory, in every figure of every chain.
 
 Callers that belong together share a hue, the lighter the later in a boot. What a scenario or a log
-names itself has a pattern as well, by its name alone, so that it looks the same everywhere. Left
-out: that two such names never look alike; in one figure they do not.
+names itself has a pattern as well, by its name alone, so that it looks the same everywhere. None
+has the colour of a kind of memory (scratch, preserved, kept off), beside which a page names them.
+Left out: that two such names never look alike; in one figure they do not.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ FAMILIES: dict[Sequence[str], Sequence[str]] = {
         requesters.SWIOTLB_SLOTS,
         requesters.KFENCE_POOL,
     ),
-    ("#D55E00", "#F0A36B"): (requesters.DENTRY_HASH, requesters.INODE_HASH),
+    ("#8C564B", "#D4937C"): (requesters.DENTRY_HASH, requesters.INODE_HASH),
     ("#56B4E9", "#A6D8F5", "#2B7FAE"): (
         requesters.LOG_BUFFER_INFOS,
         requesters.LOG_BUFFER_TEXT,
@@ -50,7 +51,7 @@ FAMILIES: dict[Sequence[str], Sequence[str]] = {
         requesters.LINEAR_MAP_TABLE,
         requesters.DIRECT_MAP_PROBE,
     ),
-    ("#333333", "#6B6B6B", "#959595"): (
+    ("#2F3E4E", "#5F7388", "#97A9BB"): (
         requesters.CRASH_KERNEL,
         requesters.CRASH_KERNEL_LOW,
         requesters.CMA_AREA,
@@ -64,7 +65,7 @@ KNOWN = {
     for shades, callers in FAMILIES.items()
     for shade, caller in zip(shades, callers, strict=True)
 }
-OWN_COLOURS, OWN_HATCHES = ("#0072B2", "#6FA8D6"), ("", "///", "...", "xxx")
+OWN_COLOURS, OWN_HATCHES = ("#3F3FBF", "#8C8CF0"), ("", "///", "...", "xxx")
 
 
 def looks_of(callers: Iterable[str]) -> dict[str, Look]:
