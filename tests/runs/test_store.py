@@ -335,6 +335,15 @@ def test_folder_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
         load_run(tmp_path / "nothing")
 
 
+def test_a_table_that_claims_more_rows_than_any_run_has_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_run(hand_made_trace(), tmp_path)
+    monkeypatch.setattr("kho_sim.runs.parquet.ROWS_MAX", 2)
+    with pytest.raises(TraceError, match=r"parquet is damaged: [0-9]+ rows are too many"):
+        load_run(tmp_path)
+
+
 def test_a_run_of_another_version_is_refused_with_a_reason(tmp_path: Path) -> None:
     save_run(hand_made_trace(), tmp_path)
     boots = pd.read_parquet(tmp_path / "boots.parquet")
