@@ -330,6 +330,8 @@ def build_of(kernel: spec.Kernel, platform: Platform) -> Build:
         build = replace(build, sources=build.sources | sources, config=config)
     if build.sections and build.image_bytes != recorded.image_bytes:
         build = _without_sections(build)
+    if build.bss_end_offset > build.image_bytes:
+        build = _without_init_section(build)
     in_memory = round_up(build.image_bytes + build.brk_bytes, page_bytes)
     if not build.init_size_bytes or in_memory <= build.init_size_bytes:
         return build
@@ -340,6 +342,14 @@ def _without_sections(build: Build) -> Build:
     """Return the build of another image, of which nobody says where its sections are."""
     sources = {key: text for key, text in build.sources.items() if "sections." not in key}
     return replace(build, sections=None, sources=sources)
+
+
+def _without_init_section(build: Build) -> Build:
+    """Return the build of an image that ends before the recorded one's init section and bss do:
+    nothing of it is given back."""
+    end = build.image_bytes
+    source = "the end of an image that is smaller than the recorded one"
+    return _with(build, source, init_section_offset=end, init_section_bytes=0, bss_end_offset=end)
 
 
 def _with(build: Build, source: str, **values: Any) -> Build:

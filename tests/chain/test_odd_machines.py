@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import kho_sim as ks
+from kho_sim.base.extent import Extent
+from kho_sim.chain.build import build_plan
 from kho_sim.scenario import from_dict
 
 MIB = 1 << 20
@@ -44,3 +46,21 @@ def test_a_node_without_a_whole_page_is_served_by_others():
     ]
     trace = ks.run(from_dict({"machine": {"platform": "arm64", "memory_map": ranges}}))
     assert trace.outcome.message == "KHO: Failed to reserve nid 1 scratch buffer"
+
+
+@pytest.mark.parametrize("page_size", ["4KiB", "16KiB", "64KiB"])
+@pytest.mark.parametrize("image", ["1MiB", 1_000_001])
+def test_an_image_that_ends_before_its_build_s_init_section_gives_nothing_back(page_size, image):
+    """Its pages would be those of whoever has the memory behind the image."""
+    kernel = {"image": image, "page_size": page_size, "command_line": "kho_scratch=32M,512M,512M"}
+    scenario = from_dict(
+        {
+            "machine": {"memory": "4GiB", "platform": "arm64"},
+            "kernel": kernel,
+            "workload": [{"kind": "memfd", "size": "100MiB", "count": 2, "grow": 1}],
+            "chain": {"boots": 4},
+        }
+    )
+    build = build_plan(scenario).kernels[0].build
+    assert build.freed_parts(Extent(0, build.image_bytes)) == ()
+    assert ks.run(scenario).outcome.kind == "completed"

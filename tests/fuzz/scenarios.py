@@ -211,8 +211,6 @@ def kernels(platform: str) -> st.SearchStrategy[Words]:
     apart = X86_KEYS if platform != "x86_64" else ()
     build = {key: value for key, value in BUILD.items() if key not in apart}
     seldom = {key: value for key, value in SELDOM_BUILD.items() if key not in apart}
-    if platform == "arm64":
-        build["image"] = one_of(30 * MIB, 100 * MIB)  # smaller ones have no init section
     page_sizes = PAGE_SIZES[platform]
     whole = some({}, **build, kaslr=st.booleans(), placed=PLACED, page_size=one_of(*page_sizes))
     releases = st.lists(with_few(some({}, **build), seldom), max_size=3)
