@@ -51,6 +51,8 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 WITH_EXTENSION, WITHOUT_EXTENSION = BLUE, VERMILION
 WIDTH_INCHES = 12.0
+SUBTITLE_CHARS = 150
+"""What a figure of that width has room for in one line."""
 ROOM_INCHES, MOST_INCHES = 8.0, 30.0
 """Height from which on rows of a chain get smaller, and from which on not all have words."""
 
@@ -103,13 +105,17 @@ def new_figure(height_inches: float, title: str, subtitle: str = "") -> Figure:
     figure.text(
         0.012,
         1 - below_inches / height_inches,
-        textwrap.shorten(subtitle, 150, placeholder=" ..."),
+        _shortened(subtitle, SUBTITLE_CHARS),
         ha="left",
         va="top",
         fontsize=9,
         color=GREY,
     )
     return figure
+
+
+def _shortened(text: str, chars: int) -> str:
+    return textwrap.shorten(text, chars, placeholder=" ...")
 
 
 def setting(trace: Trace) -> str:
@@ -120,8 +126,9 @@ def setting(trace: Trace) -> str:
         how = extend["strategy"]
         if "shift" in extend and how != "none":
             how += f" of {format_exact(1 << extend['shift'])}"
-        parts = [scenario["description"], *_platform(scenario), f"extension: {how}"]
-        return " · ".join([*parts, f"seed {trace.provenance['seed']}"])
+        known = [*_platform(scenario), f"extension: {how}", f"seed {trace.provenance['seed']}"]
+        room = SUBTITLE_CHARS - sum(len(part) + 3 for part in known)
+        return " · ".join(filter(None, [_shortened(scenario["description"], room), *known]))
     log = trace.provenance.get("log")
     return f"real boot log {log}" if log else ""
 

@@ -78,7 +78,8 @@ def _title(longest: Boot | None, last: int) -> str:
 
 def _draw_phases(axes: Axes, trace: Trace, rows: Sequence[PhaseTime]) -> None:
     events = {(event.boot, event.what): event for event in trace[Event]}
-    timed = [(row, events.get((row.boot, row.phase))) for row in rows]
+    # A phase of no time at all did not take place, as the extension of a kernel without one.
+    timed = [(row, events.get((row.boot, row.phase))) for row in rows if row.high_ns]
     found = sorted(((row, event) for row, event in timed if event), key=lambda one: one[1].start_ns)
     if not found:
         raise TraceError("this trace has no phases on its clock")
