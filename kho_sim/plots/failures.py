@@ -108,6 +108,8 @@ def _draw_boots(axes: Axes, trace: Trace) -> None:
         for row in rows_named(len(places), ROW_LEAST_INCHES):
             boot, count = trace[Boot][row], counts[row]
             text = f"{count:,} {name}" if count is not None else _missing(chain, boot, name)
+            if chain is trace and _is_over_bar(boot):
+                text += f", {boot.failures_avoided:,} avoided"
             axes.annotate(
                 text, (count or 0, places[row]), xytext=(4, 0), textcoords="offset points",
                 va="center", fontsize=8, color=colour,
@@ -140,7 +142,11 @@ def _ended(outcome: Outcome) -> str:
 
 def _mark_avoided(axes: Axes, boots: Sequence[Boot], offset: float) -> None:
     avoided = [(row + offset, boot.failures_avoided) for row, boot in enumerate(boots)]
-    known = [(row, count) for row, count in avoided if count]
+    known = [
+        (row, count)
+        for (row, count), boot in zip(avoided, boots, strict=True)
+        if count and not _is_over_bar(boot)
+    ]
     if known:
         axes.plot(
             [count for _, count in known], [row for row, _ in known], linestyle="",
@@ -148,11 +154,16 @@ def _mark_avoided(axes: Axes, boots: Sequence[Boot], offset: float) -> None:
         )  # fmt: skip
     for row in rows_named(len(boots), ROW_LEAST_INCHES):
         count = boots[row].failures_avoided
-        if count:
+        if count and not _is_over_bar(boots[row]):
             axes.annotate(
                 f"{count:,} avoided", (count, row + offset), xytext=(8, 0),
                 textcoords="offset points", va="center", fontsize=8, color=GREEN, fontweight="bold",
             )  # fmt: skip
+
+
+def _is_over_bar(boot: Boot) -> bool:
+    """Return whether the mark of what was avoided would lie on the bar of what failed."""
+    return 0 < (boot.failures_avoided or 0) <= (boot.failures or 0)
 
 
 def _draw_callers(axes: Axes, trace: Trace, rows: int) -> None:

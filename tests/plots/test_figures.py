@@ -223,6 +223,14 @@ def test_failures_are_counted_with_and_without_the_extension() -> None:
     assert len(artists(failures(trace), "avoided")) == 1
 
 
+def test_what_was_avoided_stands_behind_a_bar_that_would_hide_its_mark() -> None:
+    """Of 30 that fail without the extension 29 fail with one that ends half-way."""
+    figure = failures(simulated("faults-half-extended"))
+    assert "29 with the extension, 1 avoided" in words(figure)
+    (marks_avoided,) = artists(figure, "avoided")
+    assert marks_avoided.get_xdata().tolist() == [30, 30]  # type: ignore[attr-defined]
+
+
 def test_the_lineage_has_a_box_a_kernel_and_says_what_was_lost() -> None:
     trace = simulated("growing-kernel")
     figure = lineage(trace)

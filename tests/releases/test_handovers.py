@@ -218,5 +218,5 @@ faults: [{kind: panic, boot: 0}]
 
 def test_explain_names_the_kernels_that_a_roll_back_boots():
     text = str(explain(str(SCENARIOS / "roll-back.yaml")))
-    assert "Release 7.3, boot 1, 3, 4: " in text
+    assert "Release 7.3, boots 1, 3, 4: " in text
     assert "Release 7.4, boot 2: " in text
