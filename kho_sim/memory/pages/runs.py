@@ -33,7 +33,9 @@ class Runs(Sequence[Run]):
     def __init__(self, first_pfn: Column, blocks: Column, step: Column | int = 1) -> None:
         self.first_pfn = first_pfn
         self.blocks = blocks
-        self.step: Column = np.broadcast_to(np.int64(step), first_pfn.shape)
+        self.step: Column = (
+            step if isinstance(step, np.ndarray) else np.broadcast_to(np.int64(step), len(blocks))
+        )
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> Runs:
