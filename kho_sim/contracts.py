@@ -148,6 +148,10 @@ class _Machine:
             tree.add_pages(first_pfn, count)
         return cls(memblock, tree.freeze())
 
+    @property
+    def page_bytes(self) -> int:
+        return self.memblock.geometry.page_bytes
+
     def extend(self, strategy: Strategy, shift: int) -> Extension:
         if strategy.needs_reserved:
             self.reserve_first(RETRIEVALS["two-pass"])
@@ -167,8 +171,7 @@ class _Machine:
 
     def must_survive(self) -> list[Extent]:
         """Return preserved memory, and the pages of the incoming tree."""
-        page_bytes = self.memblock.geometry.page_bytes
-        tables = (Extent(table, table + page_bytes) for table in self.incoming.table_pages())
+        tables = (Extent(table, table + self.page_bytes) for table in self.incoming.table_pages())
         return sorted([*self.incoming.preserved_extents(), *tables])
 
     def allocatable(self) -> list[Extent]:
@@ -177,13 +180,12 @@ class _Machine:
         return [Extent(gap.start, gap.end) for gap in ranges if gap.flags & KHO_SCRATCH]
 
     def _take(self) -> int:
-        page_bytes = self.memblock.geometry.page_bytes
-        address = self.memblock.alloc_range_nid(page_bytes, page_bytes, 0, 0, -1, False)
+        address = self.memblock.alloc_range_nid(self.page_bytes, self.page_bytes, 0, 0, -1, False)
         self.pages_out += bool(address)
         return address
 
     def _give(self, address: int) -> None:
-        self.memblock.phys_free(address, self.memblock.geometry.page_bytes)
+        self.memblock.phys_free(address, self.page_bytes)
         self.pages_out -= 1
 
 

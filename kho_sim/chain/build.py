@@ -15,7 +15,7 @@ from kho_sim.base.command_line import (
     parse_command_line,
 )
 from kho_sim.base.errors import Problem, ScenarioError
-from kho_sim.base.extent import Extent, intersected, merged, round_up, total_size
+from kho_sim.base.extent import Extent, round_up, subtracted
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import PLATFORM_BUILDS, PLATFORM_FIRMWARES
 from kho_sim.builds import Build, EarlyRequest, load_build
@@ -159,11 +159,10 @@ def _check_loader(scenario: Scenario, platform: Platform) -> None:
 def _check_cold(setups: tuple[KernelSetup, ...], machine: Machine) -> None:
     """Raise ScenarioError for a kernel that may start cold, and that no boot loader could put into
     the machine's memory."""
-    memory = merged(machine.memory)
     for boot, setup in enumerate(setups):
         loaded = setup.platform.load_cold(machine, setup.build, setup.kaslr)
         for name, place in (("image", loaded.image), ("initrd", loaded.initrd)):
-            if place and total_size(intersected(memory, [place])) < place.size:
+            if place and subtracted([place], machine.memory):
                 message = (
                     f"no memory for a cold boot {boot}: its {name} would lie at "
                     f"{place.start:#x}-{place.end:#x}, where not all is usable"

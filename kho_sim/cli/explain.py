@@ -21,7 +21,6 @@ def verb(scenario: str, boot: int | None, step: str | None) -> int:
     the steps of one boot."""
     from kho_sim.base.errors import nearest
     from kho_sim.chain import explain_scenario
-    from kho_sim.cli.options import read_scenario
     from kho_sim.layout import of_terminal
     from kho_sim.steps import STEPS, step_text
 
@@ -31,7 +30,7 @@ def verb(scenario: str, boot: int | None, step: str | None) -> int:
         raise click.BadParameter(f"'{step}' is no step; known: {', '.join(STEPS)}{hint}.")
     if step is not None and boot is None:
         raise click.UsageError("--step is a step of one boot; add --boot N.")
-    explained = explain_scenario(read_scenario(scenario, {}))
+    explained = explain_scenario(scenario)
     if boot is None:
         show(str(explained))
     else:

@@ -108,7 +108,7 @@ def _draw_boots(axes: Axes, trace: Trace) -> None:
         for row in rows_named(len(places), ROW_LEAST_INCHES):
             boot, count = trace[Boot][row], counts[row]
             text = f"{count:,} {name}" if count is not None else _missing(chain, boot, name)
-            if chain is trace and _is_over_bar(boot):
+            if chain is trace and boot.failures_avoided and not _is_beyond_bar(boot):
                 text += f", {boot.failures_avoided:,} avoided"
             axes.annotate(
                 text, (count or 0, places[row]), xytext=(4, 0), textcoords="offset points",
@@ -141,29 +141,25 @@ def _ended(outcome: Outcome) -> str:
 
 
 def _mark_avoided(axes: Axes, boots: Sequence[Boot], offset: float) -> None:
-    avoided = [(row + offset, boot.failures_avoided) for row, boot in enumerate(boots)]
-    known = [
-        (row, count)
-        for (row, count), boot in zip(avoided, boots, strict=True)
-        if count and not _is_over_bar(boot)
-    ]
-    if known:
+    marked = {row: boot for row, boot in enumerate(boots) if _is_beyond_bar(boot)}
+    if marked:
         axes.plot(
-            [count for _, count in known], [row for row, _ in known], linestyle="",
+            [boot.failures_avoided or 0 for boot in marked.values()],
+            [row + offset for row in marked], linestyle="",
             marker="D", markersize=6, color=GREEN, gid="avoided",
         )  # fmt: skip
     for row in rows_named(len(boots), ROW_LEAST_INCHES):
-        count = boots[row].failures_avoided
-        if count and not _is_over_bar(boots[row]):
+        if row in marked:
+            count = marked[row].failures_avoided
             axes.annotate(
                 f"{count:,} avoided", (count, row + offset), xytext=(8, 0),
                 textcoords="offset points", va="center", fontsize=8, color=GREEN, fontweight="bold",
             )  # fmt: skip
 
 
-def _is_over_bar(boot: Boot) -> bool:
-    """Return whether the mark of what was avoided would lie on the bar of what failed."""
-    return 0 < (boot.failures_avoided or 0) <= (boot.failures or 0)
+def _is_beyond_bar(boot: Boot) -> bool:
+    """Return whether the mark of what was avoided lies beyond the bar of what failed."""
+    return (boot.failures_avoided or 0) > (boot.failures or 0)
 
 
 def _draw_callers(axes: Axes, trace: Trace, rows: int) -> None:

@@ -63,10 +63,10 @@ def _fitting(groups: list[Group], max_lines: int, layout: Layout) -> list[str]:
     """Return as many groups as fit, the last line kept for saying how many did not; the last group
     has what is left, if only for its first line."""
     lines: list[str] = []
-    for group in groups[:-1]:
+    for number, group in enumerate(groups[:-1]):
         more = group.lines(layout)
         if len(lines) + len(more) + 1 > max_lines:
-            left = counted(len(groups) - groups.index(group), "more kind")
+            left = counted(len(groups) - number, "more kind")
             return [*lines, f"  ... {left} of request"]
         lines += more
     return lines + groups[-1].lines(layout, max_lines - len(lines))

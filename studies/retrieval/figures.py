@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator
 
 from kho_sim.base.units import format_size
 from kho_sim.plots.style import (
@@ -23,7 +23,7 @@ from kho_sim.plots.style import (
     house_style,
     new_figure,
 )
-from studies.retrieval.tables import PLAIN
+from studies.retrieval.tables import PLAIN, WAYS
 
 STYLES = {
     ("blocks", "per-key"): ("o", BLACK, "Linux + patch"),
@@ -38,7 +38,6 @@ STYLES = {
 """Marker, colour and label of a way, in the order of the legend: that of their lines, top-down."""
 SHIFT = 30
 COLUMNS = 4
-UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @house_style
@@ -79,7 +78,7 @@ def _draw(axes: Axes, case: pd.DataFrame, workload: str) -> None:
         way = case[(case["strategy"] == strategy) & (case["retrieval"] == retrieval)]
         way = way.sort_values("memory_bytes")
         # Linux's line is wide and pale below the others, which often lie on it
-        is_linux = colour == BLACK
+        is_linux = (strategy, retrieval) == WAYS[0]
         axes.plot(
             way["memory_bytes"],
             way["instructions"].astype(float),
@@ -95,18 +94,8 @@ def _draw(axes: Axes, case: pd.DataFrame, workload: str) -> None:
 def _label(axes: Axes, machines: list[int]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(machines[::2]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_size(round(value))))
-    axes.tick_params(axis="x", labelsize=7.5)
+    axes.set_xticks(machines[::2], list(map(format_size, machines[::2])), fontsize=7.5)
     axes.yaxis.set_major_locator(LogLocator(base=100, numticks=12))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_count))
+    axes.yaxis.set_major_formatter(EngFormatter())
+    axes.minorticks_off()
     axes.grid(axis="y")
-
-
-def _count(value: float, _: object) -> str:
-    for unit, letter in UNITS:
-        if value >= unit:
-            return f"{value / unit:g} {letter}"
-    return f"{value:g}"
