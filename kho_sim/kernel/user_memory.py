@@ -7,14 +7,14 @@ short. Left out: swap. Which processes there are: ``processes``.
 
 from __future__ import annotations
 
-from collections import deque
-
 from kho_sim.memory.pages import (
     MOVABLE,
     UNMOVABLE,
     OutOfMemory,
     PageAllocator,
+    Queue,
     Run,
+    Runs,
     migrate_out_of_cma,
 )
 
@@ -35,28 +35,26 @@ def take(pages: PageAllocator, size_bytes: int, movable: bool) -> list[Run]:
 def pin(pages: PageAllocator, runs: list[Run]) -> int:
     """Pin pages of a process for long: those in CMA or a movable zone move out of it.
 
-    ``runs`` is where its pages are, and is kept so; a huge page's worth moves at a time. Returns
-    how many moved. Raises OutOfMemory (-ENOMEM for the caller) when there is no room for the rest;
-    what has moved by then stays where it is, and no memory is lost. Nobody is killed for a pin:
-    hosts that pinned too much are known by -ENOMEM (field notes 1.1). Recorded is only the pin of
-    a memfd's single pages that live update preserves, which does ask the OOM killer.
+    ``runs`` is where its pages are, and is kept so; a huge page's worth moves at a time, wherever
+    its pages lie. Returns how many moved. Raises OutOfMemory (-ENOMEM for the caller) when there is
+    no room for the rest; what has moved by then stays where it is, and no memory is lost. Nobody is
+    killed for a pin: hosts that pinned too much are known by -ENOMEM (field notes 1.1). Recorded is
+    only the pin of a memfd's single pages that live update preserves, which does ask the OOM
+    killer.
     """
-    left, runs[:] = deque(runs), []
-    moved, most = 0, 1 << pages.geometry.thp_order
-    try:
-        while left:
-            batch, rest = left[0].split(min(left[0].blocks, most))
-            pinned = migrate_out_of_cma(pages, [batch], kill=False)
-            runs += pinned.runs
-            moved += pinned.migrated
-            left.popleft()
-            if rest.blocks:
-                left.appendleft(rest)
-    except OutOfMemory as error:
-        pages.free(error.allocated, user=True)
-        raise
-    finally:
-        runs += left
+    left, runs[:] = Queue(Runs.of(runs), order=0), []
+    moved = 0
+    while left.left:
+        batch = left.take(1 << pages.geometry.thp_order)
+        try:
+            pinned = migrate_out_of_cma(pages, batch, kill=False)
+        except OutOfMemory as error:
+            pages.free(error.allocated, user=True)
+            runs += batch
+            runs += left.take(left.left)
+            raise
+        runs += pinned.runs
+        moved += pinned.migrated
     return moved
 
 

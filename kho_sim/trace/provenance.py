@@ -16,7 +16,7 @@ from kho_sim._version import __version__
 if TYPE_CHECKING:
     from kho_sim.scenario import Scenario
 
-MODEL_VERSION = 5
+MODEL_VERSION = 6
 """Counts up whenever equal scenarios give other results than before."""
 
 LIBRARIES = ("simpy", "numpy")

@@ -4,7 +4,7 @@ import pytest
 
 import kho_sim as ks
 from kho_sim.kernel.user_memory import pin, take
-from kho_sim.memory.pages import OutOfMemory
+from kho_sim.memory.pages import OutOfMemory, Run, Runs
 from kho_sim.scenario import with_values
 from tests.chain.four_gib import HOST, booted
 
@@ -12,8 +12,13 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
-def run(*workload):
-    return ks.run(with_values(HOST, {"workload": list(workload)}))
+SMALL = with_values(
+    HOST, {"machine.memory": GIB, "kernel.command_line": "kho=on kho_scratch=16M,128M,128M"}
+)
+
+
+def run(*workload, host=HOST):
+    return ks.run(with_values(host, {"workload": list(workload)}))
 
 
 def said(trace):
@@ -59,11 +64,24 @@ def test_a_pin_that_fails_loses_no_memory() -> None:
     memory.pages.check()
 
 
+def test_how_the_pages_of_a_pin_are_cut_into_runs_decides_nothing() -> None:
+    places = []
+    for in_pieces in (False, True):
+        pages = booted().pages
+        runs = take(pages, 64 * MIB, movable=True)
+        if in_pieces:
+            runs = [Run(pfn, 1) for run in runs for pfn in run.pfns()]
+        assert pin(pages, runs)
+        places.append((Runs.of(runs).joined(0), pages.free_pages()))
+    assert places[0] == places[1]
+
+
 def test_page_cache_is_given_back_where_other_user_memory_stays() -> None:
-    kernel = {"kind": "unmovable", "size": 2 * GIB}
-    assert run({"kind": "page_cache", "size": 2 * GIB}, kernel).outcome.kind == "completed"
-    spared = {"kind": "anonymous", "size": 2 * GIB, "oom_score_adj": -1000}
-    died = run(spared, kernel).outcome
+    kernel = {"kind": "unmovable", "size": 512 * MIB}
+    cache = {"kind": "page_cache", "size": 512 * MIB}
+    assert run(cache, kernel, host=SMALL).outcome.kind == "completed"
+    spared = {"kind": "anonymous", "size": 512 * MIB, "oom_score_adj": -1000}
+    died = run(spared, kernel, host=SMALL).outcome
     assert (died.kind, died.boot) == ("preserve_failed", 0)
 
 

@@ -13,7 +13,7 @@ from .kinds import (
     joined,
 )
 from .pinning import Pinned, migrate_out_of_cma
-from .runs import Runs
+from .runs import Queue, Runs
 from .shortage import DEADLOCK, FreeCounts, OutOfMemory
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "OutOfMemory",
     "PageAllocator",
     "Pinned",
+    "Queue",
     "Run",
     "Runs",
     "joined",

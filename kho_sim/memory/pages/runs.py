@@ -138,6 +138,8 @@ class Queue:
 
     def take(self, blocks: int) -> Runs:
         """Take the next blocks, so many or all that are left."""
+        if not self.left:
+            return self._runs[:0]
         begin = self._taken
         self._taken = end = begin + min(blocks, self.left)
         self.left -= end - begin
