@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
@@ -60,10 +60,11 @@ def touching_texts(figure: Figure) -> list[tuple[str, str]]:
 def outside_figure(figure: Figure) -> list[str]:
     """Return the texts that the edge of the picture cuts."""
     renderer = _drawn(figure)
+    beyond = _beyond_limits(figure)
     return [
         text.get_text()
         for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text().strip() and text not in _beyond_limits(figure)
+        if text.get_visible() and text.get_text().strip() and text not in beyond
         if not _inside(text.get_window_extent(renderer), figure.bbox)
     ]
 
@@ -79,9 +80,11 @@ def _beyond_limits(figure: Figure) -> list[Text]:
     ]
 
 
-def _drawn(figure: Figure):
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+def _drawn(figure: Figure) -> RendererAgg:
+    canvas = figure.canvas
+    if figure.stale or not isinstance(canvas, FigureCanvasAgg):  # drawing takes the most time
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
     return canvas.get_renderer()
 
 
