@@ -22,7 +22,7 @@ from kho_sim.base.checksums import has_its_checksum, sha256, with_checksum
 from kho_sim.base.errors import EngineError, TraceError
 from kho_sim.base.files import TEMPORARY, atomic_write
 from kho_sim.base.locks import FolderLock
-from kho_sim.runs.parquet import table_of
+from kho_sim.runs import parquet
 from kho_sim.tables import TABLES
 from kho_sim.trace.records import (
     RECORDS,
@@ -78,7 +78,7 @@ def folder_for_run(directory: str | PathLike[str]) -> Iterator[Path]:
 def write_run(trace: Trace, folder: Path) -> None:
     """Store a trace in a folder that ``folder_for_run`` keeps.
 
-    Raises: EngineError if it cannot be written.
+    Raises: EngineError if it cannot be written, or has a table that could not be read again.
     """
     try:
         before = sorted(folder.iterdir(), key=lambda path: path.name != DOCUMENT)
@@ -163,6 +163,11 @@ def _parquet(trace: Trace, name: str) -> bytes:
     import pyarrow.parquet as pq
 
     frame = trace.table(name)
+    if len(frame) > parquet.ROWS_MAX:
+        rows, most = len(frame), parquet.ROWS_MAX
+        raise EngineError(
+            f"the run cannot be stored: table {name} has {rows:,} rows; accepted: {most:,} or fewer"
+        )
     if "busy_blocks" in frame:
         frame = _with_plain_blocks(frame)
     lists = {column: kind for column, kind in _list_types(name).items() if column in frame}
@@ -268,7 +273,7 @@ def _records(path: Path, content: bytes, kind: type[Any]) -> Rows[Any]:
 
     rows: Rows[Any] = Rows(kind)
     try:
-        columns = table_of(content).to_pydict()
+        columns = parquet.table_of(content).to_pydict()
         if differing := (columns.keys() - {SPANS, BLOCK_BYTES}) ^ set(rows.names):
             raise TraceError(
                 f"{path} was stored by another version of kho_sim, which has other "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kho_sim.base.blocks
+import kho_sim.runs.parquet
 from kho_sim.base.blocks import Blocks
 from kho_sim.base.checksums import sha256, with_checksum
 from kho_sim.base.errors import EngineError, TraceError
@@ -210,11 +212,21 @@ def test_older_run_that_is_half_removed_is_never_taken_for_one(
         load_run(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stored run, to be copied."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    save_run(hand_made_trace(), folder)
+    return folder
+
+
 @settings(max_examples=100, deadline=None)
 @given(number=st.integers(0, 1000), place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_flipped_bit_anywhere_is_noticed(number: int, place: float, bit: int) -> None:
+def test_a_flipped_bit_anywhere_is_noticed(
+    whole: Path, number: int, place: float, bit: int
+) -> None:
     with TemporaryDirectory() as folder:
-        save_run(hand_made_trace(), folder)
+        shutil.copytree(whole, folder, dirs_exist_ok=True)
         paths = sorted(Path(folder).iterdir())
         path = paths[number % len(paths)]
         content = bytearray(path.read_bytes())
@@ -227,6 +239,15 @@ def test_a_flipped_bit_anywhere_is_noticed(number: int, place: float, bit: int) 
         # Other white space in run.json says the same.
         assert path.name == "run.json"
         assert run_document(again) == run_document(hand_made_trace())
+
+
+def test_a_table_that_could_not_be_read_again_is_not_written(whole, tmp_path, monkeypatch) -> None:
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(kho_sim.runs.parquet, "ROWS_MAX", 3)
+    with pytest.raises(EngineError, match=r"table \w+ has \d+ rows; accepted: 3 or fewer"):
+        save_run(hand_made_trace(), tmp_path)
+    monkeypatch.undo()
+    assert load_run(tmp_path) == hand_made_trace()
 
 
 def test_a_run_without_checksums_is_refused(tmp_path: Path) -> None:
