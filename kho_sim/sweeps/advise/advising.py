@@ -9,6 +9,7 @@ from kho_sim.base.errors import InputError, Problem, ScenarioError
 from kho_sim.chain.build import build_plan
 from kho_sim.kho.extend import has_blocks
 from kho_sim.scenario import Scenario, scenario_of
+from kho_sim.scenario.ways import broken_shifts
 from kho_sim.sweeps.advise.advice import Advice
 from kho_sim.sweeps.advise.adviser import Adviser
 from kho_sim.sweeps.advise.areas import Areas, parse_areas, step_bytes_of
@@ -48,9 +49,9 @@ def advise(
     user's to be tried, too, as in '8M,16M,16M'. At most ``chains`` are simulated; what is advised
     is held to ``replicates`` seeds, those that follow the scenario's own. ``progress`` is told how
     much of the budget is used. Raises ScenarioError for a scenario that cannot be read and for a
-    chain without an update, InputError for too small a budget, ValueError for areas that are none,
-    EngineError for a store or an engine that cannot be used, SweepInterrupted after a signal; then
-    the same call goes on from there.
+    chain without an update, InputError for too small a budget or blocks smaller than a page,
+    ValueError for areas that are none, EngineError for a store or an engine that cannot be used,
+    SweepInterrupted after a signal; then the same call goes on from there.
     """
     name = f"advise-{name_of(scenario)}"
     with scenario_of(scenario) as whole:
@@ -58,6 +59,8 @@ def advise(
     scenario = whole
     step = step_bytes_of(scenario)
     tried = [parse_areas(one, step) if isinstance(one, str) else one for one in tries]
+    for _, text in broken_shifts([((), one) for one in shifts], scenario.kernel.page_size):
+        raise InputError(f"shifts: {text}")
     if chains < CHAINS_LEAST:
         raise InputError(f"{chains} chains are too few; accepted: {CHAINS_LEAST} or more")
     seeds = [(scenario.chain.seed + number) % (1 << SEED_BITS) for number in range(replicates)]

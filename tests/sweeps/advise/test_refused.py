@@ -21,3 +21,12 @@ def test_a_chain_whose_first_kernel_has_kho_off_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"KHO is off in the first kernel \(7.3\)"):
         advise(loads(text), tmp_path / "runs", workers=0)
     assert not (tmp_path / "runs").exists()
+
+
+def test_blocks_smaller_than_a_page_are_refused_as_those_of_the_option(tmp_path):
+    text = (
+        "machine: {platform: arm64, memory: 2GiB}\nkernel: {page_size: 64KiB}\nchain: {boots: 2}\n"
+    )
+    with pytest.raises(InputError, match=r"^shifts: blocks of 4KiB .*; accepted: 16 to 40"):
+        advise(loads(text), tmp_path / "runs", workers=0, shifts=[12, 30])
+    assert not (tmp_path / "runs").exists()
