@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import kho_sim as ks
 from kho_sim.chain.build import build_plan
 from kho_sim.kernel.boot import BootedMemory, boot_memory
+from kho_sim.scenario import from_dict
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -14,7 +14,7 @@ RECORDED_LINE = "console=ttyAMA0 panic=-1 kho=on liveupdate=on earlycon=pl011,0x
 
 def scenario(memory: str, cpus: int, line: str = "", page_size: str = "4KiB", **machine: object):
     """A chain on ``virt`` with the recorded build of that page size."""
-    return ks.scenario.from_dict(
+    return from_dict(
         {
             "machine": {"platform": "arm64", "memory": memory, "cpus": cpus, **machine},
             "kernel": {"page_size": page_size, "command_line": f"{RECORDED_LINE} {line}".strip()},

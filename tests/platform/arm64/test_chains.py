@@ -9,6 +9,7 @@ import pytest
 import kho_sim as ks
 from kho_sim.chain.build import build_plan
 from kho_sim.kernel.boot import boot_memory
+from kho_sim.scenario import from_dict, with_values
 from kho_sim.trace.records import Allocation, RegionRow
 from tests.platform.arm64.machines import MIB, areas_mib, cold_boot, scenario
 
@@ -17,7 +18,7 @@ NODES = {"4KiB": 6, "16KiB": 5, "64KiB": 4}
 
 
 def run(memory, cpus, line="", page="4KiB", **values):
-    chosen = ks.scenario.with_values(scenario(memory, cpus, line, page), values)
+    chosen = with_values(scenario(memory, cpus, line, page), values)
     return ks.run(chosen)
 
 
@@ -110,7 +111,7 @@ def test_the_reported_workstation_has_its_three_areas():
     assert areas_mib(booted) == [192, 4794, 4600]
     assert booted.scratch_areas[0] == (0xEA000000, 192 * MIB)
     plan = build_plan(
-        ks.scenario.from_dict(
+        from_dict(
             {
                 "machine": {"platform": "arm64", "memory": "121GiB", "cpus": 20},
                 "kernel": {"build": "arm64-generic"},
@@ -124,7 +125,7 @@ def test_the_reported_workstation_has_its_three_areas():
 @pytest.mark.parametrize("name", ["arm64-vm-800mib", "arm64-64k-server", "arm64-four-nodes"])
 def test_the_shipped_chains_complete(name):
     chosen = ks.load(ROOT / "scenarios" / f"{name}.yaml")
-    trace = ks.run(ks.scenario.with_values(chosen, {"chain.twin": False, "chain.boots": 2}))
+    trace = ks.run(with_values(chosen, {"chain.twin": False, "chain.boots": 2}))
     assert trace.outcome.kind == "completed"
 
 

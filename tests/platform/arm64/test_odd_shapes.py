@@ -8,6 +8,7 @@ import pytest
 
 import kho_sim as ks
 from kho_sim.platform.geometry import ARM64_GEOMETRIES
+from kho_sim.scenario import from_dict
 from kho_sim.trace.records import Allocation, PreservedRun, RegionRow, TablePage
 from tests.platform.arm64.machines import GIB, KIB
 
@@ -74,7 +75,7 @@ WITHOUT_SCRATCH = {
 
 def chain(shape):
     return ks.run(
-        ks.scenario.from_dict(
+        from_dict(
             {
                 **shape,
                 "workload": [{"kind": "memfd", "count": 2, "size": "64MiB"}],
