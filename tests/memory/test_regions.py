@@ -1,8 +1,11 @@
 """One memblock array by itself: what it moves, how it grows as a copy, and what its check finds."""
 
 import re
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kho_sim.base.errors import ModelError
 from kho_sim.memory.memblock import Memblock
@@ -146,3 +149,14 @@ def test_the_check_finds_free_ranges_that_are_not():
     complaint = f"free ranges are stale: {old} but {new}"
     with pytest.raises(ModelError, match=f"^{re.escape(complaint)}$"):
         memblock.check()
+
+
+@given(st.sets(st.integers(0, 30)), st.integers(0, 31), st.integers(1, 20))
+def test_gaps_are_the_pages_that_no_region_holds(held, first, count):
+    array = RegionArray("reserved", lambda *_: -12)
+    for page in held:
+        array.add(page * PAGE, PAGE, page % 2, 0)  # neighbours stay apart
+    gaps = array.gaps_in(first * PAGE, (first + count) * PAGE).tolist()
+    found = [page for start, end in gaps for page in range(start // PAGE, end // PAGE)]
+    assert found == [page for page in range(first, first + count) if page not in held]
+    assert all(end < start for (_, end), (start, _) in pairwise(gaps))
