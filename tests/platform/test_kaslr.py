@@ -42,6 +42,15 @@ def test_a_first_kernel_lies_anywhere_above_16_mib():
     assert len({loaded.image.start for loaded in cold}) > 350
 
 
+def test_a_first_kernel_never_lies_on_its_initrd():
+    small = qemu_machine(96 * MIB, cpus=1, firmware="qemu-q35")
+    for seed in range(100):
+        kaslr = Kaslr(True, True, small.memory, (seed, 0), Placed())
+        loaded = X86.load_cold(small, DISTRO, kaslr)
+        start = loaded.image.start
+        assert not Extent(start, start + IMAGE_BYTES).overlaps(loaded.initrd)
+
+
 def test_a_first_kernel_lies_in_the_memory_that_its_command_line_leaves():
     for setup in plan_of("mem=256M").kernels:
         loaded = X86.load_cold(MACHINE, DISTRO, setup.kaslr)

@@ -9,8 +9,10 @@ import pytest
 
 from kho_sim.base.errors import ScenarioError
 from kho_sim.base.extent import Extent
+from kho_sim.base.requesters import TRAMPOLINE
 from kho_sim.builds import load_build
 from kho_sim.chain.build import build_machine
+from kho_sim.memory.early import BootOptions
 from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
 from kho_sim.platform.loader import LoadedKernel
 from kho_sim.platform.x86_64 import X86_64
@@ -100,6 +102,16 @@ def test_a_kho_boot_has_the_same_steps_and_finds_its_scratch_between_bios_and_br
     image = boot.loaded.image
     assert (0x9F000, MIB) in found
     assert (image.start, image.end) in found
+
+
+@pytest.mark.parametrize(("from_below", "address"), [(True, 0x10000), (False, 0x99000)])
+def test_memory_is_taken_from_below_where_nodes_may_go(from_below, address):
+    """The trampoline of 24 KiB lies above the first 64 KiB, or below the BIOS."""
+    machine = qemu_machine(1 * GIB, cpus=1)
+    boot = early_boot(machine, options=BootOptions(movable_node=from_below))
+    boot.before_extension()
+    trampoline = boot.requests.rows[0]
+    assert (trampoline.what, trampoline.address) == (TRAMPOLINE, address)
 
 
 def test_every_step_names_the_function_of_the_kernel():
