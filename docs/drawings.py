@@ -253,7 +253,7 @@ def write_drawings() -> None:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         for name, draw in DRAWINGS.items():
-            draw().savefig(FIGURES / f"{name}.svg", metadata={"Date": None})
+            draw().savefig(FIGURES / f"{name}.svg", metadata={"Creator": None, "Date": None})
 
 
 if __name__ == "__main__":
