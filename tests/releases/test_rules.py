@@ -234,3 +234,19 @@ def test_files_of_another_version_are_said_to_be_of_the_first_session_if_there_i
     found = versions_of(release).foreign("memfd")
     for sessions, name in (["vms", "more"], "vms"), ([], ""):
         assert f"for session [{name}]" in file_messages(found, release, sessions)[1]
+
+
+def test_what_is_not_there_has_no_version_that_could_be_foreign():
+    """Kernel-facts-releases 13 and 14: 6.16 has no live update and no metadata."""
+    old = versions_of(load_release("6.16"))
+    assert (old.luo, old.memfd, old.metadata) == ("", "", 0)
+    assert old.foreign("luo") == old.foreign("memfd") == old
+
+
+def test_a_kernel_names_the_state_that_it_would_have_read():
+    release = load_release("7.3")
+    found = versions_of(release).foreign("luo")
+    assert found.luo.endswith("-v0")
+    (said, panic) = luo_messages(found, release)
+    assert said == f"luo: LUO state is incompatible with '{release.luo.compatible}'"
+    assert "[-22]" in panic
