@@ -13,12 +13,32 @@ import resource
 from pathlib import Path
 
 _TEXTS = (
-    "cannot allocate memory",
     "can't start new thread",
+    "cannot allocate address lookup data",
+    "cannot allocate dependency",
+    "cannot allocate memory",
+    "cannot allocate name record",
+    "cannot allocate symbol search list",
+    "cannot allocate tls data structures",
+    "cannot allocate version reference table",
+    "cannot apply additional memory protection",
+    "cannot change memory protections",
+    "cannot create cache for search path",
+    "cannot create capability list",
+    "cannot create hwcap priorities",
+    "cannot create runpath/rpath copy",
+    "cannot create scope list",
+    "cannot create search path array",
+    "cannot create shared object descriptor",
+    "cannot create tls data structures",
+    "cannot extend global scope",
+    "cannot make segment writable",
+    "cannot map zero-fill pages",
     "failed to launch worker thread",
     "failed to map segment",
 )
-"""Parts of what the dynamic loader and those who start threads say, in small letters."""
+"""Parts of what the dynamic loader (glibc 2.36, all that it says of memory but the bare "out of
+memory", which a simulated kernel may say) and those who start threads say, in small letters."""
 
 
 def is_shortage(error: BaseException | None) -> bool:
