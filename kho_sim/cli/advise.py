@@ -43,13 +43,15 @@ def _budget_ns(_: click.Context, __: click.Parameter, text: str | None) -> int |
 
 def _shifts(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     from kho_sim.scenario import parse_values
+    from kho_sim.scenario.ways import SHIFTS
 
     try:
         shifts = parse_values(text)
     except ValueError as error:
         raise click.BadParameter(str(error))
-    if not all(isinstance(shift, int) and 12 <= shift <= 40 for shift in shifts):
-        raise click.BadParameter("block shifts are from 12 to 40.")
+    least, most = SHIFTS
+    if not all(isinstance(shift, int) and least <= shift <= most for shift in shifts):
+        raise click.BadParameter(f"block shifts are from {least} to {most}.")
     return sorted(set(shifts))
 
 
