@@ -15,7 +15,8 @@ from typing import NamedTuple, TypeVar
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import round_down, round_up
-from kho_sim.memory.regions import RegionArray, Regions
+from kho_sim.memory.region_array import RegionArray
+from kho_sim.memory.regions import Regions
 
 Item = TypeVar("Item")
 ADDRESS_MAX = 2**64 - 1
@@ -148,13 +149,14 @@ class FreeRanges:
         return (_ordered(self._listed(), descending),)
 
     def _by_piece(self, size: int, needs: int, descending: bool) -> Iterator[Iterable[Gap]]:
-        done, total, step = 0, len(self._memory), FIRST_PIECE
-        while done < total:
-            until = min(done + step, total)
-            piece = slice(total - until, total - done) if descending else slice(done, until)
-            large = self._memory.at_least(size, needs, piece)
-            yield _ordered([*self._walk(large)], descending)
-            done, step = until, min(2 * step, LARGEST_PIECE)
+        for part in _ordered(self._memory.parts(), descending):
+            done, total, step = 0, len(part), FIRST_PIECE
+            while done < total:
+                until = min(done + step, total)
+                piece = slice(total - until, total - done) if descending else slice(done, until)
+                if large := part.at_least(size, needs, piece):
+                    yield _ordered([*self._walk(large)], descending)
+                done, step = until, min(2 * step, LARGEST_PIECE)
 
     def _by_region(self, size: int, needs: int, descending: bool) -> Iterator[Iterable[Gap]]:
         """Yield what lies between reservations in regions that have the flags, a few at a time."""

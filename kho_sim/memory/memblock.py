@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
-from kho_sim.memory.regions import ENOMEM, Region, RegionArray
+from kho_sim.memory.region_array import ENOMEM, RegionArray
+from kho_sim.memory.regions import Region
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
 MAX_NUMNODES = 64
@@ -131,8 +132,8 @@ class Memblock:
     ) -> tuple[int, int]:
         """Mark many ranges, one after the other, until one fails.
 
-        ``ranges``: rows of (start, end), ascending, something between any two. Returns (0 or
-        -ENOMEM, how many were marked).
+        ``ranges``: rows of (start, end), ascending, something between any two; kept, so not to be
+        changed afterwards. Returns (0 or -ENOMEM, how many were marked).
         """
         error, marked = self.memory.flag_each(ranges, flags)
         return self._changed(error), marked

@@ -1,37 +1,23 @@
-"""One memblock array: sorted, disjoint regions, each with a node and flags.
+"""Regions of a memblock array: as columns, and as borders where their flags alternate.
 
-Models ``struct memblock_type`` of mm/memblock.c (Linux 7.3): insertion of what is not covered yet,
-isolation at borders, merging of equal neighbours, and how many regions the array has room for.
-Growing the array needs memory, so it is asked of the owner (``Memblock``) through ``grow``.
-
-An array is one piece of memory, kept in order so that it can be searched without a tree, at a time
-when nothing else can be allocated. The price is that an insertion or a removal shifts everything
-behind it, and that a full array has to be copied to one twice as large. ``moved`` counts the first,
-``capacity`` decides the second; both are what a boot with many scattered preservations pays for.
-
-Here an array is kept in columns of machine words, 20 bytes a region, and a ``Region`` is made when
+A region is ``struct memblock_region`` of mm/memblock.c (Linux 7.3). A ``Region`` is made when
 somebody looks at one: scratch that is extended between millions of preserved pages is millions of
-regions.
+regions. What can be answered of many together (how many, how large, which are large enough) is
+answered from columns or borders.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.base.errors import ensure
-
-ENOMEM = 12
-STATIC_CAPACITY = 128
-"""INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
 FEWEST_AT_ONCE = 256
-"""Regions, or ranges inside of one, from which on it pays to handle them together."""
+"""Regions from which on it pays to sum them up together."""
 PIECE = 1 << 16
 """Regions that are summed up together: as many as the caches of a CPU hold."""
 
@@ -74,6 +60,14 @@ class Regions(Sequence[Region]):
         for base, end, nid, flags in zip(self.bases, self.ends, self.nids, self.flags, strict=True):
             yield Region(base, end - base, nid, flags)
 
+    def columns(self) -> tuple[array[int], array[int], array[int], array[int]]:
+        """Return bases, ends, nids and flags; not copies."""
+        return self.bases, self.ends, self.nids, self.flags
+
+    def count_from(self, address: int) -> int:
+        """Return how many regions begin at or above ``address``."""
+        return len(self.bases) - bisect_left(self.bases, address)
+
     def size_flagged(self, flag: int) -> int:
         """Return the bytes of the regions that have ``flag`` (0: of all)."""
         if len(self) < FEWEST_AT_ONCE:
@@ -100,7 +94,7 @@ class Regions(Sequence[Region]):
 
     def at_least(self, size: int, flag: int, piece: slice) -> Regions:
         """Return those of a piece that have ``size`` bytes or more, and ``flag`` (0: any)."""
-        columns = self.bases, self.ends, self.nids, self.flags
+        columns = self.columns()
         bases, ends, _, flags = views = [np.asarray(column)[piece] for column in columns]
         chosen = np.flatnonzero((ends - bases >= size) & (flags & flag == flag))
         kinds = (column.typecode for column in columns)
@@ -109,253 +103,64 @@ class Regions(Sequence[Region]):
         )
 
 
-class RegionArray(Regions):
-    """The ``memory`` or the ``reserved`` array, in address order.
+class AlternatingRegions:
+    """Neighbours on one node, two kinds of flags by turns: n + 1 ``borders``, not four columns.
 
-    ``grow(base, size)`` doubles ``capacity`` for an insertion of that range, or returns a negative
-    errno. ``moved`` counts the regions that insertions and removals had to shift, as memmove()
-    does; ``passed`` those that lay below each range of ``flag_each``.
+    ``flags``: of the first, third, fifth region, and of those between. The borders are not copied,
+    so whoever made them leaves them as they are.
     """
 
-    def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
-        super().__init__(array("Q"), array("Q"), array("h"), array("H"))
-        self.name = name
-        self.capacity = STATIC_CAPACITY
-        self.moved = 0
-        self.passed = 0
-        self._grow = grow
+    def __init__(self, borders: NDArray[np.uint64], nid: int, flags: tuple[int, int]) -> None:
+        self._bases, self._ends = borders[:-1], borders[1:]
+        self._nid, self._flags = nid, flags
+        self._sizes: dict[int, tuple[int, int]] = {}
 
-    def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
-        """Return an equal array that asks ``grow`` for room."""
-        copied = RegionArray(self.name, grow)
-        copied.capacity = self.capacity
-        copied.bases, copied.ends = self.bases[:], self.ends[:]
-        copied.nids, copied.flags = self.nids[:], self.flags[:]
-        return copied
+    def __len__(self) -> int:
+        return len(self._bases)
+
+    def columns(
+        self,
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int16], NDArray[np.uint16]]:
+        """Return bases, ends, nids and flags; the last two are made here."""
+        nids = np.full(len(self), self._nid, np.int16)
+        return self._bases, self._ends, nids, np.resize(np.array(self._flags, np.uint16), len(self))
 
     def count_from(self, address: int) -> int:
         """Return how many regions begin at or above ``address``."""
-        return len(self.bases) - bisect_left(self.bases, address)
+        return len(self) - int(np.searchsorted(self._bases, np.uint64(address)))
 
-    def first_ending_after(self, address: int) -> int:
-        """Return the index of the first region whose end is above ``address``."""
-        index = bisect_right(self.bases, address) - 1
-        if index >= 0 and self.ends[index] > address:
-            return index
-        return index + 1
+    def size_flagged(self, flag: int) -> int:
+        """Return the bytes of the regions that have ``flag`` (0: of all)."""
+        return sum(self._size_and_largest(turn)[0] for turn in self._turns_with(flag))
 
-    def gaps_in(self, base: int, end: int) -> NDArray[np.uint64]:
-        """Return what no region holds of [base, end), which is not empty: rows of (start, end),
-        ascending."""
-        first, last = self.first_ending_after(base), bisect_left(self.bases, end)
-        edges = np.empty(2 * (last - first) + 2, np.uint64)
-        edges[0], edges[-1] = base, end
-        edges[1:-1:2] = np.asarray(self.bases)[first:last]
-        edges[2::2] = np.asarray(self.ends)[first:last]
-        edges.clip(base, end, out=edges)
-        gaps = edges.reshape(-1, 2)
-        return gaps[gaps[:, 0] < gaps[:, 1]]
+    def at_least(self, size: int, flag: int, piece: slice) -> Regions:
+        """Return those of a piece that have ``size`` bytes or more, and ``flag`` (0: any)."""
+        turns = [turn for turn in self._turns_with(flag) if self._size_and_largest(turn)[1] >= size]
+        if not turns:
+            return Regions(array("Q"), array("Q"), array("h"), array("H"))
+        bases, ends = self._bases[piece], self._ends[piece]
+        large = ends - bases >= size
+        if len(turns) == 1:
+            large[(piece.start + turns[0] + 1) % 2 :: 2] = False
+        chosen = np.flatnonzero(large)
+        flags = np.array(self._flags, np.uint16)[(piece.start + chosen) % 2]
+        return Regions(
+            array("Q", bases[chosen].tobytes()),
+            array("Q", ends[chosen].tobytes()),
+            array("h", [self._nid]) * len(chosen),
+            array("H", flags.tobytes()),
+        )
 
-    def add(self, base: int, size: int, nid: int, flags: int) -> int:
-        """Insert the parts of a range that are not covered yet; return 0 or -ENOMEM.
+    def _turns_with(self, flag: int) -> list[int]:
+        return [turn for turn, flags in enumerate(self._flags) if flags & flag == flag]
 
-        Source: memblock_add_range(). Regions that are there keep their node and flags.
-        """
-        gaps = self._uncovered(base, base + size)
-        new = len(gaps)  # counted once: growing may take or free part of the range
-        while len(self.bases) + new > self.capacity:
-            error = self._grow(self, base, size)
-            if error:
-                return error
-            gaps = self._uncovered(base, base + size)
-        if not gaps:
-            return 0
-        for start, end in gaps:
-            last = bisect_left(self.bases, start)
-            if len(gaps) == 1 and self._extends_next_down(last, start, end, nid, flags):
-                return 0
-            self._insert(last, start, end, nid, flags)
-        first = bisect_left(self.bases, gaps[0][0])
-        self._merge(first - 1, last + 1)
-        return 0
-
-    def add_apart(self, starts: NDArray[np.uint64], ends: NDArray[np.uint64], flags: int) -> None:
-        """Insert ranges of no node, as one ``add`` after the other would.
-
-        They ascend, lie between two regions, and touch neither those nor each other; the array has
-        room for them.
-        """
-        index = bisect_left(self.bases, int(starts[0]))
-        self.moved += len(starts) * (len(self) - index)
-        _put(self.bases, index, [np.ascontiguousarray(starts).data.cast("B")])
-        _put(self.ends, index, [np.ascontiguousarray(ends).data.cast("B")])
-        _put(self.nids, index, _repeated(array("h", [-1]), len(starts)))
-        _put(self.flags, index, _repeated(array("H", [flags]), len(starts)))
-
-    def isolate(self, base: int, size: int) -> tuple[int, int, int]:
-        """Split the regions that cross the range's borders; return (error, first, end) indices
-        inside.
-
-        Source: memblock_isolate_range(). Room for two more regions is made even if none is needed.
-        """
-        if size <= 0:
-            return 0, 0, 0
-        while len(self.bases) + 2 > self.capacity:
-            error = self._grow(self, base, size)
-            if error:
-                return error, 0, 0
-        self._split_at(base)
-        self._split_at(base + size)
-        return 0, bisect_left(self.bases, base), bisect_left(self.bases, base + size)
-
-    def remove(self, base: int, size: int) -> int:
-        """Remove a range, whatever part of it is there; return 0 or -ENOMEM."""
-        error, first, end = self.isolate(base, size)
-        if not error and end > first:
-            self.moved += len(self.bases) - end
-            self._delete(first, end)
-        return error
-
-    def change(self, base: int, size: int, update: Callable[[Region], Region]) -> int:
-        """Replace node or flags of everything inside a range, then merge; return 0 or -ENOMEM."""
-        error, first, end = self.isolate(base, size)
-        if not error:
-            for index in range(first, end):
-                _, _, self.nids[index], self.flags[index] = update(self[index])
-            self._merge(first - 1, end)
-        return error
-
-    def flag_each(self, ranges: NDArray[np.uint64], flag: int) -> tuple[int, int]:
-        """Set a flag in each of many ranges as one ``change`` after the other would do.
-
-        ``ranges``: rows of (start, end), ascending, something between any two. Returns (0 or
-        -ENOMEM, how many are done).
-        """
-        done = 0
-        while done < len(ranges):
-            done += self._flag_at_once(ranges[done:], flag)
-            if done == len(ranges):
-                break
-            start, end = ranges[done].tolist()
-            error = self.change(start, end - start, lambda r: r._replace(flags=r.flags | flag))
-            if error:
-                return error, done
-            self.passed += bisect_left(self.bases, start)
-            done += 1
-        return 0, done
-
-    def check(self) -> None:
-        """Raise ModelError unless the regions are sorted, disjoint, not empty and within
-        capacity."""
-        ensure(len(self) <= self.capacity, "{} holds {} regions", self.name, len(self))
-        for region in self:
-            ensure(region.size > 0, "{}: empty region {}", self.name, region)
-        for left, right in pairwise(self):
-            ensure(left.end <= right.base, "{}: {} overlaps {}", self.name, left, right)
-
-    def _uncovered(self, base: int, end: int) -> list[tuple[int, int]]:
-        gaps = []
-        bases, ends = self.bases, self.ends
-        index = self.first_ending_after(base)
-        while index < len(bases) and bases[index] < end:
-            if bases[index] > base:
-                gaps.append((base, bases[index]))
-            base = min(ends[index], end)
-            index += 1
-        if base < end:
-            gaps.append((base, end))
-        return gaps
-
-    def _split_at(self, address: int) -> None:
-        index = bisect_right(self.bases, address) - 1
-        if index < 0:
-            return
-        base = self.bases[index]
-        if base < address < self.ends[index]:
-            self._insert(index, base, address, self.nids[index], self.flags[index])
-            self.bases[index + 1] = address
-
-    def _flag_at_once(self, ranges: NDArray[np.uint64], flag: int) -> int:
-        """Flag the first ranges as far as they lie inside one region and the array has room.
-
-        Each cuts the rest of the region twice, so two regions move what is behind them, and nothing
-        merges. Returns how many were flagged; none if one by one will do as well.
-        """
-        edges = ranges.reshape(-1)
-        index = bisect_right(self.bases, int(edges[0])) - 1
-        if index < 0:
-            return 0
-        region = self[index]
-        if region.base == edges[0] or region.flags & flag == flag:
-            return 0
-        inside = int(np.searchsorted(edges, np.uint64(region.end))) // 2
-        count = min(inside, (self.capacity - len(self)) // 2)
-        if inside < FEWEST_AT_ONCE or not count:
-            return 0
-        self.moved += 2 * count * (len(self) - index)
-        self.passed += count * (index + count)
-        cuts = np.ascontiguousarray(edges[: 2 * count]).data.cast("B")
-        _put(self.bases, index + 1, [cuts])
-        _put(self.ends, index, [cuts])
-        _put(self.nids, index, _repeated(array("h", [region.nid] * 2), count))
-        _put(self.flags, index, _repeated(array("H", [region.flags, region.flags | flag]), count))
-        return count
-
-    def _insert(self, index: int, base: int, end: int, nid: int, flags: int) -> None:
-        self.moved += len(self.bases) - index
-        self.bases.insert(index, base)
-        self.ends.insert(index, end)
-        self.nids.insert(index, nid)
-        self.flags.insert(index, flags)
-
-    def _delete(self, first: int, end: int) -> None:
-        for column in (self.bases, self.ends, self.nids, self.flags):
-            del column[first:end]
-
-    def _extends_next_down(self, index: int, base: int, end: int, nid: int, flags: int) -> bool:
-        """Join a range that belongs at ``index`` to the region after it, if only that is its equal.
-
-        Short for inserting and merging it, with their count: most allocations come top-down.
-        """
-        if index == len(self.bases) or self.bases[index] != end or not self._is(index, nid, flags):
-            return False
-        if index and self.ends[index - 1] == base and self._is(index - 1, nid, flags):
-            return False
-        self.bases[index] = base
-        self.moved += 2 * (len(self.bases) - index) - 1
-        return True
-
-    def _is(self, index: int, nid: int, flags: int) -> bool:
-        return self.flags[index] == flags and self.nids[index] == nid
-
-    def _merge(self, first: int, last: int) -> None:
-        """Join equal neighbours whose left one has an index in [first, last)."""
-        index = max(first, 0)
-        bases, ends = self.bases, self.ends
-        while index < last and index + 1 < len(bases):
-            after = index + 1
-            if ends[index] != bases[after] or not self._is(
-                index, self.nids[after], self.flags[after]
-            ):
-                index += 1
-                continue
-            ends[index] = ends[after]
-            self._delete(after, after + 1)
-            self.moved += len(bases) - after
-            last -= 1
-
-
-def _put(column: array[int], index: int, parts: Iterable[memoryview]) -> None:
-    """Insert what ``parts`` hold as bytes, with one copy of them."""
-    behind = column[index:]
-    del column[index:]
-    for items in parts:
-        column.frombytes(items)
-    column.extend(behind)
-
-
-def _repeated(items: array[int], count: int) -> Iterator[memoryview]:
-    """Yield ``items`` that often, as bytes, in parts that a cache holds."""
-    part = items * min(count, PIECE)
-    for done in range(0, count, PIECE):
-        yield memoryview(part)[: len(items) * (count - done)].cast("B")
+    def _size_and_largest(self, turn: int) -> tuple[int, int]:
+        """Return the bytes of the regions of a turn, and those of the largest; looked at once."""
+        if turn not in self._sizes:
+            bases, ends = self._bases[turn::2], self._ends[turn::2]
+            total = largest = 0
+            for first in range(0, len(bases), PIECE):
+                sizes = ends[first : first + PIECE] - bases[first : first + PIECE]
+                total, largest = total + int(sizes.sum()), max(largest, int(sizes.max()))
+            self._sizes[turn] = total, largest
+        return self._sizes[turn]

@@ -14,7 +14,7 @@ from kho_sim.logs.importing.landing import areas_told
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Dump
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
-from kho_sim.memory.regions import STATIC_CAPACITY
+from kho_sim.memory.region_array import STATIC_CAPACITY
 from kho_sim.platform.geometry import Geometry
 from kho_sim.trace.records import Boot, PreservedRun, TablePage
 from kho_sim.trace.trace import Trace

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kho_sim.memory.free_ranges
-import kho_sim.memory.regions
+import kho_sim.memory.region_array
 from kho_sim.memory.memblock import NOMAP, Memblock
-from kho_sim.memory.regions import RegionArray
+from kho_sim.memory.region_array import RegionArray
 
 PAGE = 4096
 
@@ -19,7 +19,7 @@ PAGE = 4096
 @pytest.fixture(autouse=True)
 def _at_once_from_one_on(monkeypatch):
     """Small cases would go one by one, and have their free ranges listed."""
-    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_AT_ONCE", 1)
+    monkeypatch.setattr(kho_sim.memory.region_array, "FEWEST_AT_ONCE", 1)
 
 
 PIECES = st.lists(
@@ -115,19 +115,35 @@ def test_without_memory_there_is_nothing_to_mark():
 
 
 def test_marks_inside_one_region_are_made_together_as_far_as_there_is_room(monkeypatch):
-    """An array of 128 regions has room for 63; the next one by itself makes it grow."""
-    monkeypatch.setattr(kho_sim.memory.regions, "FEWEST_AT_ONCE", 5)
+    """An array of 128 regions has room for 63; then it grows, and the rest are made."""
+    monkeypatch.setattr(kho_sim.memory.region_array, "FEWEST_AT_ONCE", 5)
     at_once, real = [], RegionArray._flag_at_once
     monkeypatch.setattr(
         RegionArray, "_flag_at_once", lambda *args: at_once.append(real(*args)) or at_once[-1]
     )
-    for marks, counts in ((4, [0, 0, 0, 0]), (5, [5]), (70, [63, 6])):
+    for marks, counts in ((4, [0, 0, 0, 0]), (5, [5]), (70, [63, 7])):
         memblock = Memblock()
         memblock.add(PAGE, 1000 * PAGE)
         assert memblock.mark_kho_scratch_each(rows([(9, 1)] * marks)) == (0, marks)
         assert at_once == counts
         assert memblock.scratch_bytes() == marks * PAGE
         at_once.clear()
+
+
+def test_what_was_marked_at_once_stays_as_borders_while_memory_is_searched():
+    """20 bytes a region are written when somebody looks at one."""
+    memblock = Memblock()
+    memblock.add(PAGE, 100_000 * PAGE)
+    memblock.mark_kho_scratch(PAGE, 2000 * PAGE)
+    memblock.scratch_only = True
+    memblock.mark_kho_scratch_each(rows([(2003, 1), *[(2, 3)] * 10_000]))
+    address = memblock.phys_alloc_range(4 * PAGE, PAGE, 0, 0)
+    assert (address, memblock.scratch_bytes()) == (1997 * PAGE, 32_001 * PAGE)
+    assert memblock.memory.capacity == 32_768
+    assert len(memblock.memory.parts()) > 1
+    assert "bases" not in vars(memblock.memory)
+    assert memblock.memory[-1].end == 100_001 * PAGE
+    assert (len(memblock.memory.parts()), len(memblock.memory)) == (1, 20_004)
 
 
 WINDOWS = st.tuples(st.integers(0, 900), st.integers(1, 300))
@@ -167,8 +183,9 @@ def searched_by_piece():
 
 
 @settings(max_examples=150, deadline=None)
-@given(MACHINES, RANGES, CALLS)
-def test_memory_of_many_regions_is_searched_by_piece_as_by_list(memblock, ranges, calls):
+@given(MACHINES, RANGES, CALLS, st.booleans())
+def test_memory_of_many_regions_is_searched_by_piece_as_by_list(memblock, ranges, calls, checked):
+    """A check looks at each region, so what was left as borders is columns from then on."""
     bulk, naive = memblock.copy(), memblock.copy()
     ranges = rows(ranges)
     with searched_by_piece():
@@ -178,8 +195,10 @@ def test_memory_of_many_regions_is_searched_by_piece_as_by_list(memblock, ranges
         with searched_by_piece():
             answer = call(bulk, *each)
         assert answer == call(naive, *each), each
-        bulk.check()
+        if checked:
+            bulk.check()
     assert state(bulk) == state(naive)
+    bulk.check()
     twin = bulk.copy()
     twin.remove(0, 1 << 40)
     assert state(bulk) == state(naive), "a copy is independent"

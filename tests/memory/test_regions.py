@@ -1,15 +1,24 @@
-"""One memblock array by itself: what it moves, how it grows as a copy, and what its check finds."""
+"""One memblock array by itself: what it moves, how it grows as a copy, and what its check finds.
+
+Regions whose flags alternate answer from their borders what they answer in columns.
+"""
 
 import re
+from array import array as words
 from itertools import pairwise
+from unittest import mock
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kho_sim.base.errors import ModelError
+from kho_sim.memory import region_array
+from kho_sim.memory import regions as regions_module
 from kho_sim.memory.memblock import Memblock
-from kho_sim.memory.regions import RegionArray
+from kho_sim.memory.region_array import RegionArray
+from kho_sim.memory.regions import AlternatingRegions, Region, Regions
 
 PAGE = 4096
 
@@ -160,3 +169,80 @@ def test_gaps_are_the_pages_that_no_region_holds(held, first, count):
     found = [page for start, end in gaps for page in range(start // PAGE, end // PAGE)]
     assert found == [page for page in range(first, first + count) if page not in held]
     assert all(end < start for (_, end), (start, _) in pairwise(gaps))
+    assert all(start < end for start, end in gaps)
+
+
+@st.composite
+def both_forms(draw):
+    """The same regions as borders and in columns."""
+    sizes = draw(st.lists(st.integers(1, 6), min_size=2, max_size=40))
+    borders = np.cumsum(np.array(sizes, np.uint64)) * np.uint64(PAGE)
+    flags = draw(st.sampled_from([(0x40, 0), (0x41, 1), (0x140, 0x40)]))
+    alternating = AlternatingRegions(borders, draw(st.sampled_from([0, 1, 64])), flags)
+    kinds = zip("QQhH", alternating.columns(), strict=True)
+    return alternating, Regions(*(words(kind, column.tobytes()) for kind, column in kinds)), flags
+
+
+@settings(max_examples=200, deadline=None)
+@given(both_forms(), st.data())
+def test_borders_answer_what_columns_do(forms, data):
+    borders, columns, flags = forms
+    count = len(sizes := [region.size for region in columns])
+    assert len(borders) == count
+    assert [region.flags for region in columns] == [flags[index % 2] for index in range(count)]
+    address = data.draw(st.integers(0, 45 * PAGE))
+    assert borders.count_from(address) == columns.count_from(address)
+    first = data.draw(st.integers(0, count))
+    piece = slice(first, data.draw(st.integers(first, count)))
+    size = data.draw(st.sampled_from([0, *sizes, max(sizes) + 1]))
+    with mock.patch.multiple(regions_module, PIECE=3, FEWEST_AT_ONCE=data.draw(st.integers(1, 99))):
+        for flag in (0, 1, 0x40, 0x100, 0x200):
+            total = sum(region.size for region in columns if region.flags & flag == flag)
+            assert borders.size_flagged(flag) == columns.size_flagged(flag) == total
+            found, expected = (form.at_least(size, flag, piece) for form in (borders, columns))
+            assert list(found) == list(expected)
+
+
+@mock.patch.object(region_array, "FEWEST_AT_ONCE", 1)
+def test_borders_of_very_high_memory():
+    """The sum of the bases is more than 64 bits hold; the sum of the sizes is not."""
+    base, ranges = 1 << 63, np.arange(1, 101, dtype=np.uint64).reshape(-1, 2)
+    array = RegionArray("memory", lambda *_: -12)
+    array.add(base, 101 * PAGE, -1, 0)
+    assert array.flag_each(ranges * np.uint64(PAGE) + np.uint64(base), 0x40) == (0, 50)
+    (_, borders, _), pages = array.parts(), slice(0, 99)
+    assert borders.size_flagged(0x40) == array.size_flagged(0x40) == 50 * PAGE
+    marked = [Region(base + page * PAGE, PAGE, -1, 0x40) for page in range(1, 101, 2)]
+    assert list(borders.at_least(PAGE, 0x40, pages)) == marked
+    assert [region for region in array if region.flags] == marked
+
+
+@pytest.mark.parametrize("fewest", [1, 1000])
+@pytest.mark.parametrize(("count", "asked"), [(63, []), (64, [(129 * PAGE, PAGE)])])
+def test_marks_ask_for_room_when_two_more_regions_have_none(fewest, count, asked):
+    """Two regions are there, and each mark makes two more: 63 marks fill an array of 128."""
+    grown = []
+    array = RegionArray("memory", lambda _, base, size: grown.append((base, size)) or -12)
+    for nid in (0, 1):
+        array.add(nid * 1000 * PAGE, 1000 * PAGE, nid, 0)
+    pages = np.arange(3, 3 + 2 * count, 2, dtype=np.uint64)
+    ranges = np.stack([pages, pages + np.uint64(1)], axis=1) * np.uint64(PAGE)
+    with mock.patch.object(region_array, "FEWEST_AT_ONCE", fewest):
+        assert array.flag_each(ranges, 0x40) == (-12 if asked else 0, 63)
+    assert (grown, len(array)) == (asked, 128)
+
+
+@given(st.lists(st.integers(1, 3), min_size=2, max_size=12), st.booleans(), st.booleans())
+def test_ranges_that_lie_apart_are_inserted_as_one_by_one(widths, below, above):
+    """Ranges and what is between them by turns, one region below all of them, and two above."""
+    edges = np.cumsum([10, *widths[: len(widths) // 2 * 2 - 1]]).astype(np.uint64) * np.uint64(PAGE)
+    ranges = edges.reshape(-1, 2)
+    at_once, naive = (RegionArray("reserved", lambda *_: -12) for _ in range(2))
+    for array in (at_once, naive):
+        for page in [8] * below + [52, 50] * above:
+            array.add(page * PAGE, PAGE, 0, 0)
+    at_once.add_apart(ranges[:, 0], ranges[:, 1], 0x10)
+    for start, end in ranges.tolist():
+        naive.add(start, end - start, -1, 0x10)
+    assert list(at_once) == list(naive)
+    assert at_once.moved == naive.moved

@@ -24,6 +24,7 @@ ROOMS = {
             "memory/failing_marks.py",
             "memory/free_ranges.py",
             "memory/memblock.py",
+            "memory/region_array.py",
             "memory/regions.py",
         ),
         (
