@@ -22,12 +22,17 @@ def tree_of(first_gib, gib, step=1):
     return tree.freeze()
 
 
-def extend(tree, shift, scratch_bytes=2 * GIB):
-    """One step on a host whose memory begins with scratch, up to 4 GiB, and goes on for 2 TiB."""
+def host(scratch_bytes=2 * GIB):
+    """A host whose memory begins with scratch, up to 4 GiB, and goes on for 2 TiB."""
     memblock = Memblock()
     memblock.add(4 * GIB - scratch_bytes, 2048 * GIB, 0)
     memblock.mark_kho_scratch(4 * GIB - scratch_bytes, scratch_bytes)
     memblock.scratch_only = True
+    return memblock
+
+
+def extend(tree, shift, memblock=None):
+    memblock = memblock or host()
     return STRATEGIES["blocks"].extend(
         memblock,
         tree,
@@ -61,6 +66,18 @@ def test_every_other_page_of_64_gib(benchmark, shift):
 def test_every_other_page_without_room_for_the_marks(benchmark):
     """At shift 12 memblock.memory outgrows 1 GiB of scratch at the last doubling of 18."""
     tree = tree_of(4, 64, step=2)
-    extension = benchmark.pedantic(extend, (tree, 12, GIB), rounds=3)
+    extension = benchmark.pedantic(lambda: extend(tree, 12, host(GIB)), rounds=3)
     assert extension.error.endswith("-ENOMEM")
     assert extension.extended_bytes
+
+
+def test_every_other_page_with_a_look_at_all_regions(benchmark):
+    """A chain takes them into its trace after each step."""
+    tree = tree_of(4, 64, step=2)
+
+    def extend_and_look():
+        memblock = host()
+        extend(tree, 12, memblock)
+        return memblock.memory[:]
+
+    assert len(benchmark.pedantic(extend_and_look, rounds=3)) > 2**24

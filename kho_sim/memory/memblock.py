@@ -132,8 +132,8 @@ class Memblock:
     ) -> tuple[int, int]:
         """Mark many ranges, one after the other, until one fails.
 
-        ``ranges``: rows of (start, end), ascending, something between any two; kept, so not to be
-        changed afterwards. Returns (0 or -ENOMEM, how many were marked).
+        ``ranges``: rows of (start, end), ascending, something between any two; kept, and so made
+        read-only. Returns (0 or -ENOMEM, how many were marked).
         """
         error, marked = self.memory.flag_each(ranges, flags)
         return self._changed(error), marked

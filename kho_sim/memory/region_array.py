@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kho_sim.base.errors import ensure
-from kho_sim.memory.regions import AlternatingRegions, Region, Regions
+from kho_sim.memory.regions import AlternatingRegions, Part, Region, Regions, empty_columns
 
 ENOMEM = 12
 STATIC_CAPACITY = 128
 """INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
-FEWEST_AT_ONCE = 256
+FEWEST_FLAGGED_AT_ONCE = 256
 """Ranges inside of one region from which on it pays to flag them together."""
 
 
@@ -63,14 +63,15 @@ class RegionArray(Regions):
         bases, ends, nids, flags = _Column(), _Column(), _Column(), _Column()
 
     def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
-        super().__init__(array("Q"), array("Q"), array("h"), array("H"))
+        super().__init__(*empty_columns())
         self.name = name
         self.capacity = STATIC_CAPACITY
         self.moved = 0
         self.passed = 0
         self._grow = grow
-        self._below: list[Regions | AlternatingRegions] = []
-        """What ``flag_each`` has passed; outside of it, everything or nothing."""
+        self._below: list[Part] = []
+        """What ``flag_each`` has passed, while columns hold what lies above. When it is done: all
+        regions, and there are no columns, or none."""
         self._count_below = 0
 
     def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
@@ -84,7 +85,7 @@ class RegionArray(Regions):
     def __len__(self) -> int:
         return self._count_below or len(self.bases)
 
-    def parts(self) -> Sequence[Regions | AlternatingRegions]:
+    def parts(self) -> Sequence[Part]:
         """Return what the array is kept in, ascending."""
         return self._below or (self,)
 
@@ -92,7 +93,7 @@ class RegionArray(Regions):
         """Return how many regions begin at or above ``address``."""
         if self._below:
             return sum(part.count_from(address) for part in self._below)
-        return len(self.bases) - bisect_left(self.bases, address)
+        return super().count_from(address)
 
     def size_flagged(self, flag: int) -> int:
         """Return the bytes of the regions that have ``flag`` (0: of all)."""
@@ -192,9 +193,10 @@ class RegionArray(Regions):
     def flag_each(self, ranges: NDArray[np.uint64], flag: int) -> tuple[int, int]:
         """Set a flag in each of many ranges as one ``change`` after the other would do.
 
-        ``ranges``: rows of (start, end), ascending, something between any two; kept. Returns (0 or
-        -ENOMEM, how many are done).
+        ``ranges``: rows of (start, end), ascending, something between any two; kept, and so
+        made read-only. Returns (0 or -ENOMEM, how many are done).
         """
+        ranges.flags.writeable = False
         if self._below:
             self._write_columns()
         done = error = 0
@@ -267,7 +269,7 @@ class RegionArray(Regions):
         if region.base == edges[0] or region.flags & flag == flag:
             return 0
         inside = int(np.searchsorted(edges, np.uint64(region.end))) // 2
-        if inside < FEWEST_AT_ONCE:
+        if inside < FEWEST_FLAGGED_AT_ONCE:
             return 0
         count = min(inside, (self.capacity - self._count_below - len(self.bases)) // 2)
         self.moved += 2 * count * (len(self.bases) - index)
@@ -298,7 +300,7 @@ class RegionArray(Regions):
             super().__init__(*above.columns())
 
     def _write_columns(self) -> None:
-        columns = array("Q"), array("Q"), array("h"), array("H")
+        columns = empty_columns()
         for part in self._below:
             for column, more in zip(columns, part.columns(), strict=True):
                 column.frombytes(np.asarray(more).data.cast("B"))

@@ -16,7 +16,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST_AT_ONCE = 256
+FEWEST_SUMMED_AT_ONCE = 256
 """Regions from which on it pays to sum them up together."""
 PIECE = 1 << 16
 """Regions that are summed up together: as many as the caches of a CPU hold."""
@@ -70,7 +70,7 @@ class Regions(Sequence[Region]):
 
     def size_flagged(self, flag: int) -> int:
         """Return the bytes of the regions that have ``flag`` (0: of all)."""
-        if len(self) < FEWEST_AT_ONCE:
+        if len(self) < FEWEST_SUMMED_AT_ONCE:
             columns = zip(self.bases, self.ends, self.flags, strict=True)
             return sum(end - base for base, end, flags in columns if flags & flag == flag)
         bases, ends, flags = np.asarray(self.bases), np.asarray(self.ends), np.asarray(self.flags)
@@ -122,8 +122,9 @@ class AlternatingRegions:
         self,
     ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int16], NDArray[np.uint16]]:
         """Return bases, ends, nids and flags; the last two are made here."""
-        nids = np.full(len(self), self._nid, np.int16)
-        return self._bases, self._ends, nids, np.resize(np.array(self._flags, np.uint16), len(self))
+        nids, flags = np.full(len(self), self._nid, np.int16), np.empty(len(self), np.uint16)
+        flags[::2], flags[1::2] = self._flags
+        return self._bases, self._ends, nids, flags
 
     def count_from(self, address: int) -> int:
         """Return how many regions begin at or above ``address``."""
@@ -137,7 +138,7 @@ class AlternatingRegions:
         """Return those of a piece that have ``size`` bytes or more, and ``flag`` (0: any)."""
         turns = [turn for turn in self._turns_with(flag) if self._size_and_largest(turn)[1] >= size]
         if not turns:
-            return Regions(array("Q"), array("Q"), array("h"), array("H"))
+            return Regions(*empty_columns())
         bases, ends = self._bases[piece], self._ends[piece]
         large = ends - bases >= size
         if len(turns) == 1:
@@ -164,3 +165,12 @@ class AlternatingRegions:
                 total, largest = total + int(sizes.sum()), max(largest, int(sizes.max()))
             self._sizes[turn] = total, largest
         return self._sizes[turn]
+
+
+Part = Regions | AlternatingRegions
+"""What an array may be kept in: both count, sum up and find what is large enough."""
+
+
+def empty_columns() -> tuple[array[int], array[int], array[int], array[int]]:
+    """Return bases, ends, nids and flags of no regions."""
+    return array("Q"), array("Q"), array("h"), array("H")

@@ -71,7 +71,7 @@ def naive_digest(incoming, recorder, shift):
 @given(machine=machines(), shift=SHIFTS, fewest=st.sampled_from([1, 256]))
 def test_blocks_agree_with_sets_of_pages(machine, shift, fewest):
     """Exactly the rest is marked, by gaps one after the other as by many at once."""
-    with mock.patch("kho_sim.memory.region_array.FEWEST_AT_ONCE", fewest):
+    with mock.patch("kho_sim.memory.region_array.FEWEST_FLAGGED_AT_ONCE", fewest):
         blocks_against_sets_of_pages(machine, shift)
 
 

@@ -19,7 +19,7 @@ PAGE = 4096
 @pytest.fixture(autouse=True)
 def _at_once_from_one_on(monkeypatch):
     """Small cases would go one by one, and have their free ranges listed."""
-    monkeypatch.setattr(kho_sim.memory.region_array, "FEWEST_AT_ONCE", 1)
+    monkeypatch.setattr(kho_sim.memory.region_array, "FEWEST_FLAGGED_AT_ONCE", 1)
 
 
 PIECES = st.lists(
@@ -116,7 +116,7 @@ def test_without_memory_there_is_nothing_to_mark():
 
 def test_marks_inside_one_region_are_made_together_as_far_as_there_is_room(monkeypatch):
     """An array of 128 regions has room for 63; then it grows, and the rest are made."""
-    monkeypatch.setattr(kho_sim.memory.region_array, "FEWEST_AT_ONCE", 5)
+    monkeypatch.setattr(kho_sim.memory.region_array, "FEWEST_FLAGGED_AT_ONCE", 5)
     at_once, real = [], RegionArray._flag_at_once
     monkeypatch.setattr(
         RegionArray, "_flag_at_once", lambda *args: at_once.append(real(*args)) or at_once[-1]
@@ -199,6 +199,6 @@ def test_memory_of_many_regions_is_searched_by_piece_as_by_list(memblock, ranges
             bulk.check()
     assert state(bulk) == state(naive)
     bulk.check()
-    twin = bulk.copy()
-    twin.remove(0, 1 << 40)
+    copied = bulk.copy()
+    copied.remove(0, 1 << 40)
     assert state(bulk) == state(naive), "a copy is independent"

@@ -117,9 +117,9 @@ def test_a_full_copy_grows_with_memory_of_its_own():
     memblock.add(0x100000, 1 << 20)
     for number in range(128):
         memblock.reserve(0x100000 + number * 2 * PAGE // 4, PAGE // 4)
-    twin = memblock.copy()
-    assert twin.reserve(0x1F0000, PAGE) == 0
-    assert (twin.reserved.capacity, memblock.reserved.capacity) == (256, 128)
+    copied = memblock.copy()
+    assert copied.reserve(0x1F0000, PAGE) == 0
+    assert (copied.reserved.capacity, memblock.reserved.capacity) == (256, 128)
     assert len(memblock.reserved) == 128
 
 
@@ -195,7 +195,9 @@ def test_borders_answer_what_columns_do(forms, data):
     first = data.draw(st.integers(0, count))
     piece = slice(first, data.draw(st.integers(first, count)))
     size = data.draw(st.sampled_from([0, *sizes, max(sizes) + 1]))
-    with mock.patch.multiple(regions_module, PIECE=3, FEWEST_AT_ONCE=data.draw(st.integers(1, 99))):
+    with mock.patch.multiple(
+        regions_module, PIECE=3, FEWEST_SUMMED_AT_ONCE=data.draw(st.integers(1, 99))
+    ):
         for flag in (0, 1, 0x40, 0x100, 0x200):
             total = sum(region.size for region in columns if region.flags & flag == flag)
             assert borders.size_flagged(flag) == columns.size_flagged(flag) == total
@@ -203,7 +205,7 @@ def test_borders_answer_what_columns_do(forms, data):
             assert list(found) == list(expected)
 
 
-@mock.patch.object(region_array, "FEWEST_AT_ONCE", 1)
+@mock.patch.object(region_array, "FEWEST_FLAGGED_AT_ONCE", 1)
 def test_borders_of_very_high_memory():
     """The sum of the bases is more than 64 bits hold; the sum of the sizes is not."""
     base, ranges = 1 << 63, np.arange(1, 101, dtype=np.uint64).reshape(-1, 2)
@@ -217,6 +219,13 @@ def test_borders_of_very_high_memory():
     assert [region for region in array if region.flags] == marked
 
 
+def test_ranges_that_were_flagged_cannot_be_changed_afterwards():
+    ranges = np.array([[PAGE, 2 * PAGE]], np.uint64)
+    five_regions().flag_each(ranges, 0x40)
+    with pytest.raises(ValueError, match="read-only"):
+        ranges[0, 1] = 3 * PAGE
+
+
 @pytest.mark.parametrize("fewest", [1, 1000])
 @pytest.mark.parametrize(("count", "asked"), [(63, []), (64, [(129 * PAGE, PAGE)])])
 def test_marks_ask_for_room_when_two_more_regions_have_none(fewest, count, asked):
@@ -227,7 +236,7 @@ def test_marks_ask_for_room_when_two_more_regions_have_none(fewest, count, asked
         array.add(nid * 1000 * PAGE, 1000 * PAGE, nid, 0)
     pages = np.arange(3, 3 + 2 * count, 2, dtype=np.uint64)
     ranges = np.stack([pages, pages + np.uint64(1)], axis=1) * np.uint64(PAGE)
-    with mock.patch.object(region_array, "FEWEST_AT_ONCE", fewest):
+    with mock.patch.object(region_array, "FEWEST_FLAGGED_AT_ONCE", fewest):
         assert array.flag_each(ranges, 0x40) == (-12 if asked else 0, 63)
     assert (grown, len(array)) == (asked, 128)
 
