@@ -1,18 +1,12 @@
 """A new member of each family, added to a copy of the package, in as many files as is said."""
 
-import re
-import shutil
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "kho_sim"
-GUIDE = ROOT / "docs" / "extending.md"
-ROW = re.compile(r"^\| ([a-z ,-]+?) \| (\d) \| .* \|$", re.MULTILINE)
-FILES_OF = {name: int(count) for name, count in ROW.findall(GUIDE.read_text(encoding="utf-8"))}
+from tests.additions import FILES_OF, ROOT, add_to_a_copy
 
 STRATEGY = """
 from kho_sim.kho.extend.blocks import extend_around
@@ -20,7 +14,7 @@ from kho_sim.kho.extend.base import ExtendOptions, Extension
 
 
 def extend(memblock, incoming, options, allocate_page, free_page):
-    return extend_around(memblock, incoming, 21, allocate_page, free_page)
+    return extend_around(memblock, incoming, options.shift, allocate_page, free_page)
 """
 RETRIEVAL = """
 from kho_sim.kho.retrieve.one_call import retrieve
@@ -49,6 +43,40 @@ from kho_sim.platform.firmware.e820 import qemu_machine
 
 flat_machine = partial(qemu_machine, firmware="qemu-q35")
 """
+KIND = """
+from kho_sim.kho.preserve.memfd import Memfd
+
+
+class Mine(Memfd):
+    name = "mine"
+"""
+USER_OF_A_KIND = """
+from typing import Literal
+
+import kho_sim as ks
+from kho_sim.chain.workload import Workload
+from kho_sim.scenario.fields import Size
+from kho_sim.scenario.section import Section
+
+
+class ShelfSection(Section):
+    kind: Literal["shelf"]
+    size: Size
+
+
+class Shelf(Workload[ShelfSection]):
+    def arrive(self, kernel):
+        if self.name not in kernel.memory.files:
+            kernel.memory.create("KIND", self.name, self.section.size)
+        assert kernel.memory.files[self.name].kind == "KIND"
+
+    def to_preserve(self, kernel):
+        return [self.name]
+
+
+ks.register_workload("shelf", ShelfSection, Shelf)
+"""
+SHELF = ["shelf", "--entry", "{kind: shelf, size: 2MiB}"]
 
 ADDITIONS = {
     "strategy of the package": (
@@ -110,38 +138,70 @@ ADDITIONS = {
     "release": ({"releases/9.9.toml": "releases/7.3.toml"}, 'kernel: {release: "9.9"}'),
     "build": ({"builds/mine.toml": "builds/lab.toml"}, "kernel: {build: mine}"),
 }
+KIND_OF_THE_PACKAGE = {
+    "kho/preserve/mine.py": KIND,
+    "kho/preserve/__init__.py": [
+        (
+            "from kho_sim.kho.preserve.outgoing",
+            "from kho_sim.kho.preserve.mine import Mine\nfrom kho_sim.kho.preserve.outgoing",
+        ),
+        ('    "memfd": ', '    "mine": Mine(),\n    "memfd": '),
+    ],
+}
+PLUG_INS = {
+    "strategy, as a plug-in": (
+        f'{STRATEGY}\nimport kho_sim as ks\n\nks.register_strategy("mine", extend)\n',
+        ["mine"],
+    ),
+    "retrieval, as a plug-in": (
+        f'{RETRIEVAL}\nimport kho_sim as ks\n\nks.register_retrieval("mine", retrieve)\n',
+        ["mine"],
+    ),
+    "workload, as a plug-in": (USER_OF_A_KIND.replace("KIND", "memfd"), SHELF),
+}
 
 
 @pytest.mark.parametrize("name", ADDITIONS)
 def test_a_new_member_takes_as_many_files_as_the_guide_says(name, tmp_path):
     files, text = ADDITIONS[name]
     assert len(files) == FILES_OF[name]
-    shutil.copytree(PACKAGE, tmp_path / "kho_sim", ignore=shutil.ignore_patterns("__pycache__"))
-    for place, change in files.items():
-        path = tmp_path / "kho_sim" / place
-        if isinstance(change, list):
-            content = path.read_text(encoding="utf-8")
-            for old, new in change:
-                assert content.count(old) >= 1, f"{place} has no {old}"
-                content = content.replace(old, new, 1)
-        else:
-            source = PACKAGE / change
-            content = source.read_text() if change.endswith(".toml") else change
-        path.write_text(content, encoding="utf-8")
+    add_to_a_copy(files, tmp_path)
     machine = "" if text.startswith("machine") else "machine: {memory: 2GiB}\n"
     scenario = tmp_path / "s.yaml"
     scenario.write_text(f"{machine}{text}\nchain: {{boots: 2}}\n")
+    run_module(
+        ["kho_sim", "run", "s.yaml", "--fail-on", "outcome != completed"], tmp_path, tmp_path
+    )
+
+
+def test_a_new_preserved_kind_takes_as_many_files_as_the_guide_says(tmp_path):
+    """A workload of the user makes objects of the kind; the package has no other way to ask."""
+    assert len(KIND_OF_THE_PACKAGE) == FILES_OF["preserved kind"]
+    add_to_a_copy(KIND_OF_THE_PACKAGE, tmp_path)
+    (tmp_path / "my_plugins.py").write_text(USER_OF_A_KIND.replace("KIND", "mine"))
+    run_module(["kho_sim.contracts", *SHELF, "--import", "my_plugins"], tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", PLUG_INS)
+def test_a_plug_in_takes_as_many_files_as_the_guide_says(name, tmp_path):
+    """The package stays as it is: these modules are all that is beside it."""
+    module, arguments = PLUG_INS[name]
+    (tmp_path / "my_plugins.py").write_text(module)
+    assert len(list(tmp_path.iterdir())) == FILES_OF[name]
+    run_module(["kho_sim.contracts", *arguments, "--import", "my_plugins"], tmp_path, ROOT)
+
+
+def run_module(arguments, directory, home_of_the_package):
+    """Run a module of the package that lies in a directory; it ends without an error."""
     done = subprocess.run(
-        [sys.executable, "-m", "kho_sim", "run", "s.yaml", "--fail-on", "outcome != completed"],
-        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
-        check=False,
+        [sys.executable, "-m", *arguments], cwd=directory, capture_output=True, text=True,
+        env={"PYTHONPATH": f"{home_of_the_package}{os.pathsep}{directory}"}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_other_rows_are_shown_elsewhere():
-    """Plug-ins: test_plugins.py, kinds: kho/test_preserved_kinds.py and trace/test_schema.py."""
-    assert FILES_OF.keys() - ADDITIONS.keys() == {
-        "strategy, as a plug-in", "retrieval, as a plug-in", "workload, as a plug-in",
-        "preserved kind", "kind of record",
+def test_every_row_is_shown():
+    """A kind of record is added in trace/test_schema.py, which reads its number of files."""
+    assert FILES_OF.keys() == {
+        *ADDITIONS, *PLUG_INS, "preserved kind", "kind of record",
     }  # fmt: skip

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,8 @@ from kho_sim.tables import TABLES
 from kho_sim.trace.records import RECORDS, Allocation, Alternative, Boot, Outcome
 from kho_sim.trace.schema import Column, caption_of, column, columns_of, record
 from kho_sim.trace.trace import DIGESTED_IF_EMPTY, Trace
+from tests.additions import FILES_OF, ROOT, add_to_a_copy
 from tests.hand_made import empty_trace, hand_made_trace, twin_trace
-
-ROOT = Path(__file__).parents[2]
 
 
 @record
@@ -166,9 +164,20 @@ assert "## probes" in lines and "| `wait_ns` | Int64 | ns | how long it took |" 
 """
 
 
-def test_a_new_kind_of_record_is_one_class_and_one_line(tmp_path):
-    unused = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "kho_sim", tmp_path / "kho_sim", ignore=unused)
+HEAD, LAST = "\n\nRECORDS: dict[str, type[Any]] = {\n", '    "bad_frames": BadFrame,\n'
+FACT = "    allocations: int | None = column("
+KIND_OF_THE_PACKAGE = {
+    "trace/records.py": [
+        (FACT, LATE_COLUMN + FACT),
+        (HEAD, NEW_KIND),
+        (LAST, f'{LAST}    "probes": Probe,\n'),
+    ]
+}
+
+
+def test_a_new_kind_of_record_takes_as_many_files_as_the_guide_says(tmp_path):
+    assert len(KIND_OF_THE_PACKAGE) == FILES_OF["kind of record"]
+    add_to_a_copy(KIND_OF_THE_PACKAGE, tmp_path)
     for name in (
         "docs/reference.py",
         "docs/releases_page.py",
@@ -177,17 +186,6 @@ def test_a_new_kind_of_record_is_one_class_and_one_line(tmp_path):
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    records = tmp_path / "kho_sim" / "trace" / "records.py"
-    text = records.read_text()
-    head, last = "\n\nRECORDS: dict[str, type[Any]] = {\n", '    "bad_frames": BadFrame,\n'
-    fact = "    allocations: int | None = column("
-    assert text.count(head) == text.count(last) == text.count(fact) == 1
-    text = (
-        text.replace(fact, LATE_COLUMN + fact)
-        .replace(head, NEW_KIND)
-        .replace(last, f'{last}    "probes": Probe,\n')
-    )
-    records.write_text(text)
     done = subprocess.run(
         [sys.executable, "-c", USE, hand_made_trace().digest],
         cwd=tmp_path,
