@@ -35,8 +35,8 @@ from kho_sim.platform.kaslr import Kaslr, Placed
 from kho_sim.platform.options import option_rules
 from kho_sim.platform.platform import Platform, platform_of
 from kho_sim.releases import load_release
-from kho_sim.scenario.fields import ADDRESS_LIMIT
-from kho_sim.scenario.machine import BOOTABLE, FOUR_GIB
+from kho_sim.scenario.machine import BOOTABLE
+from kho_sim.scenario.platform import where_started
 from kho_sim.scenario.time import hardware_of
 
 if TYPE_CHECKING:
@@ -173,11 +173,11 @@ def _check_cold(setups: tuple[KernelSetup, ...], machine: Machine) -> None:
 def _seen(machine: Machine, limits: MachineLimits, platform: Platform) -> Machine:
     """Return what a kernel sees of the machine. Raises ScenarioError if no kernel fits in it."""
     seen = limits.seen(machine)
-    end, where = (FOUR_GIB, " below 4 GiB") if platform.name == "x86_64" else (ADDRESS_LIMIT, "")
+    end = platform.boot_loader_end
     if limits.edits and not any(part.start < end and part.size >= BOOTABLE for part in seen.memory):
         message = (
             "mem= and memmap= leave no memory for a kernel; accepted: at least "
-            f"{format_exact(BOOTABLE)} in one piece{where}"
+            f"{format_exact(BOOTABLE)} in one piece{where_started(platform)}"
         )
         raise ScenarioError([Problem("", 0, 0, "kernel.command_line", message)])
     return seen

@@ -29,7 +29,9 @@ class Platform(Protocol):
     ``address_bits``: of physical addresses. ``direct_map_bytes``: the most memory that the kernel
     can map. ``command_line_max_bytes``: the longest command line, without its NUL. ``init_moves``:
     whether the scheduler moves init away from the first node. ``boot_moves``: whether it moves
-    boot's thread to another CPU while that waits for deferred struct pages.
+    boot's thread to another CPU while that waits for deferred struct pages. ``boot_loader_end``:
+    the end of the addresses where a boot loader can start a kernel. ``unpacks_image``: whether what
+    kexec loads is packed, and unpacks itself after the jump.
     """
 
     @property
@@ -46,6 +48,10 @@ class Platform(Protocol):
     def init_moves(self) -> bool: ...
     @property
     def boot_moves(self) -> bool: ...
+    @property
+    def boot_loader_end(self) -> int: ...
+    @property
+    def unpacks_image(self) -> bool: ...
 
     def zones(self, machine: Machine, build: Build) -> tuple[ZoneLimit, ...]:
         """Return the zones that a node can have, ascending."""

@@ -82,6 +82,10 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     """COMMAND_LINE_SIZE less the NUL."""
     init_moves, boot_moves = True, False
     """Recorded: b-numa2-16G; of boot's thread nothing is known."""
+    boot_loader_end = FOUR_GIB
+    """The boot protocol has 32-bit addresses of kernel and initrd."""
+    unpacks_image = True
+    """A bzImage (time-facts 6)."""
 
     # Memory
 
@@ -305,10 +309,6 @@ def _random_cold_address(
     return image_slot(ranges, [initrd] if initrd else [], size, kaslr)
 
 
-def _has_memory_above_4g(machine: Machine) -> bool:
-    return machine.end_of_memory > FOUR_GIB
-
-
 def _setup_data_offset(request: LoadRequest) -> int:
     """Boot parameters, command line and the room for one more option come before any setup_data,
     and EFI's before KHO's (kernel-facts-distro 1, after 4)."""
@@ -369,7 +369,7 @@ def _map_memory(boot: EarlyBoot) -> None:
     pages = boot.kaslr.placed.direct_map_pages
     if pages is None:
         is_low = boot.loaded.image.start < FOUR_GIB
-        needs_some = is_low and _has_memory_above_4g(boot.machine) and not boot.loaded.by_kexec
+        needs_some = is_low and end > FOUR_GIB and not boot.loaded.by_kexec
         pages = DIRECT_MAP_PAGES if needs_some else 0
     low = max(end - DIRECT_MAP_WINDOW_BYTES, FOUR_GIB)
     panic = "alloc_low_pages: cannot alloc memory"

@@ -17,6 +17,7 @@ from kho_sim.base.words import (
     PLATFORMS,
     USABLE_MEMORY,
 )
+from kho_sim.platform.platform import platform_of
 from kho_sim.rates import DEFAULT_HARDWARE
 from kho_sim.scenario.bad_memory import BadMemory
 from kho_sim.scenario.fields import (
@@ -28,12 +29,12 @@ from kho_sim.scenario.fields import (
     SizeOrZero,
     SizeRule,
 )
+from kho_sim.scenario.platform import where_started
 from kho_sim.scenario.section import BrokenRule, Section
 from kho_sim.scenario.time import Given, HardwareRule
 
-FOUR_GIB = 4 << 30
 BOOTABLE = 64 << 20
-"""Room that a boot loader needs below 4 GiB for kernel and initrd."""
+"""Room that a boot loader needs for kernel and initrd."""
 LEAST_BYTES = 16 << 20
 MOST_BYTES = 1 << 46
 """The reach of the direct map of x86-64 with four-level page tables, 64 TiB."""
@@ -254,16 +255,14 @@ class Machine(Section):
                 places = ", ".join(f"{part.start:#x}-{part.end:#x}" for part in usable[:4])
                 yield ("boot_loader", name), f"{start:#x} is not in memory; accepted: {places}"
         large = [part for part in usable if part.end - part.start >= BOOTABLE]
-        if self.platform == "x86_64":
-            if not any(part.start < FOUR_GIB for part in large):
-                text = "no usable range of 64MiB below 4GiB, where a kernel is started"
-                yield ("memory_map",), text
-            for index, part in enumerate(ranges):
-                if part.kind == "nomap":
-                    text = "x86_64 has no nomap ranges; accepted: usable, reserved, EFI types"
-                    yield ("memory_map", index, "kind"), text
-        elif not large:
-            yield ("memory_map",), "no usable range of 64MiB, where a kernel is started"
+        platform = platform_of(self.platform)
+        if not any(part.start < platform.boot_loader_end for part in large):
+            room = f"{format_exact(BOOTABLE)}{where_started(platform)}"
+            yield ("memory_map",), f"no usable range of {room}, where a kernel is started"
+        for index, part in enumerate(ranges if self.platform == "x86_64" else ()):
+            if part.kind == "nomap":
+                text = "x86_64 has no nomap ranges; accepted: usable, reserved, EFI types"
+                yield ("memory_map", index, "kind"), text
         if self.total_bytes > MOST_BYTES:
             yield ("memory_map",), f"this adds up to more than {format_exact(MOST_BYTES)}"
         if self.firmware:

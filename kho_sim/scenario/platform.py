@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import PLATFORM_BUILDS, PLATFORMS
 from kho_sim.builds import FILES, file_of, load_build
+from kho_sim.platform.platform import Platform
 from kho_sim.scenario.section import BrokenRule
 
 X86_KEYS = ("brk", "init_size", "purgatory")
@@ -25,6 +26,12 @@ def broken_on_platform(
         yield from (((*place, "build"), text) for text in _wrong_build(build, platform, page_bytes))
     for key in given if platform != PLATFORMS[0] else ():
         yield (*place, key), f"no kernel of {platform} has this; it is for {PLATFORMS[0]}"
+
+
+def where_started(platform: Platform) -> str:
+    """Return where a boot loader can start a kernel, as ' below 4GiB'; nothing if anywhere."""
+    end = platform.boot_loader_end
+    return f" below {format_exact(end)}" if end < 1 << platform.address_bits else ""
 
 
 def _wrong_build(build: str, platform: str, page_bytes: int) -> Iterator[str]:

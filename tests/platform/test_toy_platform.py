@@ -12,8 +12,12 @@ from functools import partial
 import pytest
 
 from kho_sim.base.command_line import Crashkernel, HugepageRequest, ReserveMem, ScratchRequest
+from kho_sim.base.errors import ScenarioError
 from kho_sim.base.extent import Extent, round_up
+from kho_sim.base.words import PLATFORM_BUILDS
 from kho_sim.builds import load_build
+from kho_sim.chain.build import build_kernel
+from kho_sim.chain.timing.leaving import jump_phase
 from kho_sim.kernel.boot import KernelSetup, boot_memory
 from kho_sim.kho.handover import Handover, KhoData
 from kho_sim.kho.load import LoadRefused, place_kernel
@@ -24,9 +28,11 @@ from kho_sim.memory.early import BootOptions, EarlyBoot
 from kho_sim.platform.geometry import Geometry
 from kho_sim.platform.kaslr import NO_KASLR
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Segment
+from kho_sim.platform.options import option_rules
 from kho_sim.platform.platform import Platform
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
 from kho_sim.releases import load_release
+from kho_sim.scenario import spec
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -53,7 +59,8 @@ class Toy:
     address_bits = 40
     direct_map_bytes = 1 << 40
     command_line_max_bytes = 100
-    init_moves = boot_moves = False
+    init_moves = boot_moves = unpacks_image = False
+    boot_loader_end = 2 * GIB
 
     def zones(self, machine, build):
         return (ZoneLimit("All", 0, machine.end_of_memory),)
@@ -200,6 +207,28 @@ def test_a_kernel_is_loaded_and_boots_from_its_scratch():
     assert {row.source for row in second.early.requests.rows} == {"scratch"}
     image = handover.loaded.image
     assert any(r.base <= image.start < r.end for r in second.early.memblock.reserved)
+
+
+def test_an_image_is_unpacked_where_the_platform_says_so():
+    def unpacked(platform):
+        phase = jump_phase(load_release(), (), replace(SETUP, platform=platform), {})
+        return phase.parts[0].counts["decompressed_bytes"]
+
+    packed = Toy()
+    packed.unpacks_image = True
+    assert (unpacked(TOY), unpacked(packed)) == (0, BUILD.image_bytes)
+
+
+def test_a_kernel_needs_memory_where_the_platform_starts_it(monkeypatch):
+    monkeypatch.setitem(PLATFORM_BUILDS, "toy", "arm64-lab")
+    monkeypatch.setattr("kho_sim.chain.build.option_rules", lambda *_: option_rules("arm64", PAGE))
+    above = Machine((FirmwareRange(GIB, 4 * GIB),), cpu_nodes=(0,), page_bytes=PAGE)
+    kernel = spec.Kernel(command_line="memmap=1G$1G")
+    with pytest.raises(ScenarioError, match="accepted: at least 64MiB in one piece below 2GiB"):
+        build_kernel(kernel, TOY, above, [], (0, 0))
+    anywhere = Toy()
+    anywhere.boot_loader_end = 1 << anywhere.address_bits
+    assert build_kernel(kernel, anywhere, above, [], (0, 0)).platform is anywhere
 
 
 @pytest.mark.parametrize(

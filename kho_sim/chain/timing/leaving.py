@@ -65,14 +65,14 @@ def jump_phase(
 ) -> Phase:
     """Return the jump into a loaded kernel, with what is left to preserve at the reboot."""
     size_bytes = sum(place.size_bytes for place in placed)
-    packed = following.platform.name == "x86_64"
+    unpacks = following.platform.unpacks_image
     return Phase.of(
         "jump",
         {
             "jump_entry": 1,
             "relocated_bytes": size_bytes,
             "hashed_bytes": size_bytes if release.checksum else 0,
-            "decompressed_bytes": following.build.image_bytes if packed else 0,
+            "decompressed_bytes": following.build.image_bytes if unpacks else 0,
         },
         counts,
     )

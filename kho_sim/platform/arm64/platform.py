@@ -59,6 +59,10 @@ class Arm64:
     boot_moves = True
     """Recorded: with 2 CPUs trees begin 637 pages into the first block or later, while LUO's pages
     of others lie at 360; with 4 at 1059 or later, LUO's at 903 to 958."""
+    boot_loader_end = 1 << ADDRESS_BITS
+    """Anywhere: under UEFI near the top of memory (kernel-facts-arm64 1.1)."""
+    unpacks_image = False
+    """An Image (kernel-facts-arm64 6.2)."""
 
     # Memory
 
