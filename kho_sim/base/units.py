@@ -201,6 +201,16 @@ def format_ns(duration_ns: int) -> str:
     return f"{duration_ns} ns"
 
 
+def plural(number: int, what: str, ending: str = "s") -> str:
+    """Return the word for so many: 'file' for 1, else 'files'; ``ending``: what makes it many."""
+    return what if number == 1 else what + ending
+
+
+def counted(number: int, what: str, ending: str = "s") -> str:
+    """Return '1 file', '2 files', '1,024 files'; the word as ``plural`` has it."""
+    return f"{number:,} {plural(number, what, ending)}"
+
+
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key by which 7.10 comes after 7.9, and '16 GiB' after '8 GiB'."""
     parts = re.split(r"(\d+)", text)

@@ -14,14 +14,13 @@ from os import PathLike
 
 from kho_sim.base.data_file import DataFile, value_text
 from kho_sim.base.notebook import text_html
-from kho_sim.base.units import format_ns, format_size
+from kho_sim.base.units import counted, format_ns, format_size, plural
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, scenario_of
 from kho_sim.scenario.notes import notes_of
-from kho_sim.trace.headline import counted
 from kho_sim.trace.records import COLD_BOOT, Allocation, Boot, Incident, PreservedRun, RegionRow
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
@@ -62,7 +61,7 @@ class Explanation:
         return self.text
 
     def __repr__(self) -> str:
-        return f"<Explanation: {len(self.trace['boots'])} boots, {self.trace.outcome.kind}>"
+        return f"<Explanation: {counted(len(self.trace[Boot]), 'boot')}, {self.trace.outcome.kind}>"
 
     def _repr_html_(self) -> str:
         return text_html(self.text)
@@ -127,10 +126,9 @@ def _data_files(title: str, by_boot: Sequence[DataFile]) -> Iterator[str]:
     for values, numbers in boots.items():
         file = by_boot[numbers[0]]
         yield ""
-        shown = ", ".join(map(str, numbers[:SHOWN_BOOTS]))
+        shown = f"{plural(len(numbers), 'boot')} {', '.join(map(str, numbers[:SHOWN_BOOTS]))}"
         more = f" and {len(numbers) - SHOWN_BOOTS} more" if len(numbers) > SHOWN_BOOTS else ""
-        word = "boot" if len(numbers) == 1 else "boots"
-        yield f"{title} {file.name}, {word} {shown}{more}: {file.description}"
+        yield f"{title} {file.name}, {shown}{more}: {file.description}"
         known = () if file is first else tuple(first.values())
         for dotted, value, source in values:
             if (dotted, value, source) not in known:
@@ -187,15 +185,16 @@ def _early_memory(trace: Trace, boot: int, phase: str) -> Iterator[str]:
 def _preserved(trace: Trace, boot: Boot) -> Iterator[str]:
     by_order = ", ".join(f"{n} of order {order}" for order, n in boot.preservations_by_order or ())
     yield (
-        f"  inherits {boot.preservations} preservations ({by_order}), "
-        f"{format_size(boot.preserved_bytes or 0)}, in a tree of {boot.radix_nodes} pages"
+        f"  inherits {counted(boot.preservations or 0, 'preservation')} ({by_order}), "
+        f"{format_size(boot.preserved_bytes or 0)}, "
+        f"in a tree of {counted(boot.radix_nodes or 0, 'page')}"
     )
     runs = list(trace[PreservedRun].where(boot=boot.boot))
     for row in sorted(runs, key=lambda row: row.start - row.end)[:4]:
         size = format_size(row.end - row.start)
         yield f"    {row.start:#014x}-{row.end:#014x}  {size:>12}  order {row.order}"
     if len(runs) > 4:
-        yield f"    and {len(runs) - 4} smaller runs"
+        yield f"    and {counted(len(runs) - 4, 'smaller run')}"
 
 
 def _marks(trace: Trace, boot: int) -> Iterator[str]:
@@ -220,7 +219,7 @@ def _faults(scenario: Scenario, trace: Trace) -> Iterator[str]:
     yield "Incidents"
     for incident, outcomes in incidents(trace):
         lost = [file for file in outcomes if not file.kept]
-        cost = f"{len(lost)} files lost, {format_size(sum(f.size_bytes for f in lost))}"
+        cost = f"{counted(len(lost), 'file')} lost, {format_size(sum(f.size_bytes for f in lost))}"
         yield (
             f"  boot {incident.boot} at {format_ns(incident.time_ns)}: {incident.kind}, "
             f"{incident.message!r}, {incident.then}; {cost if lost else 'nothing lost'}"

@@ -17,6 +17,7 @@ def verb(scenarios: tuple[str, ...]) -> int:
     has not the effect that its writer may expect. Notes leave the exit code at 0.
     """
     from kho_sim.base.errors import ScenarioError
+    from kho_sim.base.units import counted
     from kho_sim.chain.build import build_plan
     from kho_sim.scenario.loader import load_with_notes, with_places
 
@@ -32,7 +33,6 @@ def verb(scenarios: tuple[str, ...]) -> int:
         else:
             for note in notes:
                 say(str(note))
-            boots = f"{plan.boots} boot{'s' * (plan.boots != 1)}"
-            noted = f", {len(notes)} note{'s' * (len(notes) != 1)}" if notes else ""
-            click.echo(f"{path}: fine, {boots}{noted}")
+            noted = f", {counted(len(notes), 'note')}" if notes else ""
+            click.echo(f"{path}: fine, {counted(plan.boots, 'boot')}{noted}")
     return code

@@ -106,9 +106,9 @@ def _document(comparison: Comparison) -> dict[str, Any]:
 
 
 def _print(comparison: Comparison, show_all: bool) -> None:
+    from kho_sim.base.units import counted, plural
     from kho_sim.sweeps.compare import PAIRS_MIN
     from kho_sim.sweeps.interval import CONFIDENCE
-    from kho_sim.trace.headline import counted
 
     paired_by = ", ".join(comparison.paired_by)
     click.echo(f"{counted(comparison.pairs, 'pair')}, by {paired_by}; B - A")
@@ -118,7 +118,7 @@ def _print(comparison: Comparison, show_all: bool) -> None:
     if not comparison.same_seeds:
         click.echo("the seeds differ: pairs do not share their random numbers")
     for outcome_a, outcome_b, count in comparison.outcomes:
-        click.echo(f"  {count:>6} pair{'s' if count != 1 else ''}: {outcome_a} -> {outcome_b}")
+        click.echo(f"  {count:>6,} {plural(count, 'pair')}: {outcome_a} -> {outcome_b}")
     shown = [one for one in comparison.differences if show_all or any(one.deltas)]
     if not shown:
         click.echo("no number differs")

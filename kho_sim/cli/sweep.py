@@ -207,17 +207,18 @@ def _points(axes: dict[str, list[Any]], zip_axes: bool, file: str | None) -> lis
 
 
 def _print_plan(plan: Plan, directory: Path, as_json: bool) -> None:
-    from kho_sim.base.units import format_size
+    from kho_sim.base.units import counted, format_size
     from kho_sim.sweeps.progress import duration
 
     if as_json:
         head = {"schema": "kho-sim/sweep-plan", "schema_version": 1, "directory": str(directory)}
         click.echo(json.dumps(head | asdict(plan), indent=2))
         return
-    click.echo(f"{plan.runs} runs, {plan.done} of them done: {plan.to_run} to run in {directory}")
+    done = f"{counted(plan.runs, 'run')}, {plan.done:,} of them done"
+    click.echo(f"{done}: {plan.to_run:,} to run in {directory}")
     if plan.to_run:
         click.echo(
-            f"about {duration(plan.seconds)} with {plan.workers} workers "
+            f"about {duration(plan.seconds)} with {counted(plan.workers, 'worker')} "
             f"({plan.run_seconds:.2g} s a run), about {format_size(plan.size_bytes)}"
         )
 

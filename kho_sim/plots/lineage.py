@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from kho_sim.base.errors import TraceError
-from kho_sim.base.units import format_size
+from kho_sim.base.units import counted, format_size
 from kho_sim.plots.lineage_cells import AREAS, OTHERS, Cell, cells_of, columns_of
 from kho_sim.plots.style import (
     BLACK,
@@ -276,9 +276,8 @@ def _kernel_text(data: dict[str, Any]) -> str:
 def _handover_text(data: dict[str, Any], dense: bool) -> str:
     if "preservations" not in data:
         return "handover"
-    if dense:
-        return f"{data['preservations']:,} keys, {data['radix_nodes']} pages"
-    return f"{data['preservations']:,} keys,\ntree of {data['radix_nodes']} pages"
+    keys, pages = counted(data["preservations"], "key"), counted(data["radix_nodes"], "page")
+    return f"{keys}, {pages}" if dense else f"{keys},\ntree of {pages}"
 
 
 def _end_text(said: Headline) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kho_sim.base.units import format_size
+from kho_sim.base.units import counted, format_size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -58,8 +58,8 @@ def _order_cells(graph: nx.MultiDiGraph, branch: str) -> Iterator[Cell]:
     for name, data in graph.nodes(data=True):
         if not _is(data, "object", branch):
             continue
-        runs = "1 run" if data["runs"] == 1 else f"{data['runs']:,} runs"
-        text = f"{data['keys']:,} keys, {format_size(data['bytes'])}\nin {runs}"
+        keys, runs = counted(data["keys"], "key"), counted(data["runs"], "run")
+        text = f"{keys}, {format_size(data['bytes'])}\nin {runs}"
         column = f"order {data['order']}"
         cell = Cell(data["boot"], column, text=text, size_bytes=data["bytes"])
         for _, target, edge in graph.out_edges(name, data=True):
@@ -108,7 +108,7 @@ def _file_cell(
 
 
 def _amount(sizes: list[int], what: str) -> str:
-    return f"{len(sizes)} {what}{'s' * (len(sizes) != 1)}, {format_size(sum(sizes))}"
+    return f"{counted(len(sizes), what)}, {format_size(sum(sizes))}"
 
 
 def _names(names: list[str]) -> str:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kho_sim.base.errors import InputError
-from kho_sim.base.units import show, unit_of
+from kho_sim.base.units import counted, show, unit_of
 from kho_sim.plots.sizes import label_counts, label_sizes, label_times
 from kho_sim.plots.style import BLACK, BLUE, GREY, house_style, new_figure, note
 
@@ -39,7 +39,7 @@ def paired_differences(comparison: Comparison, names: Mapping[str, str]) -> Figu
     shown = differing[:MOST_PLOTS]
     below = _below(comparison, differing)
     height = 1.25 + PLOT_INCHES * max(len(shown), 1) + 0.19 * len(below)
-    subtitle = f"{comparison.pairs} pairs · A: {names['A']} · B: {names['B']}"
+    subtitle = f"{counted(comparison.pairs, 'pair')} · A: {names['A']} · B: {names['B']}"
     figure = new_figure(height, "Paired differences, B less A", subtitle)
     every = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
     if not shown:
@@ -77,13 +77,13 @@ def _words(one: Difference) -> str:
     if one.low is None or one.high is None:
         return f"{means}; too few pairs for an interval ({one.pairs})"
     low, high = show(one.name, one.low), show(one.name, one.high)
-    return f"{means}; 95 % interval {low} to {high} ({one.pairs} pairs)"
+    return f"{means}; 95 % interval {low} to {high} ({counted(one.pairs, 'pair')})"
 
 
 def _below(comparison: Comparison, differing: list[Difference]) -> list[str]:
     """Return the lines below the plots: how chains ended, and what is the same."""
     same = [one.name for one in comparison.differences if not any(one.deltas)]
-    ends = [f"{count} pairs: {a} -> {b}" for a, b, count in comparison.outcomes]
+    ends = [f"{counted(count, 'pair')}: {a} -> {b}" for a, b, count in comparison.outcomes]
     lines = [f"Mark: a pair; diamond and bar: their mean and its interval. {'; '.join(ends)}."]
     if len(differing) > MOST_PLOTS:
         lines.append(f"Not drawn: {', '.join(one.name for one in differing[MOST_PLOTS:])}.")

@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from kho_sim.base.errors import InputError
+from kho_sim.base.units import counted
 from kho_sim.plots.style import BLUE, GREY, SKY, VERMILION, house_style, new_figure
 
 SCHEMA = "kho-sim/verify"
@@ -42,7 +43,7 @@ def predicted_observed(document: Mapping[str, Any]) -> Figure:
     figure = new_figure(
         1.9 + 0.27 * rows,
         "Predicted and observed",
-        f"{_count(totals['logs'], 'log')} of real kernels, {_count(totals['boots'], 'boot')}",
+        f"{counted(totals['logs'], 'log')} of real kernels, {counted(totals['boots'], 'boot')}",
     )
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     _draw_shares(left, steps, rows, "one step at a time, from the logged state")
@@ -56,10 +57,6 @@ def predicted_observed(document: Mapping[str, Any]) -> Figure:
         handlelength=1.2,
     )
     return figure
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _compared(counts: Counts) -> Counts:

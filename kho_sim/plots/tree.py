@@ -9,6 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from kho_sim.base.errors import TraceError
+from kho_sim.base.units import counted
 from kho_sim.plots.style import GREY, SERIES, house_style, new_figure, setting
 from kho_sim.trace.records import TablePage
 from kho_sim.trace.trace import Trace
@@ -39,11 +40,9 @@ def tree(trace: Trace, boot: int | None = None) -> Figure:
     number = boots[-1] if boot is None else boot
     graph = tree_graph(trace, number)
     keys = sum(data["keys"] for _, data in graph.nodes(data=True) if data["level"] == 0)
-    figure = new_figure(
-        6.2,
-        f"The radix tree that boot {number} inherited: {keys:,} keys in {len(graph)} pages",
-        setting(trace),
-    )
+    size = f"{counted(keys, 'key')} in {counted(len(graph), 'page')}"
+    title = f"The radix tree that boot {number} inherited: {size}"
+    figure = new_figure(6.2, title, setting(trace))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1))
     places = _places(graph)
     _draw_tables(upper, graph, places)

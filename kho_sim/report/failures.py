@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kho_sim.base.units import format_size
+from kho_sim.base.units import counted, format_size
 from kho_sim.layout import Layout
 from kho_sim.releases import strategy_in
-from kho_sim.trace.headline import boots_text, counted
+from kho_sim.trace.headline import boots_text
 from kho_sim.trace.records import Boot, FailedAllocation
 from kho_sim.trace.summary import failures
 from kho_sim.trace.trace import Trace

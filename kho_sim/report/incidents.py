@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kho_sim.base.units import format_size
+from kho_sim.base.units import counted, format_size
 from kho_sim.layout import Layout, first_of
-from kho_sim.trace.headline import counted
 from kho_sim.trace.records import GOES_ON, OOM_KILL, REASON, Event, FileOutcome, Incident
 from kho_sim.trace.summary import incidents
 from kho_sim.trace.trace import Trace
@@ -110,9 +109,9 @@ def _sums(trace: Trace) -> str:
     injected = sum(row.injected for row in trace[Incident])
     came = len(trace[Incident]) - injected
     lost = [file for file in trace[FileOutcome] if not file.kept]
-    parts = [f"{injected} fault{'s' * (injected != 1)} of the scenario occurred"]
+    parts = [f"{counted(injected, 'fault')} of the scenario occurred"]
     if came:
-        parts.append(f"{came} failure{'s' * (came != 1)} came without")
+        parts.append(f"{counted(came, 'failure')} came without")
     if killed := _killed(trace):
         twin = trace.twin and f" ({_killed(trace.twin) or 'none'} in the twin)"
         parts.append(f"{counted(killed, 'process', 'es')} killed{twin or ''}")
@@ -132,12 +131,10 @@ def _killed(trace: Trace) -> int:
 
 def _amount(outcomes: list[FileOutcome]) -> str:
     """A file that is lost twice counts twice."""
-    files = f"{len(outcomes)} file{'s' * (len(outcomes) != 1)}"
-    return (
-        f"{files}, {format_size(sum(file.size_bytes for file in outcomes))}"
-        if outcomes
-        else "no file"
-    )
+    if not outcomes:
+        return "no file"
+    size = format_size(sum(file.size_bytes for file in outcomes))
+    return f"{counted(len(outcomes), 'file')}, {size}"
 
 
 def _names(outcomes: list[FileOutcome]) -> str:

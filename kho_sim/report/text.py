@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kho_sim.base.command_line.remarks import UNKNOWN
-from kho_sim.base.units import format_size
+from kho_sim.base.units import counted, format_size
 from kho_sim.base.words import PAGE_SIZES, PLATFORMS, USABLE_MEMORY
 from kho_sim.kho.extend import has_blocks
 from kho_sim.layout import PLAIN, Layout, first_of
@@ -106,14 +106,11 @@ def _machine_text(machine: dict[str, Any]) -> str:
     ranges = machine.get("memory_map", ())
     usable = [part for part in ranges if part["kind"] in USABLE_MEMORY]
     memory = machine.get("memory") or sum(part["end"] - part["start"] for part in usable)
-    nodes, cpus = machine["nodes"], machine["cpus"]
+    cpus, nodes = counted(machine["cpus"], "CPU"), counted(machine["nodes"], "node")
     where = machine.get("firmware") or "memory map of a real machine"
     platform = machine.get("platform", PLATFORMS[0])
     where = where if platform == PLATFORMS[0] else f"{platform}, {where}"
-    return (
-        f"{format_size(memory)}, {cpus} CPU{'s' * (cpus != 1)}, {nodes} node{'s' * (nodes != 1)}, "
-        f"{where}"
-    )
+    return f"{format_size(memory)}, {cpus}, {nodes}, {where}"
 
 
 def _kernel_text(kernel: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kho_sim.base.units import format_ns, format_size
+from kho_sim.base.units import counted, format_ns, format_size
 from kho_sim.releases import strategy_in
 
 if TYPE_CHECKING:
@@ -31,15 +31,11 @@ def scenario_values(scenario: Scenario) -> Iterator[tuple[str, str]]:
     machine, kernel, chain = scenario.machine, scenario.kernel, scenario.chain
     yield "description", " ".join(scenario.description.split())
     size = format_size(machine.total_bytes)
-    yield "machine", f"{size}, {_count(machine.cpus, 'CPU')}, {_count(machine.nodes, 'node')}"
+    yield "machine", f"{size}, {counted(machine.cpus, 'CPU')}, {counted(machine.nodes, 'node')}"
     strategy, shift = strategy_in(kernel.release, kernel.extend.strategy), kernel.extend.shift
     yield "kernel", f"release {kernel.release}, extension {strategy}, shift {shift}"
     yield "command line", kernel.command_line
     kinds = Counter(entry.kind for entry in scenario.workload)
     yield "workload", ", ".join(kind if n == 1 else f"{kind} ({n})" for kind, n in kinds.items())
-    yield "chain", f"{_count(chain.boots, 'boot')} of {format_ns(chain.uptime)}, seed {chain.seed}"
+    yield "chain", f"{counted(chain.boots, 'boot')} of {format_ns(chain.uptime)}, seed {chain.seed}"
     yield "faults", ", ".join(f"{fault.kind} at boot {fault.boot}" for fault in scenario.faults)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

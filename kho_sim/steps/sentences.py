@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kho_sim.base.extent import intersected, merged, total_size
-from kho_sim.base.units import format_ns, format_size
+from kho_sim.base.units import counted, format_ns, format_size
 from kho_sim.steps.requests import Caller
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def before(boot_steps: BootSteps) -> Iterator[str]:
     elif scratch:
         yield (
             f"memblock hands out original scratch only: {format_size(total_size(scratch))} in "
-            f"{_count(len(boot.scratch_areas or ()), 'area')}."
+            f"{counted(len(boot.scratch_areas or ()), 'area')}."
         )
     if boot_steps.inherits and boot.preservations is not None:
-        nodes = f", in a tree of {_count(boot.radix_nodes, 'page')}" if boot.radix_nodes else ""
+        nodes = f", in a tree of {counted(boot.radix_nodes, 'page')}" if boot.radix_nodes else ""
         size = format_size(boot.preserved_bytes or 0)
         yield (
-            f"Handed over are {_count(boot.preservations, 'preservation')}, {size}{nodes}. "
+            f"Handed over are {counted(boot.preservations, 'preservation')}, {size}{nodes}. "
             "Nothing but the tree says where they are."
         )
     elif boot.kind != "cold" and not boot_steps.inherits:
@@ -53,16 +53,16 @@ def walk(boot_steps: BootSteps) -> Iterator[str]:
         orders = ", ".join(
             f"{n:,} of order {order}" for order, n in boot.preservations_by_order or ()
         )
-        pages = f"{_count(boot.radix_nodes, 'page')} and " if boot.radix_nodes else ""
+        pages = f"{counted(boot.radix_nodes, 'page')} and " if boot.radix_nodes else ""
         yield (
             f"The walk of the incoming tree goes through {pages}"
-            f"{_count(boot.preservations, 'key')}{': ' if orders else ''}{orders}."
+            f"{counted(boot.preservations, 'key')}{': ' if orders else ''}{orders}."
         )
     runs = merged((run.start, run.end) for run in boot_steps.recorded.preserved)
     if runs:
         largest = max(runs, key=lambda run: run.size)
         yield (
-            f"They are {format_size(total_size(runs))} in {_count(len(runs), 'range')}; "
+            f"They are {format_size(total_size(runs))} in {counted(len(runs), 'range')}; "
             f"the largest is {format_size(largest.size)} at {largest.start:#x}."
         )
 
@@ -87,8 +87,8 @@ def digest(boot_steps: BootSteps) -> Iterator[str]:
         yield "No block is busy."
     if boot.digest_pages:
         yield (
-            f"The second tree that holds them took {_count(boot.digest_pages, 'page')} of original "
-            "scratch; they are given back after the marks."
+            f"The second tree that holds them took {counted(boot.digest_pages, 'page')} of "
+            "original scratch; they are given back after the marks."
         )
 
 
@@ -102,7 +102,7 @@ def marks(boot_steps: BootSteps) -> Iterator[str]:
         yield f"{format_size(kept_off)} stay kept off from early allocations."
     if boot.memory_regions_before is not None and boot.memory_regions_after is not None:
         yield (
-            f"memblock.memory had {_count(boot.memory_regions_before, 'region')} before, and has "
+            f"memblock.memory had {counted(boot.memory_regions_before, 'region')} before, and has "
             f"{boot.memory_regions_after:,} now."
         )
     if boot.extend_ns is not None:
@@ -136,7 +136,7 @@ def early(boot_steps: BootSteps) -> Iterator[str]:
     if parts:
         yield f"They get {' and '.join(parts)}."
     if avoided := sum(caller.avoided for caller in callers):
-        yield f"{_count(avoided, 'request')} would have been refused by original scratch alone."
+        yield f"{counted(avoided, 'request')} would have been refused by original scratch alone."
     yield from _refused(callers)
 
 
@@ -161,7 +161,7 @@ def retrieve(boot_steps: BootSteps) -> Iterator[str]:
     if boot.reserved_regions_before is not None and boot.reserved_regions_after is not None:
         yield (
             "Every preservation is reserved: memblock.reserved had "
-            f"{_count(boot.reserved_regions_before, 'region')} before, and has "
+            f"{counted(boot.reserved_regions_before, 'region')} before, and has "
             f"{boot.reserved_regions_after:,} now."
         )
     else:
@@ -184,7 +184,7 @@ def _requests(callers: list[Caller]) -> Iterator[str]:
     largest = sorted(callers, key=lambda caller: -caller.served_bytes)[:CALLERS_NAMED]
     named = [f"{one.what} {format_size(one.served_bytes)}" for one in largest if one.served_bytes]
     most = f", most of it for {_listed(named)}" if named else ""
-    yield f"{_count(requests, 'request')} for early memory get {format_size(served)}{most}."
+    yield f"{counted(requests, 'request')} for early memory get {format_size(served)}{most}."
 
 
 def _refused(callers: list[Caller]) -> Iterator[str]:
@@ -207,7 +207,3 @@ def _listed(parts: list[str]) -> str:
 
 def _percent(share: float) -> str:
     return "less than 1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
-
-
-def _count(number: int | None, what: str) -> str:
-    return f"{number or 0:,} {what}{'s' * (number != 1)}"

@@ -91,7 +91,7 @@ def _memory_lines(boot_steps: BootSteps, step: Step) -> list[str]:
         for start, end, words in sorted(ranges)
     ]
     if len(lines) > CALLERS_SHOWN:
-        left = f"{' ' * 2 * INDENT}and {len(lines) - CALLERS_SHOWN + 1} more ranges"
+        left = f"{' ' * 2 * INDENT}and {len(lines) - CALLERS_SHOWN + 1:,} more ranges"
         lines = [*lines[: CALLERS_SHOWN - 1], left]
     return lines
 

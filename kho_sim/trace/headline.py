@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kho_sim.base import requesters
-from kho_sim.base.units import format_size, natural_key
+from kho_sim.base.units import counted, format_size, natural_key, plural
 from kho_sim.trace.records import (
     COLD_BOOT,
     OOM_KILL,
@@ -153,13 +153,7 @@ def boots_text(boots: Iterable[int]) -> str:
         else:
             runs.append([boot, boot])
     texts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    single = len(runs) == 1 and runs[0][0] == runs[0][1]
-    return f"boot{'' if single else 's'} {', '.join(texts)}"
-
-
-def counted(number: int, what: str, ending: str = "s") -> str:
-    """Return '1 file', '2 files', '1,024 files'; ``ending``: what makes the word one of many."""
-    return f"{number:,} {what}{ending * (number != 1)}"
+    return f"{plural(sum(last - first + 1 for first, last in runs), 'boot')} {', '.join(texts)}"
 
 
 def _badness(one: Headline) -> tuple[int, int, list[tuple[int, str]]]:

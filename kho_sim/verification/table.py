@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kho_sim.base.units import show
+from kho_sim.base.units import counted, show
 from kho_sim.layout import PLAIN, Cell, Column, Layout
 from kho_sim.verification.document import totals
 from kho_sim.verification.explained import Explained, reason
@@ -23,7 +23,7 @@ def verify_text(
 ) -> str:
     """Return the table and the differences, without a line end."""
     sums = totals(checks)
-    lines = [f"{_plural(sums['logs'], 'log')}, {_plural(sums['boots'], 'boot')}", ""]
+    lines = [f"{counted(sums['logs'], 'log')}, {counted(sums['boots'], 'boot')}", ""]
     cells: list[list[str | Cell]] = []
     for title, rows in _groups(sums):
         if rows:
@@ -110,7 +110,3 @@ def _shown(name: str, value: Any) -> str:
         more = f", ... {len(value)} in all" if len(value) > MAX_ITEMS else ""
         return f"({items}{more})"
     return str(value) or "''"
-
-
-def _plural(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

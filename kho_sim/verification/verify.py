@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any
 
 from kho_sim.base.notebook import text_html
+from kho_sim.base.units import counted
 from kho_sim.layout import PLAIN, Layout
 from kho_sim.verification.document import failing, totals, verify_document
 from kho_sim.verification.explained import Explained
@@ -50,9 +51,10 @@ class Verification:
         sums = totals(self.checks)
         placed, refused = sums["placements"], f", {len(self.refused)} refused" * bool(self.refused)
         return (
-            f"<Verification: {sums['logs']} logs{refused}, {sums['boots']} boots, "
+            f"<Verification: {counted(sums['logs'], 'log')}{refused}, "
+            f"{counted(sums['boots'], 'boot')}, "
             f"{placed['exact']} of {placed['compared']} placements exact, "
-            f"{len(self.failing())} differences not allowed>"
+            f"{counted(len(self.failing()), 'difference')} not allowed>"
         )
 
     def _repr_html_(self) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kho_sim.base.units import (
     DURATION_PLACES,
     SIZE_PLACES,
+    counted,
     format_duration,
     format_exact,
     format_ns,
@@ -275,3 +276,18 @@ def _rules(annotation, metadata=()):
 def test_texts_are_sorted_by_the_numbers_in_them():
     names = ["7.10", "7.9", "16 GiB", "8 GiB", "none"]
     assert sorted(names, key=natural_key) == ["7.9", "7.10", "8 GiB", "16 GiB", "none"]
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "ending", "text"),
+    [
+        (0, "boot", "s", "0 boots"),
+        (1, "boot", "s", "1 boot"),
+        (3, "boot", "s", "3 boots"),
+        (1024, "file", "s", "1,024 files"),
+        (1, "process", "es", "1 process"),
+        (2, "process", "es", "2 processes"),
+    ],
+)
+def test_what_is_counted_is_one_or_many(number, what, ending, text):
+    assert counted(number, what, ending) == text

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from kho_sim.base.errors import InputError
 from kho_sim.base.extent import Extent, merged, round_down, round_up, total_size
 from kho_sim.base.notebook import text_html
+from kho_sim.base.units import counted
 from kho_sim.base.words import USABLE_MEMORY
 from kho_sim.logs.importing.write import scenario_text
 from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, NodeRange
@@ -129,8 +130,9 @@ class ImportedScenario:
 
     def __repr__(self) -> str:
         return (
-            f"<ImportedScenario: {self.scenario['description']}; {len(self.origins)} values, "
-            f"{len(self.notes)} notes, {len(self.disagreements)} disagreements>"
+            f"<ImportedScenario: {self.scenario['description']}; "
+            f"{counted(len(self.origins), 'value')}, {counted(len(self.notes), 'note')}, "
+            f"{counted(len(self.disagreements), 'disagreement')}>"
         )
 
     def _repr_html_(self) -> str:

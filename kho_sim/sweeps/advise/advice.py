@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kho_sim.base.notebook import text_html
+from kho_sim.base.units import counted
 from kho_sim.sweeps.advise.areas import Areas
 from kho_sim.sweeps.advise.document import advice_document
 from kho_sim.sweeps.advise.evidence import Chain, ShiftRow
@@ -125,7 +126,8 @@ class Advice:
 
     def __repr__(self) -> str:
         areas = self.advised.areas if self.advised else "none is enough"
-        return f"<Advice: kho_scratch={areas}, shift {self.shift}, {len(self.trials)} chains>"
+        chains = counted(len(self.trials), "chain")
+        return f"<Advice: kho_scratch={areas}, shift {self.shift}, {chains}>"
 
     def _repr_html_(self) -> str:
         return text_html(str(self))

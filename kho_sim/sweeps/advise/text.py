@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kho_sim.base.units import format_ns, format_size
+from kho_sim.base.units import counted, format_ns, format_size, plural
 from kho_sim.layout import PLAIN, Column, Layout
-from kho_sim.trace.headline import counted
 
 if TYPE_CHECKING:
     from kho_sim.sweeps.advise.advice import Advice, Trial
@@ -247,4 +246,4 @@ def _way(advice: Advice, strategy: str, shift: int) -> str:
 
 def _seeds(trials: Sequence[Trial]) -> str:
     listed = [str(one.seed) for one in trials]
-    return f"seed{'s' if len(listed) > 1 else ''} {', '.join(listed)}"
+    return f"{plural(len(listed), 'seed')} {', '.join(listed)}"
