@@ -142,7 +142,7 @@ def naive_memparse(text):
 @example("K,")
 @example("0x1E")
 @example("99999999999999999999E")
-def test_memparse_agrees_with_a_naive_twin(text):
+def test_memparse_agrees_with_a_naive_model(text):
     assert memparse(text) == naive_memparse(text)
 
 

@@ -1,6 +1,6 @@
-"""Broken twins that the properties and state machines must catch.
+"""Broken versions that the properties and state machines must catch.
 
-A check that a canary survives is too weak. ``CANARIES``: a broken twin, what it takes the place
+A check that a canary survives is too weak. ``CANARIES``: a broken version, what it takes the place
 of, and the check that has to fail.
 """
 
@@ -18,7 +18,7 @@ from kho_sim.kho.retrieve import RETRIEVALS
 from kho_sim.memory.memblock import Memblock
 from kho_sim.memory.pages import PageAllocator
 from kho_sim.memory.pages.lists import BlockList
-from tests.canaries import twins
+from tests.canaries import broken_versions
 from tests.chain.test_chain_states import QUICK, ChainMachine
 from tests.kho import (
     test_extend_blocks,
@@ -29,7 +29,7 @@ from tests.kho import (
 )
 from tests.kho.test_radix_states import TreeMachine
 from tests.memory import test_memblock_hugetlb
-from tests.memory.pages import test_twin
+from tests.memory.pages import test_allocator_naive
 from tests.memory.test_memblock_states import MemblockMachine
 
 BLOCKS = [(STRATEGIES, "blocks"), (test_extend_blocks, "BLOCKS")]
@@ -73,108 +73,116 @@ def run(machine, usual):
 
 
 CANARIES = [
-    (twins.marks_a_busy_block, BLOCKS, contract),
-    (twins.marks_a_busy_block, BLOCKS, SETS),
-    (twins.gap_ends_a_page_late, BLOCKS, SETS),
-    (twins.forgets_what_lies_above, BLOCKS, SETS),
-    (twins.forgets_the_pages_of_the_incoming_tree, BLOCKS, contract),
-    (twins.marks_all_memory, BLOCKS, chain),
-    (twins.skips_the_last_preservation, RETRIEVE, chain),
+    (broken_versions.marks_a_busy_block, BLOCKS, contract),
+    (broken_versions.marks_a_busy_block, BLOCKS, SETS),
+    (broken_versions.gap_ends_a_page_late, BLOCKS, SETS),
+    (broken_versions.forgets_what_lies_above, BLOCKS, SETS),
+    (broken_versions.forgets_the_pages_of_the_incoming_tree, BLOCKS, contract),
+    (broken_versions.marks_all_memory, BLOCKS, chain),
+    (broken_versions.skips_the_last_preservation, RETRIEVE, chain),
     (
-        twins.skips_the_last_preservation,
+        broken_versions.skips_the_last_preservation,
         RETRIEVE,
         retrieval,
     ),
-    (twins.loses_a_file, [(RunningMemory, "hand_over")], chain),
-    (twins.loses_a_key, [(RunningMemory, "hand_over")], chain),
-    (twins.restores_at_the_wrong_offset, [(RunningMemory, "retrieve")], chain),
-    (twins.keeps_the_records, [(RunningMemory, "retrieve")], chain),
-    (twins.unpreserves_nothing, [(Outgoing, "unpreserve")], chain),
-    (twins.closes_every_session, [(RunningMemory, "close_session")], chain),
-    (twins.pins_in_place, [(folio_file, "migrate_out_of_cma")], chain),
-    (twins.hands_out_a_page_twice, ALLOC, chain),
-    (twins.hands_out_a_page_twice, ALLOC, test_twin.test_a_small_machine_in_one_zone),
-    (twins.takes_unmovable_pages_from_cma, [(PageAllocator, "_serve")], chain),
+    (broken_versions.loses_a_file, [(RunningMemory, "hand_over")], chain),
+    (broken_versions.loses_a_key, [(RunningMemory, "hand_over")], chain),
+    (broken_versions.restores_at_the_wrong_offset, [(RunningMemory, "retrieve")], chain),
+    (broken_versions.keeps_the_records, [(RunningMemory, "retrieve")], chain),
+    (broken_versions.unpreserves_nothing, [(Outgoing, "unpreserve")], chain),
+    (broken_versions.closes_every_session, [(RunningMemory, "close_session")], chain),
+    (broken_versions.pins_in_place, [(folio_file, "migrate_out_of_cma")], chain),
+    (broken_versions.hands_out_a_page_twice, ALLOC, chain),
     (
-        twins.takes_unmovable_pages_from_cma,
+        broken_versions.hands_out_a_page_twice,
+        ALLOC,
+        test_allocator_naive.test_a_small_machine_in_one_zone,
+    ),
+    (broken_versions.takes_unmovable_pages_from_cma, [(PageAllocator, "_serve")], chain),
+    (
+        broken_versions.takes_unmovable_pages_from_cma,
         [(PageAllocator, "_serve")],
-        test_twin.test_a_zone_that_is_mostly_cma,
+        test_allocator_naive.test_a_zone_that_is_mostly_cma,
     ),
-    (twins.loses_a_freed_page, [(PageAllocator, "free")], chain),
+    (broken_versions.loses_a_freed_page, [(PageAllocator, "free")], chain),
     (
-        twins.puts_freed_pages_at_the_tail,
+        broken_versions.puts_freed_pages_at_the_tail,
         [(BlockList, "push_head")],
-        test_twin.test_a_small_machine_in_one_zone,
+        test_allocator_naive.test_a_small_machine_in_one_zone,
     ),
-    (twins.loses_the_last_key_of_a_leaf, [(KeySet, "add_bits")], tree),
-    (twins.deletes_one_key_too_few, [(RadixTree, "del_keys")], tree),
-    (twins.destroys_parents_first, [(RadixTree, "destroy")], tree),
+    (broken_versions.loses_the_last_key_of_a_leaf, [(KeySet, "add_bits")], tree),
+    (broken_versions.deletes_one_key_too_few, [(RadixTree, "del_keys")], tree),
+    (broken_versions.destroys_parents_first, [(RadixTree, "destroy")], tree),
     (
-        twins.keeps_tables_of_a_failed_addition,
+        broken_versions.keeps_tables_of_a_failed_addition,
         [(RadixTree, "_make_path")],
         test_radix.test_runs_of_pages_equal_single_keys,
     ),
-    (twins.keeps_tables_of_a_failed_addition, [(RadixTree, "_make_path")], tree),
-    (twins.hands_on_a_live_tree, [(FrozenRadixTree, "freeze")], tree),
+    (broken_versions.keeps_tables_of_a_failed_addition, [(RadixTree, "_make_path")], tree),
+    (broken_versions.hands_on_a_live_tree, [(FrozenRadixTree, "freeze")], tree),
     (
-        twins.merges_reservations_of_other_flags,
+        broken_versions.merges_reservations_of_other_flags,
         [(Memblock, "reserve")],
         memblock,
     ),
     (
-        twins.marks_a_page_too_many,
+        broken_versions.marks_a_page_too_many,
         [(Memblock, "mark_kho_scratch")],
         memblock,
     ),
-    (twins.marks_a_page_too_many_each, [(Memblock, "mark_kho_scratch_each")], SETS),
+    (broken_versions.marks_a_page_too_many_each, [(Memblock, "mark_kho_scratch_each")], SETS),
     (
-        twins.frees_a_page_too_many,
+        broken_versions.frees_a_page_too_many,
         [(Memblock, "phys_free")],
         memblock,
     ),
     (
-        twins.ignores_nodes,
+        broken_versions.ignores_nodes,
         [(Memblock, "find")],
         memblock,
     ),
     (
-        twins.forgets_scratch_only_mode,
+        broken_versions.forgets_scratch_only_mode,
         [(Memblock, "find")],
         memblock,
     ),
-    (twins.forgets_scratch_only_mode, [(Memblock, "find")], chain),
+    (broken_versions.forgets_scratch_only_mode, [(Memblock, "find")], chain),
     (
-        twins.overlaps_nothing,
+        broken_versions.overlaps_nothing,
         [(Memblock, "overlaps_original_scratch")],
         test_memblock_hugetlb.test_gigantic_pages_are_where_the_first_free_window_is,
     ),
     (
-        twins.ignores_earlier_segments,
+        broken_versions.ignores_earlier_segments,
         PLACE,
         test_kexec_load.test_places_agree_with_trying_every_page,
     ),
-    (twins.ignores_lower_limits, PLACE, test_kexec_load.test_places_agree_with_trying_every_page),
     (
-        twins.tries_the_last_area_first,
+        broken_versions.ignores_lower_limits,
+        PLACE,
+        test_kexec_load.test_places_agree_with_trying_every_page,
+    ),
+    (
+        broken_versions.tries_the_last_area_first,
         PLACE,
         test_kexec_load.test_places_agree_with_trying_every_page,
     ),
 ]
 
 
-def put_in_place(monkeypatch, twin, places):
+def put_in_place(monkeypatch, broken, places):
     for owner, name in places:
         if isinstance(owner, dict):
             member = owner[name]
-            monkeypatch.setitem(owner, name, type(member)(broken(member[0], twin)))
+            monkeypatch.setitem(owner, name, type(member)(bound(broken, member[0])))
         elif isinstance(getattr(owner, name), Strategy):
-            monkeypatch.setattr(owner, name, Strategy(broken(getattr(owner, name).extend, twin)))
+            monkeypatch.setattr(owner, name, Strategy(bound(broken, getattr(owner, name).extend)))
         else:
-            monkeypatch.setattr(owner, name, broken(getattr(owner, name), twin))
+            monkeypatch.setattr(owner, name, bound(broken, getattr(owner, name)))
 
 
-def broken(real, twin):
-    return lambda *args, **kwargs: twin(real, *args, **kwargs)
+def bound(broken, real):
+    return lambda *args, **kwargs: broken(real, *args, **kwargs)
 
 
 @pytest.fixture
@@ -201,12 +209,14 @@ def unshrunk(monkeypatch):
     return prepare
 
 
-NAMES = [f"{twin.__name__}-{check.__name__.removeprefix('test_')}" for twin, _, check in CANARIES]
+NAMES = [
+    f"{broken.__name__}-{check.__name__.removeprefix('test_')}" for broken, _, check in CANARIES
+]
 
 
-@pytest.mark.parametrize(("twin", "places", "check"), CANARIES, ids=NAMES)
-def test_a_broken_twin_is_caught(monkeypatch, unshrunk, twin, places, check):
+@pytest.mark.parametrize(("broken", "places", "check"), CANARIES, ids=NAMES)
+def test_a_broken_version_is_caught(monkeypatch, unshrunk, broken, places, check):
     unshrunk(check)
-    put_in_place(monkeypatch, twin, places)
+    put_in_place(monkeypatch, broken, places)
     with pytest.raises((AssertionError, KhoSimError)):
         check()

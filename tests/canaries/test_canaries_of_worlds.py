@@ -1,4 +1,4 @@
-"""Broken twins that the random worlds of each platform and each release must catch.
+"""Broken versions that the random worlds of each platform and each release must catch.
 
 What is checked of a world is the same everywhere (``tests/fuzz/test_worlds.py``); here is shown
 that it bites everywhere. Releases without LUO hand over only what the kernel itself preserves, and
@@ -16,7 +16,7 @@ from kho_sim.kho.extend import STRATEGIES
 from kho_sim.kho.retrieve import RETRIEVALS
 from kho_sim.memory.pages import PageAllocator
 from kho_sim.releases import DEFAULT_RELEASE, RELEASES, load_release
-from tests.canaries import twins
+from tests.canaries import broken_versions
 from tests.canaries.test_canaries import put_in_place
 from tests.fuzz.scenarios import GIB, MIB
 from tests.fuzz.test_worlds import PLATFORMS, SHIFTS, check_world
@@ -42,11 +42,11 @@ def world(platform: str, release: str) -> dict:
 
 def canaries_of(release: str) -> Iterator[tuple]:
     rules = load_release(release)
-    yield twins.skips_the_last_preservation, [(RETRIEVALS, "per-key")]
+    yield broken_versions.skips_the_last_preservation, [(RETRIEVALS, "per-key")]
     if rules.luo:
-        yield twins.hands_out_a_page_twice, [(PageAllocator, "alloc")]
+        yield broken_versions.hands_out_a_page_twice, [(PageAllocator, "alloc")]
     if rules.extends_scratch:
-        yield twins.marks_all_memory, [(STRATEGIES, "blocks")]
+        yield broken_versions.marks_all_memory, [(STRATEGIES, "blocks")]
 
 
 CANARIES = [
@@ -61,8 +61,8 @@ def test_the_world_is_sound(platform, release):
     assert check_world(world(platform, release)) == "completed"
 
 
-@pytest.mark.parametrize(("platform", "release", "twin", "places"), CANARIES)
-def test_a_broken_twin_is_caught(monkeypatch, platform, release, twin, places):
-    put_in_place(monkeypatch, twin, places)
+@pytest.mark.parametrize(("platform", "release", "broken", "places"), CANARIES)
+def test_a_broken_version_is_caught(monkeypatch, platform, release, broken, places):
+    put_in_place(monkeypatch, broken, places)
     with pytest.raises((AssertionError, KhoSimError)):
         check_world(world(platform, release))

@@ -80,11 +80,11 @@ def test_our_strategies_skip(name):
 
 
 def build_again(machine):
-    twin = type(machine)(
+    copy = type(machine)(
         machine.memblock.copy(), machine.incoming, machine.keys, machine.preserved_pages
     )
-    twin.memblock.scratch_only = True
-    return twin
+    copy.memblock.scratch_only = True
+    return copy
 
 
 @settings(max_examples=100)

@@ -157,10 +157,10 @@ def test_a_full_leaf_is_like_any_other_bitmap(shift):
 def test_copies_are_independent():
     keys = KeySet()
     keys.add_bits(0, 1)
-    twin = keys.copy()
-    twin.add_bits(0, 2)
-    assert (list(keys), list(twin)) == ([0], [0, 1])
-    assert keys != twin
+    copy = keys.copy()
+    copy.add_bits(0, 2)
+    assert (list(keys), list(copy)) == ([0], [0, 1])
+    assert keys != copy
 
 
 def test_borders_with_room_around_them():

@@ -1,4 +1,4 @@
-"""Every retrieval of the registry: its contract, and its naive twin."""
+"""Every retrieval of the registry: its contract, and its naive model."""
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +49,7 @@ def test_it_keeps_the_contract_of_its_family(name):
     check_retrieval(name)
 
 
-def test_every_retrieval_has_a_naive_twin():
+def test_every_retrieval_has_a_naive_model():
     assert NAIVE.keys() == RETRIEVALS.keys()
 
 

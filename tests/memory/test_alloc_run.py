@@ -50,7 +50,7 @@ def machine(pieces, many_reserved):
 
 
 class Forgetful(set):
-    """What the counterfactual refused, for a twin that asks it every time."""
+    """A memory of refusals that keeps none: the counterfactual is asked every time."""
 
     def add(self, call):
         """Leave it."""
@@ -152,7 +152,7 @@ def test_a_repetition_keeps_inside_its_memory_region():
     assert memblock.repeat_below(20 * PAGE, PAGE, 0, 100, 0, 0) == 0
 
 
-def test_a_shadow_that_grew_is_asked_again():
+def test_a_counterfactual_that_grew_is_asked_again():
     """Its second doubling gives the pages of the first one back: 32 and 33."""
     memblock = Memblock()
     memblock.add(16 * PAGE, 1000 * PAGE, 0)

@@ -205,7 +205,7 @@ def test_reserve_failure_gives_everything_back():
     assert not any(r.flags & KHO_SCRATCH for r in early.memblock.memory)
 
 
-def test_a_refusal_of_the_shadow_ends_with_the_next_free():
+def test_a_refusal_of_the_counterfactual_ends_with_the_next_free():
     """4 of 8 pages are taken; the counterfactual refuses 5, until the 4 are given back."""
     memblock = Memblock()
     memblock.add(0x100000, 64 * 4096, 0)

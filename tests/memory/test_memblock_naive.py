@@ -1,4 +1,4 @@
-"""memblock against its naive twin of page sets, over random calls on a small machine."""
+"""memblock against a naive model of page sets, over random calls on a small machine."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The page allocator again, one page at a time and as plainly as can be: the twin of memory/pages.
+"""A naive model of the page allocator: one page at a time, as plainly as can be.
 
 Lists are Python lists (index 0 is the head), every request is served alone, every counter is looked
 at after every page. Written from kernel-facts 8 and 9, not from the fast one; for small machines.

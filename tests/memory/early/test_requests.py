@@ -258,7 +258,7 @@ def test_what_only_the_extension_could_serve_was_avoided():
     ]
 
 
-def test_part_of_a_block_is_freed_in_the_shadow_where_its_twin_lies():
+def test_part_of_a_block_is_freed_where_the_counterfactual_has_it():
     requests = scratch((2 * MIB, 2 * MIB + 4 * PAGE), end=4 * MIB)
     requests.start_counterfactual()
     requests.memblock.mark_kho_scratch(MIB, 3 * MIB)
@@ -272,7 +272,7 @@ def test_part_of_a_block_is_freed_in_the_shadow_where_its_twin_lies():
         ]
 
 
-def test_freeing_what_the_shadow_never_had_changes_nothing_there():
+def test_freeing_what_the_counterfactual_never_had_changes_nothing_there():
     requests = scratch((2 * MIB, 2 * MIB + PAGE), end=4 * MIB)
     requests.memblock.reserve(0, MIB)
     requests.start_counterfactual()
@@ -362,7 +362,7 @@ def test_the_memmap_of_a_table_is_one_run(monkeypatch):
     assert len(asked) <= 16
 
 
-def test_the_shadow_is_not_asked_again_for_what_it_refused(monkeypatch):
+def test_the_counterfactual_is_not_asked_again_for_what_it_refused(monkeypatch):
     asked = count_requests(monkeypatch)
     requests = scratch((2 * MIB, 2 * MIB + PAGE), end=4 * MIB)
     requests.start_counterfactual()

@@ -23,7 +23,7 @@ from kho_sim.memory.pages.kinds import run_of
 from kho_sim.memory.pages.nodes import set_lowmem_reserve
 from kho_sim.memory.pages.pinning import _split_at_cma
 from tests.geometries import ZONES
-from tests.memory.pages.test_twin import MIB, Pair, pfns
+from tests.memory.pages.test_allocator_naive import MIB, Pair, pfns
 
 GIB = 1 << 30
 

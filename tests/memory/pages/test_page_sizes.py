@@ -15,7 +15,7 @@ from kho_sim.memory.pages import INTERLEAVINGS, MOVABLE, RECLAIMABLE, UNMOVABLE,
 from kho_sim.memory.pages.zone import Zone
 from kho_sim.platform.rules import ZoneLimit
 from tests.geometries import FOUR_GIB, GEOMETRIES, PAGES_16K, PAGES_64K
-from tests.memory.pages.test_twin import FREES, PINS, QUICK, SORTS, THINNINGS, Pair, play
+from tests.memory.pages.test_allocator_naive import FREES, PINS, QUICK, SORTS, THINNINGS, Pair, play
 from tests.naive.pages import NaiveZone
 
 SIZES = pytest.mark.parametrize("geometry", GEOMETRIES, ids=["4K", "16K", "64K"])

@@ -1,4 +1,4 @@
-"""One small zone, its free lists and per-CPU lists against the page-at-a-time twin, step by step.
+"""One small zone, its free lists and per-CPU lists against the naive model, step by step.
 
 What no whole allocator on a small machine comes to: watermarks, types and per-CPU limits are drawn.
 """
@@ -79,7 +79,7 @@ STEPS = st.builds(
 
 
 class Pair:
-    """A zone and its twin with the same free memory, kept in step."""
+    """A zone and its naive model with the same free memory, kept in step."""
 
     def __init__(self, types, holes, limits):
         self.fast = Zone("Normal", 0, FIRST, END, limits.cpus)
@@ -311,7 +311,7 @@ def test_refills_that_are_taken_as_one_have_the_size_of_their_order(order, want)
         ("settle",),
     ],
 )
-def test_a_zone_does_what_its_twin_does(types, holes, limits, steps):
+def test_a_zone_does_what_its_naive_model_does(types, holes, limits, steps):
     pair = Pair(types, holes, limits)
     pair.agree()
     for verb, *arguments in steps:

@@ -10,7 +10,7 @@ from kho_sim.kho.preserve.page_cache import write_file
 from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, Run, zone
 from kho_sim.memory.pages.rounds import Rounds
 from tests.geometries import FOUR_GIB, GEOMETRIES
-from tests.memory.pages.test_twin import (
+from tests.memory.pages.test_allocator_naive import (
     FREES,
     GIB,
     MIB,
@@ -43,7 +43,7 @@ def _bursts_of_few_pages():
 
 
 class Writing(Pair):
-    """The allocator and its twin, which also write files."""
+    """The allocator and its naive model, which also write files."""
 
     def write(self, page_count, kind=MOVABLE):
         try:

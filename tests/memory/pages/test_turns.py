@@ -6,7 +6,7 @@ import pytest
 
 from kho_sim.memory.pages import MOVABLE, UNMOVABLE, OutOfMemory, PageAllocator
 from tests.geometries import ZONES
-from tests.memory.pages.test_twin import MIB
+from tests.memory.pages.test_allocator_naive import MIB
 
 SIDES = ((MIB, 65 * MIB, 0), (128 * MIB, 192 * MIB, 1), (256 * MIB, 320 * MIB, 2))
 

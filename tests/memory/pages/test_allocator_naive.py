@@ -1,4 +1,4 @@
-"""The page allocator agrees with its page-at-a-time twin: same pages, same lists, same order."""
+"""The page allocator agrees with its naive model: same pages, same lists, same order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FRAGMENTED = st.tuples(FULL, FULL, st.lists(THINNINGS, min_size=1, max_size=5), 
 
 
 class Pair:
-    """The allocator and its twin, kept in step."""
+    """The allocator and its naive model, kept in step."""
 
     def __init__(self, memory, scratch, cpus, kho_boot, geometry=PAGES_4K):
         self.fast = PageAllocator(

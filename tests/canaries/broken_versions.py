@@ -1,6 +1,6 @@
-"""Deliberately broken twins of memory/ and kho/: each has one bug of the kind that is easily made.
+"""Broken versions of functions of memory/ and kho/: each has one bug that is easily made.
 
-A twin gets the real function first and is called in its place (see ``test_canaries``).
+A broken version gets the real function first and is called in its place (see ``test_canaries``).
 """
 
 from dataclasses import replace
@@ -41,10 +41,10 @@ def forgets_what_lies_above(extend, memblock, incoming, options, *pages):
 
 def forgets_the_pages_of_the_incoming_tree(extend, memblock, incoming, options, *pages):
     """Digests a tree whose pages all lie where something is preserved anyway."""
-    twin = incoming.freeze()
+    overlaid = incoming.freeze()
     for _, start, _ in list(incoming.runs())[:1]:
-        twin._tables = tuple(dict.fromkeys(level, start) for level in twin._tables)
-    return extend(memblock, twin, options, *pages)
+        overlaid._tables = tuple(dict.fromkeys(level, start) for level in overlaid._tables)
+    return extend(memblock, overlaid, options, *pages)
 
 
 def marks_all_memory(extend, memblock, incoming, options, *pages):
@@ -57,10 +57,10 @@ def marks_all_memory(extend, memblock, incoming, options, *pages):
 
 
 def skips_the_last_preservation(retrieve, memblock, incoming, options):
-    twin = incoming.freeze()
-    for leaf in twin._keys.leaves()[-1:]:
-        twin._keys.remove_bits(leaf, 1 << (twin._keys.bits(leaf).bit_length() - 1))
-    return retrieve(memblock, twin, options)
+    shorter = incoming.freeze()
+    for leaf in shorter._keys.leaves()[-1:]:
+        shorter._keys.remove_bits(leaf, 1 << (shorter._keys.bits(leaf).bit_length() - 1))
+    return retrieve(memblock, shorter, options)
 
 
 def loses_a_file(hand_over, *args):
