@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from kho_sim.base.files import atomic_write
 from kho_sim.kho.key import encode_key
 
 FIGURES = Path(__file__).parent / "figures"
@@ -253,7 +254,8 @@ def write_drawings() -> None:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         for name, draw in DRAWINGS.items():
-            draw().savefig(FIGURES / f"{name}.svg", metadata={"Creator": None, "Date": None})
+            with atomic_write(FIGURES / f"{name}.svg") as file:
+                draw().savefig(file, format="svg", metadata={"Creator": None, "Date": None})
 
 
 if __name__ == "__main__":

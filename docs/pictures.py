@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import kho_sim as ks
+from kho_sim.base.files import atomic_write
 from kho_sim.report.html import report_html
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,8 @@ def photograph_page(folder: Path) -> None:
         shot = driver.execute_cdp_cmd(
             "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip}
         )
-        (folder / "playing.png").write_bytes(base64.b64decode(shot["data"]))
+        with atomic_write(folder / "playing.png") as file:
+            file.write(base64.b64decode(shot["data"]))
 
 
 if __name__ == "__main__":

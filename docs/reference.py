@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from releases_page import RELEASES, releases_page
+from releases_page import RELEASES, releases_page, write_lines
 
 from kho_sim.base.data_file import value_text
+from kho_sim.layout import markdown
 from kho_sim.scenario.shipped import SCHEMA_FILE
 
 LONGEST_SIGNATURE = 100
@@ -44,10 +45,10 @@ def write_reference(folder: Path) -> None:
     }
     folder.mkdir(exist_ok=True)
     for name, lines in pages.items():
-        (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
-    SCHEMA.write_text(json.dumps(json_schema(), indent=2) + "\n")
-    RELEASES.write_text("\n".join(releases_page()) + "\n")
-    GLOSSARY.write_text("\n".join(glossary_page()) + "\n")
+        write_lines(folder / f"{name}.md", lines)
+    write_lines(SCHEMA, [json.dumps(json_schema(), indent=2)])
+    write_lines(RELEASES, releases_page())
+    write_lines(GLOSSARY, glossary_page())
 
 
 def glossary_page() -> Iterator[str]:
@@ -62,10 +63,8 @@ def glossary_page() -> Iterator[str]:
         yield ""
         yield f"## {SUBJECTS[subject]}"
         yield ""
-        yield "| term | is |"
-        yield "| --- | --- |"
-        for term, line in sorted(terms.items(), key=lambda item: item[0].casefold()):
-            yield f"| {term} | {_one_line(line)} |"
+        ordered = sorted(terms.items(), key=lambda item: item[0].casefold())
+        yield markdown(("term", "is"), [(term, _one_line(line)) for term, line in ordered])
 
 
 def scenario_page(schema: dict[str, Any]) -> Iterator[str]:
@@ -114,13 +113,18 @@ def rates_page() -> Iterator[str]:
         yield ""
         yield f"{hardware.description[0].upper()}{hardware.description[1:]}."
         yield ""
-        yield "| one of | low (ns) | central (ns) | high (ns) | standing | source |"
-        yield "| --- | ---: | ---: | ---: | --- | --- |"
-        for rate_name, rate in hardware.rates.items():
-            if usual.get(rate_name) != rate:
-                levels = " | ".join(f"{level:,.10g}" for level in rate[:3])
-                source = f"{rate.standing} | {_one_line(rate.source)}"
-                yield f"| `{rate_name}` | {levels} | {source} |"
+        heads = ("one of", "low (ns)", "central (ns)", "high (ns)", "standing", "source")
+        rows = [
+            (
+                f"`{rate_name}`",
+                *(f"{level:,.10g}" for level in rate[:3]),
+                rate.standing,
+                _one_line(rate.source),
+            )
+            for rate_name, rate in hardware.rates.items()
+            if usual.get(rate_name) != rate
+        ]
+        yield markdown(heads, rows, right_from=1, right_to=4)
         usual = usual or hardware.rates
     yield ""
     yield "## Instructions"
@@ -128,10 +132,8 @@ def rates_page() -> Iterator[str]:
     yield "Written from `kho_sim/rates/instructions.py`: one set, fitted to what a laboratory"
     yield "kernel counted ({doc}`../retrieval`). They are no time."
     yield ""
-    yield "| what | instructions each |"
-    yield "| --- | ---: |"
-    for name, count in INSTRUCTIONS.items():
-        yield f"| `{name}` | {count:,.1f} |"
+    counts = [(f"`{name}`", f"{count:,.1f}") for name, count in INSTRUCTIONS.items()]
+    yield markdown(("what", "instructions each"), counts, right_from=1)
 
 
 def tables_page() -> Iterator[str]:
@@ -149,11 +151,11 @@ def tables_page() -> Iterator[str]:
         yield ""
         yield caption_of(kind)
         yield ""
-        yield "| column | dtype | unit | is |"
-        yield "| --- | --- | --- | --- |"
-        for column in columns_of(kind):
-            meaning = _one_line(column.meaning)
-            yield f"| `{column.name}` | {column.dtype} | {column.unit} | {meaning} |"
+        rows = [
+            (f"`{column.name}`", column.dtype, column.unit, _one_line(column.meaning))
+            for column in columns_of(kind)
+        ]
+        yield markdown(("column", "dtype", "unit", "is"), rows)
 
 
 def kernels_page() -> Iterator[str]:
@@ -175,10 +177,11 @@ def kernels_page() -> Iterator[str]:
             yield ""
             yield file.description
             yield ""
-            yield "| value | is | source |"
-            yield "| --- | ---: | --- |"
-            for dotted, value, source in file.values():
-                yield f"| `{dotted}` | {value_text(dotted, value)} | {_one_line(source)} |"
+            rows = [
+                (f"`{dotted}`", value_text(dotted, value), _one_line(source))
+                for dotted, value, source in file.values()
+            ]
+            yield markdown(("value", "is", "source"), rows, right_from=1, right_to=2)
 
 
 def python_page() -> Iterator[str]:
@@ -245,14 +248,14 @@ def _section(name: str, definition: dict[str, Any], sections: dict[str, Any]) ->
     yield ""
     yield _one_line(definition.get("description", ""))
     yield ""
-    yield "| key | takes | default | is |"
-    yield "| --- | --- | --- | --- |"
+    rows = []
     for key, value in properties.items():
         default = value.get("default", "")
         other = sections.get(value.get("$ref", "").rsplit("/", 1)[-1], {})
         meaning = _one_line(value.get("description") or other.get("description", ""))
         shown = "" if isinstance(default, dict) else _cell(default)
-        yield f"| `{key}` | {_takes(value)} | {shown} | {meaning} |"
+        rows.append((f"`{key}`", _takes(value), shown, meaning))
+    yield markdown(("key", "takes", "default", "is"), rows)
 
 
 def _takes(value: dict[str, Any]) -> str:
@@ -274,8 +277,8 @@ def _takes(value: dict[str, Any]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value in ("", None, [], {}) else f"`{value}`".replace("|", "\\|")
+    return "" if value in ("", None, [], {}) else f"`{value}`"
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split())

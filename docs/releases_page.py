@@ -10,7 +10,9 @@ from itertools import groupby
 from pathlib import Path
 
 from kho_sim.base.data_file import value_text
+from kho_sim.base.files import atomic_write
 from kho_sim.kho.versions import SURVIVAL, survival
+from kho_sim.layout import markdown
 from kho_sim.releases import RELEASES as NAMES
 from kho_sim.releases import Release, load_release
 
@@ -69,10 +71,8 @@ def releases_page() -> Iterator[str]:
     yield "explained in [rules by release](kernel-facts-releases.md) and"
     yield "[kernel facts](kernel-facts.md)."
     yield ""
-    yield "| release | rests on | |"
-    yield "| --- | --- | --- |"
-    for release in releases:
-        yield f"| {release.name} | {release.evidence} | {release.description} |"
+    rows = [(release.name, release.evidence, release.description) for release in releases]
+    yield markdown(("release", "rests on", "is"), rows)
     yield from _rules(releases)
     yield from _matrix(releases)
     for name, title in TEXTS.items():
@@ -88,11 +88,11 @@ def _rules(releases: Iterable[Release]) -> Iterator[str]:
     yield ""
     yield "## Rules"
     yield ""
-    yield f"| rule | {' | '.join(one.name for one in releases)} |"
-    yield f"| --- |{' --- |' * len(releases)}"
-    for dotted, words in RULES.items():
-        cells = (_cell(one, dotted, values[one.name]) for one in releases)
-        yield f"| {words} | {' | '.join(cells)} |"
+    rows = [
+        (words, *(_cell(one, dotted, values[one.name]) for one in releases))
+        for dotted, words in RULES.items()
+    ]
+    yield markdown(("rule", *(one.name for one in releases)), rows)
 
 
 def _cell(release: Release, dotted: str, values: dict[str, object]) -> str:
@@ -123,16 +123,12 @@ def _matrix(releases: Iterable[Release]) -> Iterator[str]:
     yield "        -x kernel.release=7.1,7.2,7.3 -x 'kernel.releases[1].release=7.1,7.2,7.3'"
     yield "    kho-sim plot runs/pairs --figure handover_matrix -o figures"
     yield ""
-    yield f"| from \\ to | {' | '.join(one.name for one in releases)} |"
-    yield f"| --- |{' --- |' * len(releases)}"
-    for sender in releases:
-        cells = (survival(sender, receiver) for receiver in releases)
-        yield f"| {sender.name} | {' | '.join(cells)} |"
+    cells = [
+        (sender.name, *(survival(sender, receiver) for receiver in releases)) for sender in releases
+    ]
+    yield markdown(("from \\ to", *(one.name for one in releases)), cells)
     yield ""
-    yield "| word | what is found |"
-    yield "| --- | --- |"
-    for word, meaning in SURVIVAL.items():
-        yield f"| {word} | {meaning} |"
+    yield markdown(("word", "what is found"), SURVIVAL.items())
 
 
 def _texts(releases: Iterable[Release], name: str, title: str) -> Iterator[str]:
@@ -155,14 +151,20 @@ def _sources(releases: Iterable[Release]) -> Iterator[str]:
     yield "[V] was seen in a recorded log, [S] was read in source, [D] is from notices, [I] is"
     yield "inferred."
     yield ""
-    yield "| rule | source |"
-    yield "| --- | --- |"
+    rows = []
     for dotted, words in RULES.items():
         known = [one for one in releases if dotted in one.sources]
         groups = groupby(known, key=lambda one: one.sources[dotted])
         texts = (f"{', '.join(one.name for one in group)}: {source}" for source, group in groups)
-        yield f"| {words} | {'; '.join(texts)} |"
+        rows.append((words, "; ".join(texts)))
+    yield markdown(("rule", "source"), rows)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a page, whole or not at all. Raises: OSError."""
+    with atomic_write(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
 
 
 if __name__ == "__main__":
-    RELEASES.write_text("\n".join(releases_page()) + "\n", encoding="utf-8")
+    write_lines(RELEASES, releases_page())

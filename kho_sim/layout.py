@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
@@ -211,9 +211,17 @@ def at_terminal(text: str, stream: TextIO) -> str:
     return "\n".join(line for whole in text.split("\n") for line in layout.fitted(whole))
 
 
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]], right_from: int = -1) -> str:
-    """Return a Markdown table; columns from ``right_from`` on, if any, are aligned to the right."""
-    rules = ["---:" if 0 <= right_from <= column else "---" for column in range(len(heads))]
+def markdown(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right_from: int = -1,
+    right_to: int | None = None,
+) -> str:
+    """Return a Markdown table; columns from ``right_from`` on, if any, are aligned to the right, up
+    to ``right_to`` if that is given."""
+    columns = range(len(heads))
+    right = columns[right_from:right_to] if right_from >= 0 else ()
+    rules = ["---:" if column in right else "---" for column in columns]
     body = [[_escaped(str(value)) for value in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, rules, *body))
 

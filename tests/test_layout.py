@@ -132,6 +132,15 @@ def test_markdown_escapes_what_would_end_a_cell():
     assert markdown(["a"], []) == "| a |\n| --- |"
 
 
+def test_columns_of_markdown_are_aligned_to_the_right_from_one_up_to_another():
+    def rules(*right):
+        return markdown("abcd", [], *right).splitlines()[1]
+
+    assert rules() == "| --- | --- | --- | --- |"
+    assert rules(1) == "| --- | ---: | ---: | ---: |"
+    assert rules(1, 3) == "| --- | ---: | ---: | --- |"
+
+
 def test_a_line_of_columns_goes_on_below_its_last_column():
     line = "  keys_walked  4.0  fitted to the patch's 47 us; share of a key: assumed"
     assert Layout(50).fitted(line) == [
