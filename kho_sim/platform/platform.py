@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 class Platform(Protocol):
     """Everything that differs between architectures.
 
-    ``address_bits``: of physical addresses. ``direct_map_bytes``: the most memory that the kernel
-    can map. ``command_line_max_bytes``: the longest command line, without its NUL. ``init_moves``:
-    whether the scheduler moves init away from the first node. ``boot_moves``: whether it moves
-    boot's thread to another CPU while that waits for deferred struct pages. ``boot_loader_end``:
-    the end of the addresses where a boot loader can start a kernel. ``unpacks_image``: whether what
-    kexec loads is packed, and unpacks itself after the jump.
+    ``address_bits``: of physical addresses. ``command_line_max_bytes``: the longest command line,
+    without its NUL. ``init_moves``: whether the scheduler moves init away from the first node.
+    ``boot_moves``: whether it moves boot's thread to another CPU while that waits for deferred
+    struct pages. ``boot_loader_end``: the end of the addresses where a boot loader can start a
+    kernel. ``unpacks_image``: whether what kexec loads is packed and unpacks itself after the jump.
     """
 
     @property
@@ -40,8 +39,6 @@ class Platform(Protocol):
     def geometry(self) -> Geometry: ...
     @property
     def address_bits(self) -> int: ...
-    @property
-    def direct_map_bytes(self) -> int: ...
     @property
     def command_line_max_bytes(self) -> int: ...
     @property

@@ -33,6 +33,8 @@ FOUR_GIB = 4 << 30
 
 ADDRESS_BITS = {4: 46, 5: 52}
 """Bits of physical addresses by levels of page tables (MAX_PHYSMEM_BITS)."""
+DIRECT_MAP_BYTES = 1 << 46
+"""The reach of four-level page tables, which every CPU has."""
 TABLES_BELOW_UPPER = 3
 """Of the levels that map the memmap: one of huge pages, one that is counted by windows, and the top
 level, which the kernel has in its image."""
@@ -76,8 +78,6 @@ class X86_64:  # noqa: N801 (the name of the architecture)
     geometry = Geometry()
     address_bits = 52
     """With five-level page tables, see ADDRESS_BITS."""
-    direct_map_bytes = 1 << 46
-    """With four-level page tables, which every CPU has."""
     command_line_max_bytes = 2047
     """COMMAND_LINE_SIZE less the NUL."""
     init_moves, boot_moves = True, False
@@ -111,7 +111,7 @@ class X86_64:  # noqa: N801 (the name of the architecture)
             cma_align_bytes=self.geometry.scratch_align_bytes,
             crash_low_end=FOUR_GIB,
             crash_align_bytes=16 * MIB,
-            crash_high_end=self.direct_map_bytes,
+            crash_high_end=DIRECT_MAP_BYTES,
             crash_low_bytes=256 * MIB,
             crash_low_holds_bounce_buffers=True,
         )

@@ -23,7 +23,7 @@ from kho_sim.builds import BUILDS
 from kho_sim.releases import RELEASES, nearest_release, release_of
 
 ADDRESS_LIMIT = 1 << 52
-"""The end of physical addresses of x86_64."""
+"""The end of physical addresses of x86_64, which has the most of them."""
 PAGE_BYTES = 4096
 PROFILE_SUFFIXES = (".yaml", ".yml", ".json")
 """Characters that distinguish a file from the name of a build."""

@@ -29,7 +29,7 @@ from kho_sim.scenario.fields import (
     SizeOrZero,
     SizeRule,
 )
-from kho_sim.scenario.platform import where_started
+from kho_sim.scenario.platform import broken_end, where_started
 from kho_sim.scenario.section import BrokenRule, Section
 from kho_sim.scenario.time import Given, HardwareRule
 
@@ -37,7 +37,8 @@ BOOTABLE = 64 << 20
 """Room that a boot loader needs for kernel and initrd."""
 LEAST_BYTES = 16 << 20
 MOST_BYTES = 1 << 46
-"""The reach of the direct map of x86-64 with four-level page tables, 64 TiB."""
+"""64 TiB, the reach of the direct map of x86_64 with four-level page tables; arm64 reaches 128
+(kernel-facts-arm64 1.2)."""
 EFI_FIRMWARES = ("ovmf-q35",)
 LEAST_BYTES_OF_FIRMWARE = {"ovmf-q35": (256 << 20, 64 << 10)}
 """Firmware that needs more: bytes, and more of them for each CPU."""
@@ -259,6 +260,9 @@ class Machine(Section):
         if not any(part.start < platform.boot_loader_end for part in large):
             room = f"{format_exact(BOOTABLE)}{where_started(platform)}"
             yield ("memory_map",), f"no usable range of {room}, where a kernel is started"
+        for index, part in enumerate(ranges):
+            if part.is_memory:
+                yield from broken_end(platform, part.end, ("memory_map", index))
         for index, part in enumerate(ranges if self.platform == "x86_64" else ()):
             if part.kind == "nomap":
                 text = "x86_64 has no nomap ranges; accepted: usable, reserved, EFI types"

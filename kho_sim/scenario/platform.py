@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import PLATFORM_BUILDS, PLATFORMS
 from kho_sim.builds import FILES, file_of, load_build
-from kho_sim.platform.platform import Platform
+from kho_sim.platform.platform import Platform, platform_of
 from kho_sim.scenario.section import BrokenRule
 
 X86_KEYS = ("brk", "init_size", "purgatory")
@@ -26,6 +26,25 @@ def broken_on_platform(
         yield from (((*place, "build"), text) for text in _wrong_build(build, platform, page_bytes))
     for key in given if platform != PLATFORMS[0] else ():
         yield (*place, key), f"no kernel of {platform} has this; it is for {PLATFORMS[0]}"
+
+
+def broken_lengths(
+    platform: str, lines: Iterable[tuple[tuple[str | int, ...], str]]
+) -> Iterator[BrokenRule]:
+    """Yield the command lines that are too long for the platform, which would cut the rest off."""
+    most = platform_of(platform).command_line_max_bytes
+    for place, line in lines:
+        length = len(line.encode())
+        if length > most:
+            yield place, f"{length} bytes are too long; the kernel takes {most}"
+
+
+def broken_end(platform: Platform, end: int, place: Sequence[str | int]) -> Iterator[BrokenRule]:
+    """Yield that memory ends above the physical addresses of the platform, which would drop it."""
+    last = 1 << platform.address_bits
+    if end > last:
+        text = f"memory ends at {end:#x}; accepted: up to {last:#x}, where addresses of"
+        yield (*place, "end"), f"{text} {platform.name} end"
 
 
 def where_started(platform: Platform) -> str:

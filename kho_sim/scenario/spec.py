@@ -43,7 +43,7 @@ from kho_sim.scenario.fields import (
     SizeOrZero,
 )
 from kho_sim.scenario.machine import Machine
-from kho_sim.scenario.platform import X86_KEYS, broken_on_platform
+from kho_sim.scenario.platform import X86_KEYS, broken_lengths, broken_on_platform
 from kho_sim.scenario.section import BrokenRule, Section, sections_in
 from kho_sim.scenario.shown import scenario_line, scenario_values
 from kho_sim.scenario.time import PRESERVE_WHEN, TimedSteps, TimedUpdate
@@ -52,8 +52,6 @@ from kho_sim.scenario.workloads import Workload, broken_between
 from kho_sim.scenario.yaml_tree import write_yaml
 
 ON_FAILURE = ("stop", "retry", "cold_boot", "previous")
-COMMAND_LINE_MAX_BYTES = 2047
-"""COMMAND_LINE_SIZE of x86 less the terminating zero; the kernel would cut the rest off."""
 
 
 class EarlyAllocation(Section):
@@ -145,10 +143,6 @@ class BuildSizes(Section):
             text = f"image and brk alone take {format_exact(in_memory)}, which is more than this"
             yield ("init_size",), text
         command_line = getattr(self, "command_line", None) or ""
-        length = len(command_line.encode())
-        if length > COMMAND_LINE_MAX_BYTES:
-            text = f"{length} bytes are too long; the kernel takes {COMMAND_LINE_MAX_BYTES}"
-            yield ("command_line",), text
         if any(ord(character) < 32 for character in command_line):
             yield ("command_line",), "a command line is one line without control characters"
 
@@ -260,6 +254,10 @@ class Scenario(Section):
             text = f"{platform} has no pages of {format_exact(page_bytes)}; accepted: {known}"
             yield ("kernel", "page_size"), text
             return
+        lines = [((*place, "command_line"), kernel.command_line or "") for place, kernel in kernels]
+        if too_long := list(broken_lengths(platform, lines)):
+            yield from too_long
+            return
         for place, kernel in kernels:
             for index, allocation in enumerate(kernel.early or ()):
                 if allocation.node is not None and allocation.node >= self.machine.nodes:
@@ -281,10 +279,10 @@ class Scenario(Section):
         yield from broken_arrivals(self.workload, self.machine.bad_memory, *served)
         boots = max(len(self.kernel.releases), 1)
         rules = option_rules(platform, page_bytes)
-        lines = [
+        parsed = [
             parse_command_line(self.kernel.at(boot).command_line, rules) for boot in range(boots)
         ]
-        yield from broken_between(self.workload, lines, self.machine.nodes, page_bytes)
+        yield from broken_between(self.workload, parsed, self.machine.nodes, page_bytes)
 
     def __repr__(self) -> str:
         return scenario_line(self)

@@ -57,7 +57,6 @@ class Toy:
     name = "toy"
     geometry = Geometry(page_shift=14, section_shift=27, max_order=11, third_level_pages=False)
     address_bits = 40
-    direct_map_bytes = 1 << 40
     command_line_max_bytes = 100
     init_moves = boot_moves = unpacks_image = False
     boot_loader_end = 2 * GIB

@@ -15,8 +15,9 @@ from kho_sim.chain.build import build_machine
 from kho_sim.memory.early import BootOptions
 from kho_sim.platform.firmware.e820 import from_memory_map, qemu_machine
 from kho_sim.platform.loader import LoadedKernel
-from kho_sim.platform.x86_64 import X86_64
-from kho_sim.scenario import loads, spec
+from kho_sim.platform.platform import PLATFORMS
+from kho_sim.platform.x86_64 import DIRECT_MAP_BYTES, X86_64
+from kho_sim.scenario import from_dict, loads
 from kho_sim.scenario.fields import ADDRESS_LIMIT
 from kho_sim.scenario.machine import MOST_BYTES
 from tests.memory.boots import early_boot, handover_at
@@ -157,10 +158,31 @@ def test_low_memory_ends_at_4_gib_for_a_boot_loader():
 
 
 def test_the_schema_has_the_limits_of_the_platform():
-    platform = X86_64()
-    assert 1 << platform.address_bits == ADDRESS_LIMIT
-    assert platform.direct_map_bytes == MOST_BYTES
-    assert platform.command_line_max_bytes == spec.COMMAND_LINE_MAX_BYTES
+    assert 1 << X86_64.address_bits == ADDRESS_LIMIT
+    assert DIRECT_MAP_BYTES == MOST_BYTES
+
+
+def test_no_platform_has_more_addresses_than_the_schema():
+    platforms = [one for sizes in PLATFORMS.values() for one in sizes.values()]
+    assert max(1 << platform.address_bits for platform in platforms) == ADDRESS_LIMIT
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+@pytest.mark.parametrize("place", ["", "releases"])
+def test_a_command_line_is_as_long_as_the_platform_has_room_for(name, place, monkeypatch):
+    def words(length):
+        line = {"command_line": "q" * length}
+        kernel = {"releases": [line]} if place else line
+        return {"machine": {"platform": name, "memory": "4GiB"}, "kernel": kernel}
+
+    for platform in PLATFORMS[name].values():
+        monkeypatch.setattr(type(platform), "command_line_max_bytes", 100)
+    assert from_dict(words(100))
+    with pytest.raises(ScenarioError) as error:
+        from_dict(words(101))
+    (problem,) = error.value.problems
+    assert problem.path == ("kernel.releases[0]" if place else "kernel") + ".command_line"
+    assert problem.message == "101 bytes are too long; the kernel takes 100"
 
 
 def test_zones_cover_all_addresses():

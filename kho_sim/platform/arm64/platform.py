@@ -50,8 +50,6 @@ class Arm64:
 
     name = "arm64"
     address_bits = ADDRESS_BITS
-    direct_map_bytes = 1 << (ADDRESS_BITS - 1)
-    """Half of what virtual addresses of 48 bits reach."""
     command_line_max_bytes = 2047
     """COMMAND_LINE_SIZE less the NUL."""
     init_moves = False
