@@ -35,7 +35,7 @@ PACKAGES = {
     "tables": BASE | {"trace"},
     "runs": RESULTS,
     "logs": MACHINE | {"memory", "kho", "scenario", "trace"},
-    "chain": MACHINE | {"memory", "kho", "kernel", "scenario", "rates", "trace"},
+    "chain": MACHINE | {"layout", "memory", "kho", "kernel", "scenario", "rates", "trace"},
     "graphs": BASE | {"platform", "kho", "trace"},
     "steps": BASE | {"releases", "layout", "kho", "memory", "trace"},
     "plots": BASE | {"kho", "memory", "trace", "graphs"},

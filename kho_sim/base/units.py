@@ -184,8 +184,11 @@ def format_duration(duration_ns: int) -> str:
     return f"{duration_ns // SECOND_NS}s"
 
 
-def format_ns(duration_ns: int) -> str:
-    """Return a time for people: '850 ns', '1.25 ms', '12.3 s', '2m 05s', '3h 20m'."""
+def format_ns(duration_ns: float) -> str:
+    """Return a time for people: '2.5 ns', '850 ns', '1.25 ms', '12.3 s', '2m 05s', '3h 20m'.
+
+    Times are whole nanoseconds; only a rate has parts of one.
+    """
     if duration_ns < 0:
         return "-" + format_ns(-duration_ns)
     if duration_ns >= 60 * SECOND_NS:
@@ -198,7 +201,7 @@ def format_ns(duration_ns: int) -> str:
         if duration_ns >= unit_ns:
             number = f"{duration_ns / unit_ns:.2f}".rstrip("0").rstrip(".")
             return f"{number} {unit}"
-    return f"{duration_ns} ns"
+    return f"{duration_ns:g} ns"
 
 
 def plural(number: int, what: str, ending: str = "s") -> str:

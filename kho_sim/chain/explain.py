@@ -18,6 +18,7 @@ from kho_sim.base.units import counted, format_ns, format_size, plural
 from kho_sim.chain.build import build_plan
 from kho_sim.chain.chain import run_plan
 from kho_sim.chain.plan import ChainPlan
+from kho_sim.layout import WIDTH_MAX, Column, Layout
 from kho_sim.memory.memblock import KHO_SCRATCH
 from kho_sim.scenario import Scenario, scenario_of
 from kho_sim.scenario.notes import notes_of
@@ -44,6 +45,17 @@ KASLR_ASSUMPTIONS = (
     "KASLR puts an image at any 2 MiB of free memory alike, or of original scratch in a KHO boot, "
     "drawn from the seed where the scenario does not say it (kernel-facts-distro 3)",
 )
+SOURCE = Column("", left=True)
+RATE_COLUMNS = (
+    Column("time of one", left=True),
+    Column("low"),
+    Column("central"),
+    Column("high"),
+    SOURCE,
+)
+SPEED_UP_COLUMNS = (Column("faster with threads", left=True), Column("times at most"), SOURCE)
+WIDE = Layout(WIDTH_MAX)
+"""Each source stays in one line, which whoever prints it may break."""
 SHOWN_BOOTS = 4
 VALUE_END = 41
 """Columns of a name and its value, which is aligned to the right as far as both have room."""
@@ -250,16 +262,14 @@ def _rates(plan: ChainPlan) -> Iterator[str]:
     hardware = plan.timing.hardware
     yield ""
     yield f"Hardware {hardware.name}: {hardware.description}"
-    yield f"  {'time of one':<28}{'low':>10}{'central':>10}{'high':>10}"
-    for name, rate in hardware.rates.items():
-        levels = "".join(f"{_time(level):>10}" for level in (rate.low, rate.central, rate.high))
-        yield f"  {name:<28}{levels}  {rate.standing}: {rate.source}"
-    yield "  at most so many times faster with threads"
-    for name, most in hardware.speed_ups.items():
-        yield f"  {name:<28}{most.value:>10,.1f}  {most.standing}: {most.source}"
+    rates = [
+        [name, *map(format_ns, rate[:3]), f"{rate.standing}: {rate.source}"]
+        for name, rate in hardware.rates.items()
+    ]
+    yield from WIDE.table(RATE_COLUMNS, rates, indent=2)
+    speed_ups = [
+        [name, f"{most.value:,.1f}", f"{most.standing}: {most.source}"]
+        for name, most in hardware.speed_ups.items()
+    ]
+    yield from WIDE.table(SPEED_UP_COLUMNS, speed_ups, indent=2)
     yield f"  {plan.timing.pci_functions} functions on PCI, {plan.timing.pci_waits} waits"
-
-
-def _time(level_ns: float) -> str:
-    """Return a rate for people, with the part of a nanosecond that it may have."""
-    return format_ns(round(level_ns)) if level_ns >= 1000 else f"{level_ns:g} ns"

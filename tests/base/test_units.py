@@ -173,6 +173,7 @@ def test_durations_name_their_unit():
     ("duration_ns", "text"),
     [
         (0, "0 ns"),
+        (2.5, "2.5 ns"),
         (850, "850 ns"),
         (1_250_000, "1.25 ms"),
         (12_300_000_000, "12.3 s"),
