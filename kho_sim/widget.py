@@ -88,7 +88,7 @@ class LiveChain:
 
     @property
     def words(self) -> str:
-        """What is written above the figure, as HTML."""
+        """The text above the figure, as HTML."""
         return str(self._words.value)
 
     @property

@@ -40,7 +40,7 @@ class Blocks(Sequence[int]):
 
     @property
     def listable(self) -> bool:
-        """Whether these are few enough to be listed one by one."""
+        """Tell whether the blocks are few enough to be listed one by one."""
         return len(self) <= MOST_LISTED
 
     def spans(self) -> Iterator[Extent]:

@@ -128,6 +128,6 @@ def unpack_plugins(data: bytes) -> None:
 
 
 def _main_is_a_file() -> bool:
-    """Whether __main__ is a script or a module: those a worker of this machine imports again."""
+    """Tell whether __main__ is a script or a module: a worker of this machine imports it again."""
     main = sys.modules["__main__"]
     return bool(getattr(main, "__spec__", None) or getattr(main, "__file__", None))

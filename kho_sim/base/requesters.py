@@ -161,10 +161,10 @@ def reserve_mem(name: str) -> str:
 
 
 def is_scratch_area(what: str) -> bool:
-    """Whether that is the name of a scratch area: lowmem, global, or a node's."""
+    """Tell whether a name is that of a scratch area: lowmem, global, or a node's."""
     return what in (LOWMEM_SCRATCH, GLOBAL_SCRATCH) or bool(_NODE_SCRATCH.fullmatch(what))
 
 
 def is_modelled(what: str) -> bool:
-    """Whether a modelled build can ask for what has that name."""
+    """Tell whether a modelled build can make a request of that name."""
     return what in REQUESTERS or what.startswith(_NAMED_MEMORY) or is_scratch_area(what)

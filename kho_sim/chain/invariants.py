@@ -23,8 +23,8 @@ from kho_sim.platform.geometry import Geometry
 
 
 def check_early_boot(booted: BootedMemory, incoming: FrozenRadixTree) -> None:
-    """No early allocation touched preserved memory or a page of the tree that is still to be
-    read; what early memory of the kernel before lies in scratch is protected by nothing."""
+    """Check that no early allocation touched preserved memory or a page of the tree that is still
+    to be read; early memory of the kernel before that lies in scratch is not protected."""
     kept = subtracted(incoming.preserved_extents(), _scratch(booted.scratch_areas))
     page_bytes = incoming.geometry.page_bytes
     tables = [Extent(page, page + page_bytes) for page in incoming.table_pages()]
@@ -44,8 +44,8 @@ def check_survivors(
     kept: Iterable[HandedObject],
     refused: Sequence[HandedObject] = (),
 ) -> None:
-    """The objects that were ``kept`` are those whose memory the retrieval reserved or skipped: no
-    file was lost without need, and nothing is said to live in memory that anyone may have taken.
+    """Check that the objects that were ``kept`` are those whose memory the retrieval reserved or
+    skipped: no file was lost without need, and none lives in memory that anyone may have taken.
     What was ``refused`` is lost though its memory is still reserved.
 
     Of the kernel's own objects a later kernel need not ask for all.
@@ -79,8 +79,8 @@ def _memory_of(handed: HandedObject, geometry: Geometry) -> Iterator[Extent]:
 
 
 def check_running(memory: RunningMemory, handover: Handover) -> None:
-    """Every object that was handed over and is asked for is there again, at the same place and as
-    long as before; files always are, but for those that were refused."""
+    """Check that every object that was handed over and is asked for is there again, at the same
+    place and as long as before; files always are, but for those that were refused."""
     for handed in handover.objects:
         if handed in memory.refused:
             continue
@@ -93,8 +93,8 @@ def check_running(memory: RunningMemory, handover: Handover) -> None:
 
 
 def check_hand_over(handover: Handover) -> None:
-    """All that is handed over is in the tree, nothing that a user has lies in scratch, and no two
-    objects share, but for early memory, which may begin and end inside of a page."""
+    """Check that all that is handed over is in the tree, that no file lies in scratch, and that no
+    two objects share, but for early memory, which may begin and end inside of a page."""
     kept = handover.tree.preserved_extents()
     shift = handover.tree.geometry.page_shift
     files, areas = (

@@ -101,7 +101,7 @@ class Kernel:
         self._steps = plan.steps[index]
 
     def life(self) -> Process:
-        """The whole story, and its times. Raises ChainEnds where it ends before its time."""
+        """Live from boot to handover, and take the times. Raises ChainEnds where that fails."""
         try:
             yield from self._story()
         finally:
@@ -155,16 +155,16 @@ class Kernel:
 
     @property
     def is_last(self) -> bool:
-        """True if no kernel follows, so that nothing is preserved or loaded."""
+        """Tell whether no kernel follows, so that nothing is preserved or loaded."""
         return self.index + 1 == self.plan.boots
 
     @property
     def begins_anew(self) -> bool:
-        """True if this kernel found nothing that one before it had preserved."""
+        """Tell whether this kernel found nothing that one before it had preserved."""
         return self.booted.incoming is None
 
     def rest(self, duration_ns: int) -> None:
-        """Nothing was asked of memory for so long: after a minute per-CPU lists have emptied."""
+        """Pass a time without requests: after a minute per-CPU lists have emptied."""
         if duration_ns >= SETTLING_NS:
             self.memory.pages.settle()
 
@@ -265,7 +265,7 @@ class Kernel:
             self._handed_objects = [one for one in self._handed_objects if one not in lost]
 
     def serve(self) -> Process:
-        """The workloads run beside each other until the next update is due."""
+        """Run the workloads beside each other until the next update is due."""
         begin = self.now_ns
         panics = self.faults.panic[0] == "serve"
         uptime_ns = self.plan.uptime_ns // 2 if panics else self.plan.uptime_ns
@@ -280,7 +280,7 @@ class Kernel:
     # Helpers
 
     def setup_of(self, index: int) -> KernelSetup:
-        """A kernel's setup; gigantic pages that it is handed count towards ``hugepages=``."""
+        """Return a kernel's setup; gigantic pages handed to it count towards ``hugepages=``."""
         setup = self.plan.kernels[index]
         if index != self.index or self.handover is None:
             return setup
@@ -372,8 +372,8 @@ class Kernel:
             self.journal.note_file_outcomes(number, self._handed_objects, kept=True)
 
     def note_left_behind(self) -> None:
-        """In a release without live update files end with their kernel, and so does what KHO
-        refused."""
+        """Record what ends with this kernel: all files in a release without live update, and what
+        KHO refused."""
         self._note_unpreserved()
         files = [one for one in self._objects_at_risk() if one.session]
         if files and self.setup.release.luo is None:

@@ -60,7 +60,7 @@ class ChainPlan:
 
     @property
     def resets(self) -> bool:
-        """Whether a kernel that is lost is followed by a cold boot through firmware."""
+        """Tell whether a kernel that is lost is followed by a cold boot through firmware."""
         return self.on_failure in ("cold_boot", "previous")
 
     def rolled_back(self, failed: int) -> ChainPlan:
@@ -80,7 +80,7 @@ class ChainPlan:
         )
 
     def without_extension(self) -> ChainPlan:
-        """The paired twin: the same in everything, but no kernel extends scratch, or reserves what
+        """Return the plan of the twin, in which no kernel extends scratch, or reserves what
         was preserved before its last step."""
         return replace(
             self,

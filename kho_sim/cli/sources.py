@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def is_sweep(path: Path) -> bool:
-    """True if a folder holds a stored sweep."""
+    """Tell whether a folder holds a stored sweep."""
     return path.is_dir() and (path / "manifest.json").exists()
 
 
 def is_advice(path: Path) -> bool:
-    """True if a folder holds advice, which is a sweep as well."""
+    """Tell whether a folder holds advice, which is a sweep as well."""
     return (path / "advice.json").is_file()
 
 

@@ -42,7 +42,7 @@ def named_areas_of(early: EarlyBoot, handed: Iterable[HandedObject]) -> tuple[Na
 
 
 def lies_in_scratch(booted: BootedMemory, area: NamedArea) -> bool:
-    """Whether an area has a byte in original scratch."""
+    """Tell whether an area has a byte in original scratch."""
     scratch = [Extent(start, start + size) for start, size in booted.scratch_areas]
     return any(area.extent.overlaps(part) for part in scratch)
 

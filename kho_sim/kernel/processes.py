@@ -51,7 +51,7 @@ class Home(Protocol):
     def close(self, name: str) -> None: ...
 
     def is_preserved(self, name: str) -> bool:
-        """Whether live update has a file open as well, or is about to."""
+        """Tell whether live update has a file open as well, or is about to."""
 
 
 class Processes:

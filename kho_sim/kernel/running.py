@@ -113,7 +113,7 @@ class RunningMemory:
 
     @property
     def kho_enabled(self) -> bool:
-        """Whether this kernel can hand memory on."""
+        """Tell whether this kernel can hand memory on."""
         return self.setup.kho and bool(self.booted.scratch_areas)
 
     @property
@@ -297,7 +297,7 @@ class RunningMemory:
                 self._preserve(self.luo, live)
 
     def refuses(self, live: LiveObject) -> bool:
-        """Whether KHO says -EINVAL to one of the kernel's own objects, as it lies in scratch."""
+        """Tell whether KHO says -EINVAL to an object of the kernel's own, as it lies in scratch."""
         debug = self.setup.build.config.kexec_handover_debug
         return debug and lies_in_scratch(self.booted, self.named_areas[live.name])
 
@@ -309,7 +309,7 @@ class RunningMemory:
             self._preserving = ""
 
     def is_preserved(self, name: str) -> bool:
-        """Whether live update has a file of user space open: it is preserved, or about to be."""
+        """Tell whether live update has a file of user space open: preserved, or about to be."""
         return name == self._preserving or any(one.name == name for one in self.handed)
 
     def close_session(self, session: str) -> None:

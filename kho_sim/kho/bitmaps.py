@@ -100,7 +100,7 @@ class Bitmaps(FrozenBitmaps, RadixTree):
 
     @property
     def is_ready(self) -> bool:
-        """Always: nothing is allocated before the first block."""
+        """Tell that blocks can be added, always: nothing is allocated before the first one."""
         return True
 
     def finalize(self) -> int:

@@ -22,12 +22,12 @@ NO_MAP = "KHO: no preserved memory map in the handover FDT"
 
 
 def scratch_found(handover: Handover, release: Release) -> bool:
-    """Whether a kernel of this release gets at its scratch areas."""
+    """Tell whether a kernel of this release gets at its scratch areas."""
     return _version(handover) == release.kho_compatible and handover.damage.sound_areas is None
 
 
 def data_found(handover: Handover, release: Release) -> bool:
-    """Whether a kernel of this release gets at what was preserved for it.
+    """Tell whether a kernel of this release gets at what was preserved for it.
 
     Without the root of the memory map its scratch stays what it was, and early memory must fit in
     there (kernel-facts 5.1, 12.1).

@@ -234,7 +234,7 @@ class RadixTree(FrozenRadixTree):
 
     @property
     def is_ready(self) -> bool:
-        """Whether there was a page for the root."""
+        """Tell whether there was a page for the root."""
         return bool(self.root)
 
     @classmethod

@@ -58,7 +58,7 @@ class Efi:
 
     @cached_property
     def boot_services(self) -> tuple[Extent, ...]:
-        """What boot services held, but for the descriptor that is kept."""
+        """The memory of boot services, but for the descriptor that is kept."""
         return tuple(
             descriptor.extent
             for descriptor in self.descriptors
@@ -81,5 +81,5 @@ class Efi:
 
     @cached_property
     def conventional(self) -> tuple[Extent, ...]:
-        """What was free when the firmware looked for a place for a first kernel."""
+        """The memory that was free when the firmware looked for a place for a first kernel."""
         return tuple(d.extent for d in self.descriptors if d.kind in CONVENTIONAL)

@@ -118,7 +118,7 @@ class Machine:
 
     @property
     def cpus(self) -> int:
-        """CPUs that are possible: a kernel lays out memory for all of them."""
+        """The possible CPUs: a kernel lays out memory for all of them."""
         return len(self.cpu_nodes)
 
     @property
@@ -133,7 +133,7 @@ class Machine:
 
     @property
     def present_cpus(self) -> int:
-        """CPUs that are there from the beginning."""
+        """The CPUs that are present from the beginning."""
         return self.cpus if self.plugged_cpus is None else min(self.plugged_cpus, self.cpus)
 
     @cached_property
@@ -156,7 +156,7 @@ class Machine:
 
     @property
     def end_of_possible_memory(self) -> int:
-        """Where memory can end, with all that may be plugged in."""
+        """The end of memory, with all that may be plugged in."""
         return max([self.end_of_memory, *(place.end for place in self.hotplug)])
 
     @cached_property

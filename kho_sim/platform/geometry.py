@@ -123,7 +123,7 @@ class Geometry:
 
     @cached_property
     def gigantic_orders(self) -> tuple[int, ...]:
-        """Those of them that the page allocator cannot hold: memblock has to, at boot."""
+        """Orders of huge pages that the page allocator cannot hold: memblock has to, at boot."""
         return tuple(order for order in self.huge_page_orders if order > self.max_order)
 
     def order_of(self, size_bytes: int) -> int:
@@ -134,7 +134,7 @@ class Geometry:
         return order
 
     def is_gigantic(self, size_bytes: int) -> bool:
-        """Whether memblock has to hold such a page, at boot."""
+        """Tell whether a huge page is gigantic: memblock has to hold it, at boot."""
         return self.order_of(size_bytes) > self.max_order
 
     # KHO

@@ -21,8 +21,8 @@ NOSAVE_REGION_BYTES = 32
 
 
 def allocate_resources(boot: EarlyBoot) -> None:
-    """Names of what the HPET, the IO-APIC and each entry of the firmware's map take: page 0 is one
-    more, and registers that EFI names are none (efi_remove_e820_mmio())."""
+    """Allocate resources of the HPET, the IO-APIC and each entry of the firmware's map: page 0 is
+    one more, and registers that EFI names are none (efi_remove_e820_mmio())."""
     build, entries = boot.build, 1 + sum(entry.kind != MMIO for entry in boot.machine.firmware)
     boot.alloc_or_panic(requesters.HPET_RESOURCE, build.hpet_resource_bytes)
     boot.alloc_or_panic(requesters.IOAPIC_RESOURCE, build.ioapic_resource_bytes)
@@ -30,13 +30,13 @@ def allocate_resources(boot: EarlyBoot) -> None:
 
 
 def keep_firmware_map(boot: EarlyBoot) -> None:
-    """One record for each entry; it is no error if there is no memory for one."""
+    """Allocate a record for each entry; it is no error if there is no memory for one."""
     for _ in boot.machine.map_first_seen:
         boot.requests.alloc(requesters.FIRMWARE_MAP_ENTRY, FIRMWARE_MAP_ENTRY_BYTES, 64)
 
 
 def register_nosave_regions(boot: EarlyBoot) -> None:
-    """One record for each stretch that is no memory below the end of memory: page 0, and the holes.
+    """Allocate a record for each stretch below the end of memory that is none: page 0, and holes.
 
     Source: kernel-facts-distro 1.
     """

@@ -143,7 +143,7 @@ def _draw_spine(
 
 
 def _died(graph: nx.MultiDiGraph, kernel: str) -> bool:
-    """True if a kernel is followed by a cold boot, or by an end that it did not live to see."""
+    """Tell whether a cold boot follows a kernel, or an end that it did not live to see."""
     return any(
         relation == "falls back to"
         or graph.nodes[target].get("outcome") in ("boot_failed", "panicked")

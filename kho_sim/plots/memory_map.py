@@ -194,7 +194,7 @@ def _count(number: int | None) -> str:
 
 
 def _inherited(facts: BootMemory) -> bool:
-    """True if the trace records what a KHO boot inherited and may allocate from."""
+    """Tell whether the trace records what a KHO boot inherited and may allocate from."""
     return facts.known and facts.boot.kind != "cold"
 
 

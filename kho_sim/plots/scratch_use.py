@@ -100,7 +100,7 @@ def _place(row: Allocation) -> str:
 
 
 def _is_scratch_itself(trace: Trace, row: Allocation) -> bool:
-    """True if a cold boot reserves a scratch area with this."""
+    """Tell whether a cold boot reserves a scratch area with this request."""
     areas = next((b.scratch_areas for b in trace[Boot] if b.boot == row.boot), None)
     return row.source == "memory" and (row.address, row.size_bytes) in (areas or ())
 

@@ -42,7 +42,7 @@ class Axis:
 
     @property
     def is_logarithmic(self) -> bool:
-        """True for numbers that are too far apart for a linear axis."""
+        """Tell whether the values are numbers too far apart for a linear axis."""
         if not self.is_number or self.key == SHIFT or min(self.values) <= 0:
             return False
         steps = [high - low for low, high in pairwise(self.values)]
@@ -73,7 +73,7 @@ class Chains:
 
     @property
     def spread(self) -> str:
-        """What a line and its band stand for."""
+        """The words for what a line and its band stand for."""
         per_point = int(self.rows.groupby(["series", "place"]).size().max())
         if per_point == 1:
             text = "one chain per point"
@@ -206,5 +206,5 @@ def _series_names(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
 
 
 def is_size(key: str) -> bool:
-    """True if the values of a varied place are bytes."""
+    """Tell whether the values of a varied place are bytes."""
     return unit_of(key) == "bytes"

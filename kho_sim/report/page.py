@@ -66,7 +66,7 @@ class PageTable:
 
     @property
     def folded(self) -> bool:
-        """Whether it is so long that a reader opens it first."""
+        """Tell whether the table is so long that a reader opens it first."""
         return len(self.rows) > ROWS_OPEN
 
 

@@ -142,7 +142,7 @@ class SizeRule(FieldRule):
         return size_bytes
 
     def write(self, value: Any, info: SerializationInfo) -> int | str:
-        """An int for machines; text for people where the caller asks for it."""
+        """Return an int for machines, or text for people where the caller asks for it."""
         as_text = isinstance(info.context, Mapping) and info.context.get("sizes") == "text"
         return format_exact(value) if as_text else value
 

@@ -60,7 +60,7 @@ class MemoryRange(Section):
 
     @property
     def is_memory(self) -> bool:
-        """Whether a kernel that runs has it as memory."""
+        """Tell whether a kernel that runs has the range as memory."""
         return self.kind in USABLE_MEMORY
 
     def broken_rules(self) -> Iterator[BrokenRule]:
@@ -171,7 +171,7 @@ class Machine(Section):
 
     @property
     def has_efi(self) -> bool:
-        """Whether EFI starts the machine."""
+        """Tell whether EFI starts the machine."""
         types = {part.kind for part in self.memory_map or ()}
         return self.firmware in EFI_FIRMWARES or bool(self.efi or types & set(EFI_MEMORY))
 

@@ -21,7 +21,7 @@ AREAS_NAMED = 4
 
 
 def before(boot_steps: BootSteps) -> Iterator[str]:
-    """Original scratch only, or in a cold boot all memory."""
+    """Yield what may be allocated: original scratch only, or in a cold boot all memory."""
     boot, memory = boot_steps.boot, boot_steps.recorded.memory("before_extend")
     scratch = memory.get("scratch", [])
     if boot.kind == "cold":
@@ -47,7 +47,7 @@ def before(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def walk(boot_steps: BootSteps) -> Iterator[str]:
-    """The incoming tree, page by page and key by key."""
+    """Yield how the incoming tree is walked, page by page and key by key."""
     boot = boot_steps.boot
     if boot.preservations is not None:
         orders = ", ".join(
@@ -68,7 +68,7 @@ def walk(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def digest(boot_steps: BootSteps) -> Iterator[str]:
-    """Preserved memory and tree pages, rounded to blocks."""
+    """Yield how preserved memory and tree pages are rounded to blocks."""
     spans, block_bytes = boot_steps.busy
     boot = boot_steps.boot
     if boot.busy_blocks is not None and block_bytes and boot_steps.boot.busy_blocks:
@@ -93,7 +93,7 @@ def digest(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def marks(boot_steps: BootSteps) -> Iterator[str]:
-    """What is between busy blocks becomes scratch."""
+    """Yield how what is between busy blocks becomes scratch."""
     boot, memory = boot_steps.boot, boot_steps.recorded.memory("after_extend")
     if boot.extended_bytes is not None:
         size = format_size(boot.extended_bytes)
@@ -115,7 +115,7 @@ def marks(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def early(boot_steps: BootSteps) -> Iterator[str]:
-    """Requests after the point of the extension."""
+    """Yield the requests after the point of the extension."""
     callers = boot_steps.callers.get("early", [])
     if not callers:
         yield "No request is recorded."
@@ -141,7 +141,7 @@ def early(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def scratch(boot_steps: BootSteps) -> Iterator[str]:
-    """The scratch areas that a first kernel reserves."""
+    """Yield the scratch areas that a first kernel reserves."""
     areas = [area for area in boot_steps.boot.scratch_areas or () if area[1]]
     if not areas:
         yield "No scratch is reserved: this kernel hands nothing over."
@@ -156,7 +156,7 @@ def scratch(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def retrieve(boot_steps: BootSteps) -> Iterator[str]:
-    """Preserved memory is reserved in memblock."""
+    """Yield how preserved memory is reserved in memblock."""
     boot = boot_steps.boot
     if boot.reserved_regions_before is not None and boot.reserved_regions_after is not None:
         yield (
@@ -176,7 +176,7 @@ def _free(boot_steps: BootSteps) -> Iterator[str]:
 
 
 def _requests(callers: list[Caller]) -> Iterator[str]:
-    """How many requests, and the largest callers."""
+    """Yield the number of requests, and the largest callers."""
     if not callers:
         return
     requests = sum(caller.requests for caller in callers)

@@ -81,14 +81,14 @@ class BootSteps:
 
     @property
     def extends(self) -> bool:
-        """Whether scratch is extended, or was to be."""
+        """Tell whether scratch is extended, or was to be."""
         if self.strategy:
             return self.strategy != "none" and self.inherits
         return bool(self.boot.extended_bytes or self.boot.busy_blocks)
 
     @property
     def inherits(self) -> bool:
-        """Whether the kernel found what the one before it handed over."""
+        """Tell whether the kernel found what the one before it handed over."""
         return self.boot.kind != "cold" and (
             not self.simulated or self.boot.preservations is not None
         )

@@ -32,10 +32,10 @@ class Engine(Protocol):
         """Start a call."""
 
     def is_death(self, error: BaseException) -> bool:
-        """True if a future's exception means that its worker died."""
+        """Tell whether a future's exception means that its worker died."""
 
     def rebuild(self) -> None:
-        """After a death, make the engine able to work again. Raises EngineError."""
+        """Make the engine able to work again after a death. Raises EngineError."""
 
     def close(self, *, kill: bool = False) -> None:
         """Let go of all workers; ``kill``: also of those that are busy."""
@@ -126,7 +126,7 @@ class Dask:
         return isinstance(error, self._killed)
 
     def rebuild(self) -> None:
-        """Nothing to do: the scheduler goes on with the workers that it has."""
+        """Do nothing: the scheduler goes on with the workers that it has."""
 
     def close(self, *, kill: bool = False) -> None:
         # A scheduler that is gone cannot be notified.

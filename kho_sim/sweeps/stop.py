@@ -44,7 +44,7 @@ class Stop:
             signal.signal(number, handler)
 
     def is_asked(self) -> bool:
-        """True once a signal came."""
+        """Tell whether a signal came."""
         return self.signal_number is not None
 
     def obey(self) -> None:

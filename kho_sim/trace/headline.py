@@ -87,7 +87,7 @@ class Headline:
 
     @property
     def colour(self) -> str:
-        """'good', 'amber' if something is missing or came back by a cold boot only, or 'bad'."""
+        """The colour: 'good', 'bad', or 'amber' if something is missing or needed a cold boot."""
         if self.outcome != COMPLETED:
             return "bad"
         return "amber" if self.lacks else "good"

@@ -77,7 +77,7 @@ class Difference(NamedTuple):
 
     @property
     def follows_placement(self) -> bool:
-        """True if the fact depends on the page allocator, so that it has a tolerance."""
+        """Tell whether the fact depends on the page allocator, so that it has a tolerance."""
         return self.comparison.close is not None
 
 

@@ -214,7 +214,7 @@ def _slot(address: int, areas: Areas, build: Build, predicted: Mapping[str, Any]
 
 
 def _handover(sender: BootLog, log: BootLog, scenario: Scenario) -> Steps:
-    """Whether this kernel finds what the one before it left."""
+    """Tell whether this kernel finds what the one before it left."""
     sent = sender.jumped and not sender.disabled and not sender.live_update_off
     if not sent or log.starts_late:
         return {}

@@ -125,7 +125,7 @@ def _passes(tails: int, steps: Steps) -> dict[str, float]:
 
 
 def _has_acpi(machine: Machine) -> bool:
-    """Whether ACPI, not a device tree, describes the machine."""
+    """Tell whether ACPI, not a device tree, describes the machine."""
     tree = machine.device_tree
     return tree is None or not tree.unflattened_bytes
 

@@ -53,10 +53,10 @@ class Workload(Generic[S]):
         return f"{self.section.kind}{self.number}"  # type: ignore[attr-defined]
 
     def arrive(self, kernel: Host) -> None:
-        """User space of ``kernel`` is up: take what this kernel needs. May raise OutOfMemory."""
+        """Take what this kernel needs, as its user space is up. May raise OutOfMemory."""
 
     def serve(self, kernel: Host) -> Generator[Any, Any, None]:
-        """A SimPy process for the kernel's uptime; it has to end by itself when that is over."""
+        """Run as a SimPy process for the kernel's uptime, and end by itself when that is over."""
         yield from ()
 
     def to_preserve(self, kernel: Host) -> list[str]:

@@ -74,7 +74,7 @@ def retrieval_beside(strategy: str, retrieval: str) -> str:
 
 
 def has_blocks(name: str) -> bool:
-    """Whether a strategy's result depends on the block shift; assumed of one that is not known
+    """Tell whether a strategy's result depends on the block shift; assumed of one that is not known
     here, as in a stored run of a plug-in."""
     try:
         return strategy_of(name).has_blocks

@@ -43,7 +43,7 @@ def extend(
 
 
 def all_reserved(memblock: Memblock, incoming: FrozenRadixTree) -> bool:
-    """Whether all that is preserved, and every page of the incoming tree, is reserved."""
+    """Tell whether all that is preserved, and every page of the incoming tree, is reserved."""
     page_bytes = incoming.geometry.page_bytes
     tables = (Extent(page, page + page_bytes) for page in incoming.table_pages())
     reserved = [Extent(region.base, region.end) for region in memblock.reserved]

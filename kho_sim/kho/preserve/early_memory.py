@@ -19,5 +19,5 @@ class EarlyMemory(ReserveMem):
     subtree = "early"
 
     def retrieve(self, home: Home, handed: HandedObject) -> LiveObject | None:  # noqa: ARG002
-        """Nothing of it lives on under its name."""
+        """Return nothing: no object lives on under its name."""
         return None

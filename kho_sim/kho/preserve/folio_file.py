@@ -26,8 +26,11 @@ class FolioFile:
     """The half of a ``PreservedKind`` that memfds and hugetlb files share."""
 
     def preserve(self, luo: LiveUpdate, live: LiveObject) -> HandedObject:
-        """Raises PreserveFailed: -ENOSPC, or the panic of a kernel that finds no memory, cannot
-        move pinned pages out of scratch, and has nobody to kill."""
+        """Pin the folios and preserve them.
+
+        Raises PreserveFailed: -ENOSPC, or the panic of a kernel that finds no memory, cannot
+        move pinned pages out of scratch, and has nobody to kill.
+        """
         luo.add_file(live.session)
         outgoing = luo.outgoing
         outgoing.begin()
@@ -40,7 +43,7 @@ class FolioFile:
             raise
 
     def unpreserve(self, luo: LiveUpdate, handed: HandedObject) -> None:
-        """Folios stay where pinning has moved them, and belong to the open file again."""
+        """Give the folios back to the open file; they stay where pinning has moved them."""
         _delete_keys(luo.outgoing, handed.data)
         luo.outgoing.free_preserved(handed.metadata)
         luo.remove_file(handed.session)

@@ -41,25 +41,25 @@ class LiveUpdate:
 
     @property
     def has_device(self) -> bool:
-        """Whether user space can preserve anything."""
+        """Tell whether user space can preserve anything."""
         return self._luo is not None
 
     @property
     def layout(self) -> LuoLayout:
-        """How the lists are laid out. Raises PreserveFailed in a release without LUO."""
+        """The layout of the lists. Raises PreserveFailed in a release without LUO."""
         if self._luo is None:
             raise PreserveFailed("open liveupdate: No such file or directory")
         return self._luo
 
     def start_kho(self) -> None:
-        """kho_init(): the FDT page, and the kexec metadata where there are any."""
+        """Make the FDT page, and the kexec metadata where there are any: kho_init()."""
         self.fdt_address = self.outgoing.allocate_preserved()[0].first_pfn * self._page_bytes
         if self.has_metadata:
             self.outgoing.allocate_preserved()
 
     def start_luo(self) -> None:
-        """luo_late_startup(): LUO's state, the array of sessions and the FLB header where there
-        are any."""
+        """Make LUO's state, the array of sessions and the FLB header where there are any:
+        luo_late_startup()."""
         if not self.has_device:
             return
         self.pages += _blocks(self.outgoing.allocate_preserved(), 0)
@@ -101,7 +101,7 @@ class LiveUpdate:
             self._give_back(self.session_blocks)
 
     def state_pages(self) -> tuple[tuple[Run, int], ...]:
-        """All pages, with their order, that the next kernel frees once it has read the sessions."""
+        """Return pages and orders that the next kernel frees once it has read the sessions."""
         blocks = [block for session in self.sessions.values() for block in session.blocks]
         return (*self.pages, *self.session_blocks, *blocks)
 
@@ -116,7 +116,7 @@ class LiveUpdate:
         return _blocks(self.outgoing.allocate_preserved(1, order), order)
 
     def _fills_blocks(self, records: int, layout: ListLayout) -> bool:
-        """Whether so many records leave no room in their last block."""
+        """Tell whether so many records leave no room in their last block."""
         return records % layout.records_per_block(self._page_bytes) == 0
 
     def _is_full(self, records: int, layout: ListLayout) -> bool:

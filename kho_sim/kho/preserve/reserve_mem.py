@@ -44,12 +44,12 @@ class ReserveMem:
         return live.handed(record)
 
     def unpreserve(self, luo: LiveUpdate, handed: HandedObject) -> None:
-        """Areas that are left still need the page that lists them."""
+        """Take the area's keys out; areas that are left still need the page that lists them."""
         _delete_keys(luo.outgoing, handed.data)
 
     def retrieve(self, home: Home, handed: HandedObject) -> LiveObject | None:
-        """None if the command line of this kernel does not name the area, or if it was allocated
-        anew, as its list could not be read."""
+        """Return the area; None if the command line of this kernel does not name it, or if it was
+        allocated anew, as its list could not be read."""
         area, shift = home.named_areas.get(handed.name), home.pages.geometry.page_shift
         if area is None or area.start >> shift != handed.data[0].runs[0].first_pfn:
             return None

@@ -34,7 +34,7 @@ def reserve_each(memblock: Memblock, incoming: FrozenRadixTree) -> FirstPass:
 
 
 def reserve_runs(memblock: Memblock, incoming: FrozenRadixTree) -> FirstPass:
-    """The same with one call for each run of keys (`obs_runs`)."""
+    """Reserve the preservations with one call for each run of keys (`obs_runs`), and the tree."""
     return _reserve(memblock, incoming, collects=True)
 
 
@@ -51,7 +51,8 @@ def retrieve_each(
 def retrieve_runs(
     memblock: Memblock, incoming: FrozenRadixTree, options: RetrieveOptions
 ) -> Retrieval:
-    """The same; after a first pass that failed, retrieve as ``collect-runs`` does."""
+    """Set orders, and give the pages of the tree back; after a first pass that failed, retrieve as
+    ``collect-runs`` does."""
     if options.reserved:
         return _second_pass(memblock, incoming)
     return collect_runs.retrieve(memblock, incoming, options)

@@ -61,12 +61,12 @@ class EfiTraces:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the log shows what boot services held."""
+        """Tell whether the log shows what boot services held."""
         return bool(self._cold.efi.descriptors or self._reserved)
 
     @cached_property
     def of_ovmf(self) -> Efi | None:
-        """What OVMF leaves on such a machine, if the map is the one that it makes there."""
+        """The memory that OVMF leaves on such a machine, if it is OVMF that made the map."""
         cold, high = self._cold, [part for part in self._ranges if part.start >= FOUR_GIB]
         low_end = max((r.end for r in self._ranges if r.start < LOW_DEVICES), default=0)
         size = low_end + total_size((r.start, r.end) for r in high)

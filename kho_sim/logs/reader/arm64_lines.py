@@ -44,32 +44,32 @@ def foreign_architecture_of(version: str) -> str:
 
 
 def node_data(log: BootLog, nid: int, text: str) -> None:
-    """`NODE_DATA(0) allocated [mem a-b]`, without its first word."""
+    """Read `NODE_DATA(0) allocated [mem a-b]`, without its first word."""
     if match := _NODE_DATA.match(text):
         start, end = half_open(match[1], match[2])
         log.node_data_bytes[nid] = end - start
 
 
 def cma(log: BootLog, text: str) -> None:
-    """`cma: Reserved 32 MiB at 0x00000000fe000000`: what the build or the command line asks for."""
+    """Read `cma: Reserved 32 MiB at 0x00000000fe000000` (of the build or the command line)."""
     if match := _CMA.match(text):
         log.cma_bytes = decimal(match[1]) << 20
 
 
 def slub(log: BootLog, text: str) -> None:
-    """`SLUB: HWalign=64, Order=0-3, MinObjects=0, CPUs=4, Nodes=1`: all possible ones."""
+    """Read `SLUB: HWalign=64, Order=0-3, MinObjects=0, CPUs=4, Nodes=1`: all possible ones."""
     if log.nr_cpu_ids is None and (match := _CPUS.search(text)):
         log.nr_cpu_ids, log.nr_node_ids = decimal(match[1]), decimal(match[2])
 
 
 def timer(log: BootLog, text: str) -> None:
-    """`arch_timer: cp15 timer running at 62.50MHz (virt).`"""
+    """Read `arch_timer: cp15 timer running at 62.50MHz (virt).`"""
     if match := _TIMER.match(text):
         log.timer_hz = (decimal(match[1]) * 100 + decimal(match[2])) * 10_000
 
 
 def open_firmware(log: BootLog, text: str) -> None:
-    """`OF: reserved mem: 0xa..0xb (N KiB) nomap non-reusable NAME`: a /reserved-memory node."""
+    """Read `OF: reserved mem: 0xa..0xb (N KiB) nomap non-reusable NAME`, of /reserved-memory."""
     if match := _RESERVED_NODE.match(text.removeprefix("reserved mem: ")):
         start, end = half_open(match[1], match[2])
         log.reserved_nodes.append(
@@ -78,6 +78,6 @@ def open_firmware(log: BootLog, text: str) -> None:
 
 
 def reserved_list(log: BootLog, text: str) -> None:
-    """`efi: SMBIOS 3.0=0x... MEMRESERVE=0x...`: the list of what kernels leave to the next one."""
+    """Read `efi: SMBIOS 3.0=0x... MEMRESERVE=0x...`: a list left to the next kernel."""
     if match := _MEMRESERVE.search(text):
         log.efi.reserved_list = hexadecimal(match[1])

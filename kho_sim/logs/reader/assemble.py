@@ -21,7 +21,7 @@ NO_NODE_SCRATCH = "KHO: Failed to reserve nid "
 
 
 def is_kho(log: BootLog) -> bool:
-    """A kernel that found handed-over memory: it says so, or it reserved some."""
+    """Tell whether a kernel found handed-over memory: it says so, or it reserved some."""
     return log.found_handover or log.retrieved_count > 0 or log.preservations is not None
 
 
@@ -93,7 +93,7 @@ def allocation_records(log: BootLog) -> list[Allocation]:
 
 
 def _is_tried_again(call: MemblockCall, asked: list[MemblockCall]) -> bool:
-    """Whether a refused request was made again, for another place; so it is no failure by
+    """Tell whether a refused request was made again, for another place; so it is no failure by
     itself."""
     if call.result or call.what != requesters.CRASH_KERNEL:
         return False

@@ -134,7 +134,7 @@ class CallReader:
         self._add(MemblockCall(op, caller, base))
 
     def refuse(self) -> None:
-        """A request that is still open was refused: say so in its place."""
+        """Record that a request that is still open was refused, in its place."""
         if self._pending is not None:
             self.story.progress.refused(self._pending)
             self.log.calls.append(self._pending)

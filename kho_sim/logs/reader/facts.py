@@ -308,7 +308,7 @@ class BootLog:
 
     @property
     def option_rules(self) -> OptionRules:
-        """How its kernel read its command line."""
+        """The rules by which the kernel read its command line."""
         return option_rules(self.architecture or "x86_64", self.geometry.page_bytes)
 
     def learn_page_size(self, page_bytes: int) -> None:

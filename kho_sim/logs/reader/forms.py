@@ -44,7 +44,7 @@ def _in_range(call: MemblockCall) -> bool:
 
 
 def _is_answer_only(call: MemblockCall) -> bool:
-    """A search whose request the kernel does not print."""
+    """Tell whether the kernel printed the answer of a search, but not its request."""
     return not call.function
 
 
@@ -56,7 +56,7 @@ def _has_end(call: MemblockCall) -> bool:
 
 
 def small(call: MemblockCall, _geometry: Geometry) -> bool:
-    """A structure on any node, aligned to a cache line."""
+    """Tell whether a structure on any node is asked for, aligned to a cache line."""
     window = call.min_address or call.max_address
     return _zeroed(call) and call.align == CACHE_LINE_BYTES and call.nid < 0 and not window
 
@@ -66,7 +66,7 @@ def small_of_node(call: MemblockCall, _geometry: Geometry) -> bool:
 
 
 def pages(call: MemblockCall, geometry: Geometry) -> bool:
-    """Something on any node, aligned to a page."""
+    """Tell whether memory on any node is asked for, aligned to a page."""
     anywhere = call.nid < 0 and not call.max_address
     return _zeroed(call) and call.align == geometry.page_bytes and anywhere
 
@@ -84,24 +84,24 @@ def several_pages(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def small_whole_pages(call: MemblockCall, geometry: Geometry) -> bool:
-    """A structure that takes whole pages, but need not begin at one."""
+    """Tell whether a structure takes whole pages, but need not begin at one."""
     return small(call, geometry) and call.size > 0 and not call.size % geometry.page_bytes
 
 
 def multiple(of_bytes: int) -> Form:
-    """A structure of entries of that size."""
+    """Return the form of a structure of entries of that size."""
     return lambda call, geometry: (
         small(call, geometry) and call.size > 0 and not call.size % of_bytes
     )
 
 
 def exactly(size_bytes: int) -> Form:
-    """A structure of that size."""
+    """Return the form of a structure of that size."""
     return lambda call, geometry: small(call, geometry) and call.size == size_bytes
 
 
 def text(call: MemblockCall, geometry: Geometry) -> bool:
-    """The command line, or words of it."""
+    """Tell whether a structure can be the command line, or words of it."""
     return small(call, geometry) and call.size <= TEXT_LIMIT_BYTES
 
 
@@ -129,7 +129,7 @@ def crash_kernel(call: MemblockCall, _geometry: Geometry) -> bool:
 
 
 def e820_resources(call: MemblockCall, geometry: Geometry) -> bool:
-    """64 bytes an entry; fewer entries than a section root array has bytes."""
+    """Tell whether a structure has 64 bytes an entry, and is smaller than a section root array."""
     return multiple(64)(call, geometry) and call.size < ROOT_ARRAY_BYTES
 
 
@@ -138,7 +138,7 @@ def section_root_array(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def per_cpu_units(call: MemblockCall, geometry: Geometry) -> bool:
-    """Taken in units of huge pages."""
+    """Tell whether memory is aligned to a huge page, as the units of per-CPU memory on x86_64."""
     return _zeroed(call) and call.align == geometry.huge_page_bytes
 
 
@@ -150,7 +150,7 @@ def linear_map_table(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def kfence_pool(call: MemblockCall, geometry: Geometry) -> bool:
-    """Pairs of pages, before the linear map has tables."""
+    """Tell whether pairs of pages are asked for, as for the pool of KFENCE."""
     aligned = _in_range(call) and call.align == geometry.page_bytes
     return aligned and call.size > call.align and not call.size % (2 * call.align)
 
@@ -164,7 +164,7 @@ def arm64_crash_kernel(call: MemblockCall, _geometry: Geometry) -> bool:
 
 
 def per_cpu_pages(call: MemblockCall, geometry: Geometry) -> bool:
-    """Taken in pages, on the node of the CPUs."""
+    """Tell whether pages on the node of the CPUs are asked for."""
     return _zeroed(call) and call.align == geometry.page_bytes and call.nid >= 0
 
 
@@ -187,7 +187,7 @@ def hugetlb_cma_area(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def gigantic_page(call: MemblockCall, geometry: Geometry) -> bool:
-    """Up to 7.2 a request like any other; from 7.3 on of a function of its own."""
+    """Tell whether a gigantic page is asked for: from 7.3 on by a function of its own."""
     whole = _raw(call) and call.size == call.align > geometry.scratch_align_bytes
     return whole or call.function == "memblock_alloc_hugetlb"
 
@@ -201,12 +201,12 @@ def section_root(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def memmap(call: MemblockCall, geometry: Geometry) -> bool:
-    """The struct pages of one section, in a block of their own."""
+    """Tell whether a block for the struct pages of one section is asked for."""
     return _raw(call) and call.size == call.align == geometry.huge_page_bytes
 
 
 def memmap_page(call: MemblockCall, geometry: Geometry) -> bool:
-    """A page of struct pages, or of the tables that map them."""
+    """Tell whether a page of struct pages, or of the tables that map them, is asked for."""
     return _raw(call) and call.size == call.align == geometry.page_bytes
 
 
@@ -219,12 +219,12 @@ def hash_table(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def bounce_buffers(call: MemblockCall, geometry: Geometry) -> bool:
-    """In low memory."""
+    """Tell whether pages in low memory are asked for, as for bounce buffers."""
     return _zeroed(call) and call.align == geometry.page_bytes and _has_end(call)
 
 
 def scratch_array(call: MemblockCall, geometry: Geometry) -> bool:
-    """16 bytes an area."""
+    """Tell whether a structure of 16 bytes an area, less than a page, is asked for."""
     return pages(call, geometry) and call.size < geometry.page_bytes and not call.size % 16
 
 
@@ -237,7 +237,7 @@ def global_scratch(call: MemblockCall, geometry: Geometry) -> bool:
 
 
 def _scratch(call: MemblockCall, geometry: Geometry) -> bool:
-    """Aligned to a pageblock up to 7.2, and to the largest block from 7.3 on."""
+    """Tell whether a range is aligned to a pageblock (up to 7.2) or the largest block (7.3)."""
     aligns = (geometry.pageblock_bytes, geometry.scratch_align_bytes)
     return _in_range(call) and call.align in aligns and not call.min_address
 

@@ -79,7 +79,7 @@ BUSY_TREE: Stage = (kind(names.DIGEST_PAGE, forms.page, *EARLY_RADIX, place=plac
 
 
 def areas(crash_kernel: Form) -> Stage:
-    """Areas of ``cma=`` and ``crashkernel=``; architectures align crash kernels differently."""
+    """Return the areas of ``cma=`` and ``crashkernel=``; each architecture has its crash kernel."""
     after_another = places.after(names.CRASH_KERNEL)
     return (
         kind(names.CRASH_KERNEL_CMA, forms.cma_area, place=after_another),
@@ -125,7 +125,7 @@ PER_CPU_GROUPS: tuple[Stage, ...] = (
 
 
 def per_cpu_units(fits: Form) -> Stage:
-    """The units of each group of CPUs; architectures take them in different blocks."""
+    """Return the units of each group of CPUs; architectures take them in different blocks."""
     callers = ("pcpu_fc_alloc", "pcpu_embed_first_chunk")
     return (kind(names.PER_CPU_UNITS, fits, *callers, place=places.after(names.PER_CPU_AREAS)),)
 

@@ -60,7 +60,7 @@ HUGE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def e820(log: BootLog, text: str) -> None:
-    """`BIOS-e820: [mem a-b] System RAM`, `BIOS-e820: a - b (usable)`; gaps are passed over."""
+    """Read `BIOS-e820: [mem a-b] System RAM`, `BIOS-e820: a - b (usable)`; gaps are passed over."""
     if text.startswith("[gap"):
         return
     if old := _OLD_E820.match(text):
@@ -72,13 +72,13 @@ def e820(log: BootLog, text: str) -> None:
 
 
 def map_begins(log: BootLog, text: str) -> None:
-    """`BIOS-provided physical RAM map:`."""
+    """Read `BIOS-provided physical RAM map:`."""
     log.map_begins = text == "physical RAM map:"
 
 
 def efi(log: BootLog, text: str) -> None:
-    """`efi: EFI v2.7 by EDK II`, `efi: SMBIOS=0x... MEMATTR=0x...`, the map's descriptors, and what
-    became of them."""
+    """Read `efi: EFI v2.7 by EDK II`, `efi: SMBIOS=0x... MEMATTR=0x...`, the map's descriptors, and
+    what became of them."""
     lines = log.efi
     if match := _EFI.match(text):
         attributes = tuple(word for word in match[2].replace("|", " ").split() if word)
@@ -104,8 +104,8 @@ def efi(log: BootLog, text: str) -> None:
 
 
 def acpi(log: BootLog, text: str) -> None:
-    """`ACPI: SRAT: Node 0 PXM 0 [mem a-b]`, with ` hotplug` where it may come later, and `ACPI:
-    Reserving APIC table memory at [mem a-b]`, among many that say nothing of memory."""
+    """Read `ACPI: SRAT: Node 0 PXM 0 [mem a-b]`, with ` hotplug` where it may come later, and
+    `ACPI: Reserving APIC table memory at [mem a-b]`, among many that say nothing of memory."""
     if match := _SRAT.match(text):
         place = NodeRange(*half_open(match[2], match[3]), decimal(match[1]))
         (log.hotplug if "hotplug" in match[4] else log.srat).append(place)
@@ -117,7 +117,7 @@ def acpi(log: BootLog, text: str) -> None:
 
 
 def node(log: BootLog, text: str) -> None:
-    """`node   0: [mem a-b]` of the early ranges, or `node 0 deferred pages initialised in 28ms`."""
+    """Read `node   0: [mem a-b]` (early ranges) or `node 0 deferred pages initialised in 28ms`."""
     if match := _EARLY_NODE.match(text):
         log.node_ranges.append(NodeRange(*half_open(match[2], match[3]), decimal(match[1])))
     elif match := _DEFERRED.match(text):
@@ -125,35 +125,35 @@ def node(log: BootLog, text: str) -> None:
 
 
 def highest_page(log: BootLog, text: str) -> None:
-    """`last_pfn = 0x280000 max_arch_pfn = 0x10000000000`."""
+    """Read `last_pfn = 0x280000 max_arch_pfn = 0x10000000000`."""
     if match := _HIGHEST_PAGE.search(text):
         log.highest_page = hexadecimal(match[1])
 
 
 def dma_zone(log: BootLog, text: str) -> None:
-    """`DMA      [mem a-b]`, below `Zone ranges:`."""
+    """Read `DMA      [mem a-b]`, below `Zone ranges:`."""
     log.has_dma_zone |= text.startswith("[mem")
 
 
 def power_management(log: BootLog, text: str) -> None:
-    """`PM: hibernation: Registered nosave memory: [mem a-b]`; `PM: Registered ...` before 5.10."""
+    """Read `PM: hibernation: Registered nosave memory: [mem a-b]` (before 5.10 `PM: ...`)."""
     log.nosave_regions += "Registered nosave memory" in text
 
 
 def ramdisk(log: BootLog, text: str) -> None:
-    """`RAMDISK: [mem a-b]`."""
+    """Read `RAMDISK: [mem a-b]`."""
     match = known(_RAMDISK.match(text))
     log.initrd = Extent(*half_open(match[1], match[2]))
 
 
 def freed(log: BootLog, text: str) -> None:
-    """`Freeing initrd memory: 6716K`, among other parts that are given back."""
+    """Read `Freeing initrd memory: 6716K`, among other parts that are given back."""
     if match := _FREED_INITRD.match(text):
         log.initrd_freed_bytes = decimal(match[1]) * KIB
 
 
 def possible_cpus(log: BootLog, text: str) -> None:
-    """`CPU topo: Allowing N present CPUs plus M hotplug CPUs`, or `smpboot: Allowing N CPUs, M
+    """Read `CPU topo: Allowing N present CPUs plus M hotplug CPUs`, or `smpboot: Allowing N CPUs, M
     hotplug CPUs`, where N counts them all."""
     if match := _POSSIBLE.search(text):
         log.possible_cpus = decimal(match[1]) + decimal(match[3] or "0")
@@ -161,7 +161,7 @@ def possible_cpus(log: BootLog, text: str) -> None:
 
 
 def smp_boot(log: BootLog, text: str) -> None:
-    """`smpboot: CPU0: MODEL (family: ...)`, beside what older kernels say there of CPUs."""
+    """Read `smpboot: CPU0: MODEL (family: ...)`, beside what older kernels say there of CPUs."""
     if text.startswith("CPU0: "):
         log.cpu_model = text.removeprefix("CPU0: ").partition(" (family")[0].strip()
     else:
@@ -169,41 +169,41 @@ def smp_boot(log: BootLog, text: str) -> None:
 
 
 def cpu_ids(log: BootLog, text: str) -> None:
-    """`setup_percpu: NR_CPUS:64 nr_cpumask_bits:4 nr_cpu_ids:4 nr_node_ids:1`."""
+    """Read `setup_percpu: NR_CPUS:64 nr_cpumask_bits:4 nr_cpu_ids:4 nr_node_ids:1`."""
     match = known(_IDS.search(text))
     log.max_cpus = decimal(match[1])
     log.nr_cpu_ids, log.nr_node_ids = decimal(match[2]), decimal(match[3])
 
 
 def node_cpus(log: BootLog, text: str) -> None:
-    """`.... node  #0, CPUs:      #1 #2 #3`."""
+    """Read `.... node  #0, CPUs:      #1 #2 #3`."""
     if match := _NODE_CPUS.match(text):
         cpus = [decimal(cpu) for cpu in match[2].replace("#", " ").split()]
         log.node_cpus.setdefault(decimal(match[1]), []).extend(cpus)
 
 
 def memory(log: BootLog, text: str) -> None:
-    """`Memory: 7236200K/8388088K available (3911K kernel code, ...)`."""
+    """Read `Memory: 7236200K/8388088K available (3911K kernel code, ...)`."""
     if match := _MEMORY.match(text):
         parts = {name.strip(): decimal(size) * KIB for size, name in _MEMORY_PART.findall(match[3])}
         log.memory = MemoryLine(decimal(match[1]) * KIB, decimal(match[2]) * KIB, parts)
 
 
 def percpu(log: BootLog, text: str) -> None:
-    """`percpu: Embedded 39 pages/cpu s129944 r0 d29800 u524288`."""
+    """Read `percpu: Embedded 39 pages/cpu s129944 r0 d29800 u524288`."""
     if match := _PERCPU.match(text):
         log.percpu = PerCpu(*(decimal(number) for number in match.groups()))
         log.learn_page_size(log.percpu.unit_bytes // max(log.percpu.pages, 1))
 
 
 def dump_begins(log: BootLog, text: str) -> None:
-    """`MEMBLOCK configuration:`; the regions follow line by line."""
+    """Read `MEMBLOCK configuration:`; the regions follow line by line."""
     if text.startswith("configuration"):
         log.dumps.append(Dump([], []))
 
 
 def dumped_region(log: BootLog, text: str) -> None:
-    """`memory[0x0] [a-b], N bytes on node 0 flags: 0x0`, also `reserved[...]`.
+    """Read `memory[0x0] [a-b], N bytes on node 0 flags: 0x0`, also `reserved[...]`.
 
     Raises: IndexError outside of a dump.
     """
@@ -216,7 +216,7 @@ def dumped_region(log: BootLog, text: str) -> None:
 
 
 def hash_table(log: BootLog, text: str) -> None:
-    """`Dentry cache hash table entries: 1048576 (order: 11, 8388608 bytes, linear)`."""
+    """Read `Dentry cache hash table entries: 1048576 (order: 11, 8388608 bytes, linear)`."""
     match = known(_HASH.match(text))
     log.hash_bytes[match[1]] = size_bytes = decimal(match[3])
     if (order := int(match[2])) >= 0:
@@ -224,7 +224,7 @@ def hash_table(log: BootLog, text: str) -> None:
 
 
 def huge_pages(log: BootLog, text: str) -> None:
-    """`HugeTLB: registered 1.00 GiB page size, pre-allocated N pages`."""
+    """Read `HugeTLB: registered 1.00 GiB page size, pre-allocated N pages`."""
     if match := _HUGE.match(text):
         size_bytes = int(float(match[1]) * HUGE_UNITS[match[2]])
         log.huge_pages[size_bytes] = decimal(match[3])

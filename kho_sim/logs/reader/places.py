@@ -28,27 +28,27 @@ def anywhere(_progress: Progress, _call: MemblockCall) -> bool:
 
 
 def first_of_all(progress: Progress, _call: MemblockCall) -> bool:
-    """Before any other request."""
+    """Tell whether no request came before."""
     return not progress.begun
 
 
 def where_its_caller_says(_progress: Progress, _call: MemblockCall) -> bool:
-    """Nothing but a known caller shows it."""
+    """Tell that no place shows the request: nothing but a known caller does."""
     return False
 
 
 def after(*names: str) -> Place:
-    """After a request of one of these names that was answered."""
+    """Return the place after a request of one of these names that was answered."""
     return lambda progress, _call: progress.has(*names)
 
 
 def at_the_start(progress: Progress, _call: MemblockCall) -> bool:
-    """Small requests say little, so a log without its first lines must show where it is."""
+    """Tell whether the log has its first lines, or shows where it is: small requests say little."""
     return not progress.log.starts_late or progress.has(requesters.NODE_DATA)
 
 
 def log_share(record_bytes: int) -> Place:
-    """That many bytes for each record of the text before it."""
+    """Return the place of so many bytes for each record of the text before it."""
 
     def fits(progress: Progress, call: MemblockCall) -> bool:
         text = progress.size_bytes(requesters.LOG_BUFFER_TEXT)
@@ -58,13 +58,13 @@ def log_share(record_bytes: int) -> Place:
 
 
 def node_distances(progress: Progress, call: MemblockCall) -> bool:
-    """A byte for each pair of the SRAT's nodes, before their data."""
+    """Tell whether there is a byte for each pair of the SRAT's nodes, before their data."""
     nodes = len({place.nid for place in progress.log.srat})
     return call.size == nodes * nodes > 0 and not progress.has(requesters.NODE_DATA)
 
 
 def with_lines_before_it(progress: Progress, _call: MemblockCall) -> bool:
-    """An answer that opens a log may belong to a request whose line is lost."""
+    """Tell whether lines come before: an answer that opens a log may have lost its request."""
     return not progress.log.starts_late or progress.begun
 
 
@@ -100,13 +100,13 @@ def in_per_cpu(progress: Progress, _call: MemblockCall) -> bool:
 
 
 def per_group(progress: Progress, call: MemblockCall) -> bool:
-    """Eight bytes for each group of CPUs."""
+    """Tell whether there are eight bytes for each group of CPUs."""
     groups = progress.count(requesters.PER_CPU_UNITS)
     return call.size == 8 * groups if groups else in_per_cpu(progress, call)
 
 
 def per_cpu(bytes_each: int) -> Place:
-    """That many bytes for each possible CPU."""
+    """Return the place of so many bytes for each possible CPU."""
 
     def fits(progress: Progress, call: MemblockCall) -> bool:
         cpus = progress.log.nr_cpu_ids or call.size // bytes_each
@@ -116,26 +116,26 @@ def per_cpu(bytes_each: int) -> Place:
 
 
 def next_chunk(progress: Progress, call: MemblockCall) -> bool:
-    """Modules reserve per-CPU memory: a chunk of its own, before the dynamic one."""
+    """Tell whether a chunk is due: one for modules, if they reserve memory, and the dynamic one."""
     percpu = progress.log.percpu
     chunks = 2 if percpu is not None and percpu.reserved_bytes else 1
     return in_per_cpu(progress, call) and progress.count(requesters.PER_CPU_CHUNK) < chunks
 
 
 def once_for_each(before: str, name: str) -> Place:
-    """Once after each request named ``before``."""
+    """Return the place that comes once after each request named ``before``."""
     return lambda progress, _call: progress.count(name) < progress.count(before)
 
 
 def boundary_map(progress: Progress, call: MemblockCall) -> bool:
-    """A word more than the allocation map before it."""
+    """Tell whether there is a word more than in the allocation map before it."""
     maps = requesters.PER_CPU_ALLOCATION_MAP
     due = progress.count(requesters.PER_CPU_BOUNDARY_MAP) < progress.count(maps)
     return due and call.size == progress.size_bytes(maps) + 8
 
 
 def cpumask(progress: Progress, call: MemblockCall) -> bool:
-    """One for each node and one more, a bit a CPU."""
+    """Tell whether a mask of a bit a CPU is due: one for each node, and one more."""
     ids, nodes = progress.log.nr_cpu_ids, progress.log.nr_node_ids
     if not ids or not nodes or not progress.has(requesters.PER_CPU_PAGE_BLOCKS):
         return False

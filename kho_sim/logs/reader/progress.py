@@ -51,19 +51,19 @@ class Progress:
         self._section_refused |= call.what == requesters.MEMMAP
 
     def has(self, *names: str) -> bool:
-        """Whether a request of one of these names was answered."""
+        """Tell whether a request of one of these names was answered."""
         return any(self._answered[name] > 0 for name in names)
 
     def asked(self, *names: str) -> bool:
-        """Whether there was a request of one of these names, answered or not."""
+        """Tell whether there was a request of one of these names, answered or not."""
         return any(name in self._sizes for name in names)
 
     def count(self, name: str) -> int:
-        """How many requests of that name were answered."""
+        """Return the number of requests of that name that were answered."""
         return self._answered[name]
 
     def size_bytes(self, name: str) -> int:
-        """The size of the last request of that name, answered or not; 0 if there was none."""
+        """Return the size of the last request of that name, answered or not; 0 if none was made."""
         return self._sizes.get(name, 0)
 
     def named_memory(self, call: MemblockCall) -> str:
@@ -76,7 +76,7 @@ class Progress:
         return ""
 
     def is_memmap_page_due(self, call: MemblockCall) -> bool:
-        """Whether a page is for struct pages, not for a table."""
+        """Tell whether a page is for struct pages, not for a table."""
         if is_in_pages(self.log.geometry):
             return self._name_of_page(call) == requesters.MEMMAP_PAGE
         head = call.caller == HVO_CALLER and self._hvo_pages % HVO_PAGES == 1

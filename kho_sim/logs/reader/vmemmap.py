@@ -20,7 +20,7 @@ PAGE_SHIFT_WITH_UPPER_TABLE = 14
 
 
 def is_in_pages(geometry: Geometry) -> bool:
-    """Whether the struct pages of a section do not fill a huge page."""
+    """Tell whether the struct pages of a section do not fill a huge page."""
     return geometry.section_memmap_bytes < geometry.huge_page_bytes
 
 

@@ -253,7 +253,7 @@ class Requests:
         return (call, counterfactual.reserved.capacity) in self._refused
 
     def _is_refused_by_fault(self, what: str) -> bool:
-        """Whether a fault strikes the request of that name that is now being made."""
+        """Tell whether a fault strikes the request of that name that is now being made."""
         if not self.refusals:
             return False
         self._asked[what] += 1

@@ -96,7 +96,7 @@ class Zone:
 
     @property
     def limits(self) -> tuple[int, int, bool]:
-        """What an attempt to refill the per-CPU lists adapts, even one that finds nothing."""
+        """The limits that a refill of the per-CPU lists adapts, even one that finds nothing."""
         return self.pcp.high, self.pcp.alloc_factor, self.below_high
 
     def serve(

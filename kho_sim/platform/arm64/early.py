@@ -26,26 +26,26 @@ MEMORY_PER_BOUNCE_BYTE = 1024
 
 
 def reserve_blob(boot: EarlyBoot) -> None:
-    """The device tree as it was passed."""
+    """Reserve the device tree as it was passed."""
     blob = boot.loaded.parameters
     if blob:
         boot.memblock.reserve(blob.start, blob.size)
 
 
 def reserve_initrd(boot: EarlyBoot) -> None:
-    """The initrd, in whole pages."""
+    """Reserve the initrd, in whole pages."""
     initrd = boot.loaded.initrd
     if initrd:
         boot.memblock.reserve(initrd.start, initrd.size)
 
 
 def reserve_image(boot: EarlyBoot) -> None:
-    """Text to the end that the image's header names."""
+    """Reserve the image: text to the end that its header names."""
     boot.memblock.reserve(boot.loaded.image.start, boot.loaded.image.size)
 
 
 def unflatten(boot: EarlyBoot) -> None:
-    """Nodes and properties of the device tree as one block, unless ACPI describes the hardware."""
+    """Allocate a block for nodes and properties of the device tree, unless ACPI is used instead."""
     tree = boot.machine.device_tree
     if not tree or not tree.unflattened_bytes:
         return
@@ -54,7 +54,7 @@ def unflatten(boot: EarlyBoot) -> None:
 
 
 def reserve_kfence_pool(boot: EarlyBoot) -> None:
-    """The pool of KFENCE, if it is to sample: two pages an object, and a guard of two.
+    """Reserve the pool of KFENCE, if it samples: two pages an object, and a guard of two.
 
     Source: arm64_kfence_alloc_pool().
     """
@@ -68,20 +68,20 @@ def reserve_kfence_pool(boot: EarlyBoot) -> None:
 
 
 def allocate_kfence_metadata(boot: EarlyBoot) -> None:
-    """What KFENCE notes of each object. Source: kfence_alloc_pool_and_metadata()."""
+    """Allocate what KFENCE notes of each object. Source: kfence_alloc_pool_and_metadata()."""
     if boot.kfence_pool:
         size, page_bytes = boot.build.kfence_metadata_bytes, boot.geometry.page_bytes
         boot.requests.alloc(requesters.KFENCE_METADATA, size, page_bytes)
 
 
 def allocate_resources(boot: EarlyBoot) -> None:
-    """A resource for each region of memory. Source: request_standard_resources()."""
+    """Allocate a resource for each region of memory. Source: request_standard_resources()."""
     size = MEMORY_RESOURCE_BYTES * len(boot.memblock.memory)
     boot.alloc_or_panic(requesters.MEMORY_RESOURCES, size)
 
 
 def allocate_bounce_buffers(boot: EarlyBoot) -> None:
-    """Bounce buffers: fewer where all memory is low, and a segment for each area at least.
+    """Allocate bounce buffers: fewer where all is low, and a segment for each area at least.
 
     Source: arch_mm_preinit(), swiotlb_adjust_size(); kernel-facts-arm64 5.7.
     """

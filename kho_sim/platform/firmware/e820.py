@@ -138,7 +138,7 @@ def end_of_low_memory(memory_bytes: int, firmware: str) -> int:
 
 
 def start_of_high_memory(high_bytes: int) -> int:
-    """QEMU moves all of it to 1 TiB rather than let it run into the HyperTransport hole."""
+    """Return 4 GiB, or 1 TiB where memory would run into the HyperTransport hole, as QEMU does."""
     return HYPERTRANSPORT.end if FOUR_GIB + high_bytes > HYPERTRANSPORT.start else FOUR_GIB
 
 

@@ -95,7 +95,7 @@ class Advice:
 
     @property
     def survives(self) -> bool:
-        """Whether the chain survives as advised with any seed."""
+        """Tell whether the chain survives as advised with any seed."""
         advised = self.trials_of(self.advised) if self.advised else []
         return any(one.chain.survives for one in advised)
 

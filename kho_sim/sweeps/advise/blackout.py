@@ -69,7 +69,7 @@ class BlackoutAdvice:
 
     @property
     def fits(self) -> bool:
-        """Whether that is within the budget, with central rates."""
+        """Tell whether the blackout with all changes is within the budget, with central rates."""
         return self.final_ns <= self.budget_ns
 
     @property

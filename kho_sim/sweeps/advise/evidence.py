@@ -79,13 +79,14 @@ class Chain:
 
     @property
     def survives(self) -> bool:
-        """It came to its end, with all of its processes, and with as many gigantic pages in each
-        boot as in the first."""
+        """Tell whether the chain came to its end, with all of its processes, and with as many
+        gigantic pages in each boot as in the first."""
         return self.outcome == "completed" and not (self.gigantic_missing or self.killed)
 
     @property
     def is_clean(self) -> bool:
-        """It survived, and no KHO boot was refused an early allocation that the cold one got."""
+        """Tell whether the chain survived, and no KHO boot was refused an early allocation that
+        the cold one got."""
         return self.survives and not self.refused
 
     def has(self, grade: str) -> bool:

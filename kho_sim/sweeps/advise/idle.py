@@ -79,7 +79,10 @@ class _Asker:
         self._scenario, self._seeds, self._clean, self._known = scenario, seeds, clean, known
 
     def ask(self, asked: Iterable[Areas]) -> dict[Areas, Answer]:
-        """The largest first: what it answers is often true of the others as well."""
+        """Return the answer for each of the areas.
+
+        The largest come first: their answer is often true of the others as well.
+        """
         largest_first = sorted(asked, key=lambda areas: areas.total_bytes(1), reverse=True)
         return {areas: self._answer(areas) for areas in largest_first}
 
@@ -98,7 +101,7 @@ class _Asker:
         return answer
 
     def _fits_in_a_small_one(self, areas: Areas, seed: int) -> bool:
-        """Whether areas that are too small have none that is smaller than these."""
+        """Tell whether areas that are too small have none that is smaller than these."""
         return any(
             answer is Answer.SMALL
             and its_seed == seed
