@@ -214,6 +214,14 @@ def counted(number: int, what: str, ending: str = "s") -> str:
     return f"{number:,} {plural(number, what, ending)}"
 
 
+def format_share(share: float) -> str:
+    """Return a part of 1 for people, as in '12.5%'; '0.0%' is nothing and '100.0%' all, what is
+    next to them is '< 0.1%' and '> 99.9%'."""
+    if 0 < share < 0.001:
+        return "< 0.1%"
+    return "> 99.9%" if 0.999 < share < 1 else f"{share:.1%}"
+
+
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key by which 7.10 comes after 7.9, and '16 GiB' after '8 GiB'."""
     parts = re.split(r"(\d+)", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kho_sim.base.units import format_size
+from kho_sim.base.units import format_share, format_size
 from kho_sim.layout import PLAIN, Cell, Column, Layout
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _loss(cost: HostCost) -> str:
     memory = format_size(cost.memory_bytes)
     if not configured.kho_enabled:
         return f"KHO is off on this host of {memory}. {configured.message}".rstrip()
-    share = _share(configured.scratch_bytes, cost.memory_bytes)
+    share = format_share(configured.scratch_bytes / cost.memory_bytes)
     lost = max(off.unmovable_ceiling_bytes - configured.unmovable_ceiling_bytes, 0)
     return (
         f"KHO takes {format_size(configured.scratch_bytes)} of {memory} ({share}) as scratch: "
@@ -103,13 +103,9 @@ def _sizes(cost: HostCost, ways: dict[str, Cost], field: str) -> Iterator[str | 
     for way in ways.values():
         size: int = getattr(way, field)
         if field == "scratch_bytes":
-            yield f"{format_size(size)} ({_share(size, cost.memory_bytes)})"
+            yield f"{format_size(size)} ({format_share(size / cost.memory_bytes)})"
         else:
             yield format_size(size)
-
-
-def _share(size: int, of: int) -> str:
-    return "< 0.1%" if 0 < size < of / 1000 else f"{size / of:.1%}"
 
 
 def _meminfo_rows(ways: dict[str, Cost]) -> list[list[str]]:

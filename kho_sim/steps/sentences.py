@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kho_sim.base.extent import intersected, merged, total_size
-from kho_sim.base.units import counted, format_ns, format_size
+from kho_sim.base.units import counted, format_ns, format_share, format_size
 from kho_sim.steps.requests import Caller
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def digest(boot_steps: BootSteps) -> Iterator[str]:
         preserved = merged((run.start, run.end) for run in boot_steps.recorded.preserved)
         share = total_size(intersected(preserved, spans)) / max(total_size(spans), 1)
         if preserved:
-            yield f"Preserved memory fills {_percent(share)} of them."
+            yield f"Preserved memory fills {format_share(share)} of them."
     elif not boot.busy_blocks:
         yield "No block is busy."
     if boot.digest_pages:
@@ -203,7 +203,3 @@ def _blocks_with_memory(boot_steps: BootSteps, block_bytes: int) -> int:
 
 def _listed(parts: list[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
-
-
-def _percent(share: float) -> str:
-    return "less than 1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")

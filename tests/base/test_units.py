@@ -15,6 +15,7 @@ from kho_sim.base.units import (
     format_duration,
     format_exact,
     format_ns,
+    format_share,
     format_size,
     memparse,
     natural_key,
@@ -292,3 +293,19 @@ def test_texts_are_sorted_by_the_numbers_in_them():
 )
 def test_what_is_counted_is_one_or_many(number, what, ending, text):
     assert counted(number, what, ending) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0.0%"),
+        (1e-9, "< 0.1%"),
+        (0.001, "0.1%"),
+        (0.125, "12.5%"),
+        (0.9996, "> 99.9%"),
+        (1, "100.0%"),
+        (1.5, "150.0%"),
+    ],
+)
+def test_shares_are_nothing_or_all_only_if_they_are(share, text):
+    assert format_share(share) == text
