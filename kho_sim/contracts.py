@@ -244,7 +244,7 @@ def _check_retrieval(machine: _Machine, retriever: Retriever, place: str) -> Non
 
 
 def _check_failing_mark(number: int, strategy: Strategy) -> None:
-    """Every mark fails: the step reports it, and no mark is counted."""
+    """Check that a step of which every mark fails reports it, and counts no mark."""
     marks = _Machine.draw(number).extend(strategy, SHIFTS[-1]).work.ranges_marked
     machine = _Machine.draw(number)
     machine.memblock.marks_left = 0

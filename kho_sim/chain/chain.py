@@ -81,9 +81,12 @@ class _Chain:
         self.journal = Journal(self.plan.timing.hardware)
 
     def life(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
-        """Each kernel begins with what the one before it handed over, and with nothing else; after
-        a failure, if the plan says so, with nothing at all, through firmware, and maybe with the
-        kernel before."""
+        """Run kernel after kernel.
+
+        Each begins with what the one before it handed over, and with nothing else; after a
+        failure, if the plan says so, with nothing at all, through firmware, and maybe with the
+        kernel before.
+        """
         workloads = make_workloads(self.plan.workloads, self.plan.seed)
         handover: Handover | None = None
         served_ns, after_reset = 0, False

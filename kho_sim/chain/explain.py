@@ -130,7 +130,7 @@ def _kernels(plan: ChainPlan) -> Iterator[str]:
 
 
 def _data_files(title: str, by_boot: Sequence[DataFile]) -> Iterator[str]:
-    """Of the first boot's all values, of every other only those that the first has not."""
+    """Yield all values of the first boot, and of every other those that the first has not."""
     boots: dict[tuple[tuple[str, object, str], ...], list[int]] = {}
     for boot, file in enumerate(by_boot):
         boots.setdefault(tuple(file.values()), []).append(boot)

@@ -189,7 +189,7 @@ class Kernel:
         return booted
 
     def _start_user_space(self, booted: BootedMemory) -> Process:
-        """From the page allocator to files: initcalls, retrieval by user space, then the
+        """Bring up the page allocator, then files: initcalls, retrieval by user space, then the
         workloads."""
         self._read_luo_state(booted)
         try:
@@ -224,7 +224,7 @@ class Kernel:
         self._note_gigantic(booted)
 
     def _reach_init(self, booted: BootedMemory) -> Process:
-        """From the second CPU to init: what the kernel and its nodes do side by side."""
+        """Bring up the second CPU to init: what the kernel and its nodes do side by side."""
         machine = self.setup.limits.running(booted.early.machine)
         pools = {size: len(free) for size, free in self.memory.pools.items()}
         of_buddy = {
@@ -236,7 +236,7 @@ class Kernel:
         yield from self.clock.run_stages(stages, cpus_by_node(machine))
 
     def _bring_machines_back(self) -> Process:
-        """User space starts, and gives virtual machines their files."""
+        """Start user space, which gives virtual machines their files."""
         shift = self.memory.pages.geometry.page_shift
         cpus = self.setup.limits.running(self.plan.machine).present_cpus
         for phase in user_phases(self.memory.retrieved, shift, cpus, self.plan.timing):
@@ -252,7 +252,7 @@ class Kernel:
                 raise self.end("boot_failed", said[-1], self.faults.foreign("luo"), fatal=True)
 
     def _retrieve(self, handover: Handover) -> None:
-        """User space and the kernel find what was handed over; what they can not read is lost."""
+        """Give user space and the kernel what was handed over; what they can not read is lost."""
         memory, before = self.memory, len(self.memory.messages)
         memory.retrieve(handover)
         check_running(memory, handover)
@@ -365,7 +365,7 @@ class Kernel:
             self._survived.append(journal.note_incident(self.index, now, failure, GOES_ON))
 
     def _note_survivors(self, booted: BootedMemory) -> None:
-        """After the retrieval: whoever is there lived through the faults of early boot."""
+        """Record which files survived the faults of early boot, after the retrieval."""
         if self.handover and (self._survived or self.begins_anew):
             check_survivors(booted, self.handover, self.memory.retrieved, self.memory.refused)
         for number in self._survived:

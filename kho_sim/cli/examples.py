@@ -53,7 +53,7 @@ def _copy_schema(shipped: Path, copy: Path) -> None:
 
 
 def _lines() -> list[str]:
-    """Each name with the first line of its description."""
+    """Return each name with the first line of its description."""
     from kho_sim.scenario import load
     from kho_sim.scenario.shipped import shipped_scenarios
 

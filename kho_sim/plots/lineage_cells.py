@@ -112,7 +112,7 @@ def _amount(sizes: list[int], what: str) -> str:
 
 
 def _names(names: list[str]) -> str:
-    """As many names as fit, then how many more there are."""
+    """Return as many names as fit, then how many more there are."""
     for count in range(len(names), 0, -1):
         more = f", ... {len(names) - count} more" if count < len(names) else ""
         text = ", ".join(names[:count]) + more

@@ -130,7 +130,7 @@ def _killed(trace: Trace) -> int:
 
 
 def _amount(outcomes: list[FileOutcome]) -> str:
-    """A file that is lost twice counts twice."""
+    """Return the number and size of files; one that is lost twice counts twice."""
     if not outcomes:
         return "no file"
     size = format_size(sum(file.size_bytes for file in outcomes))

@@ -25,8 +25,10 @@ class Engine(Protocol):
     """The engine as the driver uses it."""
 
     def slots(self) -> int:
-        """The number of batches that can run at once. Raises EngineError if the engine is gone,
-        MemoryError if it ended for want of that."""
+        """Return the number of batches that can run at once.
+
+        Raises EngineError if the engine is gone, MemoryError if it ended for want of memory.
+        """
 
     def submit(self, function: Any, *arguments: Any) -> Future[Any]:
         """Start a call."""

@@ -62,7 +62,7 @@ class Sweep:
         return values_html(f"Sweep {self.directory}", self._values())
 
     def runs(self) -> pd.DataFrame:
-        """One row a run that has come to an end.
+        """One row per run that has come to an end.
 
         Columns: run_id; state (ok, failed, lost, skipped); a column for each varied place, by its
         dotted name; replicate; seed; outcome, outcome_boot, outcome_message; the names of
@@ -84,7 +84,7 @@ class Sweep:
         return _finish(rows, self.keys, "twin", "boot")
 
     def allocations(self) -> pd.DataFrame:
-        """One row per early allocation, if the sweep was asked to keep them; else TraceError.
+        """One row per early allocation. Raises TraceError if the sweep did not keep them.
 
         Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALLOCATIONS``.
         """
@@ -94,7 +94,7 @@ class Sweep:
         return _finish(rows, self.keys, "twin", "boot", "sequence")
 
     def alternatives(self) -> pd.DataFrame:
-        """One row per what-if and KHO boot, if the scenario has ``what_if``; else TraceError.
+        """One row per what-if and KHO boot. Raises TraceError if the scenario has no ``what_if``.
 
         Columns: run_id; the varied places; replicate; seed; ``kho_sim.sweeps.tables.ALTERNATIVES``.
         """

@@ -115,7 +115,7 @@ class _Replay:
             self.nodes_known = any(region.nid >= 0 for region in dump.memory)
 
     def _take_regions(self, moment: str) -> None:
-        """Rows after the extension are the kernel's own word on what it marked."""
+        """Take what the kernel marked from its regions after the extension, if the log has them."""
         recorded = memblock_at(self.log, moment, self.areas, self.kho)
         if moment == "after_extend" and recorded is not None and self.memblock is not None:
             self.extension_due = False
@@ -124,7 +124,7 @@ class _Replay:
                     self.memblock.mark_kho_scratch(region.base, region.size)
 
     def _extend_if_due(self, memblock: Memblock) -> None:
-        """Without such rows the model's own step marks; its pages were taken before, by the log."""
+        """Mark by the model's own step without such regions; its pages were taken before."""
         tree = tree_of(self.trace, self.log.boot)
         if not self.extension_due or tree is None:
             return

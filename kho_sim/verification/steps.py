@@ -205,7 +205,7 @@ def _kexec(log: BootLog, areas: Areas, scenario: Scenario) -> Steps:
 
 
 def _slot(address: int, areas: Areas, build: Build, predicted: Mapping[str, Any]) -> Comparison:
-    """A place that KASLR may choose is as predicted; for another one, that of kexec is said."""
+    """Compare a place: one that KASLR may choose is as predicted, others are held to kexec's."""
     ranges = [Extent(start, start + size) for start, size in areas]
     size = build.image_bytes + build.brk_bytes
     known = Kaslr(enabled=True, placed=Placed(image=address))

@@ -79,7 +79,7 @@ class Vms(Workload[workloads.Vms]):
         return after_ns + round(hours * NANOSECONDS_PER_HOUR)
 
     def _start_machine(self, kernel: Host, now_ns: int) -> None:
-        """A machine that finds no memory is turned away, which is a fact worth a line."""
+        """Start a machine; one that finds no memory is turned away, which is worth a line."""
         name = f"{self.name}/{self._made}"
         self._made += 1
         life_ns = round(self._random.expovariate(1 / self.section.lifetime))
@@ -91,7 +91,7 @@ class Vms(Workload[workloads.Vms]):
         heapq.heappush(self._departures, (now_ns + life_ns, name))
 
     def _restart_machine(self, kernel: Host, name: str) -> None:
-        """A machine whose memory is lost begins anew, and leaves when it would have left anyway."""
+        """Start a machine anew whose memory is lost; it leaves when it would have left anyway."""
         try:
             self._take_memory(kernel, name)
         except OutOfMemory:
@@ -127,7 +127,7 @@ class Vms(Workload[workloads.Vms]):
         return process
 
     def _give_up(self, kernel: Host, name: str, why: str) -> None:
-        """A machine was not started; if it was killed while it was, that is noted already."""
+        """Record that a machine was not started, unless it was killed, which is noted already."""
         process = self._processes.pop(name, None)
         if process is None or not process.killed:
             kernel.say(f"{name}: {why}")
@@ -135,8 +135,8 @@ class Vms(Workload[workloads.Vms]):
             kernel.memory.processes.end(process)
 
     def _forget_killed(self, kernel: Host) -> None:
-        """Machines that were killed do not leave later, nor are they handed on again; a file of
-        theirs that live update kept is closed as soon as it can be."""
+        """Take killed machines out: they do not leave later, nor are they handed on again; a file
+        of theirs that live update kept is closed as soon as it can be."""
         killed = self._killed()
         if killed:
             self._departures = [row for row in self._departures if row[1] not in killed]

@@ -72,7 +72,7 @@ def find_machine(source: Source, chain: Sequence[BootLog]) -> None:
 
 
 def _say_places(source: Source, cold: BootLog) -> None:
-    """Where the boot loader put the first kernel, if the log shows all of it."""
+    """Say where the boot loader put the first kernel, if the log shows all of it."""
     first = first_load(cold)
     if not (first.image and first.initrd and first.device_tree):
         return
@@ -198,7 +198,7 @@ def _by_ranges(source: Source, cold: BootLog) -> list[FirmwareRange]:
 
 
 def _check_sums(source: Source, cold: BootLog, memory: list[Extent]) -> None:
-    """What the kernel counts is all memory, mapped or not; so it is what its ranges add up to."""
+    """Check that the ranges add up to what the kernel counts: all memory, mapped or not."""
     total_bytes = cold.memory.total_bytes if cold.memory else 0
     found = total_size(memory)
     if total_bytes and found != total_bytes:
@@ -275,8 +275,8 @@ def _device_tree_among(rest: Iterable[Extent]) -> Extent | None:
 
 
 def _tables(cold: BootLog) -> list[Extent]:
-    """What UEFI's firmware left, and what a device tree reserves: all that is no part of the
-    load."""
+    """Return what UEFI's firmware left, and what a device tree reserves: all that is no part of
+    the load."""
     first = first_load(cold)
     loaded = [place for place in (first.image, first.initrd, first.device_tree) if place]
     nodes = [Extent(n.start, n.end) for n in cold.reserved_nodes if not (n.nomap or n.reusable)]

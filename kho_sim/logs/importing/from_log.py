@@ -135,7 +135,7 @@ FOUR_LEVEL_PAGES = 1 << 34
 
 
 def _find_hardware(source: Source, cold: BootLog) -> None:
-    """What a kernel says of its machine, where it is not as in the recorded ones."""
+    """Find what a kernel says of its machine, where it is not as in the recorded ones."""
     if cold.highest_page == FOUR_LEVEL_PAGES:
         source.say("machine.page_table_levels", 4, "max_arch_pfn", "max_arch_pfn = 0x400000000")
     if cold.has_distances:

@@ -207,7 +207,7 @@ def _put(scenario: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _scratch_option(sizes_bytes: Sequence[int]) -> str:
-    """What makes a kernel reserve areas of these sizes; nodes share one size, the largest."""
+    """Return the options that reserve areas of these sizes; nodes share one, the largest."""
     low, everywhere, *nodes = (size >> 10 for size in sizes_bytes)
     return f"kho=on kho_scratch={low}K,{everywhere}K,{max(nodes, default=0)}K"
 

@@ -205,7 +205,7 @@ def _unprinted_refusals(log: BootLog) -> int:
 
 
 def _gigantic_requested(log: BootLog) -> int | None:
-    """What `hugepagesz=1G hugepages=N` asks for (kernel-facts 7.1)."""
+    """Return the gigantic pages that `hugepagesz=1G hugepages=N` asks for (kernel-facts 7.1)."""
     if not log.command_line:
         return None
     highest = max((place.nid for place in log.node_ranges), default=0)

@@ -258,7 +258,7 @@ class EarlyBoot:
         self.messages += messages
 
     def _allocate_gigantic_pages(self) -> None:
-        """From memblock, unless areas are there from which they are made at run time."""
+        """Take gigantic pages from memblock, unless areas are there to make them of at run time."""
         if self._gigantic_pages_in_cma and self.options.gigantic_pages(self.geometry):
             self.messages.append(SKIPPED_GIGANTIC_PAGES)
             return
@@ -280,7 +280,7 @@ class EarlyBoot:
             raise BootPanic(DEAD_IDLE_TASK)
 
     def _copy_command_line(self) -> None:
-        """One copy to keep, one that parsing cuts up."""
+        """Allocate two copies: one to keep, one that parsing cuts up."""
         for _ in range(2):
             self.alloc_or_panic(requesters.COMMAND_LINE, self.options.command_line_bytes + 1)
 
@@ -314,12 +314,12 @@ class EarlyBoot:
                 self.messages.append(f"reserve_mem: could not reserve {area.name}")
 
     def _allocate_hashes(self) -> None:
-        """With more nodes than one the tables come later, from vmalloc()."""
+        """Allocate the tables; with more nodes than one they come later, from vmalloc()."""
         if len(self.machine.nodes) == 1:
             allocate_early_hashes(self.requests, self.free_pages)
 
     def _allocate_extras(self, phase: str) -> None:
-        """What a scenario says that this build needs beyond the recorded one."""
+        """Allocate what a scenario says that this build needs beyond the recorded one."""
         for extra in self.build.early:
             if extra.phase == phase:
                 message = f"{extra.what}: Failed to allocate {extra.size_bytes} bytes"

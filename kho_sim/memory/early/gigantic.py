@@ -83,6 +83,6 @@ def _allocate(
 
 
 def _leave_to_hugetlb(requests: Requests, page: int, size: int) -> None:
-    """All but the first page of it is reserved without initialised struct pages."""
+    """Mark all but the first page of a gigantic one, whose struct pages are not initialised."""
     first = requests.geometry.page_bytes
     requests.memblock.mark_noinit(page + first, size - first)
