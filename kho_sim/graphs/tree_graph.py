@@ -7,13 +7,10 @@ import networkx as nx
 from kho_sim.base.errors import TraceError
 from kho_sim.base.words import PLATFORMS
 from kho_sim.kho.radix import RadixTree
-from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.geometry import PAGES_4K, Geometry
 from kho_sim.platform.platform import platform_of
 from kho_sim.trace.records import PreservedRun, TablePage
 from kho_sim.trace.trace import Trace
-
-PAGE_BYTES = 4096
-"""Of a scenario that says nothing else."""
 
 
 def tree_graph(trace: Trace, boot: int) -> nx.DiGraph:
@@ -69,7 +66,7 @@ def _geometry_of(trace: Trace) -> Geometry:
         return geometry
     scenario = trace.provenance.get("scenario") or {}
     name = scenario.get("machine", {}).get("platform", PLATFORMS[0])
-    page_bytes = scenario.get("kernel", {}).get("page_size", PAGE_BYTES)
+    page_bytes = scenario.get("kernel", {}).get("page_size", PAGES_4K.page_bytes)
     return platform_of(name, page_bytes).geometry
 
 

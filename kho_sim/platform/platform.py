@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from kho_sim.platform.arm64 import ARM64
-from kho_sim.platform.geometry import Geometry
+from kho_sim.platform.geometry import PAGES_4K, Geometry
 from kho_sim.platform.kaslr import NO_KASLR, Kaslr
 from kho_sim.platform.loader import LoadedKernel, LoadRequest, Placement, Segment
 from kho_sim.platform.rules import EarlyRules, Step, ZoneLimit
@@ -97,6 +97,6 @@ PLATFORMS: Mapping[str, Mapping[int, Platform]] = {
 """By the name that ``machine.platform`` of a scenario uses, and by page size in bytes."""
 
 
-def platform_of(name: str, page_bytes: int = 4096) -> Platform:
+def platform_of(name: str, page_bytes: int = PAGES_4K.page_bytes) -> Platform:
     """Return a platform with pages of a size. Raises KeyError."""
     return PLATFORMS[name][page_bytes]

@@ -19,12 +19,16 @@ from pydantic_core import CoreSchema, core_schema
 from kho_sim.base.errors import nearest
 from kho_sim.base.plugins import PluginFamily
 from kho_sim.base.units import format_duration, format_exact, parse_duration, parse_size
+from kho_sim.base.words import PAGE_SIZES
 from kho_sim.builds import BUILDS
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.releases import RELEASES, nearest_release, release_of
 
 ADDRESS_LIMIT = 1 << 52
 """The end of physical addresses of x86_64, which has the most of them."""
-PAGE_BYTES = 4096
+PAGE_BYTES = PAGES_4K.page_bytes
+"""Of a kernel that says nothing else."""
+ALL_PAGE_SIZES = tuple(sorted({size for sizes in PAGE_SIZES.values() for size in sizes}))
 PROFILE_SUFFIXES = (".yaml", ".yml", ".json")
 """Characters that distinguish a file from the name of a build."""
 
@@ -220,7 +224,7 @@ class BuildRule(FieldRule):
 Size = Annotated[int, SizeRule()]
 SizeOrZero = Annotated[int, SizeRule(least_bytes=0)]
 PowerOfTwo = Annotated[int, SizeRule(power_of_two=True)]
-PageSize = Annotated[int, SizeRule(among_bytes=(4 << 10, 16 << 10, 64 << 10))]
+PageSize = Annotated[int, SizeRule(among_bytes=ALL_PAGE_SIZES)]
 Duration = Annotated[int, DurationRule()]
 DurationOrZero = Annotated[int, DurationRule(least_ns=0)]
 Release = Annotated[str, ReleaseRule()]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from kho_sim.base.errors import InputError, nearest
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.scenario import from_dict
 from kho_sim.sweeps import Sweep, sweep
 from kho_sim.sweeps.driver import Progress
 from studies.block_size.cases import MACHINES, WORKLOADS, Machine, base_scenario, points_of
 
-PAGE_BYTES = 4096
 NAMES = {"description": "workload", "machine.memory": "memory_bytes"}
 INHERITED = ("preservations", "preserved_bytes", "radix_nodes", "scratch_bytes")
 """Facts of the boot itself, the same for all that was tried at it."""
@@ -55,7 +55,7 @@ def study_table(study: Sweep) -> pd.DataFrame:
     rows = boots.merge(tried, on=["run_id", "boot"])
     # Reserving early marks all of memory, what must be kept included, which is reserved by then.
     is_all = rows["strategy"] == "reserve-early"
-    kept = rows["preserved_bytes"] + rows["radix_nodes"] * PAGE_BYTES
+    kept = rows["preserved_bytes"] + rows["radix_nodes"] * PAGES_4K.page_bytes
     rows["recovered_bytes"] = rows["extended_bytes"] - kept.where(is_all, 0)
     everything = rows[is_all].set_index("run_id")["recovered_bytes"]
     rows["recoverable_bytes"] = rows["run_id"].map(everything).astype("Int64")

@@ -8,10 +8,11 @@ import pandas as pd
 
 from kho_sim.base.units import format_size
 from kho_sim.layout import markdown
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.sweeps import Sweep
 from studies.retrieval.cases import CASES
 
-PLAIN = ("x86_64", 4096)
+PLAIN = ("x86_64", PAGES_4K.page_bytes)
 """Platform and bytes of a page that a machine's name leaves out."""
 WAYS = (
     ("blocks", "per-key"),

@@ -22,7 +22,7 @@ from kho_sim.trace.records import Event, RegionRow
 
 ARM64 = "arm64"
 """The architecture of logs whose kernels say so; all others are taken to be of x86_64."""
-GEOMETRIES = {"": PAGES_4K, ARM64: ARM64_GEOMETRIES[4096]}
+GEOMETRIES = {"": PAGES_4K, ARM64: ARM64_GEOMETRIES[PAGES_4K.page_bytes]}
 """Those of kernels that have not shown their page size yet."""
 
 

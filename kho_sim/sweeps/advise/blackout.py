@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from kho_sim.base.notebook import text_html
 from kho_sim.base.units import format_ns
 from kho_sim.chain import run_scenario
+from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.releases import load_release
 from kho_sim.scenario import Scenario, with_values
 from kho_sim.scenario.workloads import Memfd, Vms
@@ -24,7 +25,7 @@ from kho_sim.trace.trace import Trace
 SCHEMA, SCHEMA_VERSION = "kho-sim/advise-blackout", 1
 HVO = "hugetlb_free_vmemmap=on"
 HUGE_FOLIO = "2MiB"
-SMALL_PAGE_BYTES = 4096
+SMALL_PAGE_BYTES = PAGES_4K.page_bytes
 LEAST_SAVED = 0.005
 """A change that saves a smaller part of the blackout is not worth its line."""
 DEFERRING_RELEASE = "7.3"
