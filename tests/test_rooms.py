@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -269,6 +270,17 @@ def test_a_library_is_imported_by_its_owners_only():
 def test_modules_stay_short():
     lengths = {path: len(path.read_text().splitlines()) for path in FILES}
     assert not {str(path): lines for path, lines in lengths.items() if lines > 400}
+
+
+def test_docstrings_of_functions_do_not_begin_with_a_pronoun():
+    """Each says by itself what is returned or done."""
+    begins = re.compile(r"(Whether|True if|The same|Those|These|This|It|As)\b")
+    found = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and begins.match(ast.get_docstring(node) or ""):
+                found.append(f"{path}:{node.lineno}")
+    assert not found
 
 
 def test_every_public_name_resolves():

@@ -66,11 +66,11 @@ class FreeRanges:
         return self._listed()
 
     def forget(self) -> None:
-        """An array has changed: the list is made anew when it is next needed."""
+        """Drop the list after an array has changed; it is made anew when it is next needed."""
         self._gaps = None
 
     def take(self, start: int, end: int) -> None:
-        """A range has been reserved: cut it out, if it lies inside one free range."""
+        """Cut out a range that has been reserved, if it lies inside one free range."""
         if self._gaps is None or start >= end:
             return
         index = bisect_right(self._gaps, (start, ADDRESS_MAX)) - 1

@@ -212,7 +212,7 @@ class Memblock:
     def alloc_exact_nid_raw(
         self, size: int, align: int, min_addr: int, max_addr: int, nid: int
     ) -> int:
-        """The same on exactly that node."""
+        """Allocate for the kernel's own use, on exactly that node."""
         return self._alloc_internal(size, align, min_addr, max_addr, nid, exact_nid=True)
 
     def repeat_below(
