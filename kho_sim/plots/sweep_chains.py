@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kho_sim.base.errors import InputError, nearest
-from kho_sim.base.units import format_size, natural_key, show, unit_of
+from kho_sim.base.units import format_size, natural_key, show
 
 if TYPE_CHECKING:
     from kho_sim.sweeps import Sweep
@@ -203,8 +203,3 @@ def _series_names(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
         texts = runs[key].map(short).astype(object).where(runs[key].notna(), LEFT_OUT)
         names = names.str.cat(f"{word} " + texts.astype(str), sep=" ").str.strip()
     return names
-
-
-def is_size(key: str) -> bool:
-    """Tell whether the values of a varied place are bytes."""
-    return unit_of(key) == "bytes"

@@ -2,7 +2,7 @@
 
 The patch's 1 GiB is one number for all machines: on 1 GiB of memory the only block is always busy,
 on terabytes finer blocks bring little. Here the block is the largest power of two of which at least
-``BLOCKS_MIN`` fit below the end of memory, not smaller than a huge page (a pageblock, the alignment
+1024 fit below the end of memory, not smaller than a huge page (a pageblock, the alignment
 of the memmap) and not larger than ``shift``. The number of blocks, and with it the number of ranges
 that memblock may have to keep and the pages of the digest, then has a bound that no workload can
 exceed.
@@ -19,9 +19,8 @@ from kho_sim.memory.memblock import Memblock
 from kho_sim.platform.geometry import Geometry
 
 BLOCKS_MIN_SHIFT = 10
-BLOCKS_MIN = 1 << BLOCKS_MIN_SHIFT
-"""An assumption: blocks of a thousandth. Twice as many at most, so at worst about a thousand free
-ranges, 24 KiB of array each time it doubles."""
+"""log2 of 1024 blocks, an assumption: blocks of a thousandth. Twice as many at most, so at worst
+about a thousand free ranges, 24 KiB of array each time it doubles."""
 
 
 def scaled_shift(memblock: Memblock, options: ExtendOptions, geometry: Geometry) -> int:

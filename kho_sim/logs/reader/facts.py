@@ -173,11 +173,10 @@ class DryRun(NamedTuple):
 
 class CostLine(NamedTuple):
     """`OBS cycles: ...`: instructions (under -icount) of the boot between extension and retrieval,
-    and of the retrieval; then the room of both arrays in regions."""
+    and of the retrieval; then the room of the array of reserved memory in regions."""
 
     between: int
     retrieve: int
-    memory_max: int
     reserved_max: int
 
 
@@ -266,7 +265,6 @@ class BootLog:
     regions: list[RegionRow] = field(default_factory=list)
     region_counts: dict[str, RegionCounts] = field(default_factory=dict)
     """By moment, as in records.RegionRow."""
-    scratch_before_bytes: int | None = None
     extension_off: bool = False
     foreign_parts: list[str] = field(default_factory=list)
     """Parts of its handover that a recorder's kernel says it writes in a version of its own."""

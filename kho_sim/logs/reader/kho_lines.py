@@ -23,13 +23,12 @@ MOMENTS = {
     "preretrieve": "before_retrieve",
 }
 _COUNTS = re.compile(r"memory\.cnt (\d+) reserved\.cnt (\d+)")
-_SCRATCH_BEFORE = re.compile(r"scratch (0x[0-9a-f]+) ")
 _TIME = re.compile(r"extend time: (\d+) ns")
 _CYCLES = re.compile(r"\((\d+) cycles\)")
 _TOTAL = re.compile(r"extend total mem: (0x[0-9a-f]+)")
 
 _COSTS = re.compile(
-    r"extend to retrieve (\d+), retrieve (\d+), memory\.max (\d+) reserved\.max (\d+)"
+    r"extend to retrieve (\d+), retrieve (\d+), memory\.max \d+ reserved\.max (\d+)"
 )
 DRY_RUN_WORDS = {"skips": "skip", "instructions": "cycles", "recovered": "recovers"}
 """Fields of a dry run that the line calls otherwise."""
@@ -110,8 +109,6 @@ def _counts(log: BootLog, calls: CallReader, moment: str, text: str) -> None:
     log.region_counts[moment] = RegionCounts(decimal(match[1]), decimal(match[2]))
     if moment == "before_extend":
         calls.mark("extend")
-        scratch = _SCRATCH_BEFORE.search(text)
-        log.scratch_before_bytes = hexadecimal(scratch[1]) if scratch else None
 
 
 def _busy(log: BootLog, _calls: CallReader, words: list[str]) -> None:
