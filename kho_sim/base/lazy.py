@@ -1,7 +1,8 @@
 """Names of a package that are imported on first use.
 
-A package's door lists what it offers, and loads none of it: ``import kho_sim`` and ``kho-sim
---help`` need no pandas. For type checkers the package imports the same names if TYPE_CHECKING.
+A package's ``__init__`` lists the names that it offers, and loads none of them: ``import kho_sim``
+and ``kho-sim --help`` need no pandas. For type checkers the package imports the same names if
+TYPE_CHECKING.
 """
 
 from __future__ import annotations

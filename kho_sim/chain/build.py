@@ -1,5 +1,5 @@
-"""The one door from a scenario's words to the objects that run: what ``check`` tries and ``run``
-uses."""
+"""The objects that run, built from a scenario's words: for ``run``, and for ``check``, which only
+builds them."""
 
 from __future__ import annotations
 

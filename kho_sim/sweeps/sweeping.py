@@ -1,4 +1,4 @@
-"""The door to sweeps: from a scenario and its axes to a stored sweep, resumed if begun before."""
+"""A sweep: from a scenario and its axes to a stored sweep, resumed if begun before."""
 
 from __future__ import annotations
 

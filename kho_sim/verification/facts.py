@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from kho_sim.base.extent import Extent, merged
-from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.importing.landing import names_its_areas
 from kho_sim.logs.reader import BootLog
 from kho_sim.scenario import Scenario
 from kho_sim.trace.records import FACTS, Boot, Outcome
@@ -97,7 +97,7 @@ def _facts_of_boot(
 
 def _scratch_areas(log: BootLog, observed: Boot, model: Any) -> Comparison:
     """A log that shows only flagged memory has joined areas that touch, in address order."""
-    if model and observed.kind == "kho" and not areas_told(log):
+    if model and observed.kind == "kho" and not names_its_areas(log):
         extents = merged(Extent(start, start + size) for start, size in model)
         model = tuple((extent.start, extent.size) for extent in extents)
     return compare(model, observed.scratch_areas)

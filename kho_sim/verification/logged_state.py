@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from kho_sim.base.extent import Extent
 from kho_sim.kho.radix import RadixTree
-from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.importing.landing import names_its_areas
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.facts import Dump
 from kho_sim.memory.memblock import MAX_NUMNODES, Memblock
@@ -91,7 +91,7 @@ def chain_areas(trace: Trace) -> Areas | None:
     """Return the scratch areas of the chain in array order, as one of its kernels reports them."""
     logs: tuple[BootLog, ...] = trace.extra["boots"]
     for log, boot in zip(logs, trace[Boot], strict=True):
-        if boot.scratch_areas and (boot.kind == "cold" or areas_told(log)):
+        if boot.scratch_areas and (boot.kind == "cold" or names_its_areas(log)):
             return boot.scratch_areas
     return None
 

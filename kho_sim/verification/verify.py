@@ -1,4 +1,4 @@
-"""The door to verification: from the names of logs to everything that was compared of them."""
+"""Verification of recorded logs: from their names to everything that was compared of them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from kho_sim.logs.importing.imported import (
     Source,
     combine,
 )
-from kho_sim.logs.importing.landing import areas_told
+from kho_sim.logs.importing.landing import names_its_areas
 from kho_sim.logs.importing.memory import find_memory
 from kho_sim.logs.importing.places import find_places
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
@@ -234,6 +234,6 @@ def _loads(trace: Trace, logs: Sequence[BootLog]) -> list[Load]:
         boot = records[log.boot]
         if areas and boot.kind == "kho":
             loads.append(Load(areas, log))
-        if boot.kind == "cold" or areas_told(log):
+        if boot.kind == "cold" or names_its_areas(log):
             areas = boot.scratch_areas
     return loads

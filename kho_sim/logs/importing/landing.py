@@ -29,7 +29,7 @@ from kho_sim.platform.x86_64 import (
 LANDED = ("kernel", "initrd", "device_tree", "descriptors", "setup_data")
 
 
-def areas_told(log: BootLog) -> bool:
+def names_its_areas(log: BootLog) -> bool:
     """Tell whether a KHO boot's log names its areas, rather than only showing flagged memory."""
     return bool(log.scratch) or bool(log.out_starts and len(log.out_starts) == len(log.out_sizes))
 
@@ -46,7 +46,7 @@ def image_address(log: BootLog) -> int | None:
 
 
 def landing(log: BootLog, area_count: int) -> dict[str, int]:
-    """Return the address of each of LANDED that the log of a KHO boot tells."""
+    """Return the address of each of LANDED that the log of a KHO boot has."""
     if log.architecture == ARM64:
         return landed(log, area_count)
     found: dict[str, int] = {}

@@ -14,7 +14,7 @@ from kho_sim.base.errors import TraceError, one_line
 from kho_sim.logs.reader.assemble import allocation_records, boot_record, gigantic_records
 from kho_sim.logs.reader.facts import BootLog, MemblockCall
 from kho_sim.logs.reader.mail import unfolded
-from kho_sim.logs.reader.outcome import judge
+from kho_sim.logs.reader.outcome import recorded_outcome
 from kho_sim.logs.reader.reader import ChainReader
 from kho_sim.logs.reader.stream import file_lines, split_lines
 from kho_sim.trace.records import (
@@ -60,7 +60,7 @@ def _trace(lines: Iterable[bytes], name: str, notes: list[str]) -> Trace:
             f"{name}: no kernel message in {reader.lines} lines: not a boot log"
             + "".join(f"; unknown: '{one_line(line)}'" for line in reader.first_unknown)
         )
-    outcome = judge(boots)
+    outcome = recorded_outcome(boots)
     if outcome.kind == "unknown" and not outcome.message:
         notes.append(f"the log stops in boot {outcome.boot} without saying why")
     notes += [f"the first lines of boot {log.boot} are missing" for log in boots if log.starts_late]

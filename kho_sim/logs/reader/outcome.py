@@ -1,4 +1,4 @@
-"""How a recorded chain ended, judged from what its kernels and its workload said.
+"""How a recorded chain ended, as what its kernels and its workload said has it.
 
 The kinds are the contract's; 'unknown' where the log stops without a reason. Messages are the
 kernel's own words without `Kernel panic - not syncing: `; where a system call failed, its name and
@@ -16,7 +16,7 @@ OPEN_DEVICE = "open liveupdate"
 """Fails where KHO is off; the kernel said why before."""
 
 
-def judge(boots: list[BootLog]) -> Outcome:
+def recorded_outcome(boots: list[BootLog]) -> Outcome:
     """Return the end of the chain: the first failure, else how the last boot ended."""
     last = boots[-1]
     if any(log.chain_done for log in boots):

@@ -53,7 +53,7 @@ NO_MOVABLE_CORE = MovableCore()
 
 
 class PageAllocator:
-    """All nodes of one kernel. Addresses at the door are bytes, runs are page frame numbers.
+    """All nodes of one kernel. Addresses that callers see are bytes, runs are page frame numbers.
 
     ``memory`` is (start, end, nid), ``scratch`` (start, size) in array order, ``zones`` what each
     zone that a node can have may hold, ascending. In a kernel that was handed scratch

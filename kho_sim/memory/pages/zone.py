@@ -1,7 +1,8 @@
 """One zone: its buddy system, the workload CPU's lists in front of it, and its watermarks.
 
 Models rmqueue(), rmqueue_bulk() and the per-CPU free path of mm/page_alloc.c (kernel-facts 9.3 to
-9.8). Left out: reclaim (nothing recorded has pages to reclaim) and other CPUs' lists.
+9.8). Left out: the lists of other CPUs (``other_cpus``), and reclaim (``reclaim``), which the page
+allocator asks for where no zone can serve.
 
 Zones are there because not all memory is equal: some devices reach only low addresses. Whoever can
 live anywhere is served from the highest zone first, and may fall back to lower ones, but only as

@@ -1,4 +1,4 @@
-"""The door to advice: from a scenario to the smallest scratch and the block size to choose."""
+"""Advice: from a scenario to the smallest scratch and the block size to choose."""
 
 from __future__ import annotations
 
