@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def kho_run() -> Callable[..., Trace]:
     places, simulated once a session. Raises ScenarioError."""
     traces: dict[str, Trace] = {}
 
-    def run(path: str | Path, values: dict[str, Any] | None = None) -> Trace:
+    def run(path: str | PathLike[str], values: dict[str, Any] | None = None) -> Trace:
         from kho_sim.chain import run_scenario
         from kho_sim.scenario import load, with_values
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import get_annotations, isfunction
 from pathlib import Path
 
 import networkx as nx
@@ -288,3 +289,15 @@ def test_every_public_name_resolves():
         assert getattr(ks, name)
     with pytest.raises(AttributeError, match="no attribute 'lineag'"):
         ks.lineag  # noqa: B018
+
+
+def test_public_functions_take_paths_of_any_kind():
+    functions = [value for name in ks.__all__ if isfunction(value := getattr(ks, name))]
+    taken = {
+        f"{function.__name__}({name})": str(annotation)
+        for function in functions
+        for name, annotation in get_annotations(function).items()
+        if name != "return"
+    }
+    assert any("PathLike[str]" in annotation for annotation in taken.values())
+    assert not {name for name, annotation in taken.items() if re.search(r"\bPath\b", annotation)}

@@ -21,6 +21,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _bound(runs: int) -> None:
         raise InputError(f"{runs} runs are too many; accepted: {RUNS_MAX} or fewer in a sweep")
 
 
-def read_points(path: str | Path) -> list[Point]:
+def read_points(path: str | PathLike[str]) -> list[Point]:
     """Return the points of a file: CSV with dotted keys as its head, or a JSON list of objects.
 
     An empty cell leaves the scenario's own value. Raises InputError.

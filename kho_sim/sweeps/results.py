@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -189,21 +190,21 @@ class Sweep:
         return _frame(pa.concat_tables(pieces))
 
 
-def open_sweep(directory: str | Path) -> Sweep:
+def open_sweep(directory: str | PathLike[str]) -> Sweep:
     """Return the sweep that is stored in a directory. Raises InputError if there is none."""
     sweep = Sweep(Path(directory))
     read_manifest(sweep.directory)
     return sweep
 
 
-def open_stored(directory: str | Path) -> Sweep | Trace:
+def open_stored(directory: str | PathLike[str]) -> Sweep | Trace:
     """Return the sweep in a directory, or the trace of a single run. Raises InputError."""
     if (Path(directory) / MANIFEST).exists():
         return open_sweep(directory)
     return load_run(directory)
 
 
-def stored_runs(directory: str | Path) -> pd.DataFrame:
+def stored_runs(directory: str | PathLike[str]) -> pd.DataFrame:
     """Return the runs in a directory as ``Sweep.runs()`` does; a single run is a table of one."""
     stored = open_stored(directory)
     return stored.runs() if isinstance(stored, Sweep) else _runs_of_trace(stored)

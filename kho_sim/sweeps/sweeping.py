@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ RETRIABLE = (FAILED, LOST)
 
 
 def sweep(
-    scenario: Scenario | str | Path,
+    scenario: Scenario | str | PathLike[str],
     axes: Mapping[str, Iterable[Any]] | Iterable[Point],
-    out: str | Path | None = None,
+    out: str | PathLike[str] | None = None,
     *,
     replicates: int = 1,
     executor: Executor | None = None,
@@ -68,7 +69,7 @@ def sweep(
 
 
 def design_of(
-    scenario: Scenario | str | Path,
+    scenario: Scenario | str | PathLike[str],
     axes: Mapping[str, Iterable[Any]] | Iterable[Point],
     replicates: int = 1,
 ) -> Design:
@@ -89,7 +90,7 @@ def default_directory(name: str, scenario: Scenario, keys: Iterable[str] = ()) -
     return Path("runs") / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def name_of(scenario: Scenario | str | Path) -> str:
+def name_of(scenario: Scenario | str | PathLike[str]) -> str:
     """Return what a default folder calls a scenario: its file's name, if it has one."""
     return "scenario" if isinstance(scenario, Scenario) else Path(scenario).stem
 

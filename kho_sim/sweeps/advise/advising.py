@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from kho_sim.base.errors import InputError, Problem, ScenarioError
@@ -31,8 +32,8 @@ SHIFTS = tuple(range(21, 37))
 
 
 def advise(
-    scenario: Scenario | str | Path,
-    out: str | Path | None = None,
+    scenario: Scenario | str | PathLike[str],
+    out: str | PathLike[str] | None = None,
     *,
     tries: Sequence[Areas | str] = (),
     shifts: Sequence[int] = SHIFTS,

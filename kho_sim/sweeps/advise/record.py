@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ PLAIN = tuple(field.name for field in fields(Advice) if field.name not in KINDS)
 CHAIN = tuple(field.name for field in fields(Chain))
 
 
-def is_advice(directory: str | Path) -> bool:
+def is_advice(directory: str | PathLike[str]) -> bool:
     """Return whether a folder holds advice, finished or not."""
     return (Path(directory) / FILE).is_file()
 
@@ -42,7 +43,7 @@ def write_advice(advice: Advice) -> None:
     _write(advice.directory, advice_document(advice))
 
 
-def read_advice(directory: str | Path) -> Advice:
+def read_advice(directory: str | PathLike[str]) -> Advice:
     """Return the advice in a folder. Raises InputError if there is none, or none yet."""
     path = Path(directory) / FILE
     try:
