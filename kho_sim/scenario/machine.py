@@ -33,6 +33,8 @@ from kho_sim.scenario.platform import broken_end, where_started
 from kho_sim.scenario.section import BrokenRule, Section
 from kho_sim.scenario.time import Given, HardwareRule
 
+ARM64 = "arm64"
+"""The platform with nomap ranges, and whose boot loader chooses the places of a first kernel."""
 BOOTABLE = 64 << 20
 """Room that a boot loader needs for kernel and initrd."""
 LEAST_BYTES = 16 << 20
@@ -238,8 +240,9 @@ class Machine(Section):
 
     def _broken_map_rules(self) -> Iterator[BrokenRule]:
         ranges = self.memory_map or ()
-        if self.boot_loader and self.platform == "x86_64":
-            yield ("boot_loader",), "x86_64 has its places from kernel.placed; this is for arm64"
+        if self.boot_loader and self.platform != ARM64:
+            text = f"{self.platform} has its places from kernel.placed; this is for {ARM64}"
+            yield ("boot_loader",), text
         for index, (left, right) in enumerate(pairwise(ranges), start=1):
             if right.start < left.end:
                 text = f"starts at {right.start:#x}, but the range before ends at {left.end:#x}"
@@ -263,9 +266,8 @@ class Machine(Section):
         for index, part in enumerate(ranges):
             if part.is_memory:
                 yield from broken_end(platform, part.end, ("memory_map", index))
-        for index, part in enumerate(ranges if self.platform == "x86_64" else ()):
-            if part.kind == "nomap":
-                text = "x86_64 has no nomap ranges; accepted: usable, reserved, EFI types"
+            if part.kind == "nomap" and self.platform != ARM64:
+                text = f"{self.platform} has no nomap ranges; accepted: usable, reserved, EFI types"
                 yield ("memory_map", index, "kind"), text
         if self.total_bytes > MOST_BYTES:
             yield ("memory_map",), f"this adds up to more than {format_exact(MOST_BYTES)}"
