@@ -159,7 +159,7 @@ assert load_run("run") == new
 page = report_html(new)
 assert 'id="table-probes"' in page and "how long it took" in page
 assert 'id="table-probes"' not in report_html(old)
-lines = list(reference.tables_page())
+lines = "\\n".join(reference.tables_page()).split("\\n")
 assert "## probes" in lines and "| `wait_ns` | Int64 | ns | how long it took |" in lines
 """
 

@@ -110,7 +110,7 @@ def test_what_the_reader_took_from_the_lines():
     trace = read_boot_log(LOGS[0].with_name("4G-4k-early-runs.log.xz"))
     log = trace.extra["boots"][1]
     assert log.extend_cycles == 7_273_484
-    assert log.costs == (43_536_925, 22_900_082, 128, 128)
+    assert log.costs == (43_536_925, 22_900_082, 128)
     assert log.runs_reserved == 10
     assert (log.strategy.name, log.strategy.keys, log.strategy.tables) == ("early", 131_594, 10)
     assert [(run.shift, run.skips) for run in log.dry_runs] == [
