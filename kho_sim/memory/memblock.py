@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent, round_up
 from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
-from kho_sim.memory.region_array import ENOMEM, RegionArray
+from kho_sim.memory.region_array import ENOMEM, RegionArray, weakly
 from kho_sim.memory.regions import Region
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 
@@ -56,8 +56,8 @@ class Memblock:
     def __init__(self, geometry: Geometry = PAGES_4K) -> None:
         self.geometry = geometry
         self._page_bytes = geometry.page_bytes
-        self.memory = RegionArray("memory", self._double_array)
-        self.reserved = RegionArray("reserved", self._double_array)
+        self.memory = RegionArray("memory", weakly(self._double_array))
+        self.reserved = RegionArray("reserved", weakly(self._double_array))
         self.scratch_only = False
         self.bottom_up = False
         self.movable_node = False
@@ -75,8 +75,8 @@ class Memblock:
         copied = Memblock(self.geometry)
         for name in ("scratch_only", "bottom_up", "movable_node", "current_limit", "hugetlb_flag"):
             setattr(copied, name, getattr(self, name))
-        copied.memory = self.memory.copy(copied._double_array)
-        copied.reserved = self.reserved.copy(copied._double_array)
+        copied.memory = self.memory.copy(weakly(copied._double_array))
+        copied.reserved = self.reserved.copy(weakly(copied._double_array))
         copied.original_scratch = self.original_scratch
         copied._mirrored = self._mirrored
         copied._free = FreeRanges(copied.memory, copied.reserved)

@@ -21,11 +21,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.base.errors import ensure
+from kho_sim.base.errors import ModelError, ensure
 from kho_sim.memory.regions import AlternatingRegions, Part, Region, Regions, empty_columns
 
 ENOMEM = 12
@@ -33,6 +34,24 @@ STATIC_CAPACITY = 128
 """INIT_MEMBLOCK_REGIONS: regions of the array that the kernel image brings along."""
 FEWEST_FLAGGED_AT_ONCE = 256
 """Ranges inside of one region from which on it pays to flag them together."""
+
+
+Grow = Callable[["RegionArray", int, int], int]
+"""(array, base, size) -> 0 or a negative errno: makes room for an insertion of that range."""
+
+
+def weakly(grow: Grow) -> Grow:
+    """Return a method that does not keep its owner alive: millions of regions go with a memblock
+    when nobody needs it any more, not when the garbage collector comes by."""
+    method = WeakMethod(grow)
+
+    def call(regions: RegionArray, base: int, size: int) -> int:
+        bound = method()
+        if bound is None:
+            raise ModelError(f"{regions.name} is to grow, but its memblock is gone")
+        return bound(regions, base, size)
+
+    return call
 
 
 class _Column:
@@ -62,7 +81,7 @@ class RegionArray(Regions):
     if not TYPE_CHECKING:  # these are arrays for who checks types
         bases, ends, nids, flags = _Column(), _Column(), _Column(), _Column()
 
-    def __init__(self, name: str, grow: Callable[[RegionArray, int, int], int]):
+    def __init__(self, name: str, grow: Grow):
         super().__init__(*empty_columns())
         self.name = name
         self.capacity = STATIC_CAPACITY
@@ -74,7 +93,7 @@ class RegionArray(Regions):
         regions, and there are no columns, or none."""
         self._count_below = 0
 
-    def copy(self, grow: Callable[[RegionArray, int, int], int]) -> RegionArray:
+    def copy(self, grow: Grow) -> RegionArray:
         """Return an equal array that asks ``grow`` for room."""
         copied = RegionArray(self.name, grow)
         copied.capacity = self.capacity

@@ -4,6 +4,7 @@ Regions whose flags alternate answer from their borders what they answer in colu
 """
 
 import re
+import weakref
 from array import array as words
 from itertools import pairwise
 from unittest import mock
@@ -121,6 +122,21 @@ def test_a_full_copy_grows_with_memory_of_its_own():
     assert copied.reserve(0x1F0000, PAGE) == 0
     assert (copied.reserved.capacity, memblock.reserved.capacity) == (256, 128)
     assert len(memblock.reserved) == 128
+
+
+def test_a_memblock_that_nobody_needs_goes_at_once():
+    """Its arrays are not left to the garbage collector, and by themselves cannot grow."""
+    memblock = Memblock()
+    memblock.add(0x100000, 1 << 20)
+    copied, reserved = weakref.ref(memblock.copy()), memblock.reserved
+    assert copied() is None
+    gone = weakref.ref(memblock)
+    del memblock
+    assert gone() is None
+    for number in range(128):
+        reserved.add(number * 2 * PAGE, PAGE, 0, 0)
+    with pytest.raises(ModelError, match=r"^reserved is to grow, but its memblock is gone"):
+        reserved.add(300 * PAGE, PAGE, 0, 0)
 
 
 def test_the_check_finds_what_is_wrong():
