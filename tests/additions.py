@@ -29,6 +29,6 @@ def add_to_a_copy(files: Mapping[str, str | Sequence[tuple[str, str]]], director
         else:
             content = path.read_text(encoding="utf-8")
             for old, new in change:
-                assert content.count(old) >= 1, f"{place} has no {old}"
+                assert content.count(old) == 1, f"{place} has {old} not once"
                 content = content.replace(old, new, 1)
         path.write_text(content, encoding="utf-8")
