@@ -5,7 +5,8 @@ A test holds each list to the model's registry of that name.
 
 from __future__ import annotations
 
-PLATFORMS = ("x86_64", "arm64")
+ARM64 = "arm64"
+PLATFORMS = ("x86_64", ARM64)
 """The first is the default."""
 PAGE_SIZES = {"x86_64": (4096,), "arm64": (4096, 16384, 65536)}
 """Platform -> the sizes that its kernels can have pages of, in bytes."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kho_sim.base.units import format_exact
 from kho_sim.base.words import (
+    ARM64,
     EFI_MEMORY,
     FIRMWARES,
     MEMORY_KINDS,
@@ -33,8 +34,6 @@ from kho_sim.scenario.platform import broken_end, where_started
 from kho_sim.scenario.section import BrokenRule, Section
 from kho_sim.scenario.time import Given, HardwareRule
 
-ARM64 = "arm64"
-"""The platform with nomap ranges, and whose boot loader chooses the places of a first kernel."""
 BOOTABLE = 64 << 20
 """Room that a boot loader needs for kernel and initrd."""
 LEAST_BYTES = 16 << 20

@@ -12,8 +12,9 @@ from __future__ import annotations
 from kho_sim.base import requesters
 from kho_sim.base.command_line import parse_command_line
 from kho_sim.base.extent import Extent
+from kho_sim.base.words import ARM64
 from kho_sim.logs.reader import BootLog, MemblockCall
-from kho_sim.logs.reader.facts import ARM64, Dump
+from kho_sim.logs.reader.facts import Dump
 from kho_sim.machine.machine import Machine
 from kho_sim.memory.early import Requests
 from kho_sim.memory.early.cma import declare_area

@@ -22,7 +22,7 @@ from kho_sim.base.extent import (
     subtracted,
     total_size,
 )
-from kho_sim.base.words import USABLE_MEMORY
+from kho_sim.base.words import ARM64, USABLE_MEMORY
 from kho_sim.kho.load import DESCRIPTORS_ALIGN_BYTES
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.logs.importing.files_of_arm64 import image_of
@@ -30,7 +30,6 @@ from kho_sim.logs.importing.imported import MEMORY_MAP, NODE_RANGES, Source
 from kho_sim.logs.reader import BootLog
 from kho_sim.logs.reader.arm64_lines import EMULATED_TIMER_HZ
 from kho_sim.logs.reader.assemble import is_kho
-from kho_sim.logs.reader.facts import ARM64
 from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange, joined_ranges
 from kho_sim.memory.memblock import NOMAP as NOMAP_FLAG
 from kho_sim.platform.geometry import PAGES_4K

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kho_sim.base.extent import Extent
+from kho_sim.base.words import ARM64
 from kho_sim.logs.importing.imported import MEMORY_MAP, Source
-from kho_sim.logs.reader.facts import ARM64, Resource
+from kho_sim.logs.reader.facts import Resource
 from kho_sim.machine.machine import NOMAP, USABLE, FirmwareRange
 from kho_sim.platform.geometry import ARM64_GEOMETRIES, PAGES_4K
 

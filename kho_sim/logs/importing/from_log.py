@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from kho_sim.base.command_line import CommandLine, parse_command_line
 from kho_sim.base.errors import TraceError
+from kho_sim.base.words import ARM64
 from kho_sim.logs.importing import arm64
 from kho_sim.logs.importing.build_sizes import Load, find_build_sizes
 from kho_sim.logs.importing.chains import chain_of
@@ -28,7 +29,6 @@ from kho_sim.logs.importing.memory import find_memory
 from kho_sim.logs.importing.places import find_places
 from kho_sim.logs.importing.workload import COMMAND_LINE_TEXT, find_workload
 from kho_sim.logs.reader import BootLog
-from kho_sim.logs.reader.facts import ARM64
 from kho_sim.releases import RELEASES, nearest_release, release_of
 from kho_sim.trace.records import Boot
 from kho_sim.trace.trace import Trace

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kho_sim.base.command_line import parse_command_line
+from kho_sim.base.words import ARM64
 from kho_sim.builds import Build
 from kho_sim.kho.load import DESCRIPTORS_ALIGN_BYTES, LoadRefused, place_kernel
 from kho_sim.kho.populate import DESCRIPTOR_BYTES
 from kho_sim.logs.importing.arm64 import landed
 from kho_sim.logs.reader import BootLog
-from kho_sim.logs.reader.facts import ARM64
 from kho_sim.memory.memblock import RSRV_KERN
 from kho_sim.platform.loader import LoadRequest
 from kho_sim.platform.platform import Platform

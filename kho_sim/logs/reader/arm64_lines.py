@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from kho_sim.logs.reader.facts import ARM64, BootLog, ReservedNode
+from kho_sim.base.words import ARM64
+from kho_sim.logs.reader.facts import BootLog, ReservedNode
 from kho_sim.logs.reader.words import decimal, half_open, hexadecimal
 
 BOOTING = re.compile(r"Booting Linux on physical CPU 0x[0-9a-f]+ \[0x[0-9a-f]+\]")

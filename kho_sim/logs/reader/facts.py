@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from kho_sim.base.command_line import OptionRules
 from kho_sim.base.extent import Extent
+from kho_sim.base.words import ARM64
 from kho_sim.machine.efi import EfiDescriptor
 from kho_sim.machine.machine import FirmwareRange, NodeRange
 from kho_sim.memory.regions import Region
@@ -20,8 +21,6 @@ from kho_sim.platform.geometry import ARM64_GEOMETRIES, PAGES_4K, Geometry
 from kho_sim.platform.options import option_rules
 from kho_sim.trace.records import Event, RegionRow
 
-ARM64 = "arm64"
-"""The architecture of logs whose kernels say so; all others are taken to be of x86_64."""
 GEOMETRIES = {"": PAGES_4K, ARM64: ARM64_GEOMETRIES[PAGES_4K.page_bytes]}
 """Those of kernels that have not shown their page size yet."""
 

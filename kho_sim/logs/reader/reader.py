@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kho_sim.base.errors import TraceError
+from kho_sim.base.words import ARM64
 from kho_sim.logs.reader.arm64_lines import BOOTING, architecture_of, foreign_architecture_of
 from kho_sim.logs.reader.calls import CallReader
 from kho_sim.logs.reader.clean import Message, clean
 from kho_sim.logs.reader.dispatch import FAILURES, FIRST_WORDS, HANDLERS
-from kho_sim.logs.reader.facts import ARM64, GEOMETRIES, BootLog
+from kho_sim.logs.reader.facts import GEOMETRIES, BootLog
 from kho_sim.logs.reader.kept import KEPT_LIMIT, LOOK_LINES, kept_facts
 from kho_sim.trace.records import Event
 

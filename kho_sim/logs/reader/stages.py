@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kho_sim.base import requesters as names
+from kho_sim.base.words import ARM64
 from kho_sim.logs.reader import forms, kinds, places
-from kho_sim.logs.reader.facts import ARM64
 from kho_sim.logs.reader.kinds import Stage, kind, once
 
 
