@@ -6,6 +6,7 @@ Left out: gigantic pages, which would dwarf all else and are in the memory map.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,9 +87,11 @@ Use = dict[int, Counter[tuple[str, str]]]
 
 def _use_by_boot(trace: Trace) -> Use:
     use: Use = {}
+    areas = {boot.boot: boot.scratch_areas or () for boot in trace[Boot]}
     for row in trace[Allocation]:
         counts = use.setdefault(row.boot, Counter())
-        if row.what != requesters.GIGANTIC_PAGE and not _is_scratch_itself(trace, row):
+        own = areas.get(row.boot, ())
+        if row.what != requesters.GIGANTIC_PAGE and not _is_scratch_itself(row, own):
             counts[_place(row), row.what] += row.size_bytes * row.count
     return use
 
@@ -99,10 +102,9 @@ def _place(row: Allocation) -> str:
     return ORIGINAL if row.source == "scratch" else BEYOND
 
 
-def _is_scratch_itself(trace: Trace, row: Allocation) -> bool:
-    """Tell whether a cold boot reserves a scratch area with this request."""
-    areas = next((b.scratch_areas for b in trace[Boot] if b.boot == row.boot), None)
-    return row.source == "memory" and (row.address, row.size_bytes) in (areas or ())
+def _is_scratch_itself(row: Allocation, areas: Collection[tuple[int, int]]) -> bool:
+    """Tell whether a cold boot reserves a scratch area, one of its own, with this request."""
+    return row.source == "memory" and (row.address, row.size_bytes) in areas
 
 
 def _largest_callers(use: Use) -> list[str]:

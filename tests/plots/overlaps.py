@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations
 
 from matplotlib.axis import Axis
@@ -16,57 +18,57 @@ SLACK_POINTS = 0.5
 
 def touching_ticks(figure: Figure) -> list[tuple[str, str]]:
     """Return pairs of neighbouring tick labels that overlap or touch."""
-    renderer = _drawn(figure)
-    found = []
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            labels = _labels(axis)
-            boxes = [label.get_window_extent(renderer) for label in labels]
-            for (one, a), (other, b) in combinations(zip(labels, boxes, strict=True), 2):
-                if not one.get_rotation() and _overlap(a, b):
-                    found.append((one.get_text(), other.get_text()))
-    return found
+    with _drawn(figure) as renderer:
+        found = []
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                labels = _labels(axis)
+                boxes = [label.get_window_extent(renderer) for label in labels]
+                for (one, a), (other, b) in combinations(zip(labels, boxes, strict=True), 2):
+                    if not one.get_rotation() and _overlap(a, b):
+                        found.append((one.get_text(), other.get_text()))
+        return found
 
 
 def outside_boxes(figure: Figure) -> list[str]:
     """Return the texts that are centred in a box and wider or higher than it."""
-    renderer = _drawn(figure)
-    found = []
-    for axes in figure.axes:
-        boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
-        extents = [patch.get_window_extent(renderer) for patch in boxes]
-        for text in axes.texts:
-            own = text.get_window_extent(renderer)
-            middle = (own.x0 + own.x1) / 2, (own.y0 + own.y1) / 2
-            around = [box for box in extents if box.contains(*middle)]
-            if around and text.get_ha() == "center" and not _inside(own, around[0]):
-                found.append(text.get_text())
-    return found
+    with _drawn(figure) as renderer:
+        found = []
+        for axes in figure.axes:
+            boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+            extents = [patch.get_window_extent(renderer) for patch in boxes]
+            for text in axes.texts:
+                own = text.get_window_extent(renderer)
+                middle = (own.x0 + own.x1) / 2, (own.y0 + own.y1) / 2
+                around = [box for box in extents if box.contains(*middle)]
+                if around and text.get_ha() == "center" and not _inside(own, around[0]):
+                    found.append(text.get_text())
+        return found
 
 
 def touching_texts(figure: Figure) -> list[tuple[str, str]]:
     """Return pairs of free texts of one plot that overlap each other."""
-    renderer = _drawn(figure)
-    found = []
-    for axes in figure.axes:
-        texts = [text for text in axes.texts if text.get_visible() and text.get_text()]
-        boxes = [text.get_window_extent(renderer) for text in texts]
-        for (one, a), (other, b) in combinations(zip(texts, boxes, strict=True), 2):
-            if _overlap(a, b):
-                found.append((one.get_text(), other.get_text()))
-    return found
+    with _drawn(figure) as renderer:
+        found = []
+        for axes in figure.axes:
+            texts = [text for text in axes.texts if text.get_visible() and text.get_text()]
+            boxes = [text.get_window_extent(renderer) for text in texts]
+            for (one, a), (other, b) in combinations(zip(texts, boxes, strict=True), 2):
+                if _overlap(a, b):
+                    found.append((one.get_text(), other.get_text()))
+        return found
 
 
 def outside_figure(figure: Figure) -> list[str]:
     """Return the texts that the edge of the picture cuts."""
-    renderer = _drawn(figure)
-    beyond = _beyond_limits(figure)
-    return [
-        text.get_text()
-        for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text().strip() and text not in beyond
-        if not _inside(text.get_window_extent(renderer), figure.bbox)
-    ]
+    with _drawn(figure) as renderer:
+        beyond = _beyond_limits(figure)
+        return [
+            text.get_text()
+            for text in figure.findobj(Text)
+            if text.get_visible() and text.get_text().strip() and text not in beyond
+            if not _inside(text.get_window_extent(renderer), figure.bbox)
+        ]
 
 
 def _beyond_limits(figure: Figure) -> list[Text]:
@@ -80,12 +82,16 @@ def _beyond_limits(figure: Figure) -> list[Text]:
     ]
 
 
-def _drawn(figure: Figure) -> RendererAgg:
+@contextmanager
+def _drawn(figure: Figure) -> Iterator[RendererAgg]:
     canvas = figure.canvas
     if figure.stale or not isinstance(canvas, FigureCanvasAgg):  # drawing takes the most time
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-    return canvas.get_renderer()
+    try:
+        yield canvas.get_renderer()
+    finally:
+        figure.stale = False  # to measure an annotation places it anew, where it was
 
 
 def _labels(axis: Axis) -> list[Text]:
