@@ -11,12 +11,16 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 from kho_sim.base.errors import EngineError
 from kho_sim.base.shortage import ensure_limit
 
 LOOK_SECONDS = 0.5
+
+T = TypeVar("T")
 
 
 def open_pool(workers: int, preloaded: Sequence[str], worker_bytes: int) -> ProcessPoolExecutor:
@@ -31,10 +35,11 @@ def open_pool(workers: int, preloaded: Sequence[str], worker_bytes: int) -> Proc
     context.set_forkserver_preload(list(preloaded))
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
-        first = pool.submit(int)
-        while not wait([first], LOOK_SECONDS).done:
-            ensure_pool_works(pool)
-        first.result()
+        # All of them, before there is work: where one dies while another is being started, the pool
+        # of Python 3.11 ends all but the new one, and waits for it for ever.
+        for _ in range(workers):
+            pool._spawn_process()  # type: ignore[attr-defined]  # no public one is there
+        result_of(pool, pool.submit(int))
     except BrokenExecutor as error:
         pool.shutdown()
         raise EngineError(
@@ -47,22 +52,43 @@ def open_pool(workers: int, preloaded: Sequence[str], worker_bytes: int) -> Proc
     return pool
 
 
-def ensure_pool_works(pool: ProcessPoolExecutor) -> None:
-    """Raise MemoryError if the pool's own thread is dead, which it says to nobody.
+def result_of(pool: ProcessPoolExecutor, future: Future[T]) -> T:
+    """Return what a call returned. Raises: what it raised, and as ``ensure_pool_works``."""
+    while not wait([future], LOOK_SECONDS).done:
+        ensure_pool_works(pool)
+    return future.result()
 
-    Futures of such a pool never end. What ends the thread is memory that it does not get.
+
+def ensure_pool_works(pool: ProcessPoolExecutor) -> None:
+    """End the calls that a broken pool forgot.
+
+    Raises: MemoryError if the pool's own thread is dead, which it says to nobody, and nothing else
+    broke: what ends the thread is memory that it does not get.
     """
     manager: threading.Thread | None = getattr(pool, "_executor_manager_thread", None)
-    if manager is not None and not manager.is_alive() and not pool._broken:
+    if manager is None or manager.is_alive():
+        return
+    if not pool._broken:
         raise MemoryError
+    _end_forgotten_calls(pool)
 
 
 def close_pool(pool: ProcessPoolExecutor, *, kill: bool = False) -> None:
-    """End the workers of a pool; ``kill``: also those that are busy."""
+    """End the workers of a pool; ``kill``: also those that are busy. Each of its calls has ended
+    then."""
     if kill:
         for process in list((pool._processes or {}).values()):
             process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)
+    _end_forgotten_calls(pool)
+
+
+def _end_forgotten_calls(pool: ProcessPoolExecutor) -> None:
+    # The thread of a pool that breaks ends all calls; in Python 3.11 it may miss one that is handed
+    # in at that moment.
+    for call in list(pool._pending_work_items.values()):
+        if not call.future.done():
+            call.future.set_exception(BrokenProcessPool("its worker died"))
 
 
 def processors() -> int:

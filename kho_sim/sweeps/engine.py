@@ -85,7 +85,7 @@ class Pool:
         return isinstance(error, BrokenExecutor)
 
     def rebuild(self) -> None:
-        self._pool.shutdown(wait=True)
+        close_pool(self._pool, kill=True)
         self._pool = open_pool(self.workers, PRELOADED, WORKER_BYTES)
 
     def close(self, *, kill: bool = False) -> None:

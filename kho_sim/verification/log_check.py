@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from kho_sim.base.errors import InputError
-from kho_sim.base.pool import close_pool, open_pool, processors
+from kho_sim.base.errors import EngineError, InputError
+from kho_sim.base.pool import close_pool, open_pool, processors, result_of
 from kho_sim.chain import run_scenario
 from kho_sim.chain.build import build_machine
 from kho_sim.logs.importing import scenario_from_trace
@@ -92,7 +93,8 @@ def check_logs(paths: Sequence[str], workers: int | None = None) -> Iterator[Log
     """Check each log, in their order; one that cannot be read does not keep the others from it.
 
     ``workers`` processes; None: one per processor. What is no regular file, as a pipe, is read in
-    this process, which alone may have it open. Raises: EngineError if they do not start.
+    this process, which alone may have it open. Raises: EngineError if they do not start, or if one
+    dies.
     """
     files = [path for path in paths if Path(path).is_file()]
     workers = min(workers or processors(), len(files))
@@ -102,10 +104,14 @@ def check_logs(paths: Sequence[str], workers: int | None = None) -> Iterator[Log
     pool = open_pool(workers, [__name__], WORKER_BYTES)
     finished = False
     try:
-        checks = pool.map(_check_or_refuse, files)
+        checks = iter([pool.submit(_check_or_refuse, path) for path in files])
         for path in paths:
-            yield next(checks) if path in files else _check_or_refuse(path)
+            yield result_of(pool, next(checks)) if path in files else _check_or_refuse(path)
         finished = True
+    except BrokenExecutor as error:
+        raise EngineError(
+            "a worker process died, as one does that takes too much memory; fewer workers take less"
+        ) from error
     finally:
         close_pool(pool, kill=not finished)
 
