@@ -8,6 +8,13 @@ from typing import Any, Self, get_args
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
+from kho_sim.base.shortage import ensure_room
+
+MODELS_BYTES = 48 << 20
+"""Address space that the models of a scenario take, about 20 MiB, and to spare; without it pydantic
+aborts the process."""
+ensure_room(MODELS_BYTES)  # before the first model: each is made ready where it is defined
+
 BrokenRule = tuple[tuple[str | int, ...], str]
 """The place of a broken rule inside its section (empty: the section itself), and a sentence."""
 

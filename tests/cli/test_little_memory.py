@@ -119,6 +119,26 @@ def test_a_limit_is_asked_for_before_it_is_met(monkeypatch):
         ensure_room(1 << 40)
 
 
+MODELS = """
+import resource
+import pydantic
+from kho_sim.base import shortage
+limit_bytes = shortage._mapped_bytes() + (40 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+try:
+    import kho_sim.scenario.section
+except MemoryError:
+    print("short")
+"""
+
+
+def test_models_are_not_begun_where_pydantic_would_abort():
+    done = subprocess.run(
+        [sys.executable, "-c", MODELS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "short\n"
+
+
 class Pool:
     """As much of a pool as says whether its own thread lives."""
 
