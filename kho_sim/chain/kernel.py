@@ -16,6 +16,7 @@ import simpy
 
 from kho_sim.base.seeds import stream
 from kho_sim.base.units import format_size
+from kho_sim.base.weak import weakly
 from kho_sim.chain.clock import KernelClock, Process
 from kho_sim.chain.faults import NO_FAULTS, lost_handover, refusals, tolerated
 from kho_sim.chain.incidents import (
@@ -204,7 +205,7 @@ class Kernel:
         except (PreserveFailed, OutOfMemory) as error:
             self.give_reason(error)
             raise self.end("boot_failed", str(error), fatal=True) from error
-        self.memory.processes.on_kill = self._note_victim
+        self.memory.processes.on_kill = weakly(self._note_victim)
         for message in self.memory.messages:
             self.say(message)
         yield from self._reach_init(booted)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import proxy
 
 from kho_sim.base.words import OOM_ADJUSTMENTS
 from kho_sim.kernel.user_memory import touch
@@ -58,7 +59,7 @@ class Processes:
     """All that the OOM killer may end in one kernel, the oldest first."""
 
     def __init__(self, home: Home) -> None:
-        self._home = home
+        self._home: Home = proxy(home)  # which holds this: see base.weak
         self._alive: list[Process] = []
         self._growing: Process | None = None
         self._free_before = 0

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from kho_sim.base.errors import ensure
 from kho_sim.base.extent import Extent, round_up
+from kho_sim.base.weak import weakly
 from kho_sim.memory.free_ranges import ADDRESS_MAX, Filter, FreeRanges, Gap
-from kho_sim.memory.region_array import ENOMEM, RegionArray, weakly
+from kho_sim.memory.region_array import ENOMEM, RegionArray
 from kho_sim.memory.regions import Region
 from kho_sim.platform.geometry import PAGES_4K, Geometry
 

@@ -21,12 +21,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
-from weakref import WeakMethod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kho_sim.base.errors import ModelError, ensure
+from kho_sim.base.errors import ensure
 from kho_sim.memory.regions import AlternatingRegions, Part, Region, Regions, empty_columns
 
 ENOMEM = 12
@@ -38,20 +37,6 @@ FEWEST_FLAGGED_AT_ONCE = 256
 
 Grow = Callable[["RegionArray", int, int], int]
 """(array, base, size) -> 0 or a negative errno: makes room for an insertion of that range."""
-
-
-def weakly(grow: Grow) -> Grow:
-    """Return a method that does not keep its owner alive: millions of regions go with a memblock
-    when nobody needs it any more, not when the garbage collector comes by."""
-    method = WeakMethod(grow)
-
-    def call(regions: RegionArray, base: int, size: int) -> int:
-        bound = method()
-        if bound is None:
-            raise ModelError(f"{regions.name} is to grow, but its memblock is gone")
-        return bound(regions, base, size)
-
-    return call
 
 
 class _Column:

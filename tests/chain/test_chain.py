@@ -1,5 +1,6 @@
 """Whole chains: determinism, pairing, outcomes, and what survives."""
 
+import gc
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ from kho_sim.chain import run_scenario
 from kho_sim.chain.invariants import check_hand_over
 from kho_sim.kernel.running import RunningMemory
 from kho_sim.kho.preserve import PreserveFailed
-from kho_sim.memory.pages import OutOfMemory
+from kho_sim.kho.radix import RadixTree
+from kho_sim.memory.memblock import Memblock
+from kho_sim.memory.pages import OutOfMemory, PageAllocator
 from kho_sim.platform.geometry import PAGES_4K
 from kho_sim.scenario import loads, with_values
 from kho_sim.trace.records import Allocation
@@ -300,3 +303,18 @@ def test_nothing_is_from_extended_memory_before_the_extension(strategy: str) -> 
     low = [row for row in early if row.source == "low memory"]
     assert [row.what for row in low] == [requesters.TRAMPOLINE]
     assert all(row.source in ("low memory", "scratch") for row in early)
+
+
+def test_a_kernel_goes_with_its_chain_without_the_garbage_collector():
+    def parts():
+        kinds = (PageAllocator, Memblock, RadixTree)
+        return sum(isinstance(one, kinds) for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = parts()
+        run_scenario(loads("machine: {memory: 1GiB, cpus: 2}\nchain: {boots: 3}"))
+        assert parts() == before
+    finally:
+        gc.enable()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kho_sim.base.errors import KhoSimError
+from kho_sim.base.weak import weakly
 from kho_sim.base.work import Work
 from kho_sim.kho.bitmaps import Bitmaps
 from kho_sim.kho.radix import RadixTree
@@ -48,12 +49,11 @@ class Outgoing:
         self._taken: list[tuple[Sequence[Run], int]] = []
         self._no_table: OutOfMemory | None = None
         self.tree: RadixTree
+        allocate, free = weakly(self._table_page), weakly(self._free_table_page)
         if bitmap_bytes is None:
-            self.tree = RadixTree(self._table_page, self._free_table_page, pages.geometry)
+            self.tree = RadixTree(allocate, free, pages.geometry)
         else:
-            self.tree = Bitmaps(
-                bitmap_bytes, self._table_page, self._free_table_page, pages.geometry
-            )
+            self.tree = Bitmaps(bitmap_bytes, allocate, free, pages.geometry)
         if not self.tree.is_ready:
             raise PreserveFailed("KHO: no memory for the preserved memory tree: -ENOMEM")
 
