@@ -135,7 +135,7 @@ def test_a_memblock_that_nobody_needs_goes_at_once():
     assert gone() is None
     for number in range(128):
         reserved.add(number * 2 * PAGE, PAGE, 0, 0)
-    with pytest.raises(ModelError, match=r"^reserved is to grow, but its memblock is gone"):
+    with pytest.raises(ModelError, match=r"^a part of a kernel calls what is gone"):
         reserved.add(300 * PAGE, PAGE, 0, 0)
 
 
