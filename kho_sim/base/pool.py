@@ -37,11 +37,10 @@ def open_pool(workers: int, preloaded: Sequence[str], worker_bytes: int) -> Proc
     try:
         # All of them, before there is work: where one dies while another is being started, the pool
         # of Python 3.11 ends all but the new one, and waits for it for ever.
-        for _ in range(workers):
-            pool._spawn_process()  # type: ignore[attr-defined]  # no public one is there
+        pool._launch_processes()  # type: ignore[attr-defined]  # no public one is there
         result_of(pool, pool.submit(int))
     except BrokenExecutor as error:
-        pool.shutdown()
+        close_pool(pool, kill=True)
         raise EngineError(
             "worker processes do not start; a script that uses them must do so under "
             'if __name__ == "__main__":, as each of them imports it'

@@ -8,15 +8,15 @@ from __future__ import annotations
 ARM64 = "arm64"
 PLATFORMS = ("x86_64", ARM64)
 """The first is the default."""
-PAGE_SIZES = {"x86_64": (4096,), "arm64": (4096, 16384, 65536)}
+PAGE_SIZES = {"x86_64": (4096,), ARM64: (4096, 16384, 65536)}
 """Platform -> the sizes that its kernels can have pages of, in bytes."""
 PLATFORM_FIRMWARES = {
     "x86_64": ("qemu-pc", "qemu-q35", "ovmf-q35"),
-    "arm64": ("qemu-virt", "qemu-virt-uefi"),
+    ARM64: ("qemu-virt", "qemu-virt-uefi"),
 }
 """Platform -> its kinds of firmware; the first is the default."""
 FIRMWARES = tuple(name for names in PLATFORM_FIRMWARES.values() for name in names)
-PLATFORM_BUILDS = {"x86_64": "lab", "arm64": "arm64-lab"}
+PLATFORM_BUILDS = {"x86_64": "lab", ARM64: "arm64-lab"}
 """Platform -> the build that its kernels have by default."""
 EFI_MEMORY = (
     "conventional",
